@@ -1,0 +1,201 @@
+package resource
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/names"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Env is what every storage is built from. Scheme knows all served kinds;
+// Getter says where and how objects are stored.
+type Env struct {
+	Scheme *runtime.Scheme
+	Getter generic.RESTOptionsGetter
+}
+
+// Definition describes one served kind.
+type Definition[T Object] struct {
+	GroupVersion schema.GroupVersion
+	// Plural and Singular are the resource names, such as "pods" and "pod".
+	Plural, Singular string
+	// ShortNames and Categories are those of kubectl, such as "po" and "all".
+	ShortNames, Categories []string
+	Namespaced             bool
+	New                    func() T
+	NewList                func() runtime.Object
+	Rules                  Rules[T]
+	Columns                Columns[T]
+	// Fields returns the selectable fields beyond metadata.name and
+	// metadata.namespace. The same names must be given to the scheme with
+	// AddFieldLabels.
+	Fields func(obj T) fields.Set
+	// Indexed maps a selectable field to the function that reads it, for
+	// watches that select by it.
+	Indexed map[string]func(obj T) string
+	// ReturnDeleted makes a DELETE answer with the object, not with a Status.
+	ReturnDeleted bool
+}
+
+// Store serves one kind: get, list, watch, create, update, patch, delete.
+type Store[T Object] struct {
+	*genericregistry.Store
+	shortNames, categories []string
+	definition             Definition[T]
+	env                    Env
+}
+
+var (
+	_ rest.StandardStorage    = &Store[Object]{}
+	_ rest.ShortNamesProvider = &Store[Object]{}
+	_ rest.CategoriesProvider = &Store[Object]{}
+)
+
+// ShortNames implements rest.ShortNamesProvider.
+func (s *Store[T]) ShortNames() []string { return s.shortNames }
+
+// Categories implements rest.CategoriesProvider.
+func (s *Store[T]) Categories() []string { return s.categories }
+
+// New builds the storage of a kind.
+func New[T Object](d Definition[T], env Env) (*Store[T], error) {
+	st := newStrategy(d, d.Rules, env)
+	s := &genericregistry.Store{
+		NewFunc:                   func() runtime.Object { return d.New() },
+		NewListFunc:               d.NewList,
+		DefaultQualifiedResource:  schema.GroupResource{Group: d.GroupVersion.Group, Resource: d.Plural},
+		SingularQualifiedResource: schema.GroupResource{Group: d.GroupVersion.Group, Resource: d.Singular},
+		CreateStrategy:            st,
+		UpdateStrategy:            st,
+		DeleteStrategy:            st,
+		ResetFieldsStrategy:       st,
+		ReturnDeletedObject:       d.ReturnDeleted,
+		TableConvertor:            tableConvertor[T]{d.Columns},
+	}
+	if d.Rules.GracefulDelete != nil {
+		s.DeleteStrategy = gracefulStrategy[T]{st}
+	}
+	options := &generic.StoreOptions{RESTOptions: env.Getter, AttrFunc: d.attributes}
+	if len(d.Indexed) > 0 {
+		options.TriggerFunc, options.Indexers = d.indexes()
+	}
+	if err := s.CompleteWithOptions(options); err != nil {
+		return nil, fmt.Errorf("building storage of %s: %w", s.DefaultQualifiedResource, err)
+	}
+	return &Store[T]{Store: s, shortNames: d.ShortNames, categories: d.Categories, definition: d, env: env}, nil
+}
+
+func newStrategy[T Object](d Definition[T], rules Rules[T], env Env) *strategy[T] {
+	return &strategy[T]{
+		ObjectTyper:   env.Scheme,
+		NameGenerator: names.SimpleNameGenerator,
+		rules:         rules,
+		namespaced:    d.Namespaced,
+		apiVersion:    fieldpath.APIVersion(d.GroupVersion.String()),
+	}
+}
+
+// attributes returns labels and selectable fields, for selectors.
+func (d Definition[T]) attributes(obj runtime.Object) (labels.Set, fields.Set, error) {
+	o, ok := obj.(T)
+	if !ok {
+		return nil, nil, fmt.Errorf("object is a %T, not a %s", obj, d.Singular)
+	}
+	set := fields.Set{"metadata.name": o.GetName()}
+	if d.Namespaced {
+		set["metadata.namespace"] = o.GetNamespace()
+	}
+	if d.Fields != nil {
+		for k, v := range d.Fields(o) {
+			set[k] = v
+		}
+	}
+	return o.GetLabels(), set, nil
+}
+
+func (d Definition[T]) indexes() (storage.IndexerFuncs, *cache.Indexers) {
+	triggers, indexers := storage.IndexerFuncs{}, cache.Indexers{}
+	for name, read := range d.Indexed {
+		triggers[name] = func(obj runtime.Object) string { return read(obj.(T)) }
+		indexers[storage.FieldIndex(name)] = func(obj any) ([]string, error) {
+			o, ok := obj.(T)
+			if !ok {
+				return nil, fmt.Errorf("object is a %T, not a %s", obj, d.Singular)
+			}
+			return []string{read(o)}, nil
+		}
+	}
+	return triggers, &indexers
+}
+
+// Subresource serves get, update and patch of a part of the object under rules of
+// its own, such as status. rules.ValidName and the create rules are not used.
+func (s *Store[T]) Subresource(rules Rules[T]) *Subresource[T] {
+	st := newStrategy(s.definition, rules, s.env)
+	part := *s.Store
+	part.CreateStrategy, part.DeleteStrategy = nil, nil
+	part.UpdateStrategy, part.ResetFieldsStrategy = st, st
+	return &Subresource[T]{store: &part}
+}
+
+// Subresource is made by Store.Subresource.
+type Subresource[T Object] struct{ store *genericregistry.Store }
+
+var (
+	_ rest.Storage             = &Subresource[Object]{}
+	_ rest.Patcher             = &Subresource[Object]{}
+	_ rest.ResetFieldsStrategy = &Subresource[Object]{}
+	_ rest.TableConvertor      = &Subresource[Object]{}
+)
+
+// New implements rest.Storage.
+func (r *Subresource[T]) New() runtime.Object { return r.store.NewFunc() }
+
+// Destroy implements rest.Storage; the main storage owns the connection.
+func (r *Subresource[T]) Destroy() {}
+
+// Get implements rest.Getter.
+func (r *Subresource[T]) Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error) {
+	return r.store.Get(ctx, name, options)
+}
+
+// Update implements rest.Updater. It never creates the object.
+func (r *Subresource[T]) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return r.store.Update(ctx, name, info, create, update, false, options)
+}
+
+// GetResetFields implements rest.ResetFieldsStrategy.
+func (r *Subresource[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return r.store.GetResetFields()
+}
+
+// ConvertToTable implements rest.TableConvertor.
+func (r *Subresource[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
+	return r.store.ConvertToTable(ctx, obj, options)
+}
+
+// AddFieldLabels tells the scheme which fields a selector of the kind may name,
+// beyond metadata.name and (where namespaced) metadata.namespace.
+func AddFieldLabels(s *runtime.Scheme, gvk schema.GroupVersionKind, names ...string) error {
+	known := map[string]bool{"metadata.name": true, "metadata.namespace": true}
+	for _, n := range names {
+		known[n] = true
+	}
+	return s.AddFieldLabelConversionFunc(gvk, func(label, value string) (string, string, error) {
+		if !known[label] {
+			return "", "", fmt.Errorf("field label not supported: %s", label)
+		}
+		return label, value, nil
+	})
+}
