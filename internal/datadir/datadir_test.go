@@ -1,0 +1,87 @@
+package datadir_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"laterna.dev/laterna/internal/datadir"
+)
+
+func open(t *testing.T, path string) datadir.Dir {
+	t.Helper()
+	d, err := datadir.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(d.RunDir) })
+	return d
+}
+
+func TestOpenMakesPrivateDirectories(t *testing.T) {
+	d := open(t, filepath.Join(t.TempDir(), "a", "b"))
+	for _, dir := range []string{d.Path, d.RunDir} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o700 {
+			t.Errorf("%s has mode %o, want 700", dir, info.Mode().Perm())
+		}
+	}
+	if len(d.Hash) != 8 || len(d.Bridge()) > 15 {
+		t.Errorf("hash %q, bridge %q: want 8 digits and at most 15 bytes", d.Hash, d.Bridge())
+	}
+}
+
+func TestSameDirectoryBySymlinkHasSameHash(t *testing.T) {
+	base := t.TempDir()
+	d := open(t, filepath.Join(base, "real"))
+	link := filepath.Join(base, "link")
+	if err := os.Symlink(d.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	if other := open(t, link); other.Hash != d.Hash {
+		t.Errorf("hash by link %s, by name %s", other.Hash, d.Hash)
+	}
+	if other := open(t, filepath.Join(base, "other")); other.Hash == d.Hash {
+		t.Error("two directories have one hash")
+	}
+}
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	d := open(t, t.TempDir())
+	for content, want := range map[string]string{"999\n": "use the newer laterna", "pods\n": "not a number"} {
+		if err := os.WriteFile(filepath.Join(d.Path, "version"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := datadir.Open(d.Path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("version %q: error %v, want one that says %q", content, err, want)
+		}
+	}
+}
+
+func TestLockIsExclusive(t *testing.T) {
+	d := open(t, t.TempDir())
+	if d.Owner() != 0 {
+		t.Error("an unlocked directory has an owner")
+	}
+	release, err := d.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Lock(); !errors.Is(err, datadir.ErrLocked) {
+		t.Errorf("second lock: %v, want ErrLocked", err)
+	}
+	if d.Owner() != os.Getpid() {
+		t.Errorf("owner = %d, want %d", d.Owner(), os.Getpid())
+	}
+	release()
+	if again, err := d.Lock(); err != nil {
+		t.Errorf("lock after release: %v", err)
+	} else {
+		again()
+	}
+}
