@@ -1,0 +1,104 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// Group runs components in stages: those of one stage start concurrently, a stage
+// starts when the one before has started. The zero value is an empty group.
+type Group struct {
+	Log *slog.Logger
+
+	stages  [][]Component
+	touched []Component
+	failed  chan error
+}
+
+// Add appends a stage. It must not be called after Start.
+func (g *Group) Add(stage ...Component) { g.stages = append(g.stages, stage) }
+
+// Start takes every stage through Init and Start. On an error it returns at the
+// end of the stage that failed; the caller then calls Stop.
+func (g *Group) Start(ctx context.Context) error {
+	g.failed = make(chan error, 1)
+	for _, stage := range g.stages {
+		g.touched = append(g.touched, stage...)
+		if err := each(stage, func(c Component) error { return g.start(ctx, c) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Group) start(ctx context.Context, c Component) error {
+	if err := c.Init(ctx); err != nil {
+		return fmt.Errorf("preparing %s: %w", c.Name(), err)
+	}
+	if err := c.Start(ctx); err != nil {
+		return fmt.Errorf("starting %s: %w", c.Name(), err)
+	}
+	if f, ok := c.(Failer); ok {
+		go g.watch(c.Name(), f.Failed())
+	}
+	return nil
+}
+
+// watch forwards the first failure of any component.
+func (g *Group) watch(name string, failed <-chan error) {
+	err, ok := <-failed
+	if !ok || err == nil {
+		return
+	}
+	select {
+	case g.failed <- fmt.Errorf("%s: %w", name, err):
+	default:
+	}
+}
+
+// Failed delivers the first failure of a component that had started.
+func (g *Group) Failed() <-chan error { return g.failed }
+
+// Stop stops every component that Start had touched, the last first, and returns
+// all errors.
+func (g *Group) Stop(ctx context.Context) error {
+	var errs []error
+	for i := len(g.touched) - 1; i >= 0; i-- {
+		c := g.touched[i]
+		if err := c.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", c.Name(), err))
+			g.Log.Warn("component did not stop cleanly", "component", c.Name(), "error", err)
+		}
+	}
+	g.touched = nil
+	return errors.Join(errs...)
+}
+
+// Ready returns what the components that can say so still miss, nil when nothing.
+func (g *Group) Ready() error {
+	var errs []error
+	for _, stage := range g.stages {
+		for _, c := range stage {
+			if r, ok := c.(Readier); ok {
+				if err := r.Ready(); err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", c.Name(), err))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// each calls f for all components at once and joins the errors.
+func each(components []Component, f func(Component) error) error {
+	errs := make([]error, len(components))
+	var wg sync.WaitGroup
+	for i, c := range components {
+		wg.Go(func() { errs[i] = f(c) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

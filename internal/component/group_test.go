@@ -1,0 +1,123 @@
+package component_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"laterna.dev/laterna/internal/component"
+)
+
+// part records what is done to it.
+type part struct {
+	name              string
+	journal           *journal
+	initErr, startErr error
+	stopErr, notReady error
+}
+
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) add(s string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, s)
+}
+
+func (p *part) Name() string                { return p.name }
+func (p *part) Init(context.Context) error  { p.journal.add("init " + p.name); return p.initErr }
+func (p *part) Start(context.Context) error { p.journal.add("start " + p.name); return p.startErr }
+func (p *part) Stop(context.Context) error  { p.journal.add("stop " + p.name); return p.stopErr }
+func (p *part) Ready() error                { return p.notReady }
+
+func group(parts ...*part) (*component.Group, *journal) {
+	j := &journal{}
+	g := &component.Group{Log: slog.New(slog.DiscardHandler)}
+	for _, p := range parts {
+		p.journal = j
+		g.Add(p)
+	}
+	return g, j
+}
+
+func TestStagesStartInOrderAndStopInReverse(t *testing.T) {
+	g, j := group(&part{name: "a"}, &part{name: "b"})
+	if err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"init a", "start a", "init b", "start b", "stop b", "stop a"}
+	if !slices.Equal(j.lines, want) {
+		t.Errorf("got %q, want %q", j.lines, want)
+	}
+}
+
+func TestFailedStageEndsTheStartAndIsStoppedToo(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		bad  *part
+		want string
+	}{
+		{"init", &part{name: "b", initErr: errors.New("no disk")}, "preparing b: no disk"},
+		{"start", &part{name: "b", startErr: errors.New("port taken")}, "starting b: port taken"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g, j := group(&part{name: "a"}, tc.bad, &part{name: "c"})
+			err := g.Start(t.Context())
+			if err == nil || err.Error() != tc.want {
+				t.Fatalf("error %v, want %q", err, tc.want)
+			}
+			if err := g.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(j.lines, ","); strings.Contains(got, " c") || !strings.HasSuffix(got, "stop b,stop a") {
+				t.Errorf("journal %s: c must not be touched, b and a must be stopped", got)
+			}
+		})
+	}
+}
+
+func TestReadyNamesWhatIsMissing(t *testing.T) {
+	p := &part{name: "store", notReady: errors.New("no leader yet")}
+	g, _ := group(p)
+	if err := g.Ready(); err == nil || err.Error() != "store: no leader yet" {
+		t.Errorf("Ready() = %v", err)
+	}
+	p.notReady = nil
+	if err := g.Ready(); err != nil {
+		t.Errorf("Ready() = %v, want nil", err)
+	}
+}
+
+func TestFuncReportsItsOwnEndButNotItsStop(t *testing.T) {
+	g := &component.Group{Log: slog.New(slog.DiscardHandler)}
+	boom := make(chan struct{})
+	stopped := false
+	g.Add(component.Run("loop", func(ctx context.Context) error {
+		<-ctx.Done()
+		stopped = true
+		return ctx.Err()
+	}), component.Run("bomb", func(context.Context) error {
+		<-boom
+		return errors.New("boom")
+	}))
+	if err := g.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(boom)
+	if err := <-g.Failed(); err == nil || err.Error() != "bomb: boom" {
+		t.Errorf("failure %v", err)
+	}
+	if err := g.Stop(t.Context()); err != nil || !stopped {
+		t.Errorf("stop: %v, loop ended: %v", err, stopped)
+	}
+}

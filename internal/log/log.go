@@ -1,0 +1,85 @@
+// Package log sets up the program's logging: log/slog as text on standard error,
+// with the messages of the Kubernetes libraries (klog) bridged into it.
+//
+// It owns the format, the level and the redaction of secrets; what is logged lives
+// with those who log. It is the only package that imports klog.
+package log
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+
+	"k8s.io/klog/v2"
+)
+
+// Secret is a value that must never be read in a log: it prints as [redacted] in
+// every format of package fmt, slog and encoding/json.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return redacted }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return redacted }
+
+// LogValue implements slog.LogValuer.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// New returns a logger that writes text lines to w. verbosity is the number given
+// with -v: 0 shows warnings and errors of libraries and information of our own, 1
+// adds libraries' information, 2 and more debug lines.
+func New(w io.Writer, verbosity int) *slog.Logger {
+	level := slog.LevelInfo
+	if verbosity > 1 {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// BridgeLibraries sends what the Kubernetes libraries log to l. It changes state of
+// the whole process and is called once, by main.
+func BridgeLibraries(l *slog.Logger, verbosity int) {
+	least := slog.LevelWarn
+	if verbosity > 0 {
+		least = slog.LevelInfo
+	}
+	if verbosity > 2 {
+		least = slog.LevelDebug
+	}
+	klog.SetSlogLogger(slog.New(libraryHandler{l.Handler(), least}))
+}
+
+// libraryHandler drops what libraries say below a level of its own, and lines that
+// are known to be noise.
+type libraryHandler struct {
+	slog.Handler
+	least slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h libraryHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.least && h.Handler.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h libraryHandler) Handle(ctx context.Context, r slog.Record) error {
+	r.Message = strings.TrimSpace(r.Message)
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h libraryHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return libraryHandler{h.Handler.WithAttrs(attrs), h.least}
+}
+
+// WithGroup implements slog.Handler.
+func (h libraryHandler) WithGroup(name string) slog.Handler {
+	return libraryHandler{h.Handler.WithGroup(name), h.least}
+}

@@ -1,0 +1,49 @@
+package log_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"k8s.io/klog/v2"
+
+	"laterna.dev/laterna/internal/log"
+)
+
+func TestSecretNeverPrints(t *testing.T) {
+	const value = "hunter2"
+	s := log.Secret(value)
+	raw, err := json.Marshal(map[string]log.Secret{"k": s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	log.New(&buf, 0).Info("line", "secret", s, slog.Any("any", s))
+	all := fmt.Sprintf("%v %+v %#v %s %q", s, s, s, s, s) + string(raw) + buf.String()
+	if strings.Contains(all, value) {
+		t.Errorf("the secret shows in %s", all)
+	}
+	if n := strings.Count(all, "[redacted]"); n != 8 {
+		t.Errorf("%d redactions in %s, want 8", n, all)
+	}
+}
+
+func TestLibrariesAreQuietUnlessAsked(t *testing.T) {
+	for _, tc := range []struct {
+		verbosity int
+		info      bool
+	}{{0, false}, {1, true}} {
+		var buf bytes.Buffer
+		log.BridgeLibraries(log.New(&buf, tc.verbosity), tc.verbosity)
+		klog.InfoS("chatter")
+		klog.ErrorS(nil, "trouble")
+		klog.Flush()
+		got := buf.String()
+		if strings.Contains(got, "chatter") != tc.info || !strings.Contains(got, "trouble") {
+			t.Errorf("verbosity %d printed:\n%s", tc.verbosity, got)
+		}
+	}
+}
