@@ -1,0 +1,115 @@
+package arch_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "laterna.dev/laterna"
+
+// pkg is what `go list` says of a package.
+type pkg struct {
+	ImportPath, Dir, Doc               string
+	GoFiles, TestGoFiles, XTestGoFiles []string
+	IgnoredGoFiles                     []string
+	Imports                            []string
+}
+
+// tree is the import path below the module.
+func (p pkg) tree() string { return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/") }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-tags", "tools", "-json=ImportPath,Dir,Doc,GoFiles,TestGoFiles,XTestGoFiles,IgnoredGoFiles,Imports", module+"/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list found only %d packages", len(all))
+	}
+	return all
+}
+
+// within tells whether path is tree or lies under it.
+func within(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
+
+// find returns the longest entry of levels that holds path.
+func find(path string) (best level, ok bool) {
+	for _, l := range levels {
+		if within(path, l.tree) && len(l.tree) > len(best.tree) {
+			best, ok = l, true
+		}
+	}
+	return best, ok
+}
+
+func TestEveryPackageHasALevel(t *testing.T) {
+	for _, p := range packages(t) {
+		if _, ok := find(p.tree()); !ok {
+			t.Errorf("%s is not in the table of levels: decide where it belongs and add it", p.tree())
+		}
+	}
+}
+
+func TestImportsGoDownwards(t *testing.T) {
+	for _, p := range packages(t) {
+		from, _ := find(p.tree())
+		for _, imp := range p.Imports {
+			if !within(imp, module) {
+				continue
+			}
+			to, _ := find(strings.TrimPrefix(imp, module+"/"))
+			_, meant := sameLevel[[2]string{from.tree, to.tree}]
+			if from.tree != to.tree && to.level >= from.level && !meant {
+				t.Errorf("%s (level %d) imports %s (level %d)", p.tree(), from.level, imp, to.level)
+			}
+			if from.level == 0 {
+				t.Errorf("%s is level 0 and imports %s of ours", p.tree(), imp)
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveSingleOwners(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			for _, o := range owners {
+				allowed := slices.ContainsFunc(o.trees, func(tree string) bool { return within(p.tree(), tree) })
+				if within(imp, o.path) && !allowed {
+					t.Errorf("%s imports %s, which belongs to %v", p.tree(), imp, o.trees)
+				}
+			}
+		}
+	}
+}
+
+func TestDomainPackagesStayPure(t *testing.T) {
+	for _, p := range packages(t) {
+		if l, _ := find(p.tree()); l.level > 2 {
+			continue
+		}
+		for _, imp := range p.Imports {
+			kubernetes := strings.HasPrefix(imp, "k8s.io/")
+			allowed := slices.ContainsFunc(pureMay, func(path string) bool { return within(imp, path) })
+			if kubernetes && !allowed {
+				t.Errorf("%s is below level 3 and imports %s", p.tree(), imp)
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package arch_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const maxLines = 800
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	for _, p := range packages(t) {
+		if len(p.GoFiles) > 0 && p.Doc == "" && !within(p.tree(), "internal/generated") {
+			t.Errorf("%s has no package comment", p.tree())
+		}
+		if name := path.Base(p.ImportPath); slices.Contains([]string{"util", "utils", "common", "helpers", "helper", "misc"}, name) {
+			t.Errorf("%s: %q says nothing about what the package owns", p.tree(), name)
+		}
+	}
+}
+
+// files calls f with every Go file of ours that people write.
+func files(t *testing.T, f func(name string, src []byte)) {
+	t.Helper()
+	for _, p := range packages(t) {
+		if within(p.tree(), "internal/generated") {
+			continue
+		}
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles, p.IgnoredGoFiles) {
+			src, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(p.tree()+"/"+name, src)
+		}
+	}
+}
+
+func TestFilesStayShort(t *testing.T) {
+	files(t, func(name string, src []byte) {
+		if n := bytes.Count(src, []byte("\n")); n > maxLines {
+			t.Errorf("%s has %d lines, more than %d: split it", name, n, maxLines)
+		}
+	})
+}
+
+// forbidden are calls that may not stand outside tests, and why.
+var forbidden = map[string]string{
+	"time.Sleep":         "wait for an event or for the injected clock",
+	"context.TODO":       "pass the caller's context",
+	"context.Background": "only main and internal/app begin contexts",
+}
+
+// mayBegin are the trees where a context may begin.
+var mayBegin = []string{"cmd", "internal/cli", "internal/app", "laternatest", "test"}
+
+func TestForbiddenCalls(t *testing.T) {
+	files(t, func(name string, src []byte) {
+		if strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if f, ok := n.(*ast.FuncDecl); ok && f.Name.Name == "init" && f.Recv == nil {
+				t.Errorf("%s has an init function: register explicitly", name)
+			}
+			if call := selector(n); forbidden[call] != "" && !exempt(name, call) {
+				t.Errorf("%s calls %s: %s", name, call, forbidden[call])
+			}
+			return true
+		})
+	})
+}
+
+func exempt(name, call string) bool {
+	if call != "context.Background" {
+		return false
+	}
+	return slices.ContainsFunc(mayBegin, func(tree string) bool { return within(name, tree) })
+}
+
+// selector returns "pkg.Name" for such an expression, else "".
+func selector(n ast.Node) string {
+	s, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if x, ok := s.X.(*ast.Ident); ok {
+		return x.Name + "." + s.Sel.Name
+	}
+	return ""
+}

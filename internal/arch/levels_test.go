@@ -1,0 +1,79 @@
+package arch_test
+
+// level is the place of a package in the house. A package imports packages of
+// lower levels, and of its own level only within its own tree.
+type level struct {
+	tree  string // import path below the module, with everything under it
+	level int
+}
+
+// levels lists every package of the module by its tree; the longest match counts.
+var levels = []level{
+	{"api", 0},
+	{"internal/clock", 0},
+	{"internal/datadir", 0},
+	{"internal/log", 0},
+	{"internal/metrics", 0},
+	{"internal/rootfd", 0},
+
+	{"boundtoken", 1},
+	{"internal/component", 1},
+	{"projection/atomicdir", 1},
+
+	{"internal/issuer", 2},
+	{"internal/keys", 2},
+	{"internal/pki", 2},
+	{"internal/podfields", 2},
+	{"projection", 2},
+
+	{"internal/admission", 3},
+	{"internal/authz", 3},
+	{"internal/controller", 3},
+	{"internal/doctor", 3},
+	{"internal/generated", 3},
+	{"internal/network", 3},
+	{"internal/node", 3},
+	{"internal/registry", 3},
+	{"internal/tokenreview", 3},
+
+	{"internal/apiserver", 4},
+	{"internal/etcd", 4},
+
+	{"internal/app", 5},
+
+	{"cmd", 6},
+	{"internal/arch", 6},
+	{"internal/cli", 6},
+	{"laternatest", 6},
+	{"test", 6},
+	{"tools", 6},
+}
+
+// sameLevel lists the imports between trees of one level that are meant.
+var sameLevel = map[[2]string]string{
+	{"cmd", "internal/cli"}: "main calls the commands",
+}
+
+// owner says that an import path, with everything under it, belongs to some trees
+// only.
+type owner struct {
+	path  string
+	trees []string
+}
+
+// owners are the single owners of the big libraries.
+var owners = []owner{
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokenreview", "internal/etcd"}},
+	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
+	{"k8s.io/cri-api", []string{"internal/node/cri"}},
+	{"k8s.io/cri-client", []string{"internal/node/cri"}},
+	{"github.com/go-jose", []string{"boundtoken", "internal/keys"}},
+	{"github.com/spf13/cobra", []string{"internal/cli"}},
+	{"k8s.io/klog", []string{"internal/log"}},
+	{"k8s.io/kubernetes", nil},
+	{"k8s.io/kubectl", []string{"tools"}},
+}
+
+// pure lists the trees at level 2 and below that may use, of the Kubernetes
+// modules, only types and small utilities.
+var pureMay = []string{"k8s.io/api", "k8s.io/apimachinery", "k8s.io/utils", "k8s.io/component-base/metrics", "k8s.io/klog"}
