@@ -1,0 +1,6 @@
+// Package openapi holds the generated OpenAPI models of the API types that the
+// server serves. Nothing in it is written by hand but this file and the script
+// that generates the rest; internal/apiserver turns the models into documents.
+package openapi
+
+//go:generate ./generate.sh

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Writes zz_generated.openapi.go: the OpenAPI models of every API type that the
+# server serves, and of the types those refer to. The generator's version is the
+# one pinned in go.mod (see tools/). Add a package here when a kind is added; a
+# missing transitive package shows as "cannot find model definition" in the
+# tests of internal/apiserver.
+set -eu
+cd "$(dirname "$0")/../../.."
+report=$(mktemp)
+header=$(mktemp)
+trap 'rm -f "$report" "$header"' EXIT
+go run k8s.io/kube-openapi/cmd/openapi-gen \
+	--go-header-file "$header" \
+	--output-dir internal/generated/openapi \
+	--output-pkg laterna.dev/laterna/internal/generated/openapi \
+	--output-file zz_generated.openapi.go \
+	--report-filename "$report" \
+	k8s.io/api/authentication/v1 \
+	k8s.io/api/authorization/v1 \
+	k8s.io/api/coordination/v1 \
+	k8s.io/api/core/v1 \
+	k8s.io/api/policy/v1 \
+	k8s.io/api/rbac/v1 \
+	k8s.io/apimachinery/pkg/api/resource \
+	k8s.io/apimachinery/pkg/apis/meta/v1 \
+	k8s.io/apimachinery/pkg/runtime \
+	k8s.io/apimachinery/pkg/util/intstr \
+	k8s.io/apimachinery/pkg/version
