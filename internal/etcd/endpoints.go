@@ -1,0 +1,71 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Endpoints says how to reach a store.
+type Endpoints struct {
+	// URLs are of the form https://host:2379, http://host:2379 or unix:///path.
+	URLs []string
+	// CAFile verifies the servers; CertFile and KeyFile identify the client. All
+	// PEM, all optional.
+	CAFile, CertFile, KeyFile string
+}
+
+// Await returns e, for callers that otherwise wait for an embedded Server.
+func (e Endpoints) Await(context.Context) (Endpoints, error) { return e, nil }
+
+// NewClient returns a client of the store. It does not wait for the connection.
+// The caller closes it.
+func (e Endpoints) NewClient(log *slog.Logger) (*clientv3.Client, error) {
+	tlsConfig, err := e.tls()
+	if err != nil {
+		return nil, err
+	}
+	c, err := clientv3.New(clientv3.Config{
+		Endpoints:            e.URLs,
+		TLS:                  tlsConfig,
+		DialKeepAliveTime:    30 * time.Second,
+		DialKeepAliveTimeout: 10 * time.Second,
+		Logger:               newZap(log),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to store: %w", err)
+	}
+	return c, nil
+}
+
+func (e Endpoints) tls() (*tls.Config, error) {
+	if e.CAFile == "" && e.CertFile == "" && e.KeyFile == "" {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if e.CAFile != "" {
+		pem, err := os.ReadFile(e.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading store's CA: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("reading store's CA: no certificate in " + e.CAFile)
+		}
+	}
+	if e.CertFile != "" || e.KeyFile != "" {
+		pair, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading client certificate for store: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}

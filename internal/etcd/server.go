@@ -1,0 +1,271 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/config"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/features"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Limits of the embedded server.
+const (
+	// quotaBytes is the size at which the store refuses writes.
+	quotaBytes = 4 << 30
+	// maxRequestBytes is etcd's own default: what an API object may take in the
+	// store, metadata and managed fields included.
+	maxRequestBytes = 1536 << 10
+	// defragMegabytes is how much a defragmentation at start must free to be
+	// worth its time.
+	defragMegabytes = 64
+	// walSegmentBytes is what a log segment reserves on disk. etcd's own 64 MiB
+	// are twice as much as a small system ever writes between two snapshots.
+	walSegmentBytes = 8 << 20
+	// tick is the heartbeat. A single member has nobody to send heartbeats to, and
+	// every tick wakes the process up.
+	tick = 100 * time.Millisecond
+	// skippedElectionTicks is what the server skips of its first election timeout,
+	// which raft draws between one and two times raftElectionTicks.
+	raftElectionTicks, skippedElectionTicks = 10, 20
+)
+
+// name and peerURL identify the only member. They are recorded in the data
+// directory, so they do not depend on where that is.
+const (
+	name    = "laterna"
+	peerURL = "unix://laterna"
+)
+
+// Config says where an embedded server lives.
+type Config struct {
+	// Dir holds the data. It is made with mode 0700.
+	Dir string
+	// SocketDir holds the socket. Socket paths are limited to 108 bytes.
+	SocketDir string
+	// Log gets what goes wrong, nothing else.
+	Log *slog.Logger
+}
+
+// Server is an embedded single-member etcd. It implements component.Component:
+// Start returns while the server still comes up, Await waits for it.
+type Server struct {
+	config  Config
+	etcd    *etcdserver.EtcdServer
+	grpc    *grpc.Server
+	started chan struct{} // closed when the server answers
+	ended   chan struct{} // closed when it never will (again)
+	failed  chan error
+	stop    sync.Once
+	stopped chan struct{} // closed by Stop
+	serving sync.WaitGroup
+}
+
+// New returns a server that has not started.
+func New(c Config) *Server {
+	return &Server{
+		config:  c,
+		started: make(chan struct{}),
+		ended:   make(chan struct{}),
+		failed:  make(chan error, 1),
+		stopped: make(chan struct{}),
+	}
+}
+
+// Name implements component.Component.
+func (s *Server) Name() string { return "etcd" }
+
+// Init implements component.Component.
+func (s *Server) Init(context.Context) error {
+	for _, dir := range []string{s.config.Dir, s.config.SocketDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// Start implements component.Component. It returns when the data is read and the
+// socket exists; Await tells when the server answers.
+func (s *Server) Start(context.Context) error {
+	shrinkWAL()
+	sc, err := s.serverConfig()
+	if err != nil {
+		return err
+	}
+	s.etcd, err = etcdserver.NewServer(sc)
+	if err != nil {
+		return fmt.Errorf("opening store in %s: %w", s.config.Dir, err)
+	}
+	listener, err := listen(s.socket())
+	if err != nil {
+		s.etcd.Cleanup()
+		s.etcd = nil
+		return err
+	}
+	// The member campaigns at once instead of waiting for a leader that cannot be.
+	s.etcd.Cfg.ElectionTicks = skippedElectionTicks
+	s.etcd.Start()
+	s.grpc = v3rpc.Server(s.etcd, nil, nil,
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
+	s.serving.Go(func() { s.serve(listener) })
+	s.serving.Go(s.watch)
+	return nil
+}
+
+// serverConfig holds etcd's defaults but for what the constants above say.
+func (s *Server) serverConfig() (config.ServerConfig, error) {
+	peers, err := types.NewURLs([]string{peerURL})
+	if err != nil {
+		return config.ServerConfig{}, fmt.Errorf("peer address: %w", err)
+	}
+	clients, err := types.NewURLs([]string{"unix://" + s.socket()})
+	if err != nil {
+		return config.ServerConfig{}, fmt.Errorf("client address: %w", err)
+	}
+	logger := newZap(s.config.Log)
+	return config.ServerConfig{
+		Name:                              name,
+		ClientURLs:                        clients,
+		PeerURLs:                          peers,
+		DataDir:                           s.config.Dir,
+		SnapshotCount:                     5000,
+		SnapshotCatchUpEntries:            500,
+		MaxSnapFiles:                      3,
+		MaxWALFiles:                       3,
+		InitialPeerURLsMap:                types.URLsMap{name: peers},
+		InitialClusterToken:               name,
+		NewCluster:                        true,
+		TickMs:                            uint(tick / time.Millisecond),
+		ElectionTicks:                     raftElectionTicks,
+		InitialElectionTickAdvance:        true,
+		AutoCompactionMode:                "periodic", // retention 0: the API server compacts
+		QuotaBackendBytes:                 quotaBytes,
+		BackendFreelistType:               bolt.FreelistMapType,
+		MaxTxnOps:                         128,
+		MaxRequestBytes:                   maxRequestBytes,
+		MaxConcurrentStreams:              math.MaxUint32,
+		WarningApplyDuration:              time.Second,
+		WarningUnaryRequestDuration:       time.Second,
+		BootstrapDefragThresholdMegabytes: defragMegabytes,
+		DowngradeCheckTime:                time.Minute,
+		CompactHashCheckTime:              time.Minute,
+		V2Deprecation:                     config.V2DeprDefault,
+		ServerFeatureGate:                 features.NewDefaultServerFeatureGate(name, logger),
+		Metrics:                           "basic",
+		Logger:                            logger,
+	}, nil
+}
+
+// shrinkWAL sets the segment size, which etcd keeps in a variable of the package.
+var shrinkWAL = sync.OnceFunc(func() { wal.SegmentSizeBytes = walSegmentBytes })
+
+func (s *Server) socket() string { return filepath.Join(s.config.SocketDir, "etcd.sock") }
+
+// listen replaces a socket that a killed process left behind.
+func listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing old socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening on store's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("protecting store's socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+func (s *Server) serve(l net.Listener) {
+	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		s.fail(fmt.Errorf("serving store: %w", err))
+	}
+}
+
+// watch reports when the server has become able to answer, and when it has ended.
+func (s *Server) watch() {
+	select {
+	case <-s.etcd.ReadyNotify():
+		close(s.started)
+	case <-s.etcd.StopNotify():
+	}
+	<-s.etcd.StopNotify()
+	close(s.ended)
+	s.fail(errEnded)
+}
+
+var errEnded = errors.New("store has ended")
+
+// fail reports the first error that Stop did not cause.
+func (s *Server) fail(err error) {
+	select {
+	case <-s.stopped:
+		return
+	default:
+	}
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// Await waits until the server answers and returns how to reach it. It may be
+// called before Start.
+func (s *Server) Await(ctx context.Context) (Endpoints, error) {
+	select {
+	case <-s.started:
+		return Endpoints{URLs: []string{"unix://" + s.socket()}}, nil
+	case <-s.ended:
+		return Endpoints{}, errEnded
+	case <-ctx.Done():
+		return Endpoints{}, fmt.Errorf("waiting for store: %w", context.Cause(ctx))
+	}
+}
+
+// Ready implements component.Readier.
+func (s *Server) Ready() error {
+	select {
+	case <-s.ended:
+		return errEnded
+	default:
+	}
+	select {
+	case <-s.started:
+		return nil
+	default:
+		return errors.New("store is starting")
+	}
+}
+
+// Failed implements component.Failer.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop implements component.Component. Connections that are still open are cut.
+func (s *Server) Stop(context.Context) error {
+	s.stop.Do(func() {
+		close(s.stopped)
+		if s.etcd == nil {
+			close(s.ended)
+			return
+		}
+		s.grpc.Stop()
+		s.etcd.Stop()
+		s.serving.Wait()
+	})
+	return nil
+}

@@ -1,0 +1,76 @@
+package etcd
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// newZap returns a logger for etcd's libraries that passes errors on to l and, for
+// debugging, warnings. What etcd calls information is dropped before it is built.
+func newZap(l *slog.Logger) *zap.Logger {
+	return zap.New(slogCore{l})
+}
+
+// slogCore is a zapcore.Core that writes to slog.
+type slogCore struct{ log *slog.Logger }
+
+// level maps etcd's idea of importance to ours: its warnings are remarks on speed
+// and on events that it handles itself.
+func level(l zapcore.Level) (slog.Level, bool) {
+	switch {
+	case l >= zapcore.ErrorLevel:
+		return slog.LevelError, true
+	case l == zapcore.WarnLevel:
+		return slog.LevelDebug, true
+	default:
+		return 0, false
+	}
+}
+
+// Enabled implements zapcore.Core.
+func (c slogCore) Enabled(l zapcore.Level) bool {
+	sl, ok := level(l)
+	return ok && c.log.Enabled(context.TODO(), sl)
+}
+
+// With implements zapcore.Core.
+func (c slogCore) With(fields []zapcore.Field) zapcore.Core {
+	return slogCore{c.log.With(args(fields)...)}
+}
+
+// isNoise names errors that the server mends by itself: a member that has just
+// become leader cannot record the storage version before its first commit.
+func isNoise(message string) bool { return message == "failed to update storage version" }
+
+// Check implements zapcore.Core.
+func (c slogCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) && !isNoise(e.Message) {
+		return checked.AddCore(e, c)
+	}
+	return checked
+}
+
+// Write implements zapcore.Core.
+func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	sl, _ := level(e.Level)
+	c.log.Log(context.TODO(), sl, "store reports", append(args(fields), "message", e.Message)...)
+	return nil
+}
+
+// Sync implements zapcore.Core.
+func (slogCore) Sync() error { return nil }
+
+func args(fields []zapcore.Field) []any {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	out := make([]any, 0, 2*len(enc.Fields))
+	for k, v := range enc.Fields {
+		out = append(out, k, v)
+	}
+	return out
+}
