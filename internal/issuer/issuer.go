@@ -1,0 +1,149 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/boundtoken/jwks"
+)
+
+// Default is the issuer when none is configured, as on OpenShift.
+const Default = "https://kubernetes.default.svc"
+
+// KeySource has the signing keys. *keys.Ring is one.
+type KeySource interface {
+	// Signer returns what signs now, waiting for the first key.
+	Signer(ctx context.Context) (boundtoken.Signer, error)
+	// Keys returns the accepted keys, waiting for the first; the same set
+	// until they change.
+	Keys(ctx context.Context) (*jwks.Set, error)
+}
+
+// Config is what a Set is made from.
+type Config struct {
+	// Issuers are the values of --service-account-issuer: the first signs
+	// and is discoverable, all are accepted. Empty means Default.
+	Issuers []string
+	// APIAudiences are the values of --api-audiences; empty means Issuers.
+	APIAudiences []string
+	// JWKSURI is the value of --service-account-jwks-uri, or "".
+	JWKSURI string
+	// ExternalAddress is the host and port at which clients reach the
+	// server, for the key set's URL where JWKSURI is "".
+	ExternalAddress string
+	// Keys has the signing keys.
+	Keys KeySource
+}
+
+// Set is the issuers of a server, safe for concurrent use.
+type Set struct {
+	issuers   []string
+	audiences []string
+	keys      KeySource
+	documents documents
+}
+
+// New checks c by the rules of the API server's flags.
+func New(c Config) (*Set, error) {
+	if len(c.Issuers) == 0 {
+		c.Issuers = []string{Default}
+	}
+	if err := Validate(c.Issuers); err != nil {
+		return nil, err
+	}
+	if len(c.APIAudiences) == 0 {
+		c.APIAudiences = c.Issuers
+	}
+	if slices.Contains(c.APIAudiences, "") {
+		return nil, errors.New("API audience must not be empty")
+	}
+	s := &Set{issuers: slices.Clone(c.Issuers), audiences: slices.Clone(c.APIAudiences), keys: c.Keys}
+	uri, err := jwksURI(c)
+	if err != nil {
+		return nil, err
+	}
+	s.documents = documents{issuer: c.Issuers[0], uri: uri, keys: c.Keys, hidden: Undiscoverable(c.Issuers[0])}
+	return s, nil
+}
+
+// Validate checks values of --service-account-issuer as the API server does:
+// none is empty or given twice, and one with a colon is a URL.
+func Validate(issuers []string) error {
+	for i, iss := range issuers {
+		if iss == "" {
+			return errors.New("service account issuer must not be empty")
+		}
+		if slices.Contains(issuers[:i], iss) {
+			return fmt.Errorf("service account issuer %q is given twice", iss)
+		}
+		if !strings.Contains(iss, ":") {
+			continue
+		}
+		if _, err := url.Parse(iss); err != nil {
+			return fmt.Errorf("service account issuer %q contains a colon and is not a URL: %v", iss, err)
+		}
+	}
+	return nil
+}
+
+// Undiscoverable tells why relying parties cannot discover an issuer, or returns
+// nil (OpenID Connect Discovery 1.0, section 3).
+func Undiscoverable(issuer string) error {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil:
+		return fmt.Errorf("issuer %q is not a URL", issuer)
+	case u.Scheme != "https":
+		return fmt.Errorf("issuer %q is not an https URL", issuer)
+	case u.RawQuery != "" || u.ForceQuery:
+		return fmt.Errorf("issuer %q has a query", issuer)
+	case u.Fragment != "" || strings.HasSuffix(issuer, "#"):
+		return fmt.Errorf("issuer %q has a fragment", issuer)
+	case u.Host == "":
+		return fmt.Errorf("issuer %q has no host", issuer)
+	}
+	return nil
+}
+
+func jwksURI(c Config) (string, error) {
+	if c.JWKSURI == "" {
+		if c.ExternalAddress == "" {
+			return "", errors.New("issuer needs a key set URI or the server's external address")
+		}
+		return (&url.URL{Scheme: "https", Host: c.ExternalAddress, Path: JWKSPath}).String(), nil
+	}
+	u, err := url.Parse(c.JWKSURI)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return "", fmt.Errorf("key set URI %q is not an https URL", c.JWKSURI)
+	}
+	return c.JWKSURI, nil
+}
+
+// Active returns the issuer of new tokens.
+func (s *Set) Active() string { return s.issuers[0] }
+
+// Accepted returns the issuers whose tokens are accepted, Active first. The
+// result must not be changed.
+func (s *Set) Accepted() []string { return s.issuers }
+
+// APIAudiences returns the audiences that the API server answers to. The result
+// must not be changed.
+func (s *Set) APIAudiences() []string { return s.audiences }
+
+// Discoverable returns nil if the discovery document is served, else why not.
+func (s *Set) Discoverable() error { return s.documents.hidden }
+
+// Mint issues a token that says claims, from the active issuer.
+func (s *Set) Mint(ctx context.Context, claims boundtoken.Claims) (boundtoken.Token, error) {
+	signer, err := s.keys.Signer(ctx)
+	if err != nil {
+		return boundtoken.Token{}, err
+	}
+	claims.Issuer = s.Active()
+	return boundtoken.Mint(ctx, signer, claims)
+}
