@@ -1,0 +1,154 @@
+package atomicdir_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// tmpfs mounts a file system of its own for the test.
+func tmpfs(t testing.TB, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Fatalf("mounting tmpfs (these tests run as root): %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func TestFullFileSystem(t *testing.T) {
+	dir := tmpfs(t, "size=256k")
+	d := open(t, dir)
+	publish(t, d, files("a", "1"))
+	big := strings.Repeat("x", 100<<10)
+	for range 2 {
+		r, err := d.Publish(t.Context(), files("a", "2", "b", big, "c", big, "d", big))
+		if !errors.Is(err, unix.ENOSPC) || r.Changed {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		wantVisible(t, dir, map[string]string{"a": "1"})
+		if got := generations(t, dir); len(got) != 1 {
+			t.Errorf("remains: %q", got)
+		}
+	}
+	publish(t, d, files("a", "2", "b", big))
+	wantVisible(t, dir, map[string]string{"a": "2", "b": big})
+}
+
+func TestFullOfInodes(t *testing.T) {
+	dir := tmpfs(t, "nr_inodes=16")
+	d := open(t, dir)
+	publish(t, d, files("a", "1"))
+	many := files()
+	for _, name := range strings.Split("bcdefghijk", "") {
+		many.Files = append(many.Files, atomicdir.File{Path: name, Mode: 0o644})
+	}
+	// Fits as a generation, not with its links: the change is visible, the links follow
+	// when there is room again.
+	r, err := d.Publish(t.Context(), many)
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT, "nr_inodes=100"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Publish(t.Context(), many); err != nil {
+		t.Fatal(err)
+	}
+	if got := visible(t, dir); len(got) != 10 {
+		t.Errorf("visible: %q", got)
+	}
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	dir := tmpfs(t, "")
+	d := open(t, dir)
+	publish(t, d, files("a", "1"))
+	remount := func(flags uintptr) {
+		t.Helper()
+		if err := unix.Mount("", dir, "", unix.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remount(unix.MS_RDONLY)
+	if _, err := d.Publish(t.Context(), files("a", "2")); !errors.Is(err, unix.EROFS) {
+		t.Errorf("error %v", err)
+	}
+	if r, err := d.Publish(t.Context(), files("a", "1")); err != nil || r.Changed {
+		t.Errorf("the same tree: %+v, %v", r, err)
+	}
+	wantVisible(t, dir, map[string]string{"a": "1"})
+	remount(0)
+	publish(t, d, files("a", "2"))
+	wantVisible(t, dir, map[string]string{"a": "2"})
+}
+
+// tenFiles is the volume that the budget speaks of.
+func tenFiles(round byte) (t atomicdir.Tree) {
+	for i := range byte(10) {
+		data := make([]byte, 1024)
+		data[0] = round
+		t.Files = append(t.Files, atomicdir.File{Path: "file" + string('0'+i), Data: data, Mode: 0o644})
+	}
+	return t
+}
+
+// BenchmarkPublish is to be compared with BenchmarkSystemCalls: the budget is three
+// times as long.
+func BenchmarkPublish(b *testing.B) {
+	d, err := atomicdir.Open(tmpfs(b, ""), atomicdir.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	for n := 0; b.Loop(); n++ {
+		if _, err := d.TryPublish(tenFiles(byte(n))); err != nil {
+			b.Fatal(err)
+		}
+		if err := d.Purge(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSystemCalls is what no writer of this layout can do without.
+func BenchmarkSystemCalls(b *testing.B) {
+	dir := tmpfs(b, "")
+	old := ""
+	for n := 0; b.Loop(); n++ {
+		name := filepath.Join(dir, "..g"+string('0'+byte(n%2)))
+		check(b, unix.Mkdir(name, 0o700))
+		for _, f := range tenFiles(byte(n)).Files {
+			fd, err := unix.Open(name+"/"+f.Path, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o600)
+			check(b, err)
+			_, err = unix.Write(fd, f.Data)
+			check(b, err)
+			check(b, unix.Fchmod(fd, 0o644))
+			check(b, unix.Close(fd))
+		}
+		check(b, unix.Chmod(name, 0o755))
+		check(b, unix.Symlink(filepath.Base(name), dir+"/..data_tmp"))
+		check(b, unix.Rename(dir+"/..data_tmp", dir+"/..data"))
+		if old != "" {
+			for _, f := range tenFiles(0).Files {
+				check(b, unix.Unlink(old+"/"+f.Path))
+			}
+			check(b, unix.Rmdir(old))
+		}
+		old = name
+	}
+	check(b, os.RemoveAll(old))
+}
+
+func check(b *testing.B, err error) {
+	if err != nil {
+		b.Fatal(err)
+	}
+}
