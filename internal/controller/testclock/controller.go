@@ -1,0 +1,188 @@
+// Package testclock keeps a process's clock at the offset that is stored in the
+// cluster, so that every component of a system started with --test-clock moves
+// together when `laterna clock advance` is called.
+//
+// The offset lives in a ConfigMap, so it survives restarts. It owns that ConfigMap;
+// the clock itself, and the timers that follow it, live in internal/clock.
+package testclock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// Namespace and Name are those of the ConfigMap that holds the offset.
+	Namespace = "kube-system"
+	Name      = "laterna-test-clock"
+	// Offset is the key of the wanted offset, as time.ParseDuration reads it.
+	Offset = "offset"
+	// Applied is the key of the offset that the server's clock has taken over.
+	Applied = "applied"
+
+	retryAfter = time.Second
+)
+
+// Settable is a clock whose offset can be set.
+type Settable interface {
+	SetOffset(time.Duration)
+	Offset() time.Duration
+}
+
+// Config is what a Controller needs. All fields but Owner are required.
+type Config struct {
+	Client kubernetes.Interface
+	Clock  Settable
+	// Wall times the retries, which must not move with the clock.
+	Wall clock.Clock
+	Log  *slog.Logger
+	// Owner is true in the server: it makes the ConfigMap where it is missing
+	// and reports what it has applied. Agents only follow.
+	Owner bool
+}
+
+// Controller moves one clock.
+type Controller struct {
+	cfg   Config
+	ready atomic.Bool
+}
+
+// New returns a controller that does nothing until Run.
+func New(cfg Config) *Controller { return &Controller{cfg: cfg} }
+
+// Ready returns nil once the stored offset has been applied.
+func (c *Controller) Ready() error {
+	if !c.ready.Load() {
+		return errors.New("the stored clock offset is not applied yet")
+	}
+	return nil
+}
+
+// Run follows the stored offset until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := c.follow(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Log.Warn("following the test clock failed, trying again", "error", err)
+			select {
+			case <-c.cfg.Wall.After(retryAfter):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
+// follow reads the ConfigMap and then watches it until the watch ends.
+func (c *Controller) follow(ctx context.Context) error {
+	maps := c.cfg.Client.CoreV1().ConfigMaps(Namespace)
+	cm, err := maps.Get(ctx, Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) && c.cfg.Owner {
+		cm, err = maps.Create(ctx, initial(), metav1.CreateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("reading the stored offset: %w", err)
+	}
+	w, err := watchFrom(ctx, c.cfg.Client, cm)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	if err := c.apply(ctx, cm); err != nil {
+		return err
+	}
+	for {
+		select {
+		case event := <-w.ResultChan():
+			changed, ok := event.Object.(*corev1.ConfigMap)
+			if !ok || event.Type == watch.Deleted {
+				return nil // the watch ended or the object is gone: read again
+			}
+			if err := c.apply(ctx, changed); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func initial() *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		Data:       map[string]string{Offset: "0s"},
+	}
+}
+
+// apply moves the clock and, in the server, says so. A value that is no duration
+// leaves the clock where it is.
+func (c *Controller) apply(ctx context.Context, cm *corev1.ConfigMap) error {
+	d, err := time.ParseDuration(cm.Data[Offset])
+	if err != nil {
+		c.cfg.Log.Error("the stored clock offset is not a duration, the clock stays", "offset", cm.Data[Offset])
+		c.ready.Store(true)
+		return nil
+	}
+	if d != c.cfg.Clock.Offset() {
+		c.cfg.Log.Info("moving the clock", "offset", d.String())
+	}
+	c.cfg.Clock.SetOffset(d)
+	c.ready.Store(true)
+	if !c.cfg.Owner || cm.Data[Applied] == cm.Data[Offset] {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"data":{%q:%q}}`, Applied, cm.Data[Offset])
+	_, err = c.cfg.Client.CoreV1().ConfigMaps(Namespace).Patch(ctx, Name, mergePatch, patch, metav1.PatchOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("reporting the applied offset: %w", err)
+	}
+	return nil
+}
+
+// Advance adds d (which may be negative) to the stored offset and returns the new
+// offset once the server's clock has taken it over, or ctx ends. It fails with a
+// NotFound error when the system runs without a test clock.
+func Advance(ctx context.Context, client kubernetes.Interface, d time.Duration) (time.Duration, error) {
+	var offset time.Duration
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		offset, err = advance(ctx, client, d)
+		return err
+	})
+	return offset, err
+}
+
+// advance is one try of Advance. The watch begins before the write, so that the
+// answer cannot be missed.
+func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) (time.Duration, error) {
+	maps := client.CoreV1().ConfigMaps(Namespace)
+	cm, err := maps.Get(ctx, Name, metav1.GetOptions{})
+	if err != nil {
+		return 0, err
+	}
+	before, err := time.ParseDuration(cm.Data[Offset])
+	if err != nil {
+		return 0, fmt.Errorf("the stored offset %q is not a duration: %w", cm.Data[Offset], err)
+	}
+	w, err := watchFrom(ctx, client, cm)
+	if err != nil {
+		return 0, err
+	}
+	defer w.Stop()
+	offset := before + d
+	cm.Data[Offset] = offset.String()
+	if _, err := maps.Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
+		return 0, err
+	}
+	return offset, awaitApplied(ctx, w, offset.String())
+}
