@@ -1,0 +1,196 @@
+package podfields
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/utils/ptr"
+)
+
+func parse(t *testing.T, text string) *corev1.PodSpec {
+	t.Helper()
+	spec := &corev1.PodSpec{}
+	if err := yaml.UnmarshalStrict([]byte(text), spec); err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+func TestUnhonoured(t *testing.T) {
+	const notHonoured = "this field is not honoured by Laterna"
+	for name, c := range map[string]struct {
+		spec string
+		want []Finding
+	}{
+		"all of it honoured": {spec: `
+serviceAccountName: sa
+terminationGracePeriodSeconds: 30
+dnsPolicy: ClusterFirst
+schedulerName: default-scheduler
+securityContext: {runAsUser: 1, fsGroup: 2}
+containers:
+- name: main
+  image: i
+  terminationMessagePath: /dev/termination-log
+  terminationMessagePolicy: File
+  env: [{name: A, value: b}, {name: C, valueFrom: {secretKeyRef: {name: s, key: k}}}]
+  resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1}}
+  volumeMounts: [{name: v, mountPath: /v, readOnly: true}]
+volumes:
+- name: v
+  projected:
+    defaultMode: 420
+    sources:
+    - secret: {name: s, items: [{key: a, path: b, mode: 511}]}
+    - serviceAccountToken: {path: t, audience: a, expirationSeconds: 600}
+- name: e
+  emptyDir: {}
+`},
+		"a probe only warns": {spec: `
+containers: [{name: a, image: i}, {name: b, image: i, livenessProbe: {exec: {command: [x]}}}]
+`, want: []Finding{{Path: "spec.containers[1].livenessProbe", Message: notHonoured}}},
+		"a volume kind blocks": {spec: `
+containers: [{name: a, image: i}]
+volumes: [{name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}]
+`, want: []Finding{{Path: "spec.volumes[1].hostPath", Blocks: true,
+			Message: notHonoured + ": volumes of this kind are not mounted, and the pod does not start"}}},
+		"a projected source blocks": {spec: `
+containers: [{name: a, image: i}]
+volumes: [{name: p, projected: {sources: [{secret: {name: s}}, {clusterTrustBundle: {name: b, path: c}}]}}]
+`, want: []Finding{{Path: "spec.volumes[0].projected.sources[1].clusterTrustBundle", Blocks: true,
+			Message: notHonoured + ": files of this kind of source are not written, and the pod does not start"}}},
+		"a variable's source blocks": {spec: `
+containers: [{name: a, image: i, env: [{name: V, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]}]
+`, want: []Finding{{Path: "spec.containers[0].env[0].valueFrom.fileKeyRef", Blocks: true,
+			Message: notHonoured + ": variables from this kind of source are not set, and the pod does not start"}}},
+		"owners of files only warn": {spec: `
+containers: [{name: a, image: i}]
+volumes: [{name: s, secret: {secretName: s, defaultUser: 5, items: [{key: k, path: p, user: 5}]}}]
+`, want: []Finding{
+			{Path: "spec.volumes[0].secret.items[0].user", Message: notHonoured},
+			{Path: "spec.volumes[0].secret.defaultUser", Message: notHonoured},
+		}},
+		"one key of a map": {spec: `
+containers: [{name: a, image: i, resources: {limits: {cpu: 1, example.com/gpu: 1}}}]
+`, want: []Finding{{Path: "spec.containers[0].resources.limits[example.com/gpu]", Message: notHonoured}}},
+		"neutral values": {spec: `
+containers: [{name: a, image: i}]
+hostUsers: true
+priority: 0
+setHostnameAsFQDN: false
+os: {name: linux}
+`},
+		"other values of the same": {spec: `
+containers: [{name: a, image: i, terminationMessagePath: /x}]
+hostUsers: false
+os: {name: windows}
+schedulerName: mine
+`, want: []Finding{
+			{Path: "spec.containers[0].terminationMessagePath", Message: notHonoured},
+			{Path: "spec.schedulerName", Message: notHonoured},
+			{Path: "spec.os.name", Blocks: true, Message: notHonoured + ": only linux containers are run, and the pod does not start"},
+			{Path: "spec.hostUsers", Blocks: true, Message: notHonoured + ": containers do not get a user namespace of their own, and the pod does not start"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Unhonoured(parse(t, c.spec)); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestBlocking(t *testing.T) {
+	spec := parse(t, `
+initContainers: [{name: i, image: i}]
+containers: [{name: a, image: i, readinessProbe: {exec: {command: [x]}}}]
+volumes: [{name: n, nfs: {server: s, path: /}}]
+`)
+	got := Blocking(spec)
+	if len(got) != 2 || got[0].Path != "spec.volumes[0].nfs" || got[1].Path != "spec.initContainers" {
+		t.Errorf("Blocking = %v", got)
+	}
+	if text := got[1].String(); !strings.HasPrefix(text, "spec.initContainers: ") {
+		t.Errorf("String = %q", text)
+	}
+}
+
+// TestTableNamesFields fails when the table names what the API does not have.
+func TestTableNamesFields(t *testing.T) {
+	var paths []string
+	paths = append(paths, honoured...)
+	for path := range neutral {
+		paths = append(paths, path)
+	}
+	for path := range blocking {
+		paths = append(paths, strings.TrimSuffix(path, ".*"))
+	}
+	for _, path := range paths {
+		if err := lookUp(reflect.TypeFor[corev1.PodSpec](), path); err != "" {
+			t.Errorf("%s: %s", path, err)
+		}
+	}
+}
+
+func lookUp(typ reflect.Type, path string) string {
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' }) {
+		name, rest, _ := strings.Cut(step, "[")
+		found, ok := member(typ, name)
+		if !ok {
+			return typ.String() + " has no " + name
+		}
+		typ = found
+		if rest != "" {
+			typ = deref(typ.Elem())
+		}
+	}
+	return ""
+}
+
+func member(typ reflect.Type, name string) (reflect.Type, bool) {
+	if typ.Kind() != reflect.Struct {
+		return nil, false
+	}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if tag == name {
+			return deref(f.Type), true
+		}
+		if tag == "" {
+			if found, ok := member(deref(f.Type), name); ok {
+				return found, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func deref(typ reflect.Type) reflect.Type {
+	if typ.Kind() == reflect.Pointer {
+		return typ.Elem()
+	}
+	return typ
+}
+
+func TestEverySetFieldIsFoundOrHonoured(t *testing.T) {
+	// A field that a later API adds is unknown here and so must be reported.
+	spec := &corev1.PodSpec{
+		Affinity:         &corev1.Affinity{},
+		Overhead:         corev1.ResourceList{"cpu": resource.MustParse("1")},
+		HostnameOverride: ptr.To("h"),
+		RuntimeClassName: ptr.To("r"),
+	}
+	var got []string
+	for _, f := range Unhonoured(spec) {
+		got = append(got, f.Path)
+	}
+	want := []string{"spec.affinity", "spec.runtimeClassName", "spec.overhead", "spec.hostnameOverride"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

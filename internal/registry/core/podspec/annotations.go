@@ -1,0 +1,55 @@
+package podspec
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// ValidateAnnotations checks the annotations that have a meaning for pods.
+func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if value, ok := annotations[corev1.MirrorPodAnnotationKey]; ok && spec.NodeName == "" {
+		errs = append(errs, field.Invalid(path.Key(corev1.MirrorPodAnnotationKey), value, "must set spec.nodeName if mirror pod annotation is set"))
+	}
+	if value, ok := annotations[corev1.PodDeletionCost]; ok && !isDeletionCost(value) {
+		errs = append(errs, field.Invalid(path.Key(corev1.PodDeletionCost), value, "must be a 32bit integer"))
+	}
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		name, ok := strings.CutPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix)
+		if ok && !hasContainer(spec, name) {
+			errs = append(errs, field.Invalid(path.Key(key), name, "container not found"))
+		}
+	}
+	return errs
+}
+
+// isDeletionCost accepts 32-bit integers written without plus and leading zeros.
+func isDeletionCost(value string) bool {
+	n, err := strconv.ParseInt(value, 10, 32)
+	return err == nil && strconv.FormatInt(n, 10) == value
+}
+
+func hasContainer(spec *corev1.PodSpec, name string) bool {
+	found := false
+	VisitContainers(spec, nil, func(c *corev1.Container, _ *field.Path) { found = found || c.Name == name })
+	return found
+}
+
+// VisitContainers calls visit for every container, the init containers first, with
+// its path under path.
+func VisitContainers(spec *corev1.PodSpec, path *field.Path, visit func(c *corev1.Container, path *field.Path)) {
+	for i := range spec.InitContainers {
+		visit(&spec.InitContainers[i], path.Child("initContainers").Index(i))
+	}
+	for i := range spec.Containers {
+		visit(&spec.Containers[i], path.Child("containers").Index(i))
+	}
+	for i := range spec.EphemeralContainers {
+		visit((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon), path.Child("ephemeralContainers").Index(i))
+	}
+}
