@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"context"
 	"log/slog"
 
 	"go.uber.org/zap"
@@ -17,24 +16,9 @@ func newZap(l *slog.Logger) *zap.Logger {
 // slogCore is a zapcore.Core that writes to slog.
 type slogCore struct{ log *slog.Logger }
 
-// level maps etcd's idea of importance to ours: its warnings are remarks on speed
-// and on events that it handles itself.
-func level(l zapcore.Level) (slog.Level, bool) {
-	switch {
-	case l >= zapcore.ErrorLevel:
-		return slog.LevelError, true
-	case l == zapcore.WarnLevel:
-		return slog.LevelDebug, true
-	default:
-		return 0, false
-	}
-}
-
-// Enabled implements zapcore.Core.
-func (c slogCore) Enabled(l zapcore.Level) bool {
-	sl, ok := level(l)
-	return ok && c.log.Enabled(context.TODO(), sl)
-}
+// Enabled implements zapcore.Core. etcd's warnings are remarks on speed and on
+// events that it handles itself; they are shown for debugging only.
+func (c slogCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
 
 // With implements zapcore.Core.
 func (c slogCore) With(fields []zapcore.Field) zapcore.Core {
@@ -55,8 +39,12 @@ func (c slogCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore
 
 // Write implements zapcore.Core.
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	sl, _ := level(e.Level)
-	c.log.Log(context.TODO(), sl, "store reports", append(args(fields), "message", e.Message)...)
+	keys := append(args(fields), "message", e.Message)
+	if e.Level >= zapcore.ErrorLevel {
+		c.log.Error("store reports", keys...)
+	} else {
+		c.log.Debug("store reports", keys...)
+	}
 	return nil
 }
 

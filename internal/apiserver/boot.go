@@ -1,0 +1,129 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	genericserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/utils/clock"
+)
+
+// boot keeps which of the steps after the start are done.
+type boot struct {
+	mu      sync.Mutex
+	pending map[string]error // what each unfinished step waits for
+}
+
+var errRunning = errors.New("running")
+
+func (b *boot) set(name string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pending == nil {
+		b.pending = map[string]error{}
+	}
+	b.pending[name] = err
+}
+
+func (b *boot) done(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.pending, name)
+}
+
+// check returns what is not done yet, nil when all is.
+func (b *boot) check() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var errs []error
+	for name, err := range b.pending {
+		errs = append(errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return errors.Join(errs...)
+}
+
+// retryStep is the pause after a step of the boot has failed.
+const retryStep = 100 * time.Millisecond
+
+// afterStart runs step when the server serves, again and again until it succeeds;
+// /readyz waits for it.
+func (s *Server) afterStart(name string, step func(ctx context.Context) error) error {
+	s.boot.set(name, errRunning)
+	err := s.generic.AddPostStartHook(name, func(ctx genericserver.PostStartHookContext) error {
+		for ctx.Err() == nil {
+			err := step(ctx)
+			if err == nil {
+				s.boot.done(name)
+				return nil
+			}
+			s.boot.set(name, err)
+			if ctx.Err() == nil {
+				s.config.Log.Warn("start-up step failed, trying again", "step", name, "error", err)
+			}
+			wait(ctx, retryStep)
+		}
+		return nil // an error would end the process
+	})
+	if err != nil {
+		return fmt.Errorf("adding start-up step: %w", err)
+	}
+	return nil
+}
+
+// wait returns after d or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := clock.RealClock{}.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+	case <-ctx.Done():
+	}
+}
+
+// addHooks installs what happens after the start and the checks of /readyz.
+func (s *Server) addHooks([]apiGroup) error {
+	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
+		return fmt.Errorf("adding health check: %w", err)
+	}
+	for _, check := range s.config.Serving.ReadyChecks {
+		named := healthz.NamedCheck(check.Name, func(*http.Request) error { return check.Check() })
+		if err := s.generic.AddReadyzChecks(named); err != nil {
+			return fmt.Errorf("adding ready check: %w", err)
+		}
+	}
+	return s.afterStart("storage-readiness", s.backend.awaitCaches)
+}
+
+const (
+	// storeRest is how long an answer of the store counts for health checks.
+	storeRest = time.Second
+	// storeTimeout is how long a health check waits for the store.
+	storeTimeout = 2 * time.Second
+)
+
+// storeCheck returns a health check that reads from the store, at most once in
+// storeRest.
+func (s *Server) storeCheck() func(*http.Request) error {
+	var (
+		mu   sync.Mutex
+		last time.Time
+		err  error
+	)
+	return func(r *http.Request) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(last) < storeRest {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+		defer cancel()
+		_, err = s.backend.client.Get(ctx, objectPrefix+"/health")
+		last = time.Now()
+		return err
+	}
+}

@@ -1,0 +1,72 @@
+package apiserver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/etcd"
+)
+
+// Config says what the server is made of. Every field is required unless it says
+// otherwise.
+type Config struct {
+	Store    StoreConfig
+	Serving  ServingConfig
+	Services ServicesConfig
+	// Version is what /version answers; see VersionInfo.
+	Version Version
+	// Clock governs the life of tokens and keys.
+	Clock clock.Clock
+	// Log gets what the server itself has to say.
+	Log *slog.Logger
+}
+
+// StoreConfig says where objects are kept.
+type StoreConfig struct {
+	// Await returns how to reach the store and may wait until it runs. It is
+	// etcd.Server.Await or etcd.Endpoints.Await.
+	Await func(context.Context) (etcd.Endpoints, error)
+	// EncryptionKeyFile holds the keys for Secrets and signing keys. It is made
+	// when it does not exist.
+	EncryptionKeyFile string
+}
+
+// ServingConfig says where and as whom the server listens.
+type ServingConfig struct {
+	// Listeners accept TCP connections; the server speaks TLS on them and closes
+	// them. More can be added with Server.Serve.
+	Listeners []net.Listener
+	// Advertise is the address at which pods and other machines reach the server,
+	// the endpoint of the kubernetes service.
+	Advertise netip.AddrPort
+	// GetCertificate returns the serving certificate, chosen by server name. It is
+	// asked at every handshake, so a renewed certificate is used at once.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// ClientCAs verifies client certificates.
+	ClientCAs *x509.CertPool
+	// MaxRequestBytes limits request bodies; 0 means 3 MiB, as in Kubernetes.
+	MaxRequestBytes int64
+	// ReadyChecks must all return nil before /readyz does, besides the server's
+	// own checks. Optional.
+	ReadyChecks []ReadyCheck
+}
+
+// ReadyCheck is a part of the readiness of the system. Check is called at every
+// request of /readyz and must be quick.
+type ReadyCheck struct {
+	Name  string
+	Check func() error
+}
+
+// ServicesConfig is the network of services.
+type ServicesConfig struct {
+	// Range holds the cluster addresses of services; the kubernetes service takes
+	// the first.
+	Range netip.Prefix
+}

@@ -1,0 +1,133 @@
+package apiserver_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/pki"
+)
+
+var (
+	_ component.Component = &apiserver.Server{}
+	_ component.Readier   = &apiserver.Server{}
+	_ component.Failer    = &apiserver.Server{}
+)
+
+// system is a real API server on a real store.
+type system struct {
+	t         *testing.T
+	dir       string
+	authority *pki.Authority
+	store     *etcd.Server
+	server    *apiserver.Server
+	addr      string
+	// took is from the beginning of the start to readiness.
+	took time.Duration
+}
+
+// boot starts a system in dir that ends with the test.
+func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
+	t.Helper()
+	began := time.Now()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	authority, err := pki.OpenAuthority(filepath.Join(dir, "pki"), clock.RealClock{})
+	must(t, err)
+	serving, err := authority.Pair(pki.Leaf{Name: "apiserver", CommonName: "apiserver", Server: true, Hosts: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	must(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	run, err := os.MkdirTemp("", "apiserver")
+	must(t, err)
+	s := &system{t: t, dir: dir, authority: authority, addr: listener.Addr().String()}
+	s.store = etcd.New(etcd.Config{Dir: filepath.Join(dir, "etcd"), SocketDir: run, Log: log})
+	config := apiserver.Config{
+		Store: apiserver.StoreConfig{Await: s.store.Await, EncryptionKeyFile: filepath.Join(dir, "encryption", "keys")},
+		Serving: apiserver.ServingConfig{
+			Listeners:      []net.Listener{listener},
+			Advertise:      netip.MustParseAddrPort(s.addr),
+			GetCertificate: serving.GetCertificate,
+			ClientCAs:      authority.Pool(),
+		},
+		Services: apiserver.ServicesConfig{Range: netip.MustParsePrefix("10.96.0.0/16")},
+		Version:  apiserver.Version{Program: "0.0.1"},
+		Clock:    clock.RealClock{},
+		Log:      log,
+	}
+	for _, f := range change {
+		f(&config)
+	}
+	s.server = apiserver.New(config)
+	var group component.Group
+	group.Log = log
+	group.Add(s.store, s.server)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(group.Stop(ctx), os.RemoveAll(run)); err != nil {
+			t.Error(err)
+		}
+	})
+	must(t, group.Start(t.Context()))
+	eventually(t, s.server.Ready)
+	s.took = time.Since(began)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually calls f until it returns nil, at most ten seconds.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within ten seconds: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// config returns a client configuration with a certificate for the user.
+func (s *system) config(user string, groups ...string) *rest.Config {
+	s.t.Helper()
+	pair, err := s.authority.Pair(pki.Leaf{Name: user, CommonName: user, Organizations: groups, Client: true})
+	must(s.t, err)
+	cert, key, err := pair.PEM()
+	must(s.t, err)
+	return &rest.Config{
+		Host:            "https://" + s.addr,
+		QPS:             -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: s.authority.PEM(), CertData: cert, KeyData: key},
+	}
+}
+
+// admin returns a client with all rights.
+func (s *system) admin() kubernetes.Interface {
+	s.t.Helper()
+	c, err := kubernetes.NewForConfig(s.config("admin", "system:masters"))
+	must(s.t, err)
+	return c
+}

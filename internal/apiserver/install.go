@@ -1,0 +1,99 @@
+package apiserver
+
+import (
+	"fmt"
+	"time"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	genericapi "k8s.io/apiserver/pkg/endpoints"
+	"k8s.io/apiserver/pkg/endpoints/discovery"
+	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericserver "k8s.io/apiserver/pkg/server"
+
+	"laterna.dev/laterna/internal/registry/scheme"
+)
+
+// apiGroup is a group-version and the storage behind its resources, by path
+// ("pods", "pods/status").
+type apiGroup struct {
+	version schema.GroupVersion
+	storage map[string]rest.Storage
+}
+
+// root returns where the group is served.
+func (g apiGroup) root() string {
+	if g.version.Group == "" {
+		return genericserver.DefaultLegacyAPIPrefix
+	}
+	return genericserver.APIGroupPrefix
+}
+
+// install serves a group-version. Unlike the library's own InstallAPIGroup it does
+// not build the OpenAPI models, which take longer than all the rest and are not
+// needed before the first server-side apply: converter builds them when asked.
+func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *scheme.Scheme, g apiGroup, converter managedfields.TypeConverter) error {
+	served := map[string][]string{}
+	for resource := range g.storage {
+		served[resource] = []string{g.version.String()}
+	}
+	v := &genericapi.APIGroupVersion{
+		Storage:                     g.storage,
+		Root:                        g.root(),
+		GroupVersion:                g.version,
+		AllServedVersionsByResource: served,
+		OptionsExternalVersion:      &schema.GroupVersion{Version: "v1"},
+		ParameterCodec:              sch.Parameters,
+		Serializer:                  sch.Codecs,
+		Creater:                     sch,
+		Convertor:                   sch,
+		ConvertabilityChecker:       sch,
+		UnsafeConvertor:             runtime.UnsafeObjectConvertor(sch.Scheme),
+		Defaulter:                   sch,
+		Typer:                       sch,
+		Namer:                       runtime.Namer(meta.NewAccessor()),
+		EquivalentResourceRegistry:  s.EquivalentResourceRegistry,
+		TypeConverter:               converter,
+		Authorizer:                  s.Authorizer,
+		Admit:                       c.AdmissionControl,
+		MinRequestTimeout:           time.Duration(c.MinRequestTimeout) * time.Second,
+		MaxRequestBodyBytes:         c.MaxRequestBodyBytes,
+	}
+	resources, _, err := v.InstallREST(s.Handler.GoRestfulContainer)
+	if err != nil {
+		return fmt.Errorf("serving %s: %w", g.version, err)
+	}
+	addDiscovery(s, c, g, resources)
+	return nil
+}
+
+// addDiscovery lists a group-version under /api or /apis, in both formats.
+func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g apiGroup, resources []apidiscoveryv2.APIResourceDiscovery) {
+	doc := apidiscoveryv2.APIVersionDiscovery{
+		Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+		Version:   g.version.Version,
+		Resources: resources,
+	}
+	if g.version.Group == "" {
+		manager := s.AggregatedLegacyDiscoveryGroupManager
+		manager.AddGroupVersion("", doc)
+		legacy := discovery.NewLegacyRootAPIHandler(c.DiscoveryAddresses, s.Serializer, g.root())
+		both := aggregated.WrapAggregatedDiscoveryToHandler(legacy, manager, manager)
+		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(g.root(), metav1.APIVersions{}))
+		return
+	}
+	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.version.Group, doc)
+	version := metav1.GroupVersionForDiscovery{GroupVersion: g.version.String(), Version: g.version.Version}
+	group := metav1.APIGroup{
+		Name:             g.version.Group,
+		Versions:         []metav1.GroupVersionForDiscovery{version},
+		PreferredVersion: version,
+	}
+	s.DiscoveryGroupManager.AddGroup(group)
+	s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(s.Serializer, group).WebService())
+}

@@ -1,0 +1,183 @@
+package apiserver
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	restful "github.com/emicklei/go-restful/v3"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
+	genericserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/kube-openapi/pkg/builder"
+	"k8s.io/kube-openapi/pkg/builder3"
+	"k8s.io/kube-openapi/pkg/cached"
+	"k8s.io/kube-openapi/pkg/common"
+	"k8s.io/kube-openapi/pkg/common/restfuladapter"
+	"k8s.io/kube-openapi/pkg/handler"
+	"k8s.io/kube-openapi/pkg/handler3"
+	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/kube-openapi/pkg/util"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
+
+	"laterna.dev/laterna/internal/generated/openapi"
+	"laterna.dev/laterna/internal/registry/scheme"
+)
+
+// documents builds the OpenAPI documents of the server and the models that
+// server-side apply works with. Everything is built when it is first asked for:
+// together it takes as long as the rest of the start.
+type documents struct {
+	version string
+	namer   func() (*apiopenapi.DefinitionNamer, error)
+}
+
+func newDocuments(version string) *documents {
+	return &documents{
+		version: version,
+		namer: sync.OnceValues(func() (*apiopenapi.DefinitionNamer, error) {
+			public, err := scheme.Public()
+			if err != nil {
+				return nil, err
+			}
+			return apiopenapi.NewDefinitionNamer(public), nil
+		}),
+	}
+}
+
+// security is how clients authenticate, as the documents of Kubernetes say it.
+const security = "BearerToken"
+
+func (d *documents) v2() (*common.Config, error) {
+	namer, err := d.namer()
+	if err != nil {
+		return nil, err
+	}
+	c := genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c.Info.Title, c.Info.Version = "Kubernetes", d.version
+	c.SecurityDefinitions = &spec.SecurityDefinitions{security: securityScheme()}
+	c.DefaultSecurity = []map[string][]string{{security: {}}}
+	c.CommonResponses = map[int]spec.Response{
+		http.StatusUnauthorized: {ResponseProps: spec.ResponseProps{Description: "Unauthorized"}},
+	}
+	return c, nil
+}
+
+func securityScheme() *spec.SecurityScheme {
+	return &spec.SecurityScheme{SecuritySchemeProps: spec.SecuritySchemeProps{
+		Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication",
+	}}
+}
+
+func (d *documents) v3() (*common.OpenAPIV3Config, error) {
+	namer, err := d.namer()
+	if err != nil {
+		return nil, err
+	}
+	c := genericserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.Info.Title, c.Info.Version = "Kubernetes", d.version
+	c.SecuritySchemes = spec3.SecuritySchemes{security: &spec3.SecurityScheme{SecuritySchemeProps: spec3.SecuritySchemeProps{
+		Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication",
+	}}}
+	c.DefaultSecurity = []map[string][]string{{security: {}}}
+	c.CommonResponses = map[int]*spec3.Response{
+		http.StatusUnauthorized: {ResponseProps: spec3.ResponseProps{Description: "Unauthorized"}},
+	}
+	return c, nil
+}
+
+// serve answers /openapi/v2 and /openapi/v3 for all web services registered so
+// far.
+func (d *documents) serve(h *genericserver.APIServerHandler) {
+	services := h.GoRestfulContainer.RegisteredWebServices()
+	v2 := handler.NewOpenAPIServiceLazy(cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
+		c, err := d.v2()
+		if err != nil {
+			return nil, "", err
+		}
+		doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
+		if err != nil {
+			return nil, "", fmt.Errorf("building OpenAPI v2: %w", err)
+		}
+		doc.Definitions = handler.PruneDefaults(doc.Definitions)
+		return doc, d.version, nil
+	})))
+	v2.RegisterOpenAPIVersionedService("/openapi/v2", h.NonGoRestfulMux)
+
+	v3 := handler3.NewOpenAPIService()
+	v3.RegisterOpenAPIV3VersionedService("/openapi/v3", h.NonGoRestfulMux)
+	byRoot := map[string][]*restful.WebService{}
+	for _, ws := range services {
+		root := strings.TrimPrefix(ws.RootPath(), "/")
+		byRoot[root] = append(byRoot[root], ws)
+	}
+	for root, services := range byRoot {
+		v3.UpdateGroupVersionLazy(root, cached.Once(cached.Func(func() (*spec3.OpenAPI, string, error) {
+			c, err := d.v3()
+			if err != nil {
+				return nil, "", err
+			}
+			doc, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
+			if err != nil {
+				return nil, "", fmt.Errorf("building OpenAPI v3 of %s: %w", root, err)
+			}
+			return doc, d.version + "/" + root, nil
+		})))
+	}
+}
+
+// converter returns the type converter of server-side apply for everything the
+// groups take in requests, subresources' kinds included.
+func (d *documents) converter(groups []apiGroup) managedfields.TypeConverter {
+	return lazyConverter{sync.OnceValues(func() (managedfields.TypeConverter, error) {
+		c, err := d.v3()
+		if err != nil {
+			return nil, err
+		}
+		models, err := builder3.BuildOpenAPIDefinitionsForResources(c, modelNames(groups)...)
+		if err != nil {
+			return nil, fmt.Errorf("building models of server-side apply: %w", err)
+		}
+		return managedfields.NewTypeConverter(models, false)
+	})}
+}
+
+func modelNames(groups []apiGroup) []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, g := range groups {
+		for _, s := range g.storage {
+			if name := util.GetCanonicalTypeName(s.New()); !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// lazyConverter is a managedfields.TypeConverter that is built on first use.
+type lazyConverter struct {
+	get func() (managedfields.TypeConverter, error)
+}
+
+// ObjectToTyped implements managedfields.TypeConverter.
+func (l lazyConverter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.ObjectToTyped(obj, opts...)
+}
+
+// TypedToObject implements managedfields.TypeConverter.
+func (l lazyConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
+	c, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return c.TypedToObject(v)
+}

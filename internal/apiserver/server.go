@@ -1,0 +1,205 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	genericserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/client-go/rest"
+
+	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/registry/scheme"
+)
+
+// Server is the API server. It implements component.Component: Start returns when
+// the server answers; Ready tells when it has made everything that /readyz
+// promises.
+type Server struct {
+	config   Config
+	loopback *loopback
+	failed   chan error
+	end      context.CancelFunc
+	stop     sync.Once
+
+	backend *backend
+	generic *genericserver.GenericAPIServer
+	front   *front
+	boot    boot
+}
+
+// New returns a server that has not started.
+func New(c Config) *Server {
+	return &Server{config: c, loopback: newLoopback(), failed: make(chan error, 1)}
+}
+
+// Name implements component.Component.
+func (s *Server) Name() string { return "apiserver" }
+
+// Init implements component.Component.
+func (s *Server) Init(context.Context) error { return nil }
+
+// LoopbackConfig returns a client configuration that talks to the server from
+// inside the process, as system:apiserver with all rights. Requests made before
+// the server serves wait for it. It may be called at any time; the caller owns the
+// result.
+func (s *Server) LoopbackConfig() *rest.Config { return s.loopback.config() }
+
+// Start implements component.Component.
+func (s *Server) Start(ctx context.Context) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.end = end
+	sch, err := scheme.New()
+	if err != nil {
+		return err
+	}
+	if err := s.openStore(ctx, life, sch); err != nil {
+		return err
+	}
+	if err := s.build(sch); err != nil {
+		return err
+	}
+	s.generic.PrepareRun()
+	s.front = newFront(life, s.config.Serving, s.generic.Handler, s.config.Log, s.failed)
+	for _, l := range s.config.Serving.Listeners {
+		if err := s.front.serve(l); err != nil {
+			return err
+		}
+	}
+	s.loopback.serve(s.generic.Handler)
+	s.generic.RunPostStartHooks(life)
+	return nil
+}
+
+// openStore waits for the store and connects to it. life ends what the connection
+// does in the background.
+func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error {
+	box, err := atrest.Open(s.config.Store.EncryptionKeyFile)
+	if err != nil {
+		return err
+	}
+	endpoints, err := s.config.Store.Await(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := endpoints.NewClient(s.config.Log)
+	if err != nil {
+		return err
+	}
+	s.backend, err = newBackend(life, client, sch, box.Transformer())
+	return err
+}
+
+// build makes the library's server and installs everything it serves.
+func (s *Server) build(sch *scheme.Scheme) error {
+	c := s.libraryConfig(sch)
+	groups, err := s.assemble(c, resource.Env{Scheme: sch.Scheme, Getter: s.backend})
+	if err != nil {
+		return err
+	}
+	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())
+	if err != nil {
+		return fmt.Errorf("building server: %w", err)
+	}
+	docs := newDocuments(s.config.Version.Info().GitVersion)
+	converter := docs.converter(groups)
+	for _, g := range groups {
+		if err := install(s.generic, c, sch, g, converter); err != nil {
+			return err
+		}
+	}
+	docs.serve(s.generic.Handler)
+	return s.addHooks(groups)
+}
+
+// Limits as in Kubernetes, but for requests in flight, which nobody queues here.
+const (
+	maxRequestBytes   = 3 << 20
+	maxReadsInFlight  = 800
+	maxWritesInFlight = 400
+	requestTimeout    = time.Minute
+	minWatchSeconds   = 1800
+)
+
+// libraryConfig returns the library's configuration without authentication,
+// authorization and admission, which assemble adds.
+func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
+	serving := s.config.Serving
+	c := genericserver.NewConfig(sch.Codecs)
+	c.EffectiveVersion = newEffectiveVersion(s.config.Version)
+	c.ExternalAddress = serving.Advertise.String()
+	c.LoopbackClientConfig = s.LoopbackConfig()
+	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
+	c.MaxRequestBodyBytes = maxRequestBytes
+	if serving.MaxRequestBytes > 0 {
+		c.MaxRequestBodyBytes = serving.MaxRequestBytes
+	}
+	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
+	c.RequestTimeout, c.MinRequestTimeout = requestTimeout, minWatchSeconds
+	c.SkipOpenAPIInstallation = true
+	return c
+}
+
+// Serve accepts connections of one more listener, until the server stops. The
+// server must have started.
+func (s *Server) Serve(l net.Listener) error { return s.front.serve(l) }
+
+// Handler returns what the server does with requests. The server must have
+// started.
+func (s *Server) Handler() http.Handler { return s.generic.Handler }
+
+// Ready implements component.Readier.
+func (s *Server) Ready() error { return s.boot.check() }
+
+// Failed implements component.Failer.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop implements component.Component. Requests in flight are finished, watches
+// are cut.
+func (s *Server) Stop(ctx context.Context) error {
+	var err error
+	s.stop.Do(func() { err = s.shutDown(ctx) })
+	return err
+}
+
+func (s *Server) shutDown(ctx context.Context) error {
+	if s.end == nil {
+		return s.closeListeners()
+	}
+	var err error
+	if s.front != nil {
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			s.generic.NonLongRunningRequestWaitGroup.Wait()
+		}()
+		err = s.front.stop(ctx, drained)
+	} else {
+		err = s.closeListeners()
+	}
+	s.end()
+	if s.generic != nil {
+		s.generic.Destroy()
+	}
+	if s.backend != nil {
+		s.backend.stop()
+	}
+	return err
+}
+
+// closeListeners is for a server that never served them.
+func (s *Server) closeListeners() error {
+	var errs []error
+	for _, l := range s.config.Serving.Listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}

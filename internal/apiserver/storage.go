@@ -1,0 +1,205 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	"google.golang.org/grpc/metadata"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/cacher"
+	"k8s.io/apiserver/pkg/storage/etcd3"
+	"k8s.io/apiserver/pkg/storage/feature"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/apiserver/pkg/storage/value"
+	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/registry/scheme"
+)
+
+// objectPrefix is where API objects live in the store, as in Kubernetes.
+const objectPrefix = "/registry"
+
+// compactionInterval is how often revisions older than that are forgotten.
+const compactionInterval = 5 * time.Minute
+
+// backend says how objects of each resource are stored. All resources share one
+// connection. It implements generic.RESTOptionsGetter; its methods may be called
+// concurrently.
+type backend struct {
+	client    *clientv3.Client
+	compactor etcd3.Compactor
+	codecs    map[string]storageCodec // by API group
+	secret    value.Transformer
+
+	mu     sync.Mutex
+	caches []*cacher.Cacher
+	stops  []func()
+}
+
+type storageCodec struct {
+	codec     runtime.Codec
+	versioner runtime.GroupVersioner
+}
+
+// newBackend takes over client, which stop closes. ctx ends the background work.
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, secret value.Transformer) (*backend, error) {
+	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
+	protobuf, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
+	if !ok {
+		return nil, fmt.Errorf("scheme has no encoding %s", runtime.ContentTypeProtobuf)
+	}
+	compactor := etcd3.NewCompactor(client, compactionInterval, clock.RealClock{}, nil)
+	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, secret: secret}
+	b.stops = []func(){func() { client.Close() }, compactor.Stop}
+	for _, gv := range scheme.GroupVersions() {
+		b.codecs[gv.Group] = storageCodec{
+			codec:     s.Codecs.CodecForVersions(protobuf.Serializer, s.Codecs.UniversalDeserializer(), gv, runtime.InternalGroupVersioner),
+			versioner: runtime.NewMultiGroupVersioner(gv, schema.GroupKind{Group: gv.Group}),
+		}
+	}
+	return b, nil
+}
+
+// GetRESTOptions implements generic.RESTOptionsGetter.
+func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+	c, ok := b.codecs[resource.Group]
+	if !ok {
+		return generic.RESTOptions{}, fmt.Errorf("group of %s is not in the scheme", resource)
+	}
+	config := storagebackend.NewDefaultConfig(objectPrefix, c.codec)
+	config.EncodeVersioner = c.versioner
+	config.Transformer = b.transformer(resource)
+	options := generic.RESTOptions{
+		StorageConfig:           config.ForResource(resource),
+		Decorator:               b.cached,
+		EnableGarbageCollection: true,
+		DeleteCollectionWorkers: 1,
+		ResourcePrefix:          resource.Resource,
+	}
+	if resource == corev1.Resource("events") {
+		// Events are many, short-lived and rarely watched.
+		options.Decorator = b.uncached
+	}
+	return options, nil
+}
+
+// transformer encrypts Secrets and refuses to read encrypted values elsewhere.
+func (b *backend) transformer(resource schema.GroupResource) value.Transformer {
+	if resource == corev1.Resource("secrets") {
+		return b.secret
+	}
+	return identity.NewEncryptCheckTransformer()
+}
+
+// uncached is a generic.StorageDecorator: the store alone.
+func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix string, _ func(runtime.Object) (string, error), newObject, newList func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+	versioner := storage.APIObjectVersioner{}
+	transformer := etcd3.WithCorruptObjErrorHandlingTransformer(c.Transformer)
+	decoder := etcd3.WithCorruptObjErrorHandlingDecoder(etcd3.NewDefaultDecoder(c.Codec, versioner))
+	s, err := etcd3.New(clientFor(b.client, c.GroupResource), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
+	if err != nil {
+		return nil, nil, fmt.Errorf("storage of %s: %w", c.GroupResource, err)
+	}
+	return etcd3.NewStoreWithUnsafeCorruptObjectDeletion(s, c.GroupResource), sync.OnceFunc(s.Close), nil
+}
+
+// cached is a generic.StorageDecorator: the store with a watch cache before it.
+func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+	raw, stopRaw, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+	if err != nil {
+		return nil, nil, err
+	}
+	cached, err := cacher.NewCacherFromConfig(cacher.Config{
+		Storage:             raw,
+		Versioner:           storage.APIObjectVersioner{},
+		GroupResource:       c.GroupResource,
+		EventsHistoryWindow: c.EventsHistoryWindow,
+		ResourcePrefix:      resourcePrefix,
+		KeyFunc:             key,
+		NewFunc:             newObject,
+		NewListFunc:         newList,
+		GetAttrsFunc:        attributes,
+		IndexerFuncs:        triggers,
+		Indexers:            indexers,
+		Codec:               c.Codec,
+	})
+	if err != nil {
+		stopRaw()
+		return nil, nil, fmt.Errorf("watch cache of %s: %w", c.GroupResource, err)
+	}
+	delegator := cacher.NewCacheDelegator(cached, raw)
+	stop := sync.OnceFunc(func() {
+		delegator.Stop()
+		cached.Stop()
+		stopRaw()
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.caches = append(b.caches, cached)
+	b.stops = append(b.stops, stop)
+	return delegator, stop, nil
+}
+
+// awaitCaches waits until every watch cache has read what the store holds.
+func (b *backend) awaitCaches(ctx context.Context) error {
+	b.mu.Lock()
+	caches := b.caches
+	b.mu.Unlock()
+	for _, c := range caches {
+		if err := c.Wait(ctx); err != nil {
+			return fmt.Errorf("filling watch caches: %w", err)
+		}
+	}
+	return nil
+}
+
+// stop ends all storages and closes the connection, the last opened first.
+func (b *backend) stop() {
+	for i := len(b.stops) - 1; i >= 0; i-- {
+		b.stops[i]()
+	}
+}
+
+// clientFor returns a client that shares the connection of shared but watches on a
+// stream of its own: progress that is asked for one resource is reported to all
+// watches of its stream.
+func clientFor(shared *clientv3.Client, resource schema.GroupResource) *kubernetes.Client {
+	c := clientv3.NewCtxClient(shared.Ctx())
+	c.Cluster, c.KV, c.Lease, c.Maintenance = shared.Cluster, etcd3.NewETCDLatencyTracker(shared.KV), shared.Lease, shared.Maintenance
+	c.Watcher = resourceWatcher{shared.Watcher, resource.String()}
+	k := &kubernetes.Client{Client: c}
+	k.Kubernetes = k
+	return k
+}
+
+// resourceWatcher marks watches so that the client library gives them a stream of
+// their own.
+type resourceWatcher struct {
+	clientv3.Watcher
+	resource string
+}
+
+func (w resourceWatcher) mark(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "laterna-resource", w.resource)
+}
+
+// Watch implements clientv3.Watcher.
+func (w resourceWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	return w.Watcher.Watch(w.mark(ctx), key, opts...)
+}
+
+// RequestProgress implements clientv3.Watcher.
+func (w resourceWatcher) RequestProgress(ctx context.Context) error {
+	return w.Watcher.RequestProgress(w.mark(ctx))
+}
