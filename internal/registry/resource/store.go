@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -46,6 +47,9 @@ type Definition[T Object] struct {
 	Indexed map[string]func(obj T) string
 	// ReturnDeleted makes a DELETE answer with the object, not with a Status.
 	ReturnDeleted bool
+	// TTL is how long the store keeps an object after its last write, in
+	// whole seconds. 0 keeps it for ever.
+	TTL time.Duration
 }
 
 // Store serves one kind: get, list, watch, create, update, patch, delete.
@@ -85,6 +89,9 @@ func New[T Object](d Definition[T], env Env) (*Store[T], error) {
 	}
 	if d.Rules.GracefulDelete != nil {
 		s.DeleteStrategy = gracefulStrategy[T]{st}
+	}
+	if seconds := uint64(d.TTL / time.Second); seconds > 0 {
+		s.TTLFunc = func(runtime.Object, uint64, bool) (uint64, error) { return seconds, nil }
 	}
 	options := &generic.StoreOptions{RESTOptions: env.Getter, AttrFunc: d.attributes}
 	if len(d.Indexed) > 0 {

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -37,7 +38,7 @@ type Rules[T Object] struct {
 	WarnCreate func(ctx context.Context, obj T) []string
 	WarnUpdate func(ctx context.Context, obj, old T) []string
 	// Reset names the fields that PrepareCreate and PrepareUpdate clear, for
-	// server-side apply, such as "status".
+	// server-side apply, such as "status" or "spec.finalizers".
 	Reset []string
 	// AllowCreateOnUpdate lets a PUT create the object.
 	AllowCreateOnUpdate bool
@@ -125,7 +126,11 @@ func (s *strategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	}
 	set := fieldpath.NewSet()
 	for _, name := range s.rules.Reset {
-		set.Insert(fieldpath.MakePathOrDie(name))
+		parts := []any{}
+		for _, part := range strings.Split(name, ".") {
+			parts = append(parts, part)
+		}
+		set.Insert(fieldpath.MakePathOrDie(parts...))
 	}
 	return map[fieldpath.APIVersion]*fieldpath.Set{s.apiVersion: set}
 }

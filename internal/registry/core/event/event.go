@@ -1,0 +1,80 @@
+// Package event owns the Event kind of core/v1: validation, table and storage.
+// Events last an hour. Components record them through client-go's recorder.
+package event
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// lifetime is how long an event is kept after its last write, as upstream's
+// --event-ttl has it by default.
+const lifetime = time.Hour
+
+// NewStorage returns the storage of events by path.
+func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
+	store, err := resource.New(resource.Definition[*corev1.Event]{
+		GroupVersion: corev1.SchemeGroupVersion,
+		Plural:       "events",
+		Singular:     "event",
+		ShortNames:   []string{"ev"},
+		Namespaced:   true,
+		New:          func() *corev1.Event { return &corev1.Event{} },
+		NewList:      func() runtime.Object { return &corev1.EventList{} },
+		Rules: resource.Rules[*corev1.Event]{
+			// The name is that of an object, at times a long one, and a suffix.
+			ValidName: path.ValidatePathSegmentName,
+			Validate:  func(_ context.Context, e *corev1.Event) field.ErrorList { return validate(e) },
+			ValidateUpdate: func(_ context.Context, e, _ *corev1.Event) field.ErrorList {
+				return validate(e)
+			},
+			AllowCreateOnUpdate: true,
+		},
+		Columns: columns(),
+		Fields:  selectable,
+		TTL:     lifetime,
+	}, env)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]rest.Storage{"events": store}, nil
+}
+
+func selectable(e *corev1.Event) fields.Set {
+	source := e.Source.Component
+	if source == "" {
+		source = e.ReportingController
+	}
+	return fields.Set{
+		"involvedObject.kind":            e.InvolvedObject.Kind,
+		"involvedObject.namespace":       e.InvolvedObject.Namespace,
+		"involvedObject.name":            e.InvolvedObject.Name,
+		"involvedObject.uid":             string(e.InvolvedObject.UID),
+		"involvedObject.apiVersion":      e.InvolvedObject.APIVersion,
+		"involvedObject.resourceVersion": e.InvolvedObject.ResourceVersion,
+		"involvedObject.fieldPath":       e.InvolvedObject.FieldPath,
+		"reason":                         e.Reason,
+		"reportingComponent":             e.ReportingController,
+		"source":                         source,
+		"type":                           e.Type,
+	}
+}
+
+// RegisterFieldLabels makes the involved object, reason, source, reporter and type
+// selectable.
+func RegisterFieldLabels(s *runtime.Scheme) error {
+	names := make([]string, 0, 11)
+	for name := range selectable(&corev1.Event{}) {
+		names = append(names, name)
+	}
+	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Event"), names...)
+}

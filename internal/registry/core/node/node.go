@@ -1,0 +1,113 @@
+// Package node owns the Node kind of core/v1: defaults, validation, table and
+// storage with the status subresource. Registering and reporting a node lives in
+// internal/node, judging its heartbeats in internal/controller/nodelifecycle.
+package node
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// NewStorage returns the storage of nodes and their status by path. The proxy
+// subresource is not among them.
+func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
+	store, err := resource.New(resource.Definition[*corev1.Node]{
+		GroupVersion: corev1.SchemeGroupVersion,
+		Plural:       "nodes",
+		Singular:     "node",
+		ShortNames:   []string{"no"},
+		New:          func() *corev1.Node { return &corev1.Node{} },
+		NewList:      func() runtime.Object { return &corev1.NodeList{} },
+		Rules:        rules(),
+		Columns:      columns(),
+		Fields: func(n *corev1.Node) fields.Set {
+			return fields.Set{"spec.unschedulable": strconv.FormatBool(n.Spec.Unschedulable)}
+		},
+	}, env)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]rest.Storage{
+		"nodes":        store,
+		"nodes/status": store.Subresource(statusRules()),
+	}, nil
+}
+
+// RegisterFieldLabels makes spec.unschedulable selectable.
+func RegisterFieldLabels(s *runtime.Scheme) error {
+	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Node"), "spec.unschedulable")
+}
+
+// RegisterDefaults makes allocatable follow capacity where it is not given, and
+// podCIDR and podCIDRs follow each other.
+func RegisterDefaults(s *runtime.Scheme) error {
+	s.AddTypeDefaultingFunc(&corev1.Node{}, func(obj any) { setDefaults(obj.(*corev1.Node)) })
+	s.AddTypeDefaultingFunc(&corev1.NodeList{}, func(obj any) {
+		items := obj.(*corev1.NodeList).Items
+		for i := range items {
+			setDefaults(&items[i])
+		}
+	})
+	return nil
+}
+
+func setDefaults(n *corev1.Node) {
+	if n.Status.Allocatable == nil && n.Status.Capacity != nil {
+		n.Status.Allocatable = n.Status.Capacity.DeepCopy()
+	}
+	switch {
+	case n.Spec.PodCIDR != "" && (len(n.Spec.PodCIDRs) == 0 || n.Spec.PodCIDRs[0] != n.Spec.PodCIDR):
+		n.Spec.PodCIDRs = []string{n.Spec.PodCIDR}
+	case n.Spec.PodCIDR == "" && len(n.Spec.PodCIDRs) > 0:
+		n.Spec.PodCIDR = n.Spec.PodCIDRs[0]
+	}
+}
+
+func rules() resource.Rules[*corev1.Node] {
+	return resource.Rules[*corev1.Node]{
+		// A node may bring its status along when it is created.
+		PrepareCreate: func(_ context.Context, n *corev1.Node) { n.Spec.ConfigSource = nil },
+		PrepareUpdate: func(_ context.Context, n, old *corev1.Node) {
+			n.Status = old.Status
+			n.Spec.ConfigSource = old.Spec.ConfigSource
+		},
+		Validate: func(_ context.Context, n *corev1.Node) field.ErrorList { return validate(n) },
+		ValidateUpdate: func(_ context.Context, n, old *corev1.Node) field.ErrorList {
+			return validateUpdate(n, old)
+		},
+		Reset: []string{"status"},
+	}
+}
+
+func statusRules() resource.Rules[*corev1.Node] {
+	return resource.Rules[*corev1.Node]{
+		PrepareUpdate: func(_ context.Context, n, old *corev1.Node) {
+			n.Spec = old.Spec
+			// Dynamic kubelet configuration is gone; nothing may report it.
+			n.Status.Config = nil
+		},
+		ValidateUpdate: func(_ context.Context, n, old *corev1.Node) field.ErrorList {
+			return append(validateUpdate(n, old), validateAddresses(n.Status.Addresses)...)
+		},
+		Reset: []string{"spec"},
+	}
+}
+
+func validateAddresses(addresses []corev1.NodeAddress) field.ErrorList {
+	var errs field.ErrorList
+	for i, a := range addresses {
+		if slices.Contains(addresses[:i], a) {
+			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), a))
+		}
+	}
+	return errs
+}

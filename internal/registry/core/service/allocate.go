@@ -1,0 +1,233 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/util/dryrun"
+)
+
+// claims are the numbers that one request took and, once it is done, gives back.
+type claims struct{ ips, ports []int }
+
+// beginCreate gives a new service what it asks for, before it is validated.
+func (s *Storage) beginCreate(ctx context.Context, obj runtime.Object, options *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
+	svc := obj.(*corev1.Service)
+	settle(svc, nil)
+	return s.begin(ctx, svc, nil, dryrun.IsDryRun(options.DryRun))
+}
+
+// beginUpdate gives a changed service what it asks for anew, and takes back what it
+// no longer has when the update is stored.
+func (s *Storage) beginUpdate(ctx context.Context, obj, old runtime.Object, options *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
+	svc, before := obj.(*corev1.Service), old.(*corev1.Service)
+	settle(svc, before)
+	return s.begin(ctx, svc, before, dryrun.IsDryRun(options.DryRun))
+}
+
+func (s *Storage) begin(ctx context.Context, svc, old *corev1.Service, dry bool) (genericregistry.FinishFunc, error) {
+	if errs := settleFamilies(svc, s.family); len(errs) > 0 {
+		return nil, refused(svc, errs)
+	}
+	held := s.held(old)
+	taken, err := s.claim(ctx, svc, held, dry)
+	if err != nil {
+		return nil, err
+	}
+	if dry {
+		return func(context.Context, bool) {}, nil
+	}
+	return func(ctx context.Context, stored bool) {
+		if !stored {
+			s.release(ctx, taken)
+			return
+		}
+		kept := s.held(svc)
+		s.release(ctx, claims{ips: without(held.ips, kept.ips), ports: without(held.ports, kept.ports)})
+	}, nil
+}
+
+// held returns the numbers that a stored service holds; none for nil.
+func (s *Storage) held(svc *corev1.Service) claims {
+	if svc == nil {
+		return claims{}
+	}
+	var c claims
+	c.ips = addressNumbers(svc, s.prefix)
+	for _, port := range portsOf(svc) {
+		c.ports = append(c.ports, port-s.nodePorts.First)
+	}
+	return c
+}
+
+// claim takes what svc wants beyond what it holds and writes it into svc. On an
+// error nothing is taken.
+func (s *Storage) claim(ctx context.Context, svc *corev1.Service, held claims, dry bool) (claims, error) {
+	ips, err := s.claimAddress(ctx, svc, held.ips, dry)
+	if err != nil {
+		return claims{}, err
+	}
+	ports, err := s.claimPorts(ctx, svc, held.ports, dry)
+	if err != nil {
+		s.release(ctx, claims{ips: ips})
+		return claims{}, err
+	}
+	return claims{ips: ips, ports: ports}, nil
+}
+
+func (s *Storage) claimAddress(ctx context.Context, svc *corev1.Service, held []int, dry bool) ([]int, error) {
+	if !takesAddress(svc) || len(svc.Spec.ClusterIPs) > 1 {
+		return nil, nil // more than one address is an error that validation words
+	}
+	if svc.Spec.ClusterIP == "" {
+		var n int
+		err := s.ips.try(ctx, dry, func(bits bitmap) (err error) {
+			n, err = s.ips.pick(bits)
+			return err
+		})
+		if err != nil {
+			return nil, apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
+		}
+		svc.Spec.ClusterIP = addressOf(n, s.prefix).String()
+		svc.Spec.ClusterIPs = []string{svc.Spec.ClusterIP}
+		return claimed(dry, n), nil
+	}
+	address, err := netip.ParseAddr(svc.Spec.ClusterIP)
+	if err != nil {
+		return nil, nil // validation words this, too
+	}
+	n, ok := numberOf(address, s.prefix)
+	switch {
+	case !ok || n >= s.ips.size:
+		return nil, addressRefused(svc, fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %s", address, s.prefix))
+	case slices.Contains(held, n):
+		return nil, nil
+	}
+	err = s.ips.try(ctx, dry, func(bits bitmap) error { return take(bits, n, "provided IP is already allocated") })
+	var twice *takenError
+	switch {
+	case errors.As(err, &twice):
+		return nil, addressRefused(svc, err)
+	case err != nil:
+		return nil, apierrors.NewInternalError(fmt.Errorf("allocating %s: %w", address, err))
+	}
+	return claimed(dry, n), nil
+}
+
+func claimed(dry bool, numbers ...int) []int {
+	if dry {
+		return nil
+	}
+	return numbers
+}
+
+// takenError says that a number is held by another service.
+type takenError struct{ message string }
+
+func (e *takenError) Error() string { return e.message }
+
+func take(bits bitmap, n int, message string) error {
+	if bits.has(n) {
+		return &takenError{message}
+	}
+	bits.set(n)
+	return nil
+}
+
+func addressRefused(svc *corev1.Service, err error) error {
+	msg := fmt.Sprintf("failed to allocate IP %v: %v", svc.Spec.ClusterIP, err)
+	return refused(svc, field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIPs"), svc.Spec.ClusterIPs, msg)})
+}
+
+func refused(svc *corev1.Service, errs field.ErrorList) error {
+	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), svc.Name, errs)
+}
+
+// release gives numbers back even when the request has ended meanwhile. What it
+// cannot give back, Repair frees later.
+func (s *Storage) release(ctx context.Context, c claims) {
+	ctx = context.WithoutCancel(ctx)
+	if err := errors.Join(s.ips.release(ctx, c.ips), s.ports.release(ctx, c.ports)); err != nil {
+		s.log.WarnContext(ctx, "service allocation not given back, a later repair will", "error", err)
+	}
+}
+
+func without(numbers, kept []int) []int {
+	var rest []int
+	for _, n := range numbers {
+		if !slices.Contains(kept, n) {
+			rest = append(rest, n)
+		}
+	}
+	return rest
+}
+
+// Update implements rest.Updater. An update that takes away the last finalizer of
+// a deleted service ends it.
+func (s *Storage) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, force bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	obj, created, err := s.Store.Update(ctx, name, info, create, update, force, options)
+	if svc, ok := obj.(*corev1.Service); err == nil && ok && svc.DeletionTimestamp != nil && len(svc.Finalizers) == 0 && !dryrun.IsDryRun(options.DryRun) {
+		s.release(ctx, s.held(svc))
+	}
+	return obj, created, err
+}
+
+// Delete implements rest.GracefulDeleter.
+func (s *Storage) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, options *metav1.DeleteOptions) (runtime.Object, bool, error) {
+	obj, gone, err := s.Store.Delete(ctx, name, validate, options)
+	if svc, ok := obj.(*corev1.Service); err == nil && gone && ok && (options == nil || !dryrun.IsDryRun(options.DryRun)) {
+		s.release(ctx, s.held(svc))
+	}
+	return obj, gone, err
+}
+
+// DeleteCollection implements rest.CollectionDeleter.
+func (s *Storage) DeleteCollection(ctx context.Context, validate rest.ValidateObjectFunc, options *metav1.DeleteOptions, list *metainternal.ListOptions) (runtime.Object, error) {
+	obj, err := s.Store.DeleteCollection(ctx, validate, options, list)
+	services, ok := obj.(*corev1.ServiceList)
+	if err != nil || !ok || options != nil && dryrun.IsDryRun(options.DryRun) {
+		return obj, err
+	}
+	var all claims
+	for i := range services.Items {
+		if svc := &services.Items[i]; len(svc.Finalizers) == 0 {
+			held := s.held(svc)
+			all.ips, all.ports = append(all.ips, held.ips...), append(all.ports, held.ports...)
+		}
+	}
+	s.release(ctx, all)
+	return obj, nil
+}
+
+// all lists the services of all namespaces.
+func (s *Storage) all(ctx context.Context) ([]corev1.Service, error) {
+	obj, err := s.Store.List(genericapirequest.WithNamespace(ctx, metav1.NamespaceAll), &metainternal.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	list, ok := obj.(*corev1.ServiceList)
+	if !ok {
+		return nil, fmt.Errorf("listing services gave a %T", obj)
+	}
+	return list.Items, nil
+}
+
+// Repair brings the books on addresses and ports in line with the stored services.
+// Call it after the start and every few minutes, one call at a time; it frees what
+// an interrupted request left behind when it sees it the second time. Several
+// servers may do so at once.
+func (s *Storage) Repair(ctx context.Context) error {
+	return errors.Join(s.ips.repair(ctx), s.ports.repair(ctx))
+}

@@ -1,0 +1,165 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// Config says what services may be given.
+type Config struct {
+	// ClusterIPs is the range of cluster addresses (--service-cluster-ip-range);
+	// at least 4 addresses wide. The first is left to the service `kubernetes`.
+	ClusterIPs netip.Prefix
+	// NodePorts is the range of node ports; zero means 30000-32767.
+	NodePorts PortRange
+	// Log hears of allocations that could not be given back.
+	Log *slog.Logger
+}
+
+// PortRange is First to Last, both included.
+type PortRange struct{ First, Last int }
+
+func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+
+var defaultNodePorts = PortRange{First: 30000, Last: 32767}
+
+// First returns the first usable address of a range, which belongs to the service
+// `kubernetes`.
+func First(clusterIPs netip.Prefix) netip.Addr { return clusterIPs.Masked().Addr().Next() }
+
+// Storage serves services and keeps the books on what they hold. It is safe for
+// concurrent use.
+type Storage struct {
+	*resource.Store[*corev1.Service]
+	status    *resource.Subresource[*corev1.Service]
+	log       *slog.Logger
+	prefix    netip.Prefix
+	family    corev1.IPFamily
+	nodePorts PortRange
+	ips       *pool
+	ports     *pool
+}
+
+var (
+	_ rest.GracefulDeleter   = &Storage{}
+	_ rest.CollectionDeleter = &Storage{}
+	_ rest.Updater           = &Storage{}
+)
+
+// NewStorage builds the storage of services.
+func NewStorage(env resource.Env, config Config) (*Storage, error) {
+	store, err := resource.New(definition(), env)
+	if err != nil {
+		return nil, err
+	}
+	if config.NodePorts == (PortRange{}) {
+		config.NodePorts = defaultNodePorts
+	}
+	ranges, err := openRanges(env, store.DestroyFunc)
+	if err != nil {
+		return nil, err
+	}
+	store.DestroyFunc = ranges.destroy
+	s := &Storage{
+		Store:     store,
+		status:    store.Subresource(statusRules()),
+		log:       config.Log,
+		prefix:    config.ClusterIPs.Masked(),
+		family:    familyOf(config.ClusterIPs.Addr()),
+		nodePorts: config.NodePorts,
+	}
+	if s.ips, err = newAddressPool(config.ClusterIPs, ranges.update, s.all); err != nil {
+		return nil, err
+	}
+	s.ports = newPortPool(config.NodePorts, ranges.update, s.all)
+	// The status subresource is a copy of the store from before this point: it
+	// neither takes nor gives back anything.
+	store.BeginCreate, store.BeginUpdate = s.beginCreate, s.beginUpdate
+	return s, nil
+}
+
+// ByPath returns what to serve where.
+func (s *Storage) ByPath() map[string]rest.Storage {
+	return map[string]rest.Storage{"services": s, "services/status": s.status}
+}
+
+func definition() resource.Definition[*corev1.Service] {
+	return resource.Definition[*corev1.Service]{
+		GroupVersion:  corev1.SchemeGroupVersion,
+		Plural:        "services",
+		Singular:      "service",
+		ShortNames:    []string{"svc"},
+		Categories:    []string{"all"},
+		Namespaced:    true,
+		New:           func() *corev1.Service { return &corev1.Service{} },
+		NewList:       func() runtime.Object { return &corev1.ServiceList{} },
+		Rules:         rules(),
+		Columns:       columns(),
+		ReturnDeleted: true,
+		Fields: func(s *corev1.Service) fields.Set {
+			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
+		},
+	}
+}
+
+// RegisterFieldLabels makes spec.clusterIP and spec.type selectable.
+func RegisterFieldLabels(s *runtime.Scheme) error {
+	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Service"), "spec.clusterIP", "spec.type")
+}
+
+func rules() resource.Rules[*corev1.Service] {
+	return resource.Rules[*corev1.Service]{
+		ValidName:     apivalidation.NameIsDNS1035Label,
+		PrepareCreate: func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{} },
+		PrepareUpdate: func(_ context.Context, s, old *corev1.Service) { s.Status = statusAfter(s, old) },
+		Validate:      func(_ context.Context, s *corev1.Service) field.ErrorList { return validate(s) },
+		ValidateUpdate: func(_ context.Context, s, old *corev1.Service) field.ErrorList {
+			return append(validateChange(s, old), validate(s)...)
+		},
+		AllowCreateOnUpdate: true,
+		Reset:               []string{"status"},
+	}
+}
+
+// statusAfter keeps the status, but for the addresses of a load balancer that the
+// service no longer asks for.
+func statusAfter(s, old *corev1.Service) corev1.ServiceStatus {
+	status := *old.Status.DeepCopy()
+	if old.Spec.Type == corev1.ServiceTypeLoadBalancer && s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		status.LoadBalancer = corev1.LoadBalancerStatus{}
+	}
+	return status
+}
+
+func statusRules() resource.Rules[*corev1.Service] {
+	return resource.Rules[*corev1.Service]{
+		PrepareUpdate: func(_ context.Context, s, old *corev1.Service) { s.Spec = old.Spec },
+		ValidateUpdate: func(_ context.Context, s, _ *corev1.Service) field.ErrorList {
+			return validateLoadBalancer(s)
+		},
+		Reset: []string{"spec"},
+	}
+}
+
+// headless reports whether the service asks for no address.
+func headless(s *corev1.Service) bool {
+	return len(s.Spec.ClusterIPs) == 1 && s.Spec.ClusterIPs[0] == corev1.ClusterIPNone
+}
+
+func familyOf(a netip.Addr) corev1.IPFamily {
+	if a.Is4() {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}
