@@ -1,0 +1,71 @@
+package runspec
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/env"
+)
+
+// ContainerOptions is what a container needs beside pod and container.
+type ContainerOptions struct {
+	Instance string
+	Attempt  uint32
+	Image    cri.Image
+	Env      []env.Var
+	Mounts   []cri.Mount
+	// MemoryCapacity is the machine's memory in bytes.
+	MemoryCapacity int64
+}
+
+// Container returns the specification of container c. The error is one of the
+// security context (runAsNonRoot), with upstream's wording.
+func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.ContainerSpec, error) {
+	security, err := containerSecurity(pod, c, o.Image)
+	if err != nil {
+		return nil, err
+	}
+	labels := podLabels(pod, o.Instance)
+	labels[LabelContainerName] = c.Name
+	out := &cri.ContainerSpec{
+		Name: c.Name, Attempt: o.Attempt, ImageRef: o.Image.ID, UserImage: c.Image,
+		WorkingDir: c.WorkingDir, Mounts: o.Mounts, Labels: labels,
+		Annotations: containerAnnotations(pod, c, o.Attempt),
+		LogPath:     LogPath(c.Name, o.Attempt),
+		Stdin:       c.Stdin, StdinOnce: c.StdinOnce, TTY: c.TTY,
+		Resources: resources(pod, c, o.MemoryCapacity),
+		Security:  security,
+	}
+	out.Command, out.Args = env.Command(c, o.Env)
+	for _, v := range o.Env {
+		out.Env = append(out.Env, cri.EnvVar(v))
+	}
+	return out, nil
+}
+
+func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) map[string]string {
+	out := map[string]string{
+		AnnotationHash:              Hash(c),
+		AnnotationRestartCount:      strconv.Itoa(int(attempt)),
+		AnnotationTerminationPath:   c.TerminationMessagePath,
+		AnnotationTerminationPolicy: string(c.TerminationMessagePolicy),
+	}
+	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
+		out[AnnotationGracePeriod] = strconv.FormatInt(*g, 10)
+	}
+	return out
+}
+
+// LogDir is the directory of a pod's logs under the directory of all logs.
+func LogDir(root, namespace, name, uid string) string {
+	return filepath.Join(root, namespace+"_"+name+"_"+uid)
+}
+
+// LogPath is a container's log under its pod's log directory.
+func LogPath(container string, attempt uint32) string {
+	return filepath.Join(container, fmt.Sprintf("%d.log", attempt))
+}

@@ -1,0 +1,121 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+)
+
+// Reasons of pod conditions, as upstream writes them.
+const (
+	podCompleted           = "PodCompleted"
+	podFailed              = "PodFailed"
+	containersNotReady     = "ContainersNotReady"
+	readinessGatesNotReady = "ReadinessGatesNotReady"
+)
+
+// conditions are the five that a kubelet owns, each with the transition time it had
+// while its status is unchanged, and every condition of other owners as it is.
+func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {
+	ready := containersReady(in, s)
+	owned := []corev1.PodCondition{
+		{Type: corev1.PodReadyToStartContainers, Status: truth(sandboxReady(in))},
+		initialized(s.Phase),
+		podReady(in.Pod, ready),
+		ready,
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+	}
+	out := make([]corev1.PodCondition, 0, len(owned))
+	for _, c := range owned {
+		c.LastTransitionTime = in.Now
+		c.ObservedGeneration = in.Pod.Generation
+		if old := condition(in.Pod.Status.Conditions, c.Type); old != nil && old.Status == c.Status {
+			c.LastTransitionTime = old.LastTransitionTime
+		}
+		out = append(out, c)
+	}
+	for _, c := range in.Pod.Status.Conditions {
+		if condition(out, c.Type) == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func sandboxReady(in Input) bool {
+	return in.Sandbox != nil && in.Sandbox.State == cri.SandboxReady && (in.Pod.Spec.HostNetwork || len(in.Sandbox.IPs) > 0)
+}
+
+func initialized(p corev1.PodPhase) corev1.PodCondition {
+	c := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue}
+	if p == corev1.PodSucceeded {
+		c.Reason = podCompleted
+	}
+	return c
+}
+
+func containersReady(in Input, s corev1.PodStatus) corev1.PodCondition {
+	c := corev1.PodCondition{Type: corev1.ContainersReady, Status: corev1.ConditionFalse}
+	switch s.Phase {
+	case corev1.PodSucceeded:
+		c.Reason = podCompleted
+		return c
+	case corev1.PodFailed:
+		c.Reason = podFailed
+		return c
+	}
+	var unready []string
+	for _, k := range s.ContainerStatuses {
+		if !k.Ready {
+			unready = append(unready, k.Name)
+		}
+	}
+	if len(unready) == 0 {
+		c.Status = corev1.ConditionTrue
+		return c
+	}
+	c.Reason = containersNotReady
+	c.Message = fmt.Sprintf("containers with unready status: [%s]", strings.Join(unready, " "))
+	return c
+}
+
+// podReady is that all containers are ready and every readiness gate is open.
+func podReady(pod *corev1.Pod, containers corev1.PodCondition) corev1.PodCondition {
+	c := containers
+	c.Type = corev1.PodReady
+	if containers.Status != corev1.ConditionTrue {
+		return c
+	}
+	var closed []string
+	for _, gate := range pod.Spec.ReadinessGates {
+		switch got := condition(pod.Status.Conditions, gate.ConditionType); {
+		case got == nil:
+			closed = append(closed, fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist.", gate.ConditionType))
+		case got.Status != corev1.ConditionTrue:
+			closed = append(closed, fmt.Sprintf("the status of pod readiness gate %q is not \"True\", but %v", gate.ConditionType, got.Status))
+		}
+	}
+	if len(closed) > 0 {
+		c.Status, c.Reason, c.Message = corev1.ConditionFalse, readinessGatesNotReady, strings.Join(closed, ", ")
+	}
+	return c
+}
+
+func condition(all []corev1.PodCondition, t corev1.PodConditionType) *corev1.PodCondition {
+	for i := range all {
+		if all[i].Type == t {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+func truth(b bool) corev1.ConditionStatus {
+	if b {
+		return corev1.ConditionTrue
+	}
+	return corev1.ConditionFalse
+}

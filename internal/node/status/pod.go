@@ -1,0 +1,136 @@
+package status
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+)
+
+// Waiting says why a container that should run does not.
+type Waiting struct {
+	Reason  string
+	Message string
+}
+
+// Input is everything that a pod's status is made from.
+type Input struct {
+	// Pod is the pod as the API has it. What its status already says and the runtime
+	// no longer knows (terminated containers, addresses, foreign conditions) is kept.
+	Pod *corev1.Pod
+	// Sandbox is the newest sandbox with its addresses; nil when there is none.
+	Sandbox *cri.Sandbox
+	// Containers are all containers of the pod, dead ones too, with full status.
+	Containers []cri.Container
+	// Waiting has the containers that were to be started and were not.
+	Waiting map[string]Waiting
+	// HostIPs are the node's addresses, primary first.
+	HostIPs []string
+	// Runtime is the scheme of container IDs, e.g. containerd.
+	Runtime string
+	// Terminal means that no container will be started again.
+	Terminal bool
+	// Failed, when not nil, makes the pod's phase Failed with this reason and message.
+	Failed *Waiting
+	// Now stamps conditions that change.
+	Now metav1.Time
+}
+
+// Pod returns the status to report.
+func Pod(in Input) corev1.PodStatus {
+	old := in.Pod.Status
+	out := corev1.PodStatus{
+		ObservedGeneration:    in.Pod.Generation,
+		QOSClass:              QOSClass(in.Pod),
+		StartTime:             old.StartTime,
+		NominatedNodeName:     old.NominatedNodeName,
+		Reason:                old.Reason,
+		Message:               old.Message,
+		ContainerStatuses:     containerStatuses(in),
+		InitContainerStatuses: old.InitContainerStatuses,
+	}
+	if out.StartTime == nil {
+		out.StartTime = &in.Now
+	}
+	addresses(in, &out)
+	out.Phase = phase(in, out.ContainerStatuses)
+	if in.Failed != nil {
+		out.Phase, out.Reason, out.Message = corev1.PodFailed, in.Failed.Reason, in.Failed.Message
+	} else if !finished(old.Phase) {
+		out.Reason, out.Message = "", ""
+	}
+	out.Conditions = conditions(in, out)
+	return out
+}
+
+// finished reports whether a phase is final.
+func finished(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
+
+// addresses fills the host's and the pod's. A pod that has ended keeps its address.
+func addresses(in Input, out *corev1.PodStatus) {
+	for _, ip := range in.HostIPs {
+		out.HostIPs = append(out.HostIPs, corev1.HostIP{IP: ip})
+	}
+	ips := in.Pod.Status.PodIPs
+	switch {
+	case in.Pod.Spec.HostNetwork && in.Sandbox != nil:
+		ips = nil
+		for _, ip := range in.HostIPs {
+			ips = append(ips, corev1.PodIP{IP: ip})
+		}
+	case in.Sandbox != nil && in.Sandbox.State == cri.SandboxReady && len(in.Sandbox.IPs) > 0:
+		ips = nil
+		for _, ip := range in.Sandbox.IPs {
+			ips = append(ips, corev1.PodIP{IP: ip})
+		}
+	}
+	out.PodIPs = slices.Clone(ips)
+	if len(out.PodIPs) > 0 {
+		out.PodIP = out.PodIPs[0].IP
+	}
+	if len(out.HostIPs) > 0 {
+		out.HostIP = out.HostIPs[0].IP
+	}
+}
+
+// phase follows the pod life cycle: Pending until every container was started once,
+// then Running until all have ended for good. A final phase never changes again.
+func phase(in Input, statuses []corev1.ContainerStatus) corev1.PodPhase {
+	if finished(in.Pod.Status.Phase) {
+		return in.Pod.Status.Phase
+	}
+	var waiting, running, stopped, succeeded int
+	for _, s := range statuses {
+		switch {
+		case s.State.Running != nil:
+			running++
+		case s.State.Terminated != nil:
+			stopped++
+			if s.State.Terminated.ExitCode == 0 {
+				succeeded++
+			}
+		case s.LastTerminationState.Terminated != nil:
+			stopped++
+		default:
+			waiting++
+		}
+	}
+	switch {
+	case waiting > 0:
+		return corev1.PodPending
+	case running > 0:
+		return corev1.PodRunning
+	case stopped == 0:
+		return corev1.PodPending
+	case in.Terminal, in.Pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
+		if stopped == succeeded {
+			return corev1.PodSucceeded
+		}
+		return corev1.PodFailed
+	case in.Pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && stopped == succeeded:
+		return corev1.PodSucceeded
+	}
+	return corev1.PodRunning
+}
