@@ -1,0 +1,185 @@
+package projection
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// projector collects the files of one volume. A file that comes later takes the
+// place of an earlier one at the same path.
+type projector struct {
+	pod     *corev1.Pod
+	sources Sources
+	mode    int32
+	files   map[string]atomicdir.File // by cleaned path
+}
+
+func (p *projector) add(file string, data []byte, mode int32, uid *int64) {
+	clean := path.Clean(file)
+	if file == "" {
+		clean = ""
+	}
+	p.files[clean] = atomicdir.File{Path: clean, Data: data, Mode: fs.FileMode(mode), UID: uid}
+}
+
+// tree returns what was collected, in the order of paths, with the group's share.
+func (p *projector) tree() atomicdir.Tree {
+	t := atomicdir.Tree{Group: FSGroup(p.pod), Files: make([]atomicdir.File, 0, len(p.files))}
+	for _, f := range p.files {
+		if t.Group != nil {
+			f.GID = t.Group
+			f.Mode |= 0o440
+		}
+		t.Files = append(t.Files, f)
+	}
+	slices.SortFunc(t.Files, func(a, b atomicdir.File) int { return strings.Compare(a.Path, b.Path) })
+	return t
+}
+
+func (p *projector) projected(sources []corev1.VolumeProjection) error {
+	var errs []error
+	for i := range sources {
+		if err := p.source(&sources[i]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return utilerrors.NewAggregate(errs)
+}
+
+func (p *projector) source(s *corev1.VolumeProjection) error {
+	switch {
+	case s.Secret != nil:
+		return p.secret(s.Secret.Name, s.Secret.Items, s.Secret.Optional)
+	case s.ConfigMap != nil:
+		return p.configMap(s.ConfigMap.Name, s.ConfigMap.Items, s.ConfigMap.Optional)
+	case s.DownwardAPI != nil:
+		return p.downward(s.DownwardAPI.Items)
+	case s.ServiceAccountToken != nil:
+		return p.token(s.ServiceAccountToken)
+	}
+	if kind := setField(reflect.ValueOf(*s)); kind != "" {
+		return fmt.Errorf("projected source of kind %q is %w", kind, ErrUnsupported)
+	}
+	return nil // an empty source is allowed and shows nothing
+}
+
+func (p *projector) secret(name string, items []corev1.KeyToPath, optional *bool) error {
+	if p.sources.Secret == nil {
+		return fmt.Errorf("source of kind %q is %w", "secret", ErrUnsupported)
+	}
+	secret, err := p.sources.Secret(name)
+	if err != nil {
+		if !isTrue(optional) || !apierrors.IsNotFound(err) {
+			return err
+		}
+		secret = &corev1.Secret{}
+	}
+	get := func(key string) ([]byte, bool) {
+		data, ok := secret.Data[key]
+		return data, ok
+	}
+	if len(items) == 0 {
+		for key := range secret.Data {
+			p.add(key, secret.Data[key], p.mode, nil)
+		}
+	}
+	return p.items(items, get, isTrue(optional), "references non-existent secret key: %s")
+}
+
+func (p *projector) configMap(name string, items []corev1.KeyToPath, optional *bool) error {
+	if p.sources.ConfigMap == nil {
+		return fmt.Errorf("source of kind %q is %w", "configMap", ErrUnsupported)
+	}
+	cm, err := p.sources.ConfigMap(name)
+	if err != nil {
+		if !isTrue(optional) || !apierrors.IsNotFound(err) {
+			return err
+		}
+		cm = &corev1.ConfigMap{}
+	}
+	get := func(key string) ([]byte, bool) {
+		if text, ok := cm.Data[key]; ok {
+			return []byte(text), true
+		}
+		data, ok := cm.BinaryData[key]
+		return data, ok
+	}
+	if len(items) == 0 {
+		for key, text := range cm.Data {
+			p.add(key, []byte(text), p.mode, nil)
+		}
+		for key, data := range cm.BinaryData {
+			p.add(key, data, p.mode, nil)
+		}
+	}
+	return p.items(items, get, isTrue(optional), "configmap references non-existent config key: %s")
+}
+
+// items adds the keys that a source lists. Nothing is added when one is missing.
+func (p *projector) items(items []corev1.KeyToPath, get func(string) ([]byte, bool), optional bool, missing string) error {
+	for _, item := range items {
+		if _, ok := get(item.Key); !ok && !optional {
+			return fmt.Errorf(missing, item.Key)
+		}
+	}
+	for _, item := range items {
+		if data, ok := get(item.Key); ok {
+			p.add(item.Path, data, mode(item.Mode, p.mode), nil)
+		}
+	}
+	return nil
+}
+
+func (p *projector) downward(items []corev1.DownwardAPIVolumeFile) error {
+	var errs []error
+	for i := range items {
+		value, err := p.downwardValue(&items[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.add(items[i].Path, []byte(value), mode(items[i].Mode, p.mode), nil)
+	}
+	return utilerrors.NewAggregate(errs)
+}
+
+func (p *projector) downwardValue(item *corev1.DownwardAPIVolumeFile) (string, error) {
+	switch {
+	case item.FieldRef != nil:
+		return volumeField(p.pod, item.FieldRef)
+	case item.ResourceFieldRef != nil:
+		return ResourceFieldRef(p.pod, "", item.ResourceFieldRef, p.sources.Allocatable)
+	}
+	return "", nil
+}
+
+// privateMode is a token's mode when somebody in particular shall read it.
+const privateMode = 0o600
+
+func (p *projector) token(t *corev1.ServiceAccountTokenProjection) error {
+	if p.sources.Token == nil {
+		return fmt.Errorf("source of kind %q is %w", "serviceAccountToken", ErrUnsupported)
+	}
+	data, err := p.sources.Token(tokenRef(t))
+	if err != nil {
+		return err
+	}
+	user, mode := FSUser(p.pod), p.mode
+	if user != nil || FSGroup(p.pod) != nil {
+		mode = privateMode
+	}
+	p.add(t.Path, data, mode, user)
+	return nil
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }

@@ -1,0 +1,176 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// DefaultMode is the mode of files when a volume gives none, as the API server's
+// defaults do.
+const DefaultMode int32 = 0o644
+
+// ErrUnsupported is wrapped by the error for a volume or source of another kind.
+var ErrUnsupported = errors.New("not supported")
+
+// Sources gives a volume the things it refers to. A nil function is the same as one
+// that finds nothing to be supported. Objects are only read.
+type Sources struct {
+	// Secret and ConfigMap return an object of the pod's namespace. For a missing one
+	// the error must satisfy apierrors.IsNotFound, which an optional source forgives.
+	Secret    func(name string) (*corev1.Secret, error)
+	ConfigMap func(name string) (*corev1.ConfigMap, error)
+	// Token returns a token of the pod's service account, bound to the pod.
+	Token func(TokenRef) ([]byte, error)
+	// Allocatable is what the node offers: the value of limits that are not set.
+	Allocatable corev1.ResourceList
+}
+
+// Volume returns the files of a volume of pod. The error of a projected volume names
+// every source that failed.
+//
+// Owners: a token belongs to the user that all containers run as, if there is one
+// (see [FSUser]), and is then private (0600); the pod's fsGroup, if set, gets every
+// file and may read it (0440 is added to its mode).
+func Volume(pod *corev1.Pod, v *corev1.Volume, s Sources) (atomicdir.Tree, error) {
+	p := projector{pod: pod, sources: s, files: map[string]atomicdir.File{}}
+	var err error
+	switch {
+	case v.Secret != nil:
+		p.mode = mode(v.Secret.DefaultMode, DefaultMode)
+		err = p.secret(v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
+	case v.ConfigMap != nil:
+		p.mode = mode(v.ConfigMap.DefaultMode, DefaultMode)
+		err = p.configMap(v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
+	case v.DownwardAPI != nil:
+		p.mode = mode(v.DownwardAPI.DefaultMode, DefaultMode)
+		err = p.downward(v.DownwardAPI.Items)
+	case v.Projected != nil:
+		p.mode = mode(v.Projected.DefaultMode, DefaultMode)
+		err = p.projected(v.Projected.Sources)
+	default:
+		err = fmt.Errorf("volume of kind %q is %w", Kind(v), ErrUnsupported)
+	}
+	if err != nil {
+		return atomicdir.Tree{}, err
+	}
+	return p.tree(), nil
+}
+
+// Projected tells whether Volume can make the files of v.
+func Projected(v *corev1.Volume) bool {
+	return v.Secret != nil || v.ConfigMap != nil || v.DownwardAPI != nil || v.Projected != nil
+}
+
+// Kind returns the name of the field that says what kind of volume v is ("secret",
+// "hostPath" …), or "" when none is set.
+func Kind(v *corev1.Volume) string { return setField(reflect.ValueOf(v.VolumeSource)) }
+
+// setField returns the JSON name of the first pointer field that is set.
+func setField(s reflect.Value) string {
+	for i := range s.NumField() {
+		if f := s.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
+			name, _, _ := strings.Cut(s.Type().Field(i).Tag.Get("json"), ",")
+			return name
+		}
+	}
+	return ""
+}
+
+// Ref names an object that a volume needs.
+type Ref struct {
+	// Kind is "secret" or "configmap", as in the text of a NotFound error.
+	Kind, Name string
+}
+
+// Refs returns the objects that v refers to, each once, in the pod's namespace.
+func Refs(v *corev1.Volume) []Ref {
+	var refs []Ref
+	seen := sets.New[Ref]()
+	add := func(kind, name string) {
+		if r := (Ref{kind, name}); !seen.Has(r) {
+			seen.Insert(r)
+			refs = append(refs, r)
+		}
+	}
+	switch {
+	case v.Secret != nil:
+		add("secret", v.Secret.SecretName)
+	case v.ConfigMap != nil:
+		add("configmap", v.ConfigMap.Name)
+	case v.Projected != nil:
+		for _, s := range v.Projected.Sources {
+			if s.Secret != nil {
+				add("secret", s.Secret.Name)
+			}
+			if s.ConfigMap != nil {
+				add("configmap", s.ConfigMap.Name)
+			}
+		}
+	}
+	return refs
+}
+
+// TokenRef is what a serviceAccountToken source asks for.
+type TokenRef struct {
+	// Audience of the token; empty is the API server's own.
+	Audience string
+	// ExpirationSeconds is the life asked for.
+	ExpirationSeconds int64
+}
+
+// defaultExpiration is the API server's default of expirationSeconds.
+const defaultExpiration = 3600
+
+// Tokens returns the tokens that v asks for, each once.
+func Tokens(v *corev1.Volume) []TokenRef {
+	if v.Projected == nil {
+		return nil
+	}
+	var refs []TokenRef
+	seen := sets.New[TokenRef]()
+	for _, s := range v.Projected.Sources {
+		if s.ServiceAccountToken == nil {
+			continue
+		}
+		if r := tokenRef(s.ServiceAccountToken); !seen.Has(r) {
+			seen.Insert(r)
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
+
+func tokenRef(t *corev1.ServiceAccountTokenProjection) TokenRef {
+	r := TokenRef{Audience: t.Audience, ExpirationSeconds: defaultExpiration}
+	if t.ExpirationSeconds != nil {
+		r.ExpirationSeconds = *t.ExpirationSeconds
+	}
+	return r
+}
+
+// ReadsPod tells whether the files of v depend on the pod itself, so that a change
+// of its metadata or resources may change them.
+func ReadsPod(v *corev1.Volume) bool {
+	if v.Projected != nil {
+		for _, s := range v.Projected.Sources {
+			if s.DownwardAPI != nil {
+				return true
+			}
+		}
+	}
+	return v.DownwardAPI != nil
+}
+
+func mode(m *int32, otherwise int32) int32 {
+	if m == nil {
+		return otherwise
+	}
+	return *m
+}
