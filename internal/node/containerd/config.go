@@ -1,0 +1,187 @@
+package containerd
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/node/cgroups"
+)
+
+// unneeded are plugins that cost start time and memory and do nothing here. Names
+// that a containerd does not know are ignored by it.
+var unneeded = []string{
+	"io.containerd.internal.v1.opt",
+	"io.containerd.internal.v1.restart",
+	"io.containerd.internal.v1.tracing",
+	"io.containerd.monitor.v1.cgroups",
+	"io.containerd.snapshotter.v1.aufs",
+	"io.containerd.snapshotter.v1.blockfile",
+	"io.containerd.snapshotter.v1.btrfs",
+	"io.containerd.snapshotter.v1.devmapper",
+	"io.containerd.snapshotter.v1.erofs",
+	"io.containerd.snapshotter.v1.native",
+	"io.containerd.snapshotter.v1.zfs",
+	"io.containerd.tracing.processor.v1.otlp",
+}
+
+// settings is what the configuration file depends on.
+type settings struct {
+	version      version
+	programs     Programs
+	root, state  string
+	socket       string
+	runcRoot     string
+	sandboxImage string
+	cniConfDir   string
+	driver       cgroups.Driver
+	// raiseOOM says that the process may lower its own oom_score_adj
+	// (CAP_SYS_RESOURCE). Without the capability a container that asks for a lower
+	// value than ours cannot start, so containerd is told to restrict it.
+	raiseOOM bool
+}
+
+// mayLowerOOMScore reports whether this process has CAP_SYS_RESOURCE.
+func mayLowerOOMScore() bool {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	_, after, ok := strings.Cut(string(raw), "\nCapEff:")
+	line, _, _ := strings.Cut(after, "\n")
+	caps, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+	return ok && err == nil && caps&(1<<unix.CAP_SYS_RESOURCE) != 0
+}
+
+// render writes containerd's configuration: format 2 for containerd 1, format 3 for
+// containerd 2.
+func (s settings) render() string {
+	var t toml
+	s.renderDaemon(&t)
+	if s.version.Major >= 2 {
+		s.renderCRI3(&t)
+	} else {
+		s.renderCRI2(&t)
+	}
+	return t.String()
+}
+
+func (s settings) renderDaemon(t *toml) {
+	format := 2
+	if s.version.Major >= 2 {
+		format = 3
+	}
+	t.set("version", format)
+	t.set("root", s.root)
+	t.set("state", s.state)
+	t.set("disabled_plugins", unneeded)
+	if s.raiseOOM {
+		t.set("oom_score", -999)
+	}
+	t.table("grpc")
+	t.set("address", s.socket)
+	t.table("ttrpc")
+	t.set("address", s.socket+".ttrpc")
+	t.table("debug")
+	t.set("level", "warn")
+}
+
+func (s settings) renderCRI2(t *toml) {
+	const cri = "io.containerd.grpc.v1.cri"
+	t.table("plugins", cri)
+	t.set("sandbox_image", s.sandboxImage)
+	s.renderRuntime(t)
+	t.set("disable_tcp_service", true)
+	t.set("stream_server_address", "127.0.0.1")
+	t.set("stream_server_port", "0")
+	t.table("plugins", cri, "cni")
+	t.set("bin_dir", s.programs.CNI)
+	t.set("conf_dir", s.cniConfDir)
+	t.table("plugins", cri, "containerd")
+	t.set("snapshotter", snapshotter)
+	t.set("default_runtime_name", "runc")
+	s.renderRunc(t, cri)
+}
+
+func (s settings) renderCRI3(t *toml) {
+	const images, runtime = "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"
+	t.table("plugins", images)
+	t.set("snapshotter", snapshotter)
+	t.table("plugins", images, "pinned_images")
+	t.set("sandbox", s.sandboxImage)
+	t.table("plugins", runtime)
+	s.renderRuntime(t)
+	t.table("plugins", runtime, "cni")
+	if s.version.Major > 2 || s.version.Minor >= 1 {
+		t.set("bin_dirs", []string{s.programs.CNI})
+	} else {
+		t.set("bin_dir", s.programs.CNI)
+	}
+	t.set("conf_dir", s.cniConfDir)
+	t.table("plugins", runtime, "containerd")
+	t.set("default_runtime_name", "runc")
+	s.renderRunc(t, runtime)
+	t.table("plugins", "io.containerd.grpc.v1.cri")
+	t.set("disable_tcp_service", true)
+	t.set("stream_server_address", "127.0.0.1")
+	t.set("stream_server_port", "0")
+	t.table("plugins", "io.containerd.nri.v1.nri")
+	t.set("disable", true)
+}
+
+// renderRuntime writes the settings that both formats name alike.
+func (s settings) renderRuntime(t *toml) {
+	t.set("restrict_oom_score_adj", !s.raiseOOM)
+	t.set("netns_mounts_under_state_dir", true)
+	t.set("enable_unprivileged_ports", true)
+	t.set("enable_unprivileged_icmp", true)
+}
+
+func (s settings) renderRunc(t *toml, plugin string) {
+	t.table("plugins", plugin, "containerd", "runtimes", "runc")
+	t.set("runtime_type", "io.containerd.runc.v2")
+	t.table("plugins", plugin, "containerd", "runtimes", "runc", "options")
+	t.set("BinaryName", s.programs.Runc)
+	t.set("Root", s.runcRoot)
+	t.set("SystemdCgroup", s.driver == cgroups.Systemd)
+}
+
+// digest names a configuration together with the program that it is for, so that an
+// upgraded containerd is started afresh.
+func (s settings) digest() string {
+	sum := sha256.Sum256([]byte(s.version.File + "\n" + s.render()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// configFile is where the configuration with this digest lives.
+func configFile(runDir, digest string) string {
+	return filepath.Join(runDir, "containerd-"+digest+".toml")
+}
+
+// toml writes the few shapes of TOML that the configuration needs.
+type toml struct{ strings.Builder }
+
+func (t *toml) table(path ...string) {
+	for i, p := range path {
+		path[i] = quote(p)
+	}
+	fmt.Fprintf(t, "\n[%s]\n", strings.Join(path, "."))
+}
+
+func (t *toml) set(key string, value any) {
+	fmt.Fprintf(t, "%s = %s\n", key, quote(value))
+}
+
+// quote writes a value as JSON, which for strings, numbers, booleans and arrays of
+// them is TOML too.
+func quote(value any) string {
+	raw, _ := json.Marshal(value) // cannot fail for these four types
+	return string(raw)
+}

@@ -1,0 +1,14 @@
+// Package containerd runs a containerd of our own, apart from any other on the
+// machine: own root, state, socket and configuration.
+//
+// The daemon runs in a session of its own and outlives this program; the next start
+// adopts it when its configuration is the same, and else replaces it (containers
+// keep running either way: they belong to their shims). Stop ends everything.
+//
+// A daemon is recognised by its command line, which names a configuration file in
+// the run directory of this system with the configuration's digest in its name. So
+// there is no process file that could be stale or missing.
+//
+// Talking CRI lives in node/cri, images in node/images, the CNI configuration in
+// network/bridge.
+package containerd

@@ -1,0 +1,200 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	containersapi "github.com/containerd/containerd/api/services/containers/v1"
+	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/node/mounts"
+	"laterna.dev/laterna/internal/node/procfs"
+)
+
+// shimSocketDir is where the shims of every containerd put their sockets.
+const shimSocketDir = "/run/containerd/s"
+
+// Stop ends containers, shims and the daemon, and removes their mounts, state and
+// sockets; images stay. Containers get SIGTERM and, after grace, SIGKILL. It works
+// as well when the daemon, or everything, has died before.
+func (d *Daemon) Stop(ctx context.Context, grace time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	running, err := d.find()
+	if err != nil {
+		return fmt.Errorf("stopping containerd: %w", err)
+	}
+	shims, err := d.shims()
+	if err != nil {
+		return fmt.Errorf("stopping containerd: %w", err)
+	}
+	sockets := d.shimSockets()
+	errs := []error{d.endContainers(ctx, shims, grace)}
+	if len(running) > 0 {
+		if err := d.forgetContainers(ctx); err != nil {
+			d.cfg.Log.Warn("containerd keeps records of ended containers", "error", err)
+		}
+	}
+	errs = append(errs, procfs.End(ctx, running, endTimeout), procfs.End(ctx, shims, 0))
+	errs = append(errs, d.removeState(sockets), d.removeCgroups())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stopping containerd: %w", err)
+	}
+	return nil
+}
+
+// removeState unmounts and removes what containers leave in the file system. Nothing
+// is removed while a mount is left, since removing would reach through it.
+func (d *Daemon) removeState(sockets []string) error {
+	if err := errors.Join(mounts.Remove(d.cfg.RunDir), mounts.Remove(d.cfg.Root)); err != nil {
+		return err
+	}
+	err := removeAll(append(sockets, d.leftovers()...))
+	for _, dir := range []string{shimSocketDir, filepath.Dir(shimSocketDir)} {
+		_ = os.Remove(dir) // succeeds only when no other containerd has a file there
+	}
+	return err
+}
+
+// shims returns the shims of this daemon, one for each sandbox.
+func (d *Daemon) shims() ([]procfs.Process, error) {
+	return procfs.Find(func(p procfs.Process) bool {
+		return strings.HasPrefix(p.Program(), "containerd-shim") && p.Arg("-address") == d.Socket()
+	})
+}
+
+// endContainers ends all processes of containers: those below shims, and those in
+// the node's control group whose shim has died. Sandboxes end last, since their
+// namespaces hold the network that others may need to say goodbye.
+func (d *Daemon) endContainers(ctx context.Context, shims []procfs.Process, grace time.Duration) error {
+	all, err := procfs.List()
+	if err != nil {
+		return err
+	}
+	h, err := cgroups.Detect()
+	if err != nil {
+		return err
+	}
+	pids, err := h.Processes(d.cfg.HostName)
+	if err != nil {
+		return err
+	}
+	in := make(map[int]bool, len(pids))
+	for _, pid := range pids {
+		in[pid] = true
+	}
+	for _, p := range procfs.Descendants(all, shims) {
+		in[p.PID] = true
+	}
+	var containers, sandboxes []procfs.Process
+	for _, p := range all {
+		switch {
+		case !in[p.PID]:
+		case p.Program() == "pause":
+			sandboxes = append(sandboxes, p)
+		default:
+			containers = append(containers, p)
+		}
+	}
+	if err := procfs.End(ctx, containers, grace); err != nil {
+		return err
+	}
+	return procfs.End(ctx, sandboxes, 0)
+}
+
+// forgetContainers deletes the records of all containers and their writable layers,
+// so that the next start does not list what has ended.
+func (d *Daemon) forgetContainers(ctx context.Context) error {
+	conn, err := Dial(d.Socket())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "containerd-namespace", Namespace)
+	containers := containersapi.NewContainersClient(conn)
+	list, err := containers.List(ctx, &containersapi.ListContainersRequest{})
+	if err != nil {
+		return fmt.Errorf("listing containers: %w", err)
+	}
+	var errs []error
+	for _, c := range list.GetContainers() {
+		errs = append(errs, forget(ctx, conn, c))
+	}
+	return errors.Join(errs...)
+}
+
+func forget(ctx context.Context, conn *grpc.ClientConn, c *containersapi.Container) error {
+	_, err := containersapi.NewContainersClient(conn).Delete(ctx, &containersapi.DeleteContainerRequest{ID: c.GetID()})
+	if err != nil && status.Code(err) != codes.NotFound {
+		return fmt.Errorf("deleting container %s: %w", c.GetID(), err)
+	}
+	if c.GetSnapshotKey() == "" {
+		return nil
+	}
+	_, err = snapshotsapi.NewSnapshotsClient(conn).Remove(ctx, &snapshotsapi.RemoveSnapshotRequest{
+		Snapshotter: c.GetSnapshotter(), Key: c.GetSnapshotKey(),
+	})
+	if err != nil && status.Code(err) != codes.NotFound {
+		return fmt.Errorf("removing layer of container %s: %w", c.GetID(), err)
+	}
+	return nil
+}
+
+// shimSockets returns the sockets of shims. They lie in one directory for all
+// containerds of a machine, so each is known from its sandbox's bundle only.
+func (d *Daemon) shimSockets() []string {
+	files, _ := filepath.Glob(filepath.Join(d.state(), "io.containerd.runtime.v2.task", "*", "*", "address"))
+	var sockets []string
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if path, ok := strings.CutPrefix(strings.TrimSpace(string(raw)), "unix://"); err == nil && ok {
+			sockets = append(sockets, path)
+		}
+	}
+	return sockets
+}
+
+// leftovers are the files that must not outlive the containers.
+func (d *Daemon) leftovers() []string {
+	paths := []string{d.state(), d.Socket(), d.Socket() + ".ttrpc", filepath.Join(d.cfg.RunDir, "runc")}
+	for _, pattern := range []string{
+		configFile(d.cfg.RunDir, "*"),
+		filepath.Join(d.cfg.Root, "io.containerd.grpc.v1.cri", "sandboxes", "*"),
+		filepath.Join(d.cfg.Root, "io.containerd.grpc.v1.cri", "containers", "*"),
+	} {
+		found, _ := filepath.Glob(pattern)
+		paths = append(paths, found...)
+	}
+	return paths
+}
+
+func removeAll(paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("removing %s: %w", path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) removeCgroups() error {
+	h, err := cgroups.Detect()
+	if err != nil {
+		return err
+	}
+	return h.Remove(d.cfg.HostName)
+}
