@@ -1,12 +1,17 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"laterna.dev/laterna/internal/keys"
 )
+
+var _ keys.Backend = &Sealed{}
 
 // Sealer encrypts values. The key of a value is authenticated with it, so that a
 // sealed value cannot be moved to another key.
@@ -15,12 +20,8 @@ type Sealer interface {
 	Open(ctx context.Context, key string, sealed []byte) ([]byte, error)
 }
 
-// ErrConflict says that the value has changed since the revision that the writer
-// has seen.
-var ErrConflict = errors.New("value has changed in the meantime")
-
 // Sealed is one value of the store that is encrypted at rest and is not an API
-// object. Its methods may be called concurrently.
+// object. Its methods may be called concurrently. It keeps the signing keys.
 type Sealed struct {
 	client *clientv3.Client
 	key    string
@@ -49,7 +50,7 @@ func (s *Sealed) Load(ctx context.Context) ([]byte, int64, error) {
 }
 
 // Store writes the value if its revision is still expected (0: if there is none),
-// and returns the new revision. Otherwise it returns ErrConflict.
+// and returns the new revision. Otherwise it returns keys.ErrConflict.
 func (s *Sealed) Store(ctx context.Context, data []byte, expected int64) (int64, error) {
 	sealed, err := s.sealer.Seal(ctx, s.key, data)
 	if err != nil {
@@ -63,26 +64,23 @@ func (s *Sealed) Store(ctx context.Context, data []byte, expected int64) (int64,
 		return 0, fmt.Errorf("writing %s: %w", s.key, err)
 	}
 	if !resp.Succeeded {
-		return 0, fmt.Errorf("writing %s: %w", s.key, ErrConflict)
+		return 0, fmt.Errorf("writing %s: %w", s.key, keys.ErrConflict)
 	}
 	return resp.Header.Revision, nil
 }
 
-// Watch calls changed after every change of the value until ctx ends, one call at
-// a time. After a lost connection it calls changed once, since changes may have
-// been missed.
-func (s *Sealed) Watch(ctx context.Context, changed func()) {
-	for ctx.Err() == nil {
-		watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-		for resp := range s.client.Watch(watching, s.key) {
-			if resp.Err() != nil {
-				break
-			}
-			changed()
+// Watch calls changed when it has begun to watch and after every change of the
+// value, one call at a time. It returns when ctx ends or the connection is lost.
+func (s *Sealed) Watch(ctx context.Context, changed func()) error {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	for resp := range s.client.Watch(ctx, s.key, clientv3.WithCreatedNotify()) {
+		if err := resp.Err(); err != nil {
+			return fmt.Errorf("watching %s: %w", s.key, err)
 		}
-		cancel()
-		if ctx.Err() == nil {
-			changed()
-		}
+		changed()
 	}
+	return fmt.Errorf("watching %s: %w", s.key, cmp.Or(context.Cause(ctx), errLost))
 }
+
+var errLost = errors.New("connection to store was lost")

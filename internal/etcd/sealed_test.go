@@ -6,11 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/keys"
 )
 
 // flip is a Sealer for tests: it inverts all bits and binds the key's length.
@@ -58,7 +58,7 @@ func TestSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := value.Store(ctx, []byte("other"), 0); !errors.Is(err, etcd.ErrConflict) {
+	if _, err := value.Store(ctx, []byte("other"), 0); !errors.Is(err, keys.ErrConflict) {
 		t.Errorf("second creation: %v", err)
 	}
 	data, rev, err := value.Load(ctx)
@@ -69,7 +69,7 @@ func TestSealed(t *testing.T) {
 	if err != nil || second <= first {
 		t.Errorf("Store() = %d, %v", second, err)
 	}
-	if _, err := value.Store(ctx, []byte("late"), first); !errors.Is(err, etcd.ErrConflict) {
+	if _, err := value.Store(ctx, []byte("late"), first); !errors.Is(err, keys.ErrConflict) {
 		t.Errorf("late writer: %v", err)
 	}
 	raw, err := client.Get(ctx, "/laterna/keys")
@@ -82,26 +82,19 @@ func TestSealedWatch(t *testing.T) {
 	value := etcd.NewSealed(newClient(t), "keys", flip{})
 	changes := make(chan struct{}, 10)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		value.Watch(ctx, func() { changes <- struct{}{} })
-	}()
+	ended := make(chan error, 1)
+	go func() { ended <- value.Watch(ctx, func() { changes <- struct{}{} }) }()
+	<-changes // has begun
 	rev := int64(0)
-	deadline := time.After(10 * time.Second)
-	for seen := 0; seen < 2; {
+	for range 3 {
 		var err error
 		if rev, err = value.Store(ctx, []byte("x"), rev); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case <-changes:
-			seen++
-		case <-time.After(50 * time.Millisecond): // the watch had not begun yet
-		case <-deadline:
-			t.Fatal("no change reported")
-		}
+		<-changes
 	}
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch() = %v", err)
+	}
 }

@@ -19,6 +19,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 )
@@ -38,10 +40,10 @@ const (
 	walSegmentBytes = 8 << 20
 	// tick is the heartbeat. A single member has nobody to send heartbeats to, and
 	// every tick wakes the process up.
-	tick = 100 * time.Millisecond
-	// skippedElectionTicks is what the server skips of its first election timeout,
-	// which raft draws between one and two times raftElectionTicks.
-	raftElectionTicks, skippedElectionTicks = 10, 20
+	tick          = 100 * time.Millisecond
+	electionTicks = 10
+	// campaignRest is the pause between attempts to become the leader.
+	campaignRest = time.Millisecond
 )
 
 // name and peerURL identify the only member. They are recorded in the data
@@ -101,7 +103,7 @@ func (s *Server) Init(context.Context) error {
 
 // Start implements component.Component. It returns when the data is read and the
 // socket exists; Await tells when the server answers.
-func (s *Server) Start(context.Context) error {
+func (s *Server) Start(ctx context.Context) error {
 	shrinkWAL()
 	sc, err := s.serverConfig()
 	if err != nil {
@@ -117,14 +119,33 @@ func (s *Server) Start(context.Context) error {
 		s.etcd = nil
 		return err
 	}
-	// The member campaigns at once instead of waiting for a leader that cannot be.
-	s.etcd.Cfg.ElectionTicks = skippedElectionTicks
 	s.etcd.Start()
 	s.grpc = v3rpc.Server(s.etcd, nil, nil,
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
 	s.serving.Go(func() { s.serve(listener) })
 	s.serving.Go(s.watch)
+	s.serving.Go(func() { s.campaign(context.WithoutCancel(ctx)) })
 	return nil
+}
+
+// campaign makes the only member the leader at once, by the message with which a
+// leader hands over to it, instead of waiting up to a second for a leader that
+// cannot be. The message is ignored while raft still applies its log.
+func (s *Server) campaign(ctx context.Context) {
+	id := uint64(s.etcd.MemberID())
+	message := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &id, To: &id}
+	again := time.NewTicker(campaignRest)
+	defer again.Stop()
+	for s.etcd.Lead() == raft.None {
+		if err := s.etcd.Process(ctx, message); err != nil {
+			return // it has stopped
+		}
+		select {
+		case <-again.C:
+		case <-s.etcd.StopNotify():
+			return
+		}
+	}
 }
 
 // serverConfig holds etcd's defaults but for what the constants above say.
@@ -151,7 +172,7 @@ func (s *Server) serverConfig() (config.ServerConfig, error) {
 		InitialClusterToken:               name,
 		NewCluster:                        true,
 		TickMs:                            uint(tick / time.Millisecond),
-		ElectionTicks:                     raftElectionTicks,
+		ElectionTicks:                     electionTicks,
 		InitialElectionTickAdvance:        true,
 		AutoCompactionMode:                "periodic", // retention 0: the API server compacts
 		QuotaBackendBytes:                 quotaBytes,
