@@ -1,0 +1,303 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/authz/rbac"
+)
+
+const (
+	// grace is how long a miss waits for the index before it asks the store.
+	grace = 10 * time.Millisecond
+	// confirmTimeout bounds one read of the store.
+	confirmTimeout = 10 * time.Second
+)
+
+// Config is what the Node authorizer works with.
+type Config struct {
+	// Pods is the informer of all pods; New adds a handler to it.
+	Pods cache.SharedIndexInformer
+	// Client reads pods from the store. It must be allowed to without this
+	// authorizer.
+	Client kubernetes.Interface
+	// Rules are what every node may do with objects that are not its own.
+	Rules []rbacv1.PolicyRule
+	Clock clock.WithTicker
+}
+
+// Authorizer decides the requests of nodes and has no opinion on others. Its
+// methods may be called concurrently.
+type Authorizer struct {
+	config Config
+	index  *references
+	reads  reads
+}
+
+var (
+	_ authorizer.Authorizer   = &Authorizer{}
+	_ authorizer.RuleResolver = &Authorizer{}
+)
+
+// New returns an authorizer whose index fills when the informer of pods runs.
+func New(c Config) (*Authorizer, error) {
+	a := &Authorizer{config: c, index: newReferences(), reads: reads{byNode: map[string]*read{}}}
+	if _, err := c.Pods.AddEventHandler(a.index.handler()); err != nil {
+		return nil, fmt.Errorf("watching pods for the node authorizer: %w", err)
+	}
+	return a, nil
+}
+
+// verdict is a decision with its reason. An empty reason on a refusal is
+// upstream's too.
+type verdict struct {
+	allow  bool
+	reason string
+	err    error
+}
+
+func refuse(format string, args ...any) verdict { return verdict{reason: fmt.Sprintf(format, args...)} }
+
+var allow = verdict{allow: true}
+
+// Name returns the name of the node that u is; ok tells whether u is a node at
+// all. A node without a name may do nothing.
+func Name(u user.Info) (name string, ok bool) {
+	const prefix = "system:node:"
+	if u == nil || !strings.HasPrefix(u.GetName(), prefix) || !slices.Contains(u.GetGroups(), user.NodesGroup) {
+		return "", false
+	}
+	return strings.TrimPrefix(u.GetName(), prefix), true
+}
+
+// Authorize implements authorizer.Authorizer.
+func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
+	name, ok := Name(attrs.GetUser())
+	if !ok {
+		return authorizer.DecisionNoOpinion, "", nil
+	}
+	if name == "" {
+		return authorizer.DecisionNoOpinion, fmt.Sprintf("unknown node for user %q", attrs.GetUser().GetName()), nil
+	}
+	v := a.decide(ctx, name, attrs)
+	if v.allow {
+		return authorizer.DecisionAllow, "", nil
+	}
+	return authorizer.DecisionNoOpinion, v.reason, v.err
+}
+
+// ConditionsAwareAuthorize implements authorizer.Authorizer; there are no conditions.
+func (a *Authorizer) ConditionsAwareAuthorize(ctx context.Context, attrs authorizer.Attributes) authorizer.ConditionsAwareDecision {
+	return authorizer.ConditionsAwareDecisionFromParts(a.Authorize(ctx, attrs))
+}
+
+// EvaluateConditions implements authorizer.Authorizer; it refuses.
+func (a *Authorizer) EvaluateConditions(context.Context, authorizer.ConditionsAwareDecision, authorizer.ConditionsData) (authorizer.Decision, string, error) {
+	return authorizer.DecisionDeny, "", authorizer.ErrorConditionEvaluationNotSupported
+}
+
+// RulesFor implements authorizer.RuleResolver: what a node may do depends on its
+// pods and cannot be listed.
+func (a *Authorizer) RulesFor(_ context.Context, u user.Info, _ string) ([]authorizer.ResourceRuleInfo, []authorizer.NonResourceRuleInfo, bool, error) {
+	if _, ok := Name(u); ok {
+		return nil, nil, true, errors.New("node authorizer does not support user rule resolution")
+	}
+	return nil, nil, false, nil
+}
+
+func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
+	if attrs.IsResourceRequest() {
+		switch (schema.GroupResource{Group: attrs.GetAPIGroup(), Resource: attrs.GetResource()}) {
+		case corev1.Resource("secrets"):
+			return a.readReferenced(ctx, node, secretKind, attrs)
+		case corev1.Resource("configmaps"):
+			return a.readReferenced(ctx, node, configMapKind, attrs)
+		case corev1.Resource("serviceaccounts"):
+			return a.serviceAccount(ctx, node, attrs)
+		case corev1.Resource("nodes"):
+			return nodeObject(node, attrs)
+		case corev1.Resource("pods"):
+			return a.pod(ctx, node, attrs)
+		case coordinationv1.Resource("leases"):
+			return lease(node, attrs)
+		case schema.GroupResource{Group: "certificates.k8s.io", Resource: "podcertificaterequests"},
+			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceclaims"},
+			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceslices"},
+			schema.GroupResource{Group: "storage.k8s.io", Resource: "volumeattachments"},
+			schema.GroupResource{Group: "storage.k8s.io", Resource: "csinodes"},
+			corev1.Resource("persistentvolumes"),
+			corev1.Resource("persistentvolumeclaims"):
+			// Kinds that are not served and have no references here.
+			return verdict{}
+		}
+	}
+	if rbac.RulesAllow(attrs, a.config.Rules) {
+		return allow
+	}
+	return verdict{}
+}
+
+// readReferenced allows to get, list and watch one object by name.
+func (a *Authorizer) readReferenced(ctx context.Context, node, kind string, attrs authorizer.Attributes) verdict {
+	switch attrs.GetVerb() {
+	case "get", "list", "watch":
+	default:
+		return refuse("can only read resources of this type")
+	}
+	if attrs.GetSubresource() != "" {
+		return refuse("cannot read subresource")
+	}
+	if attrs.GetNamespace() == "" {
+		return refuse("can only read namespaced object of this type")
+	}
+	return a.referenced(ctx, node, kind, attrs)
+}
+
+func (a *Authorizer) serviceAccount(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
+	if attrs.GetVerb() == "get" && attrs.GetSubresource() == "" {
+		return a.readReferenced(ctx, node, serviceAccountKind, attrs)
+	}
+	if attrs.GetVerb() != "create" || attrs.GetName() == "" {
+		return refuse("can only create tokens for individual service accounts")
+	}
+	if attrs.GetSubresource() != "token" {
+		return refuse("can only create token subresource of serviceaccount")
+	}
+	return a.referenced(ctx, node, serviceAccountKind, attrs)
+}
+
+func (a *Authorizer) pod(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
+	verb := attrs.GetVerb()
+	switch attrs.GetSubresource() {
+	case "":
+		switch verb {
+		case "get":
+			return a.referenced(ctx, node, podKind, attrs)
+		case "list", "watch":
+			if selectsNode(attrs, node) {
+				return allow
+			}
+			if attrs.GetName() != "" {
+				return a.referenced(ctx, node, podKind, attrs)
+			}
+			return refuse("can only list/watch pods with spec.nodeName field selector")
+		case "create", "delete":
+			return allow // mirror pods; admission has the rest
+		}
+	case "status":
+		if verb == "update" || verb == "patch" {
+			return allow
+		}
+	case "eviction":
+		if verb == "create" {
+			return allow
+		}
+	}
+	return verdict{}
+}
+
+// selectsNode reports whether a list or watch is limited to pods of the node.
+func selectsNode(attrs authorizer.Attributes, node string) bool {
+	requirements, _ := attrs.GetFieldSelector()
+	for _, r := range requirements {
+		if r.Field == "spec.nodeName" && r.Operator == selection.Equals && r.Value == node {
+			return true
+		}
+	}
+	return false
+}
+
+func nodeObject(node string, attrs authorizer.Attributes) verdict {
+	verb := attrs.GetVerb()
+	switch attrs.GetSubresource() {
+	case "":
+		switch verb {
+		case "create", "update", "patch":
+			return allow // of its own; admission checks
+		case "get", "list", "watch":
+			switch attrs.GetName() {
+			case node:
+				return allow
+			case "":
+				return refuse("node '%s' cannot read all nodes, only its own Node object", node)
+			}
+			return refuse("node '%s' cannot read '%s', only its own Node object", node, attrs.GetName())
+		}
+	case "status":
+		if verb == "update" || verb == "patch" {
+			return allow
+		}
+	}
+	return verdict{}
+}
+
+func lease(node string, attrs authorizer.Attributes) verdict {
+	verb := attrs.GetVerb()
+	if !slices.Contains([]string{"get", "create", "update", "patch", "delete"}, verb) {
+		return refuse("can only get, create, update, patch, or delete a node lease")
+	}
+	if attrs.GetNamespace() != corev1.NamespaceNodeLease {
+		return refuse("can only access leases in the %q system namespace", corev1.NamespaceNodeLease)
+	}
+	// The name of a new object is not known here; admission checks it.
+	if verb != "create" && attrs.GetName() != node {
+		return refuse("can only access node lease with the same name as the requesting node")
+	}
+	return allow
+}
+
+// referenced allows what pods of the node refer to.
+func (a *Authorizer) referenced(ctx context.Context, node, kind string, attrs authorizer.Attributes) verdict {
+	if attrs.GetName() == "" {
+		return refuse("No Object name found")
+	}
+	r := reference{kind, attrs.GetNamespace(), attrs.GetName()}
+	if a.await(ctx, node, r) {
+		return allow
+	}
+	ok, err := a.confirm(ctx, node, r)
+	if err != nil {
+		return verdict{err: err}
+	}
+	if !ok {
+		return refuse("no relationship found between node '%s' and this object", node)
+	}
+	return allow
+}
+
+// await reports whether the index has the reference, now or within grace.
+func (a *Authorizer) await(ctx context.Context, node string, r reference) bool {
+	ok, changed := a.index.has(node, r)
+	if ok {
+		return true
+	}
+	timer := a.config.Clock.NewTimer(grace)
+	defer timer.Stop()
+	for {
+		select {
+		case <-changed:
+			if ok, changed = a.index.has(node, r); ok {
+				return true
+			}
+		case <-timer.C():
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package bootstrap
+
+import rbacv1 "k8s.io/api/rbac/v1"
+
+// publicDiscovery is the binding that opens discovery documents and JWKS to
+// everybody. It is ours and stands beside upstream's binding of the same role.
+const publicDiscovery = "laterna.dev:public-service-account-issuer-discovery"
+
+const issuerDiscovery = "system:service-account-issuer-discovery"
+
+func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
+	out := []*rbacv1.ClusterRoleBinding{}
+	for _, b := range []struct {
+		name string
+		to   []string
+	}{
+		{"cluster-admin", []string{"Group system:masters"}},
+		{"system:monitoring", []string{"Group system:monitoring"}},
+		{"system:discovery", []string{"Group system:authenticated"}},
+		{"system:basic-user", []string{"Group system:authenticated"}},
+		{"system:public-info-viewer", []string{"Group system:authenticated", "Group system:unauthenticated"}},
+		{"system:node-proxier", []string{"User system:kube-proxy"}},
+		{"system:kube-controller-manager", []string{"User system:kube-controller-manager"}},
+		{"system:kube-dns", []string{"ServiceAccount kube-system/kube-dns"}},
+		{"system:kube-scheduler", []string{"User system:kube-scheduler"}},
+		{"system:volume-scheduler", []string{"User system:kube-scheduler"}},
+		{"system:node", nil}, // nodes are the Node authorizer's
+		{issuerDiscovery, []string{"Group system:serviceaccounts"}},
+		{"system:cluster-trust-bundle-discovery", []string{"Group system:serviceaccounts"}},
+	} {
+		out = append(out, clusterBinding(b.name, b.name, b.to...))
+	}
+	if o.PublicDiscovery {
+		out = append(out, clusterBinding(publicDiscovery, issuerDiscovery, "Group system:authenticated", "Group system:unauthenticated"))
+	}
+	return out
+}
+
+func clusterRoles() []*rbacv1.ClusterRole {
+	return build(append(append(userRoles(), componentRoles()...), certificateRoles()...))
+}
+
+// systemRoles are the roles of kube-system.
+func systemRoles() []*rbacv1.Role {
+	return []*rbacv1.Role{
+		systemRole("extension-apiserver-authentication-reader",
+			on(read, "core", "configmaps", "extension-apiserver-authentication")),
+		systemRole("system::leader-locking-kube-controller-manager",
+			on("watch", "core", "configmaps"),
+			on("get update", "core", "configmaps", "kube-controller-manager")),
+		systemRole("system::leader-locking-kube-scheduler",
+			on("watch", "core", "configmaps"),
+			on("get update", "core", "configmaps", "kube-scheduler")),
+	}
+}
+
+// systemBindings are the bindings of kube-system.
+func systemBindings() []*rbacv1.RoleBinding {
+	const manager, scheduler = "User system:kube-controller-manager", "User system:kube-scheduler"
+	return []*rbacv1.RoleBinding{
+		roleBinding("system::extension-apiserver-authentication-reader", "extension-apiserver-authentication-reader", manager, scheduler),
+		roleBinding("system::leader-locking-kube-controller-manager", "system::leader-locking-kube-controller-manager",
+			manager, "ServiceAccount kube-system/kube-controller-manager"),
+		roleBinding("system::leader-locking-kube-scheduler", "system::leader-locking-kube-scheduler",
+			scheduler, "ServiceAccount kube-system/kube-scheduler"),
+	}
+}
