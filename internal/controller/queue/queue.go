@@ -1,0 +1,84 @@
+// Package queue runs the work of a controller: keys in, one call of sync for each,
+// failures again after a growing pause. Which keys, and what sync does, is the
+// business of the controllers beside it.
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+)
+
+// Pauses after the first and after many failures of the same key.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Queue holds the keys that wait. A key is in it once, and is worked on by one
+// worker at a time. It is safe for concurrent use.
+type Queue struct {
+	keys workqueue.TypedRateLimitingInterface[string]
+}
+
+// New makes a queue whose pauses pass on clk.
+func New(clk clock.WithTicker) *Queue {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)
+	return &Queue{workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk})}
+}
+
+// Add queues a key to be worked on at once.
+func (q *Queue) Add(key string) { q.keys.Add(key) }
+
+// AddAfter queues a key to be worked on when d has passed.
+func (q *Queue) AddAfter(key string, d time.Duration) { q.keys.AddAfter(key, d) }
+
+// AddObject queues the key of what an informer's handler was given: an object, or
+// the tombstone of a deleted one.
+func (q *Queue) AddObject(obj any) {
+	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
+		q.Add(key)
+	}
+}
+
+// Run lets workers many calls of sync work on the keys until ctx ends, and returns
+// when the last call has. A key whose sync fails is queued again. A queue runs
+// once.
+func (q *Queue) Run(ctx context.Context, workers int, log *slog.Logger, sync func(ctx context.Context, key string) error) {
+	stop := context.AfterFunc(ctx, q.keys.ShutDown)
+	defer stop()
+	q.work(ctx, workers, log, sync)
+}
+
+func (q *Queue) work(ctx context.Context, workers int, log *slog.Logger, step func(ctx context.Context, key string) error) {
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for q.next(ctx, log, step) {
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (q *Queue) next(ctx context.Context, log *slog.Logger, step func(ctx context.Context, key string) error) bool {
+	key, ended := q.keys.Get()
+	if ended {
+		return false
+	}
+	defer q.keys.Done(key)
+	err := step(ctx, key)
+	switch {
+	case err == nil:
+		q.keys.Forget(key)
+	case ctx.Err() == nil:
+		log.WarnContext(ctx, "work failed, trying again", "key", key, "failures", q.keys.NumRequeues(key)+1, "error", err)
+		q.keys.AddRateLimited(key)
+	}
+	return true
+}

@@ -1,0 +1,100 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/controller/queue"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestFailuresAreRetriedAndOthersAreNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		q := queue.New(clock.RealClock{})
+		var mu sync.Mutex
+		calls := map[string]int{}
+		q.Add("good")
+		q.Add("good")
+		q.Add("twice")
+		q.AddAfter("late", time.Hour)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			q.Run(ctx, 2, quiet, func(_ context.Context, key string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if calls[key]++; key == "twice" && calls[key] < 3 {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+		}()
+		time.Sleep(time.Minute)
+		check(t, &mu, calls, map[string]int{"good": 1, "twice": 3, "late": 0})
+		time.Sleep(time.Hour)
+		check(t, &mu, calls, map[string]int{"good": 1, "twice": 3, "late": 1})
+		cancel()
+		<-done
+	})
+}
+
+func check(t *testing.T, mu *sync.Mutex, got, want map[string]int) {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	for key, n := range want {
+		if got[key] != n {
+			t.Errorf("%s was worked on %d times, want %d", key, got[key], n)
+		}
+	}
+}
+
+func TestRunWaitsForTheLastCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		q := queue.New(clock.RealClock{})
+		var finished atomic.Bool
+		q.Add("slow")
+		time.AfterFunc(time.Second, cancel)
+		q.Run(ctx, 1, quiet, func(context.Context, string) error {
+			time.Sleep(time.Minute)
+			finished.Store(true)
+			return nil
+		})
+		if !finished.Load() {
+			t.Error("Run returned while a call was under way")
+		}
+	})
+}
+
+func TestAddObjectTakesTombstones(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	q := queue.New(clock.RealClock{})
+	q.AddObject(cache.DeletedFinalStateUnknown{Key: "ns/gone"})
+	q.AddObject("not an object")
+	q.AddObject(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "here"}})
+	got := map[string]bool{}
+	q.Run(ctx, 1, quiet, func(_ context.Context, key string) error {
+		if got[key] = true; len(got) == 2 {
+			cancel()
+		}
+		return nil
+	})
+	if !got["ns/gone"] || !got["ns/here"] {
+		t.Errorf("worked on %v", got)
+	}
+}
