@@ -1,0 +1,72 @@
+# Laterna: see README.md for what it is and `make help` for what can be made.
+
+SHELL       := /bin/bash -o pipefail
+export CGO_ENABLED ?= 0
+
+VERSION     := $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
+COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+# The commit's date, so that the same commit builds the same bytes.
+DATE        := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+KUBECTL_LD  := -s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
+               -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitCommit=$(COMMIT)
+GO          ?= go
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: build
+build: ## bin/laterna and bin/kubectl
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/laterna ./cmd/laterna
+	$(GO) build -trimpath -ldflags '$(KUBECTL_LD)' -o bin/kubectl ./cmd/kubectl
+
+.PHONY: deps
+deps: ## install the system packages whose programs are missing
+	@scripts/deps.sh run
+
+.PHONY: test-deps
+test-deps:
+	@scripts/deps.sh test
+
+.PHONY: up
+up: deps build ## install what is missing, build, start the whole system in the background
+	@scripts/up.sh
+
+.PHONY: down
+down: ## stop what `make up` started
+	bin/laterna down
+
+.PHONY: images
+images: ## the test images as archives under build/images
+	@scripts/deps.sh images
+	$(GO) run ./test/images -o build/images
+
+.PHONY: lint
+lint: ## formatting, vet, the rules of the house
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test ./internal/arch
+
+.PHONY: test
+test: test-deps build images ## everything the tests need, then all of them with reduced counts
+	@scripts/test.sh
+
+.PHONY: soak
+soak: test-deps build images ## the long forms of the same tests
+	LATERNA_SOAK=1 $(GO) test -count=1 -timeout 120m ./projection/atomicdir ./test/compat
+
+.PHONY: bench
+bench: test-deps build images ## the benchmark suite as one table
+	$(GO) run ./test/bench
+
+.PHONY: install
+install: build ## bin/laterna and a systemd unit below $(PREFIX)
+	install -D -m 0755 bin/laterna $(DESTDIR)$(PREFIX)/bin/laterna
+	sed 's|@bin@|$(PREFIX)/bin|' scripts/laterna.service | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/laterna.service
+
+PREFIX ?= /usr/local
+
+.PHONY: generate
+generate: ## the generated code
+	$(GO) generate ./internal/generated/...

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs the Debian or Ubuntu packages whose programs are missing, and only
+# those. Nothing that is installed is replaced or removed, no service is enabled.
+#
+#   scripts/deps.sh run     what `laterna up` needs
+#   scripts/deps.sh images  what the test images are built from
+#   scripts/deps.sh test    what the tests need
+set -euo pipefail
+
+# program:package, or /a/file:package
+run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
+images="/usr/bin/busybox:busybox-static dpkg-deb:dpkg"
+test="$run $images git:git curl:curl"
+
+missing=()
+for pair in ${!1}; do
+  program=${pair%%:*} package=${pair##*:}
+  case $program in
+    /usr/lib/cni/bridge) [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing+=("$package") ;;
+    /*) [ -e "$program" ] || missing+=("$package") ;;
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing+=("$package") ;;
+  esac
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "installing: ${missing[*]}"
+[ "$(id -u)" = 0 ] && sudo= || sudo=sudo
+if ! command -v apt-get >/dev/null; then
+  echo "this machine has no apt-get: install these by hand: ${missing[*]}" >&2
+  exit 1
+fi
+$sudo apt-get update -qq
+# A package's service must not start beside the one that laterna manages: policy-rc.d
+# is how Debian says so. It is put back as it was.
+policy=/usr/sbin/policy-rc.d
+made=
+if [ ! -e $policy ]; then
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null && $sudo chmod 0755 $policy
+  made=1
+fi
+trap '[ -z "$made" ] || $sudo rm -f $policy' EXIT
+DEBIAN_FRONTEND=noninteractive $sudo -E apt-get install -y -qq --no-remove --no-install-recommends "${missing[@]}" >/dev/null
