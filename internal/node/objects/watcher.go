@@ -1,0 +1,158 @@
+package objects
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const (
+	firstRetry = 10 * time.Millisecond
+	lastRetry  = time.Second
+	// steadyAfter is how long a watch must have lasted for the next one to begin
+	// without a pause.
+	steadyAfter = 5 * time.Second
+	// quietTries is how many failures go by before the first answer is an error: a
+	// server may see a new pod, and with it the node's right to read the object, a
+	// moment after the agent does.
+	quietTries = 4
+)
+
+// watcher follows one object for its entry: list, watch, and again from there
+// whatever happens to the API server.
+type watcher struct {
+	cache  *Cache
+	entry  *entry
+	source source
+
+	version string // of the last answer; "" asks for a new list
+	tries   int    // failures since the last success
+}
+
+func (w *watcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		final, err := w.follow(ctx)
+		if final {
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			w.cache.log.Debug("watching an object was interrupted", "object", w.entry.key, "error", err)
+		}
+		w.pause(ctx)
+	}
+}
+
+// follow lists where needed and then hands on events until the watch ends. It
+// returns true when there is nothing left to follow.
+func (w *watcher) follow(ctx context.Context) (final bool, err error) {
+	if w.version == "" {
+		object, version, err := w.source.list(ctx, w.entry.key)
+		if err != nil {
+			w.failed(ctx, err)
+			return false, err
+		}
+		w.version = version
+		if w.found(object) {
+			return true, nil
+		}
+	}
+	began := w.cache.clock.Now()
+	stream, err := w.source.watch(ctx, w.entry.key, w.version)
+	if err != nil {
+		w.tries, w.version = w.tries+1, ""
+		return false, err
+	}
+	defer stream.Stop()
+	final, err = w.drain(ctx, stream)
+	if err != nil {
+		w.version = ""
+	}
+	if w.tries++; err == nil && w.cache.clock.Since(began) >= steadyAfter {
+		w.tries = 0
+	}
+	return final, err
+}
+
+// drain hands on events until the stream ends, which is no error: servers end
+// watches now and then.
+func (w *watcher) drain(ctx context.Context, stream watch.Interface) (final bool, err error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return true, nil
+		case event, ok := <-stream.ResultChan():
+			if !ok {
+				return false, nil
+			}
+			if final, err := w.event(event); final || err != nil {
+				return final, err
+			}
+		}
+	}
+}
+
+func (w *watcher) event(event watch.Event) (final bool, err error) {
+	if event.Type == watch.Error {
+		return false, apierrors.FromObject(event.Object)
+	}
+	object, ok := event.Object.(metav1.Object)
+	if !ok {
+		return false, nil
+	}
+	if event.Type == watch.Bookmark || object.GetName() == w.entry.key.Name {
+		w.version = object.GetResourceVersion()
+	}
+	if object.GetName() != w.entry.key.Name {
+		return false, nil
+	}
+	switch event.Type {
+	case watch.Added, watch.Modified:
+		return w.found(object), nil
+	case watch.Deleted:
+		return w.found(nil), nil
+	}
+	return false, nil
+}
+
+// found hands on the object, or that there is none, and tells whether that is final.
+func (w *watcher) found(object metav1.Object) (final bool) {
+	key := w.entry.key
+	if object == nil {
+		w.cache.answer(w.entry, nil, apierrors.NewNotFound(corev1.Resource(string(key.Kind)), key.Name))
+		return false
+	}
+	object.SetManagedFields(nil) // nobody here reads them, and they are large
+	w.cache.answer(w.entry, object, nil)
+	return immutable(object)
+}
+
+// failed makes an error the answer only while there is no better one: an object, or
+// the knowledge that there is none.
+func (w *watcher) failed(ctx context.Context, err error) {
+	w.tries++
+	object, last, known := w.cache.Peek(w.entry.key)
+	better := object != nil || apierrors.IsNotFound(last)
+	if ctx.Err() == nil && !better && (known || w.tries >= quietTries) {
+		w.cache.answer(w.entry, nil, err)
+	}
+}
+
+// pause waits before the next try: not at all after a long watch, else longer with
+// every failure, up to a second, spread so that many watchers do not come at once.
+func (w *watcher) pause(ctx context.Context) {
+	if w.tries == 0 {
+		return
+	}
+	wait := min(firstRetry<<min(w.tries-1, 10), lastRetry)
+	timer := w.cache.clock.NewTimer(wait/2 + rand.N(wait/2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+	}
+}
