@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs every test with reduced counts. The packages where goroutines meet, and
+# whose dependencies are few, run with the race detector as well.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+GO=${GO:-go}
+
+echo "== formatting and vet"
+unformatted=$(gofmt -l $(git ls-files '*.go'))
+if [ -n "$unformatted" ]; then
+  printf 'not gofmt-ed:\n%s\n' "$unformatted" >&2
+  exit 1
+fi
+$GO vet ./...
+
+echo "== tests"
+$GO test -timeout 30m $($GO list ./... | grep -v /test/compat)
+
+echo "== race detector"
+CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/component ./boundtoken/... ./internal/keys ./projection/atomicdir
+
+echo "== acceptance tests"
+$GO test -timeout 30m ./test/compat
