@@ -1,0 +1,8 @@
+// Package bridge lays out the pod network of one node: a subnet that no route of the
+// machine uses, the bridge with its gateway address, and the configuration by which
+// the CNI plugins connect pods to it.
+//
+// The bridge itself is made by the bridge plugin with the first pod; its gateway
+// address is known, and can be listened on, before. Addresses of services, and what
+// happens to packets that leave the subnet, live in network/services.
+package bridge
