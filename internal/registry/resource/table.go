@@ -18,10 +18,11 @@ type Column = metav1.TableColumnDefinition
 
 // Columns are the columns and cells of a kind's table. Columns holds all of them
 // in the order of printing, Name and Age among them; Row returns one cell for
-// each.
+// each. Conditions, if not nil, returns the marks of the object's row.
 type Columns[T Object] struct {
-	Columns []Column
-	Row     func(obj T) []any
+	Columns    []Column
+	Row        func(obj T) []any
+	Conditions func(obj T) []metav1.TableRowCondition
 }
 
 // Name is the first column of every kind.
@@ -70,5 +71,12 @@ func (t tableConvertor[T]) ConvertToTable(_ context.Context, obj, options runtim
 		}
 		return t.columns.Row(typed), nil
 	})
+	if t.columns.Conditions != nil {
+		for i := range table.Rows {
+			if o, ok := table.Rows[i].Object.Object.(T); ok {
+				table.Rows[i].Conditions = t.columns.Conditions(o)
+			}
+		}
+	}
 	return table, err
 }

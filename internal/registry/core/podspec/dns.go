@@ -34,7 +34,7 @@ func validateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("nameservers"), c.Nameservers, tooMany("nameservers", maxNameservers)))
 	}
 	for i, ns := range c.Nameservers {
-		errs = append(errs, validation.IsValidIP(path.Child("nameservers").Index(i), ns)...)
+		errs = append(errs, validation.IsValidIPForLegacyField(path.Child("nameservers").Index(i), ns, true, nil)...)
 	}
 	searches := path.Child("searches")
 	if len(c.Searches) > maxSearches {
@@ -60,7 +60,7 @@ func validateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 func validateHostAliases(aliases []corev1.HostAlias, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, a := range aliases {
-		errs = append(errs, validation.IsValidIP(path.Index(i).Child("ip"), a.IP)...)
+		errs = append(errs, validation.IsValidIPForLegacyField(path.Index(i).Child("ip"), a.IP, true, nil)...)
 		for j, name := range a.Hostnames {
 			errs = append(errs, subdomain(name, path.Index(i).Child("hostnames").Index(j))...)
 		}

@@ -1,0 +1,78 @@
+package pod
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// Storage is what serves pods.
+type Storage struct {
+	// Pods is the storage of the kind itself.
+	Pods *resource.Store[*corev1.Pod]
+	// ByPath has all of it by path: "pods", "pods/status", "bindings" and so on.
+	ByPath map[string]rest.Storage
+}
+
+// NewStorage builds the storage of pods and their subresources.
+func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
+	dial, err := newDialer(kubelets)
+	if err != nil {
+		return nil, fmt.Errorf("reaching kubelets: %w", err)
+	}
+	pods, err := resource.New(definition(), env)
+	if err != nil {
+		return nil, err
+	}
+	status := pods.Subresource(statusRules())
+	bind := &bindingREST{store: pods.Store}
+	stream := streamREST{pods: pods, dial: dial, authorizer: kubelets.Authorizer}
+	return &Storage{
+		Pods: pods,
+		ByPath: map[string]rest.Storage{
+			"pods":          pods,
+			"pods/status":   status,
+			"pods/binding":  bind,
+			"bindings":      &bindingsREST{bind},
+			"pods/eviction": &evictionREST{pods: pods, status: status},
+			"pods/log":      &logREST{pods: pods, dial: dial},
+			"pods/exec":     &execREST{stream},
+			"pods/attach":   &attachREST{stream},
+		},
+	}, nil
+}
+
+func definition() resource.Definition[*corev1.Pod] {
+	return resource.Definition[*corev1.Pod]{
+		GroupVersion:  corev1.SchemeGroupVersion,
+		Plural:        "pods",
+		Singular:      "pod",
+		ShortNames:    []string{"po"},
+		Categories:    []string{"all"},
+		Namespaced:    true,
+		New:           func() *corev1.Pod { return &corev1.Pod{} },
+		NewList:       func() runtime.Object { return &corev1.PodList{} },
+		Rules:         rules(),
+		Columns:       columns(),
+		Fields:        selectableFields,
+		Indexed:       map[string]func(*corev1.Pod) string{"spec.nodeName": func(p *corev1.Pod) string { return p.Spec.NodeName }},
+		ReturnDeleted: true,
+	}
+}
+
+// RegisterDefaults makes the scheme fill in what pods leave open.
+func RegisterDefaults(s *runtime.Scheme) error {
+	s.AddTypeDefaultingFunc(&corev1.Pod{}, func(obj any) { podspec.SetPodDefaults(obj.(*corev1.Pod)) })
+	s.AddTypeDefaultingFunc(&corev1.PodList{}, func(obj any) {
+		items := obj.(*corev1.PodList).Items
+		for i := range items {
+			podspec.SetPodDefaults(&items[i])
+		}
+	})
+	return nil
+}

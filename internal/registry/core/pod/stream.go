@@ -1,0 +1,167 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/proxy"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/filters"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+	translator "k8s.io/apiserver/pkg/util/proxy"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
+
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// streamREST is what exec and attach share: a connection that is upgraded and then
+// belongs to the client and the kubelet.
+type streamREST struct {
+	pods       *resource.Store[*corev1.Pod]
+	dial       *dialer
+	authorizer authorizer.Authorizer
+}
+
+// Destroy implements rest.Storage.
+func (r *streamREST) Destroy() {}
+
+// ConnectMethods implements rest.Connecter. Browsers open WebSockets with GET.
+func (r *streamREST) ConnectMethods() []string { return []string{http.MethodGet, http.MethodPost} }
+
+// execREST serves pods/exec.
+type execREST struct{ streamREST }
+
+// attachREST serves pods/attach.
+type attachREST struct{ streamREST }
+
+var (
+	_ rest.Connecter = &execREST{}
+	_ rest.Connecter = &attachREST{}
+)
+
+// New implements rest.Storage.
+func (r *execREST) New() runtime.Object { return &corev1.PodExecOptions{} }
+
+// NewConnectOptions implements rest.Connecter.
+func (r *execREST) NewConnectOptions() (runtime.Object, bool, string) {
+	return &corev1.PodExecOptions{}, false, ""
+}
+
+// Connect implements rest.Connecter.
+func (r *execREST) Connect(ctx context.Context, name string, options runtime.Object, responder rest.Responder) (http.Handler, error) {
+	o, ok := options.(*corev1.PodExecOptions)
+	if !ok {
+		return nil, fmt.Errorf("invalid options object: %T", options)
+	}
+	query := url.Values{}
+	for _, part := range o.Command {
+		query.Add("command", part)
+	}
+	s := streams{name: "exec", container: o.Container, query: query,
+		Options: translator.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}}
+	return r.connect(ctx, name, s, responder)
+}
+
+// New implements rest.Storage.
+func (r *attachREST) New() runtime.Object { return &corev1.PodAttachOptions{} }
+
+// NewConnectOptions implements rest.Connecter.
+func (r *attachREST) NewConnectOptions() (runtime.Object, bool, string) {
+	return &corev1.PodAttachOptions{}, false, ""
+}
+
+// Connect implements rest.Connecter.
+func (r *attachREST) Connect(ctx context.Context, name string, options runtime.Object, responder rest.Responder) (http.Handler, error) {
+	o, ok := options.(*corev1.PodAttachOptions)
+	if !ok {
+		return nil, fmt.Errorf("invalid options object: %T", options)
+	}
+	s := streams{name: "attach", container: o.Container, query: url.Values{},
+		Options: translator.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}}
+	return r.connect(ctx, name, s, responder)
+}
+
+// streams is what a client asks for: which streams of which container, in which way.
+type streams struct {
+	translator.Options
+	name      string
+	container string
+	query     url.Values
+}
+
+// connect returns the handler that joins the client's connection with the
+// kubelet's. SPDY and the older WebSocket protocols go through as they are; the
+// newest, v5, is translated to SPDY, which every kubelet speaks.
+func (r *streamREST) connect(ctx context.Context, podName string, s streams, responder rest.Responder) (http.Handler, error) {
+	if err := r.authorize(ctx, podName); err != nil {
+		return nil, err
+	}
+	location, err := r.location(ctx, podName, s)
+	if err != nil {
+		return nil, err
+	}
+	through := proxy.NewUpgradeAwareHandler(location, r.dial.verified, false, true, proxy.NewErrorResponder(responder))
+	translated := translator.NewStreamTranslatorHandler(location, r.dial.verified, 0, s.Options)
+	return translator.NewTranslatingHandler(through, translated, wsstream.IsWebSocketRequestWithStreamCloseProtocol), nil
+}
+
+func (r *streamREST) location(ctx context.Context, podName string, s streams) (*url.URL, error) {
+	p, err := getPod(ctx, r.pods, podName)
+	if err != nil {
+		return nil, err
+	}
+	container, err := chooseContainer(p, s.container)
+	if err != nil {
+		return nil, err
+	}
+	if p.Spec.NodeName == "" {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", podName))
+	}
+	for _, f := range []struct {
+		param string
+		set   bool
+	}{
+		{corev1.ExecStdinParam, s.Stdin}, {corev1.ExecStdoutParam, s.Stdout}, {corev1.ExecStderrParam, s.Stderr}, {corev1.ExecTTYParam, s.Tty},
+	} {
+		if f.set {
+			s.query.Set(f.param, "1")
+		}
+	}
+	return r.dial.locate(ctx, p.Spec.NodeName, fmt.Sprintf("/%s/%s/%s/%s", s.name, p.Namespace, p.Name, container), s.query)
+}
+
+// authorize asks for "create" where the request came as something else.
+func (r *streamREST) authorize(ctx context.Context, podName string) error {
+	info, ok := request.RequestInfoFrom(ctx)
+	if r.authorizer == nil || !ok || info.Verb == "create" {
+		return nil
+	}
+	attributes, err := filters.GetAuthorizerAttributes(ctx)
+	if err != nil {
+		return err
+	}
+	decision, reason, err := r.authorizer.Authorize(ctx, asCreate{attributes})
+	if decision == authorizer.DecisionAllow {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if reason == "" {
+		reason = "create permission is required to open a stream"
+	}
+	return apierrors.NewForbidden(corev1.Resource("pods/"+info.Subresource), podName, errors.New(reason))
+}
+
+// asCreate is a request with its verb replaced.
+type asCreate struct{ authorizer.Attributes }
+
+// GetVerb implements authorizer.Attributes.
+func (asCreate) GetVerb() string { return "create" }
