@@ -4,61 +4,117 @@ import (
 	"fmt"
 	"maps"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apiserver/pkg/admission"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/request/anonymous"
-	"k8s.io/apiserver/pkg/authentication/request/union"
-	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
-	genericserver "k8s.io/apiserver/pkg/server"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/registry/authorization/localsubjectaccessreview"
+	"laterna.dev/laterna/internal/registry/authorization/selfsubjectaccessreview"
+	"laterna.dev/laterna/internal/registry/authorization/selfsubjectrulesreview"
+	"laterna.dev/laterna/internal/registry/authorization/subjectaccessreview"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
+	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/secret"
+	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
+	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
+	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
+	"laterna.dev/laterna/internal/registry/rbac/role"
+	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// assemble builds the storages of all kinds and puts authentication, authorization
-// and admission into c.
-func (s *Server) assemble(c *genericserver.Config, env resource.Env) ([]apiGroup, error) {
-	core, err := storages(env,
-		configmap.NewStorage, event.NewStorage, namespace.NewStorage, node.NewStorage, secret.NewStorage)
+// storages are those of all served kinds: by group, and those that the server
+// itself works with.
+type storages struct {
+	groups   []apiGroup
+	core     map[string]rest.Storage
+	rbac     map[string]rest.Storage
+	services *service.Storage
+}
+
+// newStorages builds the storages of all kinds.
+func newStorages(env resource.Env, c Config, a *access) (*storages, error) {
+	s := &storages{}
+	if err := s.addCore(env, c); err != nil {
+		return nil, err
+	}
+	coordination, err := merge(plain(env, lease.NewStorage))
 	if err != nil {
 		return nil, err
+	}
+	guarded := func(build func(resource.Env, registryAccess) (map[string]rest.Storage, error)) maker {
+		return func() (map[string]rest.Storage, error) { return build(env, a.registry()) }
+	}
+	s.rbac, err = merge(guarded(role.NewStorage), guarded(rolebinding.NewStorage), guarded(clusterrole.NewStorage), guarded(clusterrolebinding.NewStorage))
+	if err != nil {
+		return nil, err
+	}
+	s.groups = []apiGroup{
+		{corev1.SchemeGroupVersion, s.core},
+		{authorizationv1.SchemeGroupVersion, map[string]rest.Storage{
+			"subjectaccessreviews":      subjectaccessreview.NewStorage(a.all),
+			"selfsubjectaccessreviews":  selfsubjectaccessreview.NewStorage(a.all),
+			"localsubjectaccessreviews": localsubjectaccessreview.NewStorage(a.all),
+			"selfsubjectrulesreviews":   selfsubjectrulesreview.NewStorage(a.rules),
+		}},
+		{coordinationv1.SchemeGroupVersion, coordination},
+		{rbacv1.SchemeGroupVersion, s.rbac},
+	}
+	return s, nil
+}
+
+func (s *storages) addCore(env resource.Env, c Config) error {
+	var err error
+	if s.services, err = service.NewStorage(env, service.Config{ClusterIPs: c.Services.Range, Log: c.Log}); err != nil {
+		return err
 	}
 	accounts, err := serviceaccount.NewStorage(env)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	core["serviceaccounts"] = accounts
-	coordination, err := storages(env, lease.NewStorage)
-	if err != nil {
-		return nil, err
-	}
-	c.Authentication.Authenticator = s.authenticator()
-	c.Authorization.Authorizer = authorizerfactory.NewPrivilegedGroups(user.SystemPrivilegedGroup)
-	c.AdmissionControl = admission.NewChainHandler()
-	return []apiGroup{
-		{corev1.SchemeGroupVersion, core},
-		{coordinationv1.SchemeGroupVersion, coordination},
-	}, nil
+	s.core, err = merge(
+		plain(env, configmap.NewStorage), plain(env, endpoints.NewStorage), plain(env, event.NewStorage),
+		plain(env, namespace.NewStorage), plain(env, node.NewStorage), plain(env, secret.NewStorage),
+		made(s.services.ByPath()), made(map[string]rest.Storage{"serviceaccounts": accounts}))
+	return err
 }
 
-type newStorage func(resource.Env) (map[string]rest.Storage, error)
+// kept returns the objects that the server keeps, in these storages.
+func (s *storages) kept(env resource.Env, c Config) (*kept, error) {
+	k := &kept{scheme: env.Scheme, config: c}
+	for path, into := range map[string]*keptStorage{"namespaces": &k.namespaces, "services": &k.services, "endpoints": &k.endpoints} {
+		storage, ok := s.core[path].(keptStorage)
+		if !ok {
+			return nil, fmt.Errorf("storage of %s cannot keep objects", path)
+		}
+		*into = storage
+	}
+	return k, nil
+}
 
-// storages merges the storages of several kinds of one group.
-func storages(env resource.Env, kinds ...newStorage) (map[string]rest.Storage, error) {
+// maker builds the storages of one kind by path.
+type maker func() (map[string]rest.Storage, error)
+
+func plain(env resource.Env, build func(resource.Env) (map[string]rest.Storage, error)) maker {
+	return func() (map[string]rest.Storage, error) { return build(env) }
+}
+
+func made(m map[string]rest.Storage) maker {
+	return func() (map[string]rest.Storage, error) { return m, nil }
+}
+
+// merge joins the storages of several kinds of one group.
+func merge(kinds ...maker) (map[string]rest.Storage, error) {
 	all := map[string]rest.Storage{}
-	for _, kind := range kinds {
-		m, err := kind(env)
+	for _, build := range kinds {
+		m, err := build()
 		if err != nil {
 			return nil, err
 		}
@@ -70,14 +126,4 @@ func storages(env resource.Env, kinds ...newStorage) (map[string]rest.Storage, e
 		maps.Copy(all, m)
 	}
 	return all, nil
-}
-
-// authenticator tells who makes a request. When no credential is good and one is
-// wrong, the request is refused; without any it is anonymous.
-func (s *Server) authenticator() authenticator.Request {
-	credentials := union.New(
-		loopbackAuthenticator,
-		newCertAuthenticator(s.config.Serving.ClientCAs, clock.RealClock{}),
-	)
-	return union.NewFailOnError(credentials, anonymous.NewAuthenticator(nil))
 }

@@ -21,13 +21,16 @@ type boot struct {
 
 var errRunning = errors.New("running")
 
-func (b *boot) set(name string, err error) {
+// set records what a step waits for and tells whether that is news.
+func (b *boot) set(name string, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pending == nil {
 		b.pending = map[string]error{}
 	}
+	old := b.pending[name]
 	b.pending[name] = err
+	return old == nil || old.Error() != err.Error()
 }
 
 func (b *boot) done(name string) {
@@ -61,8 +64,7 @@ func (s *Server) afterStart(name string, step func(ctx context.Context) error) e
 				s.boot.done(name)
 				return nil
 			}
-			s.boot.set(name, err)
-			if ctx.Err() == nil {
+			if s.boot.set(name, err) && ctx.Err() == nil {
 				s.config.Log.Warn("start-up step failed, trying again", "step", name, "error", err)
 			}
 			wait(ctx, retryStep)
@@ -86,7 +88,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // addHooks installs what happens after the start and the checks of /readyz.
-func (s *Server) addHooks([]apiGroup) error {
+func (s *Server) addHooks(life context.Context, all *storages, objects *kept) error {
 	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
 		return fmt.Errorf("adding health check: %w", err)
 	}
@@ -96,7 +98,18 @@ func (s *Server) addHooks([]apiGroup) error {
 			return fmt.Errorf("adding ready check: %w", err)
 		}
 	}
-	return s.afterStart("storage-readiness", s.backend.awaitCaches)
+	steps := map[string]func(context.Context) error{
+		"storage-readiness":    s.backend.awaitCaches,
+		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, true),
+		"system-objects":       objects.keep,
+	}
+	s.background.Go(func() { objects.keepOn(life) })
+	for name, step := range steps {
+		if err := s.afterStart(name, step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const (

@@ -43,7 +43,8 @@ type ServingConfig struct {
 	// them. More can be added with Server.Serve.
 	Listeners []net.Listener
 	// Advertise is the address at which pods and other machines reach the server,
-	// the endpoint of the kubernetes service.
+	// the endpoint of the kubernetes service. A loopback address cannot be an
+	// endpoint: the service then has none.
 	Advertise netip.AddrPort
 	// GetCertificate returns the serving certificate, chosen by server name. It is
 	// asked at every handshake, so a renewed certificate is used at once.

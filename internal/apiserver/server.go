@@ -26,10 +26,13 @@ type Server struct {
 	config   Config
 	loopback *loopback
 	failed   chan error
-	end      context.CancelFunc
 	stop     sync.Once
+	// background is the work from Start to end.
+	background sync.WaitGroup
+	end        context.CancelFunc
 
 	backend *backend
+	access  *access
 	generic *genericserver.GenericAPIServer
 	front   *front
 	boot    boot
@@ -63,7 +66,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.openStore(ctx, life, sch); err != nil {
 		return err
 	}
-	if err := s.build(sch); err != nil {
+	if err := s.build(life, sch); err != nil {
 		return err
 	}
 	s.generic.PrepareRun()
@@ -74,12 +77,13 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	}
 	s.loopback.serve(s.generic.Handler)
+	s.background.Go(func() { s.access.run(life) })
 	s.generic.RunPostStartHooks(life)
 	return nil
 }
 
-// openStore waits for the store and connects to it. life ends what the connection
-// does in the background.
+// openStore waits for the store and connects to it. life bounds what the
+// connection does in the background.
 func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error {
 	box, err := atrest.Open(s.config.Store.EncryptionKeyFile)
 	if err != nil {
@@ -97,26 +101,39 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	return err
 }
 
-// build makes the library's server and installs everything it serves.
-func (s *Server) build(sch *scheme.Scheme) error {
-	c := s.libraryConfig(sch)
-	groups, err := s.assemble(c, resource.Env{Scheme: sch.Scheme, Getter: s.backend})
+// build makes the library's server and installs everything it serves. life bounds
+// what it does in the background.
+func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
+	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
+	var err error
+	if s.access, err = newAccess(s.loopback); err != nil {
+		return err
+	}
+	all, err := newStorages(env, s.config, s.access)
 	if err != nil {
 		return err
 	}
+	c := s.libraryConfig(sch)
+	c.Authentication.Authenticator = s.authenticator()
+	c.Authorization.Authorizer = s.access.all
+	c.AdmissionControl = s.access.admission
 	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())
 	if err != nil {
 		return fmt.Errorf("building server: %w", err)
 	}
 	docs := newDocuments(s.config.Version.Info().GitVersion)
-	converter := docs.converter(groups)
-	for _, g := range groups {
+	converter := docs.converter(all.groups)
+	for _, g := range all.groups {
 		if err := install(s.generic, c, sch, g, converter); err != nil {
 			return err
 		}
 	}
 	docs.serve(s.generic.Handler)
-	return s.addHooks(groups)
+	objects, err := all.kept(env, s.config)
+	if err != nil {
+		return err
+	}
+	return s.addHooks(life, all, objects)
 }
 
 // Limits as in Kubernetes, but for requests in flight, which nobody queues here.
@@ -186,6 +203,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 		err = s.closeListeners()
 	}
 	s.end()
+	s.background.Wait()
 	if s.generic != nil {
 		s.generic.Destroy()
 	}

@@ -87,8 +87,10 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		DeleteCollectionWorkers: 1,
 		ResourcePrefix:          resource.Resource,
 	}
-	if resource == corev1.Resource("events") {
-		// Events are many, short-lived and rarely watched.
+	switch resource {
+	case corev1.Resource("events"): // many, short-lived and rarely watched
+		options.Decorator = b.uncached
+	case corev1.Resource("rangeallocations"): // not served
 		options.Decorator = b.uncached
 	}
 	return options, nil

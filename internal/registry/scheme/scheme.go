@@ -23,10 +23,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
+	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/secret"
+	"laterna.dev/laterna/internal/registry/core/service"
 )
 
 // Scheme is everything there is to know about kinds apart from their storage.
@@ -58,10 +60,12 @@ var groups = []group{
 
 // kinds adds what the kinds' own packages say about them.
 var kinds = []func(*runtime.Scheme) error{
+	endpoints.RegisterDefaults,
 	event.RegisterFieldLabels,
 	namespace.RegisterDefaults, namespace.RegisterFieldLabels,
 	node.RegisterDefaults, node.RegisterFieldLabels,
 	secret.RegisterDefaults, secret.RegisterFieldLabels,
+	service.RegisterDefaults, service.RegisterFieldLabels,
 }
 
 // New builds the scheme.

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/storage"
 
 	"laterna.dev/laterna/internal/registry/resource"
@@ -32,10 +31,10 @@ func openRanges(env resource.Env, then func()) (*ranges, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building storage of %s: %w", gr, err)
 	}
-	s, stop, err := generic.NewRawStorage(options.StorageConfig,
+	s, stop, err := options.Decorator(options.StorageConfig, rangesPrefix, nil,
 		func() runtime.Object { return &corev1.RangeAllocation{} },
 		// There is no list kind; the store asks for one to count objects.
-		func() runtime.Object { return &corev1.List{} }, rangesPrefix)
+		func() runtime.Object { return &corev1.List{} }, nil, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("building storage of %s: %w", gr, err)
 	}

@@ -1,0 +1,75 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/authz"
+	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/authz/rbac"
+	registryrbac "laterna.dev/laterna/internal/registry/rbac"
+	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
+)
+
+// access decides what may be done. It reads objects as a client of the loopback,
+// which asks nobody.
+type access struct {
+	client    kubernetes.Interface
+	informers informers.SharedInformerFactory
+	roles     *rbac.Authorizer
+	all       authorizer.Authorizer
+	rules     authorizer.RuleResolver
+	admission admission.Interface
+}
+
+func newAccess(l *loopback) (*access, error) {
+	client, err := kubernetes.NewForConfig(l.config())
+	if err != nil {
+		return nil, fmt.Errorf("building loopback client: %w", err)
+	}
+	a := &access{
+		client:    client,
+		informers: informers.NewSharedInformerFactory(client, 0),
+		roles:     rbac.New(),
+		admission: admission.NewChainHandler(),
+	}
+	nodes, err := node.New(node.Config{
+		Pods:   a.informers.Core().V1().Pods().Informer(),
+		Client: client,
+		Rules:  bootstrap.NodeRules(),
+		Clock:  clock.RealClock{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.all, a.rules, err = authz.New(nodes, a.roles)
+	return a, err
+}
+
+// registryAccess is what the storages of roles and bindings ask before a write.
+type registryAccess = registryrbac.Access
+
+func (a *access) registry() registryAccess {
+	return registryAccess{Authorizer: a.all, Rules: a.roles, View: a.roles}
+}
+
+// run keeps what decisions are made from up to date until ctx ends.
+func (a *access) run(ctx context.Context) {
+	a.informers.StartWithContext(ctx)
+	a.roles.Run(ctx, a.client)
+}
+
+// bootstrapRoles writes the default roles and bindings into storage, which holds
+// those of rbac.authorization.k8s.io by path.
+func bootstrapRoles(storage map[string]rest.Storage, public bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return bootstrap.Reconcile(ctx, storage, bootstrap.Options{PublicDiscovery: public})
+	}
+}
