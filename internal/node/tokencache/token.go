@@ -1,0 +1,96 @@
+package tokencache
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	maxAge    = 24 * time.Hour
+	maxJitter = 10 * time.Second
+)
+
+// Request names a token: equal requests share one.
+type Request struct {
+	Namespace, ServiceAccount string
+	// ServiceAccountUID, unless empty, refuses a service account that was re-created.
+	ServiceAccountUID types.UID
+	// Audience is empty for the API server's own.
+	Audience string
+	// ExpirationSeconds is the life asked for; the server may give less.
+	ExpirationSeconds int64
+	// The pod that the token is bound to.
+	PodName string
+	PodUID  types.UID
+}
+
+// String tells requests apart in logs and errors. It holds nothing secret.
+func (r Request) String() string {
+	return fmt.Sprintf("%q/%q/%q/%d/pod %q (%s)", r.ServiceAccount, r.Namespace, r.Audience, r.ExpirationSeconds, r.PodName, r.PodUID)
+}
+
+func (r Request) object() *authenticationv1.TokenRequest {
+	t := &authenticationv1.TokenRequest{
+		ObjectMeta: metav1.ObjectMeta{UID: r.ServiceAccountUID},
+		Spec: authenticationv1.TokenRequestSpec{
+			Audiences:         []string{},
+			ExpirationSeconds: &r.ExpirationSeconds,
+			BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: r.PodName, UID: r.PodUID},
+		},
+	}
+	if r.Audience != "" {
+		t.Spec.Audiences = []string{r.Audience}
+	}
+	return t
+}
+
+// Token is a token and its times. It prints as [redacted].
+type Token struct {
+	value string
+	// Issued and Expires are the token's own times; Refresh is when it is replaced,
+	// the zero time for never.
+	Issued, Expires, Refresh time.Time
+}
+
+// Bytes returns the token itself, in a fresh slice.
+func (t Token) Bytes() []byte { return []byte(t.value) }
+
+// String implements fmt.Stringer.
+func (Token) String() string { return "[redacted]" }
+
+// GoString implements fmt.GoStringer.
+func (Token) GoString() string { return "[redacted]" }
+
+// LogValue implements slog.LogValuer.
+func (Token) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// newToken reads a server's answer. A token is replaced at 80 % of its life or after
+// 24 hours, whichever is first, up to 10 s before that so that many do not come at
+// once.
+func newToken(t *authenticationv1.TokenRequest) Token {
+	token := Token{value: t.Status.Token, Expires: t.Status.ExpirationTimestamp.Time}
+	if t.Spec.ExpirationSeconds == nil {
+		return token
+	}
+	life := *t.Spec.ExpirationSeconds
+	token.Issued = token.Expires.Add(-time.Duration(life) * time.Second)
+	token.Refresh = token.Expires.Add(-time.Duration(life*20/100) * time.Second)
+	if day := token.Issued.Add(maxAge); day.Before(token.Refresh) {
+		token.Refresh = day
+	}
+	token.Refresh = token.Refresh.Add(-rand.N(maxJitter))
+	return token
+}
+
+// due tells whether the token is to be replaced at now. One from the future is: a
+// clock was moved back, and verifiers refuse it.
+func (t Token) due(now time.Time) bool {
+	const leeway = time.Minute
+	return !t.Refresh.IsZero() && (!now.Before(t.Refresh) || now.Add(leeway).Before(t.Issued))
+}
