@@ -27,7 +27,7 @@ const (
 	workers = 4
 	// recheck is when a namespace that still holds something is looked at again;
 	// the end of its pods is noticed at once.
-	recheck = 500 * time.Millisecond
+	recheck = time.Second
 )
 
 // Config is what a Controller is made of. All fields are required.

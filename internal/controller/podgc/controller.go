@@ -1,0 +1,186 @@
+// Package podgc deletes pods that no agent will ever end: those of a node that is
+// gone, and those that were deleted before they had a node.
+package podgc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/controller/queue"
+)
+
+// quarantine is how long a node has to be missing before its pods are deleted, so
+// that a node that is registered anew finds them.
+const quarantine = 40 * time.Second
+
+// Config is what a Controller is made of. All fields are required.
+type Config struct {
+	Client    kubernetes.Interface
+	Informers informers.SharedInformerFactory
+	// Clock times the quarantine; it is wall time, as heartbeats are.
+	Clock clock.WithTicker
+	Log   *slog.Logger
+}
+
+// Controller deletes pods without an agent.
+type Controller struct {
+	config Config
+	queue  *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
+	pods   corelisters.PodLister
+	nodes  corelisters.NodeLister
+	byNode cache.Indexer
+	decide reconciler
+	synced []cache.DoneChecker
+	err    error
+}
+
+// nodeIndex finds the pods of a node.
+const nodeIndex = "podgc.nodeName"
+
+// Prefixes of keys.
+const (
+	nodeKey = "node/"
+	podKey  = "pod/"
+)
+
+// New makes a controller. Call it before the informers are started.
+func New(config Config) *Controller {
+	core := config.Informers.Core().V1()
+	pods := core.Pods().Informer()
+	c := &Controller{
+		config: config,
+		queue:  queue.New(config.Clock),
+		pods:   core.Pods().Lister(),
+		nodes:  core.Nodes().Lister(),
+		byNode: pods.GetIndexer(),
+	}
+	c.decide = c.reconciler()
+	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
+		c.err = fmt.Errorf("indexing pods by node: %w", err)
+		return c
+	}
+	c.watch(pods, cache.ResourceEventHandlerFuncs{
+		AddFunc:    c.podSeen,
+		UpdateFunc: func(_, obj any) { c.podSeen(obj) },
+	})
+	c.watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
+	return c
+}
+
+func nodeName(obj any) ([]string, error) {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+		return []string{pod.Spec.NodeName}, nil
+	}
+	return nil, nil
+}
+
+func (c *Controller) reconciler() reconciler {
+	return reconciler{
+		cached: c.nodes.Get,
+		live: func(ctx context.Context, name string) (*corev1.Node, error) {
+			return c.config.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		},
+		podsOf: func(node string) ([]*corev1.Pod, error) {
+			objs, err := c.byNode.ByIndex(nodeIndex, node)
+			pods := make([]*corev1.Pod, 0, len(objs))
+			for _, obj := range objs {
+				if pod, ok := obj.(*corev1.Pod); ok {
+					pods = append(pods, pod)
+				}
+			}
+			return pods, err
+		},
+		fail:   c.fail,
+		remove: c.remove,
+	}
+}
+
+func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
+	handle, err := informer.AddEventHandler(handler)
+	if err != nil {
+		c.err = fmt.Errorf("watching pods and nodes: %w", err)
+		return
+	}
+	c.synced = append(c.synced, handle.HasSyncedChecker())
+}
+
+func (c *Controller) podSeen(obj any) {
+	pod, ok := obj.(*corev1.Pod)
+	switch {
+	case !ok:
+	case pod.Spec.NodeName == "" && pod.DeletionTimestamp != nil:
+		c.queue.Add(podKey + pod.Namespace + "/" + pod.Name)
+	case pod.Spec.NodeName != "":
+		if _, err := c.nodes.Get(pod.Spec.NodeName); err != nil {
+			c.queue.AddAfter(nodeKey+pod.Spec.NodeName, quarantine)
+		}
+	}
+}
+
+func (c *Controller) nodeGone(obj any) {
+	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
+		c.queue.AddAfter(nodeKey+key, quarantine)
+	}
+}
+
+// Run deletes pods until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	if c.err != nil {
+		return c.err
+	}
+	if !cache.WaitFor(ctx, "", c.synced...) {
+		return nil
+	}
+	c.queue.Run(ctx, 1, c.config.Log, c.sync)
+	return nil
+}
+
+func (c *Controller) sync(ctx context.Context, key string) error {
+	if node, ok := strings.CutPrefix(key, nodeKey); ok {
+		return c.decide.node(ctx, node)
+	}
+	namespace, name, err := cache.SplitMetaNamespaceKey(strings.TrimPrefix(key, podKey))
+	if err != nil {
+		return nil
+	}
+	pod, err := c.pods.Pods(namespace).Get(name)
+	if err != nil {
+		return nil // gone by itself
+	}
+	return c.decide.pod(ctx, pod)
+}
+
+// fail marks a pod as failed, so that what waits for its end does not wait for the
+// agent.
+func (c *Controller) fail(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error {
+	condition.LastTransitionTime = metav1.NewTime(c.config.Clock.Now())
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": pod.UID},
+		"status":   map[string]any{"phase": corev1.PodFailed, "conditions": []corev1.PodCondition{condition}},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding status: %w", err)
+	}
+	_, err = c.config.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	return err
+}
+
+func (c *Controller) remove(ctx context.Context, pod *corev1.Pod) error {
+	c.config.Log.InfoContext(ctx, "deleting a pod that has no agent", "pod", pod.Namespace+"/"+pod.Name, "node", pod.Spec.NodeName)
+	options := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
+	return c.config.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, options)
+}

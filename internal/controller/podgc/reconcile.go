@@ -1,0 +1,73 @@
+package podgc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// reconciler decides about the pods of a node, or about one pod; its fields read
+// from caches and from the API, and write to it.
+type reconciler struct {
+	cached func(name string) (*corev1.Node, error)
+	live   func(ctx context.Context, name string) (*corev1.Node, error)
+	podsOf func(node string) ([]*corev1.Pod, error)
+	fail   func(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error
+	remove func(ctx context.Context, pod *corev1.Pod) error
+}
+
+// node deletes the pods of a node that is gone. Absence from the cache is not
+// enough: the API is asked.
+func (r reconciler) node(ctx context.Context, name string) error {
+	if _, err := r.cached(name); err == nil {
+		return nil
+	}
+	if _, err := r.live(ctx, name); !apierrors.IsNotFound(err) {
+		return err
+	}
+	pods, err := r.podsOf(name)
+	if err != nil {
+		return fmt.Errorf("listing pods of node %s: %w", name, err)
+	}
+	var failed []error
+	for _, pod := range pods {
+		if err := r.orphan(ctx, pod); err != nil && !settled(err) {
+			failed = append(failed, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (r reconciler) orphan(ctx context.Context, pod *corev1.Pod) error {
+	if pod.Status.Phase != corev1.PodFailed && pod.Status.Phase != corev1.PodSucceeded {
+		condition := corev1.PodCondition{
+			Type:               corev1.DisruptionTarget,
+			Status:             corev1.ConditionTrue,
+			Reason:             "DeletionByPodGC",
+			Message:            "PodGC: node no longer exists",
+			ObservedGeneration: pod.Generation,
+		}
+		if err := r.fail(ctx, pod, condition); err != nil {
+			return fmt.Errorf("marking as failed: %w", err)
+		}
+	}
+	return r.remove(ctx, pod)
+}
+
+// pod deletes a pod that was deleted before it had a node. Pods that finalizers
+// hold are left to those who set them.
+func (r reconciler) pod(ctx context.Context, pod *corev1.Pod) error {
+	if pod.Spec.NodeName != "" || pod.DeletionTimestamp == nil || len(pod.Finalizers) > 0 {
+		return nil
+	}
+	if err := r.remove(ctx, pod); err != nil && !settled(err) {
+		return fmt.Errorf("deleting: %w", err)
+	}
+	return nil
+}
+
+// settled reports whether the pod is gone, or another one by now.
+func settled(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }
