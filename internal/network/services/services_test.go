@@ -1,0 +1,277 @@
+package services_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"laterna.dev/laterna/internal/network/services"
+)
+
+// The tests build what the bridge plugin builds: a bridge with an address, and
+// network namespaces connected to it by veth pairs. Addresses are of 198.18.0.0/15,
+// the range for tests (RFC 2544).
+type system struct {
+	cfg     services.Config
+	router  *services.Router
+	gateway netip.Addr
+	pod     string // network namespace
+}
+
+func start(t *testing.T, name, subnet string) *system {
+	t.Helper()
+	prefix := netip.MustParsePrefix(subnet)
+	s := &system{gateway: prefix.Addr().Next(), pod: "lt-" + name, cfg: services.Config{
+		Table: "laterna-" + name, Bridge: "lt-" + name, Subnet: prefix,
+		Range: netip.MustParsePrefix("198.19.0.0/16"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}}
+	pod, port := s.gateway.Next(), "vt"+name
+	t.Cleanup(func() {
+		exec.Command("ip", "netns", "del", s.pod).Run()
+		exec.Command("ip", "link", "del", s.cfg.Bridge).Run()
+		if err := services.Remove(context.Background(), s.cfg.Table); err != nil {
+			t.Error(err)
+		}
+	})
+	// The bridge plugin switches forwarding on, too.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ip(t, "link", "add", s.cfg.Bridge, "type", "bridge")
+	ip(t, "addr", "add", s.gateway.String()+"/24", "dev", s.cfg.Bridge)
+	ip(t, "link", "set", s.cfg.Bridge, "up")
+	ip(t, "netns", "add", s.pod)
+	ip(t, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", s.pod)
+	ip(t, "link", "set", port, "master", s.cfg.Bridge, "up")
+	ip(t, "-n", s.pod, "addr", "add", pod.String()+"/24", "dev", "eth0")
+	ip(t, "-n", s.pod, "link", "set", "eth0", "up")
+	ip(t, "-n", s.pod, "link", "set", "lo", "up")
+	ip(t, "-n", s.pod, "route", "add", "default", "via", s.gateway.String())
+	var err error
+	if s.router, err = services.New(s.cfg); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %v: %v: %s", args, err, out)
+	}
+}
+
+// serve answers every connection with its name.
+func serve(t *testing.T, address, name string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp4", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, name)
+			c.Close()
+		}
+	}()
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+// fromPod connects from inside the pod's namespace and returns what it reads.
+func (s *system) fromPod(t *testing.T, to string) (string, error) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", s.pod,
+		"bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%s && cat <&3", host, port)).CombinedOutput()
+	if ctx.Err() != nil {
+		return "", errors.New("no answer within 3 s")
+	}
+	return string(out), err
+}
+
+func fromHost(to string) (string, error) {
+	c, err := net.DialTimeout("tcp4", to, 3*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	raw, err := io.ReadAll(c)
+	return string(raw), err
+}
+
+const kubernetes = "198.19.0.1:443"
+
+func (s *system) kubernetes(pods, host netip.AddrPort) services.Service {
+	return services.Service{
+		Name: "default/kubernetes:https", Address: netip.MustParseAddrPort(kubernetes), Protocol: services.TCP,
+		Backends: []netip.AddrPort{pods}, HostBackends: []netip.AddrPort{host},
+	}
+}
+
+func TestPodsReachTheirOwnSystem(t *testing.T) {
+	a, b := start(t, "testa", "198.18.1.0/24"), start(t, "testb", "198.18.2.0/24")
+	for name, s := range map[string]*system{"a": a, "b": b} {
+		onGateway := serve(t, s.gateway.String()+":0", name)
+		onLoopback := serve(t, "127.0.0.1:0", name+" by loopback")
+		if err := s.router.Sync(t.Context(), []services.Service{s.kubernetes(onGateway, onLoopback)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, s := range map[string]*system{"a": a, "b": b} {
+		if got, err := s.fromPod(t, kubernetes); got != name {
+			t.Errorf("pod of %s reaches %q, %v", name, got, err)
+		}
+	}
+	got, err := fromHost(kubernetes)
+	if err != nil || !strings.HasSuffix(got, "by loopback") {
+		t.Errorf("the host reaches %q, %v; want one of the systems by loopback", got, err)
+	}
+	if err := services.Remove(t.Context(), a.cfg.Table); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fromHost(kubernetes); got != "b by loopback" {
+		t.Errorf("after the other system is gone the host reaches %q, %v", got, err)
+	}
+	if got, err := b.fromPod(t, kubernetes); got != "b" {
+		t.Errorf("after the other system is gone the pod reaches %q, %v", got, err)
+	}
+}
+
+func TestUnknownServiceAddressesAreRefusedAtOnce(t *testing.T) {
+	s := start(t, "testa", "198.18.1.0/24")
+	if err := s.router.Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := fromHost("198.19.7.7:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("from the host: %v, want refused", err)
+	}
+	if out, err := s.fromPod(t, "198.19.7.7:80"); err == nil || !strings.Contains(out, "refused") {
+		t.Errorf("from the pod: %q, %v; want refused", out, err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("refusing took %v, want it at once", took)
+	}
+}
+
+func TestNoServiceMeansRefusedAndManyBackendsShare(t *testing.T) {
+	s := start(t, "testa", "198.18.1.0/24")
+	one, two := serve(t, s.gateway.String()+":0", "one"), serve(t, s.gateway.String()+":0", "two")
+	shared := services.Service{
+		Name: "x", Address: netip.MustParseAddrPort("198.19.0.5:80"), Protocol: services.TCP,
+		Backends: []netip.AddrPort{one, two},
+	}
+	empty := services.Service{Name: "y", Address: netip.MustParseAddrPort("198.19.0.6:80"), Protocol: services.TCP}
+	if err := s.router.Sync(t.Context(), []services.Service{shared, empty}); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for range 60 {
+		got, err := fromHost("198.19.0.5:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[got]++
+	}
+	if seen["one"] == 0 || seen["two"] == 0 || len(seen) != 2 {
+		t.Errorf("60 connections went to %v, want both backends", seen)
+	}
+	if got, err := s.fromPod(t, "198.19.0.5:80"); got != "one" && got != "two" {
+		t.Errorf("from the pod: %q, %v", got, err)
+	}
+	if _, err := fromHost("198.19.0.6:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("service without backends: %v, want refused", err)
+	}
+	if err := s.router.Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fromHost("198.19.0.5:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("service taken away: %v, want refused", err)
+	}
+}
+
+func TestPodsLeaveWithTheMachinesAddress(t *testing.T) {
+	a, b := start(t, "testa", "198.18.1.0/24"), start(t, "testb", "198.18.2.0/24")
+	for _, s := range []*system{a, b} {
+		if err := s.router.Sync(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A pod of b stands for a machine beyond ours: it says who called.
+	script := `import socket
+s = socket.create_server(("0.0.0.0", 7000))
+print("up", flush=True)
+while True:
+    c, peer = s.accept(); c.sendall(peer[0].encode()); c.close()`
+	server := exec.Command("ip", "netns", "exec", b.pod, "python3", "-c", script)
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Process.Kill()
+		server.Wait()
+	})
+	if _, err := out.Read(make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.fromPod(t, b.gateway.Next().String()+":7000")
+	if want := b.gateway.String(); got != want {
+		t.Errorf("the peer sees %q, %v; want %s, this machine's address on that link", got, err, want)
+	}
+}
+
+func TestSyncRefusesWhatCannotBeRouted(t *testing.T) {
+	s := start(t, "testa", "198.18.1.0/24")
+	good := netip.MustParseAddrPort("198.19.0.1:443")
+	for name, service := range map[string]services.Service{
+		"protocol": {Address: good, Protocol: "icmp"},
+		"no port":  {Address: netip.AddrPortFrom(good.Addr(), 0), Protocol: services.TCP},
+		"IPv6":     {Address: good, Protocol: services.TCP, Backends: []netip.AddrPort{netip.MustParseAddrPort("[::1]:1")}},
+	} {
+		if err := s.router.Sync(t.Context(), []services.Service{service}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestExistsAndRemove(t *testing.T) {
+	s := start(t, "testa", "198.18.1.0/24")
+	for _, want := range []bool{false, true, false} {
+		got, err := services.Exists(t.Context(), s.cfg.Table)
+		if err != nil || got != want {
+			t.Errorf("exists: %v, %v; want %v", got, err, want)
+		}
+		if want {
+			err = services.Remove(t.Context(), s.cfg.Table)
+		} else {
+			err = s.router.Sync(t.Context(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
