@@ -1,0 +1,55 @@
+// Package admission puts the admission plugins in their order.
+//
+// The plugins live in the packages below it, except NamespaceLifecycle, which comes
+// with the API server library. Validation of objects is not admission; it lives in
+// internal/registry.
+package admission
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/admission/noderestriction"
+	"laterna.dev/laterna/internal/admission/priority"
+	"laterna.dev/laterna/internal/admission/serviceaccount"
+	"laterna.dev/laterna/internal/admission/tolerations"
+)
+
+// Config is what the plugins work with. All fields are required.
+type Config struct {
+	// Client reads objects; it must pass admission without the plugins' help.
+	Client kubernetes.Interface
+	// Informers are asked for namespaces; they are to be started afterwards.
+	Informers informers.SharedInformerFactory
+	// Authorizer decides about token audiences that no volume of a pod names.
+	Authorizer authorizer.UnconditionalAuthorizer
+	Clock      clock.WithTicker
+}
+
+// NewChain returns the plugins in upstream's order.
+func NewChain(c Config) (admission.Interface, error) {
+	namespaces, err := lifecycle.NewLifecycle(sets.New(metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic))
+	if err != nil {
+		return nil, fmt.Errorf("making namespace lifecycle admission: %w", err)
+	}
+	namespaces.SetExternalKubeClientSet(c.Client)
+	namespaces.SetExternalKubeInformerFactory(c.Informers)
+	if err := namespaces.ValidateInitialization(); err != nil {
+		return nil, fmt.Errorf("making namespace lifecycle admission: %w", err)
+	}
+	return admission.NewChainHandler(
+		namespaces,
+		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock}),
+		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
+		priority.New(),
+		tolerations.New(),
+	), nil
+}

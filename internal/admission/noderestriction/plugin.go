@@ -1,0 +1,125 @@
+// Package noderestriction keeps a node to its own objects: the NodeRestriction
+// admission of Kubernetes for the kinds that are served. Authorization has already
+// decided which kinds and verbs a node may use (internal/authz/node).
+//
+// It reads pods and nodes from the store, not from a cache, so that a node which
+// acts at once on a binding is not refused.
+package noderestriction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Config is what the plugin works with. All fields are required.
+type Config struct {
+	Client kubernetes.Interface
+	// Authorizer may allow a node to ask for tokens of an audience that no volume
+	// of the pod names.
+	Authorizer authorizer.UnconditionalAuthorizer
+}
+
+// Plugin restricts nodes. Its methods may be called concurrently.
+type Plugin struct {
+	*admission.Handler
+	config Config
+}
+
+var _ admission.MutationInterface = &Plugin{}
+
+// New returns the plugin.
+func New(c Config) *Plugin {
+	return &Plugin{admission.NewHandler(admission.Create, admission.Update, admission.Delete), c}
+}
+
+// nodeName returns the name of the node that u is; ok tells whether u is a node.
+func nodeName(u user.Info) (name string, ok bool) {
+	if u == nil || !slices.Contains(u.GetGroups(), user.NodesGroup) {
+		return "", false
+	}
+	return strings.CutPrefix(u.GetName(), "system:node:")
+}
+
+// Admit implements admission.MutationInterface; it changes nothing. Like upstream
+// it runs among the mutating plugins, before they add anything.
+func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	node, ok := nodeName(a.GetUserInfo())
+	if !ok {
+		return nil
+	}
+	if node == "" {
+		return admission.NewForbidden(a, fmt.Errorf("could not determine node from user %q", a.GetUserInfo().GetName()))
+	}
+	err := p.admit(ctx, node, a)
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsNotFound(err):
+		return err
+	}
+	return admission.NewForbidden(a, err)
+}
+
+// admit returns why a request is refused. A NotFound is passed to the client as it
+// is.
+func (p *Plugin) admit(ctx context.Context, node string, a admission.Attributes) error {
+	switch a.GetResource().GroupResource() {
+	case corev1.Resource("pods"):
+		switch a.GetSubresource() {
+		case "":
+			return p.pod(ctx, node, a)
+		case "status":
+			return podStatus(node, a)
+		case "eviction":
+			return p.eviction(ctx, node, a)
+		}
+		return fmt.Errorf("unexpected pod subresource %q, only 'status' and 'eviction' are allowed", a.GetSubresource())
+	case corev1.Resource("nodes"):
+		return nodeObject(node, a)
+	case corev1.Resource("serviceaccounts"):
+		if a.GetOperation() == admission.Create && a.GetSubresource() == "token" {
+			return p.token(ctx, node, a)
+		}
+	case coordinationv1.Resource("leases"):
+		return lease(node, a)
+	}
+	return nil
+}
+
+func unexpected(obj any) error { return fmt.Errorf("unexpected type %T", obj) }
+
+func lease(node string, a admission.Attributes) error {
+	if a.GetNamespace() != corev1.NamespaceNodeLease {
+		return fmt.Errorf("can only access leases in the %q system namespace", corev1.NamespaceNodeLease)
+	}
+	name := a.GetName()
+	if a.GetOperation() == admission.Create {
+		// The name of a new object is in the object, not in the path.
+		l, ok := a.GetObject().(*coordinationv1.Lease)
+		if !ok {
+			return unexpected(a.GetObject())
+		}
+		name = l.Name
+	}
+	if name != node {
+		return errors.New("can only access node lease with the same name as the requesting node")
+	}
+	return nil
+}
+
+// readPod returns a pod as the store has it.
+func (p *Plugin) readPod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	return p.config.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+}

@@ -1,0 +1,71 @@
+package serviceaccount
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+const (
+	// volumePrefix begins the name of the API volume.
+	volumePrefix = "kube-api-access-"
+	// mountPath is where clients look for it.
+	mountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
+	// tokenSeconds marks the token as the injected one: tokens of exactly this
+	// life are those that --service-account-extend-token-expiration extends.
+	tokenSeconds = 3607
+)
+
+// automounts reports whether a pod gets the API volume: its own word counts first,
+// then that of its service account.
+func automounts(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
+	if v := pod.Spec.AutomountServiceAccountToken; v != nil {
+		return *v
+	}
+	return ptr.Deref(account.AutomountServiceAccountToken, true)
+}
+
+// mount adds the API volume, and mounts it in every container that has nothing at
+// its path. A volume that has its prefix already is used as it is.
+func (p *Plugin) mount(pod *corev1.Pod) {
+	at := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, volumePrefix) })
+	name := ""
+	if at >= 0 {
+		name = pod.Spec.Volumes[at].Name
+	} else {
+		name = p.config.VolumeName(volumePrefix)
+	}
+	used := false
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			c := &containers[i]
+			if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == mountPath }) {
+				continue
+			}
+			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, ReadOnly: true, MountPath: mountPath})
+			used = true
+		}
+	}
+	if used && at < 0 {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, volume(name))
+	}
+}
+
+// volume is the API volume: token, certificate authority and namespace.
+func volume(name string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+		DefaultMode: ptr.To(corev1.ProjectedVolumeSourceDefaultMode),
+		Sources: []corev1.VolumeProjection{
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: ptr.To[int64](tokenSeconds)}},
+			{ConfigMap: &corev1.ConfigMapProjection{
+				LocalObjectReference: corev1.LocalObjectReference{Name: "kube-root-ca.crt"},
+				Items:                []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
+			}},
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{
+				{Path: "namespace", FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.namespace"}},
+			}}},
+		},
+	}}}
+}
