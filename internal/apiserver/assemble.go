@@ -1,15 +1,23 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
 	"maps"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/registry/authentication/selfsubjectreview"
+	reviews "laterna.dev/laterna/internal/registry/authentication/tokenreview"
 	"laterna.dev/laterna/internal/registry/authorization/localsubjectaccessreview"
 	"laterna.dev/laterna/internal/registry/authorization/selfsubjectaccessreview"
 	"laterna.dev/laterna/internal/registry/authorization/selfsubjectrulesreview"
@@ -20,14 +28,17 @@ import (
 	"laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/node"
+	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
+	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
 	"laterna.dev/laterna/internal/registry/rbac/role"
 	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/tokenreview"
 )
 
 // storages are those of all served kinds: by group, and those that the server
@@ -37,12 +48,17 @@ type storages struct {
 	core     map[string]rest.Storage
 	rbac     map[string]rest.Storage
 	services *service.Storage
+	pods     *pod.Storage
+	tokens   *tokens
 }
 
 // newStorages builds the storages of all kinds.
-func newStorages(env resource.Env, c Config, a *access) (*storages, error) {
+func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *backend) (*storages, error) {
 	s := &storages{}
-	if err := s.addCore(env, c); err != nil {
+	if err := s.addCore(env, c, a); err != nil {
+		return nil, err
+	}
+	if err := s.addTokens(c, ring, b); err != nil {
 		return nil, err
 	}
 	coordination, err := merge(plain(env, lease.NewStorage))
@@ -58,6 +74,7 @@ func newStorages(env resource.Env, c Config, a *access) (*storages, error) {
 	}
 	s.groups = []apiGroup{
 		{corev1.SchemeGroupVersion, s.core},
+		{authenticationv1.SchemeGroupVersion, s.authentication()},
 		{authorizationv1.SchemeGroupVersion, map[string]rest.Storage{
 			"subjectaccessreviews":      subjectaccessreview.NewStorage(a.all),
 			"selfsubjectaccessreviews":  selfsubjectaccessreview.NewStorage(a.all),
@@ -70,8 +87,19 @@ func newStorages(env resource.Env, c Config, a *access) (*storages, error) {
 	return s, nil
 }
 
-func (s *storages) addCore(env resource.Env, c Config) error {
-	var err error
+func (s *storages) addCore(env resource.Env, c Config, a *access) error {
+	nodes, err := node.NewStorage(env)
+	if err != nil {
+		return err
+	}
+	s.pods, err = pod.NewStorage(env, pod.Kubelets{
+		Node:       lookUpNode(nodes["nodes"]),
+		TLS:        c.Kubelets.TLS,
+		Authorizer: a.all,
+	})
+	if err != nil {
+		return err
+	}
 	if s.services, err = service.NewStorage(env, service.Config{ClusterIPs: c.Services.Range, Log: c.Log}); err != nil {
 		return err
 	}
@@ -81,9 +109,66 @@ func (s *storages) addCore(env resource.Env, c Config) error {
 	}
 	s.core, err = merge(
 		plain(env, configmap.NewStorage), plain(env, endpoints.NewStorage), plain(env, event.NewStorage),
-		plain(env, namespace.NewStorage), plain(env, node.NewStorage), plain(env, secret.NewStorage),
-		made(s.services.ByPath()), made(map[string]rest.Storage{"serviceaccounts": accounts}))
+		plain(env, namespace.NewStorage), plain(env, secret.NewStorage),
+		made(nodes), made(s.pods.ByPath), made(s.services.ByPath()),
+		made(map[string]rest.Storage{"serviceaccounts": accounts}))
 	return err
+}
+
+// lookUpNode reads nodes from the watch cache.
+func lookUpNode(nodes rest.Storage) func(context.Context, string) (*corev1.Node, error) {
+	return func(ctx context.Context, name string) (*corev1.Node, error) {
+		getter, ok := nodes.(rest.Getter)
+		if !ok {
+			return nil, fmt.Errorf("storage of nodes is a %T", nodes)
+		}
+		obj, err := getter.Get(request.WithNamespace(ctx, metav1.NamespaceNone), name, &metav1.GetOptions{ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		n, ok := obj.(*corev1.Node)
+		if !ok {
+			return nil, fmt.Errorf("node %s is a %T", name, obj)
+		}
+		return n, nil
+	}
+}
+
+// addTokens builds what issues and checks tokens, with the subresource that issues.
+func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
+	var objects tokenreview.Getters
+	for path, into := range map[string]*rest.Getter{
+		"serviceaccounts": &objects.ServiceAccounts, "pods": &objects.Pods, "secrets": &objects.Secrets, "nodes": &objects.Nodes,
+	} {
+		getter, ok := s.core[path].(rest.Getter)
+		if !ok {
+			return fmt.Errorf("storage of %s cannot get objects", path)
+		}
+		*into = getter
+	}
+	var err error
+	if s.tokens, err = newTokens(c, ring, objects, b); err != nil {
+		return err
+	}
+	issue, err := token.NewStorage(token.Config{
+		ServiceAccounts:  objects.ServiceAccounts,
+		Pods:             objects.Pods,
+		Secrets:          objects.Secrets,
+		Nodes:            objects.Nodes,
+		Issuer:           s.tokens.issuers,
+		Clock:            c.Clock,
+		MaxExpiration:    c.Tokens.MaxExpiration,
+		ExtendExpiration: c.Tokens.ExtendExpiration,
+	})
+	maps.Copy(s.core, issue)
+	return err
+}
+
+func (s *storages) authentication() map[string]rest.Storage {
+	all := map[string]rest.Storage{}
+	maps.Copy(all, reviews.NewStorage(bearer(s.tokens.check), s.tokens.issuers.APIAudiences()))
+	maps.Copy(all, selfsubjectreview.NewStorage(clock.RealClock{}))
+	return all
 }
 
 // kept returns the objects that the server keeps, in these storages.

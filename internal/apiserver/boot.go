@@ -100,7 +100,7 @@ func (s *Server) addHooks(life context.Context, all *storages, objects *kept) er
 	}
 	steps := map[string]func(context.Context) error{
 		"storage-readiness":    s.backend.awaitCaches,
-		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, true),
+		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, s.config.Tokens.PublicDiscovery),
 		"system-objects":       objects.keep,
 	}
 	s.background.Go(func() { objects.keepOn(life) })

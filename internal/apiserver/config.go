@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/etcd"
 )
 
@@ -19,6 +21,8 @@ type Config struct {
 	Store    StoreConfig
 	Serving  ServingConfig
 	Services ServicesConfig
+	Tokens   TokensConfig
+	Kubelets KubeletsConfig
 	// Version is what /version answers; see VersionInfo.
 	Version Version
 	// Clock governs the life of tokens and keys.
@@ -70,4 +74,32 @@ type ServicesConfig struct {
 	// Range holds the cluster addresses of services; the kubernetes service takes
 	// the first.
 	Range netip.Prefix
+}
+
+// TokensConfig is about service account tokens. The zero value has the defaults of
+// Kubernetes, but for ExtendExpiration and PublicDiscovery, which are on by default
+// in the program.
+type TokensConfig struct {
+	// Issuers are the values of --service-account-issuer: the first signs, all
+	// are accepted; empty means issuer.Default.
+	Issuers []string
+	// APIAudiences are the values of --api-audiences; empty means Issuers.
+	APIAudiences []string
+	// JWKSURI is the value of --service-account-jwks-uri.
+	JWKSURI string
+	// Algorithm is that of the signing key: RS256 (also for "") or ES256.
+	Algorithm boundtoken.Algorithm
+	// MaxExpiration limits the life of tokens; 0 means no limit.
+	MaxExpiration time.Duration
+	// ExtendExpiration is the value of --service-account-extend-token-expiration.
+	ExtendExpiration bool
+	// PublicDiscovery opens the discovery document and the key set to everybody.
+	PublicDiscovery bool
+}
+
+// KubeletsConfig says how the server reaches the agents of nodes.
+type KubeletsConfig struct {
+	// TLS holds the server's client certificate and the roots of the agents'
+	// certificates.
+	TLS *tls.Config
 }

@@ -2,6 +2,7 @@ package apiserver_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/etcd"
@@ -48,6 +50,8 @@ func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 	must(t, err)
 	serving, err := authority.Pair(pki.Leaf{Name: "apiserver", CommonName: "apiserver", Server: true, Hosts: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	must(t, err)
+	kubelet, err := authority.Pair(pki.Leaf{Name: "kubelet-client", CommonName: "kube-apiserver-kubelet-client", Organizations: []string{"system:masters"}, Client: true})
+	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	run, err := os.MkdirTemp("", "apiserver")
@@ -63,6 +67,8 @@ func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 			ClientCAs:      authority.Pool(),
 		},
 		Services: apiserver.ServicesConfig{Range: netip.MustParsePrefix("10.96.0.0/16")},
+		Tokens:   apiserver.TokensConfig{Algorithm: boundtoken.ES256, ExtendExpiration: true, PublicDiscovery: true},
+		Kubelets: apiserver.KubeletsConfig{TLS: &tls.Config{RootCAs: authority.Pool(), GetClientCertificate: kubelet.GetClientCertificate}},
 		Version:  apiserver.Version{Program: "0.0.1"},
 		Clock:    clock.RealClock{},
 		Log:      log,

@@ -15,6 +15,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
@@ -33,6 +36,7 @@ type Server struct {
 
 	backend *backend
 	access  *access
+	ring    *keys.Ring
 	generic *genericserver.GenericAPIServer
 	front   *front
 	boot    boot
@@ -70,7 +74,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.generic.PrepareRun()
-	s.front = newFront(life, s.config.Serving, s.generic.Handler, s.config.Log, s.failed)
+	s.front = newFront(life, s.config.Serving, s.generic.Handler, s.config.Log, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
 			return err
@@ -89,6 +93,13 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
+	s.ring, err = keys.New(keys.Config{Algorithm: s.config.Tokens.Algorithm, Clock: s.config.Clock, Log: s.config.Log})
+	if err != nil {
+		return err
+	}
+	if box.Created() {
+		s.ring.Prepare()
+	}
 	endpoints, err := s.config.Store.Await(ctx)
 	if err != nil {
 		return err
@@ -97,8 +108,21 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
+	s.background.Go(func() {
+		if err := s.ring.Run(life, etcd.NewSealed(client, "keys", box)); err != nil {
+			s.fail(err)
+		}
+	})
 	s.backend, err = newBackend(life, client, sch, box.Transformer())
 	return err
+}
+
+// fail reports the first error that ends the server.
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
 }
 
 // build makes the library's server and installs everything it serves. life bounds
@@ -109,12 +133,13 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if s.access, err = newAccess(s.loopback); err != nil {
 		return err
 	}
-	all, err := newStorages(env, s.config, s.access)
+	all, err := newStorages(env, s.config, s.access, s.ring, s.backend)
 	if err != nil {
 		return err
 	}
 	c := s.libraryConfig(sch)
-	c.Authentication.Authenticator = s.authenticator()
+	c.Authentication.APIAudiences = all.tokens.issuers.APIAudiences()
+	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(all.tokens.check))
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
 	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())
@@ -129,6 +154,8 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		}
 	}
 	docs.serve(s.generic.Handler)
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, all.tokens.issuers.DiscoveryHandler())
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, all.tokens.issuers.JWKSHandler())
 	objects, err := all.kept(env, s.config)
 	if err != nil {
 		return err

@@ -24,19 +24,19 @@ const (
 type front struct {
 	server http.Server
 	// cut ends requests that would otherwise go on for long, such as watches.
-	cut    context.CancelFunc
-	failed chan<- error
+	cut  context.CancelFunc
+	fail func(error)
 
 	mu      sync.Mutex
 	stopped bool
 	serving sync.WaitGroup
 }
 
-// newFront serves h under c. Listeners that break report to failed.
+// newFront serves h under c. fail is told of listeners that break.
 // Requests live in ctx.
-func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Logger, failed chan<- error) *front {
+func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Logger, fail func(error)) *front {
 	requests, cut := context.WithCancel(ctx)
-	f := &front{failed: failed, cut: cut}
+	f := &front{fail: fail, cut: cut}
 	f.server = http.Server{
 		Handler: h,
 		TLSConfig: &tls.Config{
@@ -77,10 +77,7 @@ func (f *front) serve(l net.Listener) error {
 	f.serving.Go(func() {
 		err := f.server.ServeTLS(l, "", "")
 		if !errors.Is(err, http.ErrServerClosed) {
-			select {
-			case f.failed <- fmt.Errorf("serving on %s: %w", l.Addr(), err):
-			default:
-			}
+			f.fail(fmt.Errorf("serving on %s: %w", l.Addr(), err))
 		}
 	})
 	return nil

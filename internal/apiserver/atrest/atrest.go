@@ -31,7 +31,10 @@ const keySize = 32
 const prefix = "k8s:enc:secretbox:v1:"
 
 // Box encrypts and decrypts values. It is safe for concurrent use.
-type Box struct{ transformer value.Transformer }
+type Box struct {
+	transformer value.Transformer
+	created     bool
+}
 
 // Open reads the keys from file, and makes it with one key, mode 0600, when it
 // does not exist. Each line holds a name and a key in base64; the first key
@@ -39,7 +42,8 @@ type Box struct{ transformer value.Transformer }
 // encrypted when they are next written.
 func Open(file string) (*Box, error) {
 	data, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
+	created := errors.Is(err, os.ErrNotExist)
+	if created {
 		data, err = create(file)
 	}
 	if err != nil {
@@ -50,8 +54,12 @@ func Open(file string) (*Box, error) {
 		return nil, fmt.Errorf("reading encryption keys from %s: %w", file, err)
 	}
 	readers = append(readers, value.PrefixTransformer{Transformer: identity.NewEncryptCheckTransformer()})
-	return &Box{value.NewPrefixTransformers(errors.New("value is encrypted with a key that is not in the key file"), readers...)}, nil
+	unknown := errors.New("value is encrypted with a key that is not in the key file")
+	return &Box{value.NewPrefixTransformers(unknown, readers...), created}, nil
 }
+
+// Created tells whether Open made the key file: nothing has been encrypted yet.
+func (b *Box) Created() bool { return b.created }
 
 // create writes a new key file, complete or not at all.
 func create(file string) ([]byte, error) {

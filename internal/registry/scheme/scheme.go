@@ -27,8 +27,11 @@ import (
 	"laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/node"
+	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/service"
+	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
+	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
 )
 
 // Scheme is everything there is to know about kinds apart from their storage.
@@ -64,8 +67,11 @@ var kinds = []func(*runtime.Scheme) error{
 	event.RegisterFieldLabels,
 	namespace.RegisterDefaults, namespace.RegisterFieldLabels,
 	node.RegisterDefaults, node.RegisterFieldLabels,
+	pod.RegisterDefaults, pod.RegisterFieldLabels,
 	secret.RegisterDefaults, secret.RegisterFieldLabels,
 	service.RegisterDefaults, service.RegisterFieldLabels,
+	clusterrolebinding.RegisterDefaults,
+	rolebinding.RegisterDefaults,
 }
 
 // New builds the scheme.
