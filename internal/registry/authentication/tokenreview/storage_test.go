@@ -114,6 +114,26 @@ func TestBadReviews(t *testing.T) {
 	}
 }
 
+// What the server knows of the caller, who may be the server itself, says nothing
+// about the token.
+func TestCallersCredentialsAreNotTheTokens(t *testing.T) {
+	type trusted struct{}
+	loopback := authenticator.RequestFunc(func(r *http.Request) (*authenticator.Response, bool, error) {
+		_, ok := r.Context().Value(trusted{}).(bool)
+		return &authenticator.Response{User: &user.DefaultInfo{Name: "system:apiserver"}, Audiences: authenticator.Audiences{"a"}}, ok, nil
+	})
+	s := tokenreview.NewStorage(union.New(loopback, chain(pods)), []string{"a"})["tokenreviews"].(rest.Creater)
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), trusted{}, true))
+	defer cancel()
+	obj, err := s.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "bad"}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := obj.(*authenticationv1.TokenReview).Status; got.Authenticated {
+		t.Errorf("a bad token is %s", got.User.Username)
+	}
+}
+
 // An authenticator that knows nothing of audiences must not vouch for one, and
 // anonymous is nobody.
 func TestCarelessAuthenticators(t *testing.T) {

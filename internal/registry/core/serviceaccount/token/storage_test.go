@@ -281,6 +281,14 @@ func TestMaximum(t *testing.T) {
 	}
 }
 
+func TestMaximumThatPreventsExtension(t *testing.T) {
+	for d, want := range map[time.Duration]bool{0: false, time.Hour: true, 3606 * time.Second: true, 3607 * time.Second: false, 2 * time.Hour: false} {
+		if token.PreventsExtension(d) != want {
+			t.Errorf("%v: not %v", d, want)
+		}
+	}
+}
+
 func TestExtendedLife(t *testing.T) {
 	const year = 365 * 24 * 3600
 	pod := bound("v1", "Pod", "p", "p-uid")

@@ -49,6 +49,13 @@ func ValidateMaxExpiration(d time.Duration) error {
 	return fmt.Errorf("service account max token expiration %v must be between 1 hour and 2^32 seconds", d)
 }
 
+// PreventsExtension tells whether a maximum that ValidateMaxExpiration accepts is
+// so short that injected tokens are never extended, which an operator who asked
+// for both should be told.
+func PreventsExtension(most time.Duration) bool {
+	return most != 0 && most < seconds(injectedSeconds)
+}
+
 // checkNames refuses a body that names another object than the URL.
 func checkNames(req *authenticationv1.TokenRequest, namespace, name string) field.ErrorList {
 	meta := field.NewPath("metadata")
