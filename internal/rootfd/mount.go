@@ -1,0 +1,121 @@
+//go:build linux
+
+package rootfd
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tmpfs is how a tmpfs is mounted.
+type Tmpfs struct {
+	// Size bounds it, in bytes; zero is the kernel's default, half of the memory.
+	Size int64
+	// NoSwap keeps its pages in memory. Kernels before 6.4 do not know it and mount
+	// without it.
+	NoSwap bool
+}
+
+// MountTmpfs mounts a new tmpfs onto the directory d. The handle stays on what is
+// below the mount: open it again to work inside.
+func (d *Dir) MountTmpfs(o Tmpfs) error {
+	err := d.mountTmpfs(o)
+	if o.NoSwap && errors.Is(err, unix.EINVAL) {
+		o.NoSwap = false
+		err = d.mountTmpfs(o)
+	}
+	if err != nil {
+		return d.fail("mount tmpfs", "", err)
+	}
+	return nil
+}
+
+func (d *Dir) mountTmpfs(o Tmpfs) error {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigSetString(fs, "source", "tmpfs"); err != nil {
+		return err
+	}
+	if o.NoSwap {
+		if err := unix.FsconfigSetFlag(fs, "noswap"); err != nil {
+			return err
+		}
+	}
+	if o.Size > 0 {
+		if err := unix.FsconfigSetString(fs, "size", strconv.FormatInt(o.Size, 10)); err != nil {
+			return err
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return err
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	return attach(mount, d.fd)
+}
+
+// BindOnto makes the file or directory d visible at target, which must be of the
+// same kind. It stays d's file, whatever happens to the name it was opened by.
+func (d *Dir) BindOnto(target *Dir) error {
+	tree, err := unix.OpenTree(d.fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+	if err != nil {
+		return d.fail("clone", "", err)
+	}
+	defer unix.Close(tree)
+	if err := attach(tree, target.fd); err != nil {
+		return fmt.Errorf("binding %s: %w", d.name, target.fail("mount", "", err))
+	}
+	return nil
+}
+
+func attach(mount, onto int) error {
+	return unix.MoveMount(mount, "", onto, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// MountPoint tells whether something is mounted on name below d. A missing name is
+// no mount point.
+func (d *Dir) MountPoint(name string) (bool, error) {
+	var st unix.Statx_t
+	err := unix.Statx(d.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, d.fail("stat", name, err)
+	}
+	if st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return false, fmt.Errorf("stat %s: the kernel does not tell mount points (Linux 5.8 is needed)", d.name)
+	}
+	return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+}
+
+// OnTmpfs tells whether the handle is on a tmpfs.
+func (d *Dir) OnTmpfs() (bool, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
+		return false, d.fail("statfs", "", err)
+	}
+	return st.Type == unix.TMPFS_MAGIC, nil
+}
+
+// Unmount removes every mount from name below d. Its users keep what they have open.
+func (d *Dir) Unmount(name string) error {
+	for {
+		mounted, err := d.MountPoint(name)
+		if err != nil || !mounted {
+			return err
+		}
+		if err := unix.Unmount(d.Path()+"/"+name, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return d.fail("unmount", name, err)
+		}
+	}
+}
