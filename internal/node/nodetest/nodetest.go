@@ -70,16 +70,24 @@ func Dir(t testing.TB) datadir.Dir {
 }
 
 // Start starts a containerd with the sandbox image and busybox, whose name is
-// docker.io/library/busybox:test.
+// docker.io/library/busybox:test. It has no pod network.
 func Start(t testing.TB, dir datadir.Dir) *Machine {
 	t.Helper()
+	return StartOn(t, dir, Config(t, dir).CNIConfDir)
+}
+
+// StartOn is Start with a CNI configuration.
+func StartOn(t testing.TB, dir datadir.Dir, cniConfDir string) *Machine {
+	t.Helper()
 	ctx := t.Context()
-	m := &Machine{Dir: dir, Daemon: containerd.New(Config(t, dir))}
+	cfg := Config(t, dir)
+	cfg.CNIConfDir = cniConfDir
+	m := &Machine{Dir: dir, Daemon: containerd.New(cfg)}
 	var err error
 	if m.Info, err = m.Daemon.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if m.Images, err = images.Open(m.Info.Socket, clock.RealClock{}, Config(t, dir).Log); err != nil {
+	if m.Images, err = images.Open(m.Info.Socket, clock.RealClock{}, cfg.Log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Images.Close() })
