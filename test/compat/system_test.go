@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -207,4 +208,31 @@ func (s *system) refused(t testing.TB, namespace, manifest string) string {
 		t.Fatalf("accepted, want a refusal:\n%s\n%s", manifest, out)
 	}
 	return string(out)
+}
+
+// started returns a system of the test's own with the images that every test may
+// use; it is removed at the end of the test.
+func started(t testing.TB, flags ...string) *system {
+	t.Helper()
+	s, err := newSystem(flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of laterna:\n%s", tail(s.stderr.String(), 40))
+		}
+		if err := s.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(flags, "--node=false") {
+		if err := s.importImages(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }
