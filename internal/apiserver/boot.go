@@ -58,9 +58,11 @@ const retryStep = 100 * time.Millisecond
 func (s *Server) afterStart(name string, step func(ctx context.Context) error) error {
 	s.boot.set(name, errRunning)
 	err := s.generic.AddPostStartHook(name, func(ctx genericserver.PostStartHookContext) error {
+		began := time.Now()
 		for ctx.Err() == nil {
 			err := step(ctx)
 			if err == nil {
+				s.config.Log.Debug("start-up step done", "step", name, "took", time.Since(began))
 				s.boot.done(name)
 				return nil
 			}

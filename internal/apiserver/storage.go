@@ -135,6 +135,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 		IndexerFuncs:        triggers,
 		Indexers:            indexers,
 		Codec:               c.Codec,
+		Clock:               promptClock{},
 	})
 	if err != nil {
 		stopRaw()
