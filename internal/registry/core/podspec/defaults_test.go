@@ -1,0 +1,170 @@
+package podspec
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+func parse[T any](t *testing.T, text string) *T {
+	t.Helper()
+	obj := new(T)
+	if err := yaml.UnmarshalStrict([]byte(text), obj); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return obj
+}
+
+func TestSetPodDefaults(t *testing.T) {
+	pod := parse[corev1.Pod](t, `
+spec:
+  serviceAccount: old-name
+  containers:
+  - name: a
+    image: nginx
+    ports: [{containerPort: 80}]
+    env:
+    - {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    resources:
+      limits: {cpu: 100.0001m, memory: 1Gi}
+      requests: {cpu: 50m}
+    livenessProbe: {httpGet: {port: 80}}
+    readinessProbe: {grpc: {port: 9}, periodSeconds: 3}
+    lifecycle: {preStop: {httpGet: {port: 80}}}
+  initContainers:
+  - name: i
+    image: nginx:1.2
+    resources: {limits: {cpu: 1}}
+  volumes:
+  - name: nothing
+  - {name: s, secret: {secretName: s}}
+  - {name: c, configMap: {name: c, defaultMode: 0}}
+  - {name: d, downwardAPI: {items: [{path: p, fieldRef: {fieldPath: metadata.name}}]}}
+  - name: p
+    projected:
+      sources:
+      - serviceAccountToken: {path: t}
+      - downwardAPI: {items: [{path: p, fieldRef: {fieldPath: metadata.uid}}]}
+      - podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k}
+  - {name: h, hostPath: {path: /}}
+`)
+	want := parse[corev1.Pod](t, `
+spec:
+  serviceAccount: old-name
+  serviceAccountName: old-name
+  dnsPolicy: ClusterFirst
+  restartPolicy: Always
+  securityContext: {}
+  terminationGracePeriodSeconds: 30
+  schedulerName: default-scheduler
+  enableServiceLinks: true
+  containers:
+  - name: a
+    image: nginx
+    imagePullPolicy: Always
+    terminationMessagePath: /dev/termination-log
+    terminationMessagePolicy: File
+    ports: [{containerPort: 80, protocol: TCP}]
+    env:
+    - {name: N, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: metadata.name}}}
+    resources:
+      limits: {cpu: 101m, memory: 1Gi}
+      requests: {cpu: 50m, memory: 1Gi}
+    livenessProbe: {httpGet: {port: 80, path: /, scheme: HTTP}, timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3}
+    readinessProbe: {grpc: {port: 9, service: ""}, timeoutSeconds: 1, periodSeconds: 3, successThreshold: 1, failureThreshold: 3}
+    lifecycle: {preStop: {httpGet: {port: 80, path: /, scheme: HTTP}}}
+  initContainers:
+  - name: i
+    image: nginx:1.2
+    imagePullPolicy: IfNotPresent
+    terminationMessagePath: /dev/termination-log
+    terminationMessagePolicy: File
+    resources: {limits: {cpu: 1}, requests: {cpu: 1}}
+  volumes:
+  - {name: nothing, emptyDir: {}}
+  - {name: s, secret: {secretName: s, defaultMode: 420}}
+  - {name: c, configMap: {name: c, defaultMode: 0}}
+  - {name: d, downwardAPI: {defaultMode: 420, items: [{path: p, fieldRef: {apiVersion: v1, fieldPath: metadata.name}}]}}
+  - name: p
+    projected:
+      defaultMode: 420
+      sources:
+      - serviceAccountToken: {path: t, expirationSeconds: 3600}
+      - downwardAPI: {items: [{path: p, fieldRef: {apiVersion: v1, fieldPath: metadata.uid}}]}
+      - podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 86400}
+  - {name: h, hostPath: {path: /, type: ""}}
+`)
+	SetPodDefaults(pod)
+	if !apiequality.Semantic.DeepEqual(pod, want) {
+		t.Error(diff.Diff(want, pod))
+	}
+	again := pod.DeepCopy()
+	SetPodDefaults(again)
+	if !apiequality.Semantic.DeepEqual(pod, again) {
+		t.Error("defaults change on the second run", diff.Diff(pod, again))
+	}
+}
+
+func TestTemplatesDoNotGetPodDefaults(t *testing.T) {
+	spec := parse[corev1.PodSpec](t, `
+hostNetwork: true
+containers: [{name: a, image: i, ports: [{containerPort: 80}], resources: {limits: {cpu: 1}}}]
+`)
+	SetDefaults(spec)
+	c := spec.Containers[0]
+	if spec.EnableServiceLinks != nil || c.Resources.Requests != nil || c.Ports[0].HostPort != 0 {
+		t.Errorf("a template got defaults of pods: %+v", spec)
+	}
+}
+
+func TestHostNetworkPorts(t *testing.T) {
+	pod := parse[corev1.Pod](t, `
+spec:
+  hostNetwork: true
+  containers: [{name: a, image: i, ports: [{containerPort: 80}, {containerPort: 81, hostPort: 82}]}]
+`)
+	SetPodDefaults(pod)
+	if ports := pod.Spec.Containers[0].Ports; ports[0].HostPort != 80 || ports[1].HostPort != 82 {
+		t.Errorf("host ports %v", ports)
+	}
+}
+
+func TestPodLevelRequests(t *testing.T) {
+	pod := parse[corev1.Pod](t, `
+spec:
+  resources: {limits: {cpu: 2, memory: 1Gi}}
+  containers: [{name: a, image: i, resources: {requests: {cpu: 300m}}}, {name: b, image: i, resources: {requests: {cpu: 200m}}}]
+`)
+	SetPodDefaults(pod)
+	requests := pod.Spec.Resources.Requests
+	if cpu, memory := requests["cpu"], requests["memory"]; cpu.String() != "500m" || memory.String() != "1Gi" {
+		t.Errorf("pod-level requests %v", requests)
+	}
+}
+
+func TestPullPolicy(t *testing.T) {
+	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for image, want := range map[string]corev1.PullPolicy{
+		"nginx":                             corev1.PullAlways,
+		"nginx:latest":                      corev1.PullAlways,
+		"nginx:1":                           corev1.PullIfNotPresent,
+		"reg:5000/nginx":                    corev1.PullAlways,
+		"reg:5000/nginx:1":                  corev1.PullIfNotPresent,
+		"nginx" + digest:                    corev1.PullIfNotPresent,
+		"nginx:latest" + digest:             corev1.PullAlways,
+		"public.ecr.aws/nginx/nginx:X.XX":   corev1.PullIfNotPresent,
+		"":                                  corev1.PullIfNotPresent,
+		"UPPER":                             corev1.PullIfNotPresent,
+		"a b":                               corev1.PullIfNotPresent,
+		"luksa/kubectl-proxy:1.6.2":         corev1.PullIfNotPresent,
+		"docker.io/library/busybox:1.28":    corev1.PullIfNotPresent,
+		"docker.io/library/busybox:latest1": corev1.PullIfNotPresent,
+	} {
+		if got := pullPolicy(image); got != want {
+			t.Errorf("pull policy of %q is %s, want %s", image, got, want)
+		}
+	}
+}
