@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/pki"
+	"laterna.dev/laterna/internal/registry/core/service"
+)
+
+// build makes the components of the system and the order of their start. It opens
+// the listener, so that a taken port is told before anything starts.
+func (s *system) build(ctx context.Context) error {
+	s.group.Log = s.log
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Serving.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)
+	}
+	n, err := s.names(listener)
+	if err != nil {
+		return err
+	}
+	if s.identity, err = openIdentity(s.dir, n, s.wall); err != nil {
+		return err
+	}
+	url := "https://" + clientAddress(n.listen).String()
+	if err := s.writeKubeconfig(url); err != nil {
+		return err
+	}
+	store, await := s.store()
+	control := newControlPlane(s)
+	s.server = apiserver.New(s.serverConfig(n, listener, await, control.ready))
+	s.group.Add(append(store, s.server)...)
+	s.group.Add(control.component(), component.Run("certificates", s.renewer(url).run))
+	return nil
+}
+
+// names collects what certificates and advertised addresses are made of.
+func (s *system) names(l net.Listener) (names, error) {
+	n := names{clusterDomain: s.config.Network.ClusterDomain}
+	var err error
+	if n.nodeName, err = nodeName(s.config.Node.Name); err != nil {
+		return n, err
+	}
+	if n.nodeIP, err = nodeIP(s.config.Node.IP); err != nil {
+		return n, err
+	}
+	if n.listen, err = netip.ParseAddrPort(l.Addr().String()); err != nil {
+		return n, fmt.Errorf("reading the listener's address: %w", err)
+	}
+	n.serviceIP = service.First(s.serviceRange())
+	return n, nil
+}
+
+// serviceRange is the configured range; Validate has checked it.
+func (s *system) serviceRange() netip.Prefix {
+	return netip.MustParsePrefix(s.config.Network.ServiceClusterIPRange)
+}
+
+// clientAddress is where clients on this machine reach a listener.
+func clientAddress(listen netip.AddrPort) netip.AddrPort {
+	if listen.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), listen.Port())
+	}
+	return listen
+}
+
+func (s *system) writeKubeconfig(url string) error {
+	return pki.WriteKubeconfig(s.dir.Kubeconfig(), url, s.identity.authority, s.identity.admin)
+}
+
+// store returns the components of the store and how the server finds it.
+func (s *system) store() ([]component.Component, func(context.Context) (etcd.Endpoints, error)) {
+	c := s.config.Store
+	if len(c.EtcdServers) > 0 {
+		external := etcd.Endpoints{URLs: c.EtcdServers, CAFile: c.EtcdCAFile, CertFile: c.EtcdCertFile, KeyFile: c.EtcdKeyFile}
+		return nil, external.Await
+	}
+	embedded := etcd.New(etcd.Config{Dir: s.dir.Etcd(), SocketDir: s.dir.RunDir, Log: s.log})
+	return []component.Component{embedded}, embedded.Await
+}
+
+func (s *system) serverConfig(n names, l net.Listener, await func(context.Context) (etcd.Endpoints, error), ready []apiserver.ReadyCheck) apiserver.Config {
+	advertise := n.listen
+	if n.gateway.IsValid() {
+		advertise = netip.AddrPortFrom(n.gateway, n.listen.Port())
+	}
+	return apiserver.Config{
+		Store: apiserver.StoreConfig{Await: await, EncryptionKeyFile: s.dir.EncryptionKey()},
+		Serving: apiserver.ServingConfig{
+			Listeners:      []net.Listener{l},
+			Advertise:      advertise,
+			GetCertificate: s.identity.server.GetCertificate,
+			ClientCAs:      s.identity.authority.Pool(),
+			ReadyChecks:    ready,
+		},
+		Services: apiserver.ServicesConfig{Range: s.serviceRange()},
+		Tokens:   s.tokens(),
+		Kubelets: apiserver.KubeletsConfig{TLS: &tls.Config{
+			MinVersion:           tls.VersionTLS12,
+			RootCAs:              s.identity.authority.Pool(),
+			GetClientCertificate: s.identity.kubelets.GetClientCertificate,
+		}},
+		Version: s.version,
+		Clock:   s.clock,
+		Log:     s.log,
+	}
+}
+
+func (s *system) tokens() apiserver.TokensConfig {
+	c := s.config.Tokens
+	return apiserver.TokensConfig{
+		Issuers:          c.Issuers,
+		APIAudiences:     c.APIAudiences,
+		JWKSURI:          c.JWKSURI,
+		Algorithm:        boundtoken.Algorithm(c.SigningAlgorithm),
+		MaxExpiration:    c.MaxExpiration.Duration,
+		ExtendExpiration: c.ExtendExpiration,
+		PublicDiscovery:  s.config.Serving.PublicDiscovery,
+	}
+}
+
+// renewer keeps the certificates valid and the kubeconfig up to date with them.
+func (s *system) renewer(url string) *renewer {
+	return &renewer{
+		pairs: s.identity.pairs(),
+		clock: s.wall,
+		log:   s.log,
+		renewed: func(p *pki.Pair) error {
+			if p != s.identity.admin {
+				return nil
+			}
+			return s.writeKubeconfig(url)
+		},
+	}
+}

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/hostresources"
+	"laterna.dev/laterna/internal/log"
+)
+
+const (
+	// containerGrace is how long containers get between SIGTERM and SIGKILL.
+	containerGrace = 10 * time.Second
+	// lockPoll is how often Down looks whether the running process has ended.
+	lockPoll = 10 * time.Millisecond
+)
+
+// Down stops the laterna that runs on the data directory, its containers and its
+// containerd, and removes everything they made on the host. With purge it removes
+// the data too. It is no error when nothing runs.
+func Down(ctx context.Context, path string, purge bool, out Output) error {
+	dir, err := datadir.Locate(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir.Path); err != nil {
+		return fmt.Errorf("nothing to stop: %w", err)
+	}
+	logger := log.New(out.Err, 0)
+	log.BridgeLibraries(logger, 0)
+	release, err := stopOwner(ctx, dir, clock.RealClock{})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := hostresources.RemoveAll(ctx, dir, containerGrace, clock.RealClock{}, logger); err != nil {
+		return err
+	}
+	if !purge {
+		fmt.Fprintf(out.Out, "stopped; the data stays in %s (laterna down --purge removes it)\n", dir.Path)
+		return nil
+	}
+	if err := os.RemoveAll(dir.Path); err != nil {
+		return fmt.Errorf("removing the data: %w", err)
+	}
+	fmt.Fprintf(out.Out, "stopped and removed %s\n", dir.Path)
+	return nil
+}
+
+// stopOwner ends the process that runs on dir and takes its lock.
+func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.WithTicker) (release func(), err error) {
+	if pid := dir.Owner(); pid > 0 {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
+			return nil, fmt.Errorf("stopping process %d: %w", pid, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
+	defer cancel()
+	ticker := wall.NewTicker(lockPoll)
+	defer ticker.Stop()
+	for {
+		release, err := dir.Lock()
+		if err == nil {
+			return release, nil
+		}
+		select {
+		case <-ticker.C():
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}

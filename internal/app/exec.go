@@ -1,0 +1,47 @@
+package app
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockTicks is the kernel's USER_HZ, in which /proc gives times; it is 100 on
+// every architecture that Go runs on.
+const clockTicks = 100
+
+// sinceExec returns the time from the start of this process to now, to 10 ms. Where
+// /proc does not tell, it returns 0.
+func sinceExec(now time.Time) time.Duration {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0
+	}
+	// The second field, the name, may hold spaces and parentheses.
+	_, rest, ok := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	const startTime = 22 - 3
+	if !ok || len(fields) <= startTime {
+		return 0
+	}
+	ticks, err := strconv.ParseInt(fields[startTime], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return now.Sub(bootTime().Add(time.Duration(ticks) * time.Second / clockTicks))
+}
+
+// bootTime is when the machine started, from its time of running.
+func bootTime() time.Time {
+	raw, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return time.Now()
+	}
+	first, _, _ := strings.Cut(string(raw), " ")
+	seconds, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return time.Now()
+	}
+	return time.Now().Add(-time.Duration(seconds * float64(time.Second)))
+}

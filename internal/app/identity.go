@@ -1,0 +1,114 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/pki"
+)
+
+// identity is every certificate of the system. All are renewed in place.
+type identity struct {
+	authority *pki.Authority
+	server    *pki.Pair
+	admin     *pki.Pair
+	// kubelets is whom the API server is when it dials an agent.
+	kubelets *pki.Pair
+	// node and nodeServer are the agent's client and serving certificates.
+	node, nodeServer *pki.Pair
+}
+
+// names are what the certificates are good for.
+type names struct {
+	nodeName      string
+	nodeIP        netip.Addr
+	listen        netip.AddrPort
+	gateway       netip.Addr // invalid without a pod network
+	serviceIP     netip.Addr
+	clusterDomain string
+}
+
+func openIdentity(dir datadir.Dir, n names, now clock.PassiveClock) (*identity, error) {
+	a, err := pki.OpenAuthority(dir.PKI(), now)
+	if err != nil {
+		return nil, err
+	}
+	id := &identity{authority: a}
+	for _, want := range []struct {
+		pair **pki.Pair
+		leaf pki.Leaf
+	}{
+		{&id.server, n.serverLeaf()},
+		{&id.admin, pki.Leaf{Name: "admin", CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}, Client: true}},
+		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: kubeletClient, Client: true}},
+		{&id.node, pki.Leaf{Name: "node-client", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Client: true}},
+		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
+	} {
+		if *want.pair, err = a.Pair(want.leaf); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
+}
+
+// kubeletClient is whom the API server is when it dials an agent; RBAC gives it
+// nodes/* and nothing else.
+const kubeletClient = "system:kube-apiserver-kubelet-client"
+
+// serverLeaf names every way in which clients reach the API server.
+func (n names) serverLeaf() pki.Leaf {
+	hosts := []string{"localhost", n.nodeName, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + n.clusterDomain}
+	if host, err := os.Hostname(); err == nil && strings.ToLower(host) != n.nodeName {
+		hosts = append(hosts, strings.ToLower(host))
+	}
+	leaf := pki.Leaf{Name: "apiserver", CommonName: "kube-apiserver", Hosts: hosts, Server: true}
+	leaf.IPs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	for _, addr := range []netip.Addr{n.nodeIP, n.listen.Addr(), n.gateway, n.serviceIP} {
+		if addr.IsValid() && !addr.IsUnspecified() && !addr.IsLoopback() {
+			leaf.IPs = append(leaf.IPs, addr.AsSlice())
+		}
+	}
+	return leaf
+}
+
+// pairs lists the certificates, for renewal.
+func (id *identity) pairs() []*pki.Pair {
+	return []*pki.Pair{id.server, id.admin, id.kubelets, id.node, id.nodeServer}
+}
+
+// nodeName returns the configured name of the node, or the host's.
+func nodeName(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("reading host name: %w (give --node-name)", err)
+	}
+	return strings.ToLower(host), nil
+}
+
+// nodeIP returns the configured address of the node, or the one that the host
+// would use to reach others, or loopback on a host without a network.
+func nodeIP(configured string) (netip.Addr, error) {
+	if configured != "" {
+		return netip.ParseAddr(configured)
+	}
+	// Connecting a datagram socket sends nothing: it asks for the route.
+	conn, err := net.Dial("udp4", "192.0.2.1:9")
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	defer conn.Close()
+	local, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("reading the host's address: %w (give --node-ip)", err)
+	}
+	return local.Addr(), nil
+}

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	baseclock "k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/log"
+)
+
+// Output is where a running system writes: Out gets the few lines that scripts
+// read, Err the log.
+type Output struct{ Out, Err io.Writer }
+
+// stopTimeout bounds an orderly stop.
+const stopTimeout = 15 * time.Second
+
+// Up runs what config says until ctx ends or a component fails. Containers keep
+// running when it returns; Down ends them.
+func Up(ctx context.Context, config Config, out Output, version apiserver.Version) error {
+	logger := log.New(out.Err, config.Verbosity)
+	log.BridgeLibraries(logger, config.Verbosity)
+	dir, err := datadir.Open(config.DataDir)
+	if err != nil {
+		return err
+	}
+	release, err := dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	s := &system{
+		config:  config,
+		version: version,
+		dir:     dir,
+		log:     logger,
+		wall:    baseclock.RealClock{},
+		clock:   clock.New(baseclock.RealClock{}),
+	}
+	if err := s.build(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx, out.Out)
+}
+
+// system is a process's components and what they share.
+type system struct {
+	config  Config
+	version apiserver.Version
+	dir     datadir.Dir
+	log     *slog.Logger
+	wall    baseclock.RealClock
+	// clock is the test clock: wall time until somebody advances it.
+	clock    *clock.Clock
+	identity *identity
+	server   *apiserver.Server
+	group    component.Group
+}
+
+// run starts the components, announces readiness, waits for the end and stops.
+func (s *system) run(ctx context.Context, out io.Writer) error {
+	defer s.stop(ctx)
+	if err := s.group.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.awaitReady(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while starting
+		}
+		return err
+	}
+	fmt.Fprintf(out, "export KUBECONFIG=%s\n", s.dir.Kubeconfig())
+	fmt.Fprintf(out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.group.Failed():
+		return err
+	}
+}
+
+func (s *system) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	// Every component that does not stop has been logged by the group.
+	_ = s.group.Stop(ctx)
+}
+
+// readyPoll is how often a start looks whether the system is ready.
+const readyPoll = time.Millisecond
+
+// awaitReady returns when /readyz would answer 200.
+func (s *system) awaitReady(ctx context.Context) error {
+	ticker := s.wall.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		err := s.group.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C():
+		case failed := <-s.group.Failed():
+			return failed
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}

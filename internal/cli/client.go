@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"laterna.dev/laterna/internal/datadir"
+)
+
+// restConfig returns how to reach the API of the system that the flags name.
+func (t targetFlags) restConfig() (*rest.Config, error) {
+	path := t.kubeconfig
+	if path == "" {
+		dir, err := datadir.Locate(t.dataDir)
+		if err != nil {
+			return nil, err
+		}
+		path = dir.Kubeconfig()
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no system found: %s does not exist; start one with `laterna up`, or name its --data-dir or --kubeconfig", path)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig %s: %w", path, err)
+	}
+	return config, nil
+}
+
+// client returns a client for the system that the flags name.
+func (t targetFlags) client() (kubernetes.Interface, error) {
+	config, err := t.restConfig()
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
+}

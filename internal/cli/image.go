@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/node/containerd"
+	"laterna.dev/laterna/internal/node/images"
+)
+
+func newImage() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Import, list and remove images of the managed containerd",
+		Long: `Import, list and remove images of the managed containerd. An imported image counts as
+pulled, whatever a pod's pull policy says, until it is removed: no registry is asked.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newImageImport(), newImageList(), newImageRemove())
+	return cmd
+}
+
+// imageFlags name the system whose images are meant.
+type imageFlags struct{ dataDir, criEndpoint string }
+
+func (f *imageFlags) bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dataDir, "data-dir", datadir.Default(), "data directory of the system")
+	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "refused: images can only be imported into the managed containerd")
+}
+
+// open connects to the managed containerd, which must run.
+func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
+	if f.criEndpoint != "" {
+		return nil, errors.New("--cri-endpoint: CRI has no import; use the tool of that runtime, such as `ctr -n k8s.io images import`")
+	}
+	dir, err := datadir.Locate(f.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	socket := containerd.New(containerd.Config{RunDir: dir.RunDir}).Socket()
+	if _, err := os.Stat(socket); err != nil {
+		return nil, fmt.Errorf("no managed containerd runs for %s; start it with `laterna up --data-dir %s`, or name another --data-dir", dir.Path, dir.Path)
+	}
+	logger := log.New(cmd.ErrOrStderr(), 0)
+	return images.Open(socket, clock.RealClock{}, slog.New(logger.Handler()))
+}
+
+// with runs f on the images of the system that the flags name.
+func (f *imageFlags) with(cmd *cobra.Command, do func(context.Context, *images.Store) error) error {
+	store, err := f.open(cmd)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(cmd.Context(), store), store.Close())
+}
+
+func newImageImport() *cobra.Command {
+	var flags imageFlags
+	cmd := &cobra.Command{
+		Use:   "import FILE…",
+		Short: "Import images from archives (docker save, OCI layout; tar, tar.gz or directory)",
+		Example: `  docker save nginx busybox:1.28 -o images.tar && laterna image import images.tar
+  laterna image import build/images/*.tar`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+				return importFiles(ctx, cmd, store, files)
+			})
+		},
+	}
+	flags.bind(cmd)
+	return cmd
+}
+
+// importFiles goes on after a file that cannot be imported and fails at the end.
+func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, files []string) error {
+	var errs []error
+	for _, file := range files {
+		imported, err := store.ImportFile(ctx, file, "")
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, image := range imported {
+			fmt.Fprintf(cmd.OutOrStdout(), "imported %s\n", images.Familiar(image.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newImageList() *cobra.Command {
+	var flags imageFlags
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List the images that pods can use without pulling",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+				return listImages(ctx, cmd, store)
+			})
+		},
+	}
+	flags.bind(cmd)
+	return cmd
+}
+
+func listImages(ctx context.Context, cmd *cobra.Command, store *images.Store) error {
+	all, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 3, ' ', 0)
+	fmt.Fprintln(w, "IMAGE\tID\tSIZE\tIMPORTED")
+	for _, image := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\n", images.Familiar(image.Name), shortID(image.ID), bytesOf(image.Size), image.Imported)
+	}
+	return w.Flush()
+}
+
+// shortID is the start of a digest, without the algorithm.
+func shortID(id string) string {
+	const prefix, length = "sha256:", 12
+	if len(id) < len(prefix)+length {
+		return id
+	}
+	return id[len(prefix) : len(prefix)+length]
+}
+
+// bytesOf prints a size in binary units.
+func bytesOf(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, units := float64(n)/unit, "KMGTPE"
+	for value >= unit && len(units) > 1 {
+		value, units = value/unit, units[1:]
+	}
+	return fmt.Sprintf("%.1f %ciB", value, units[0])
+}
+
+func newImageRemove() *cobra.Command {
+	var flags imageFlags
+	cmd := &cobra.Command{
+		Use:     "rm IMAGE…",
+		Aliases: []string{"remove"},
+		Short:   "Remove images by name; containers that run go on",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, refs []string) error {
+			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+				return removeImages(ctx, cmd, store, refs)
+			})
+		},
+	}
+	flags.bind(cmd)
+	return cmd
+}
+
+func removeImages(ctx context.Context, cmd *cobra.Command, store *images.Store, refs []string) error {
+	var errs []error
+	for _, ref := range refs {
+		if err := store.Remove(ctx, ref); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", ref)
+	}
+	return errors.Join(errs...)
+}
