@@ -11,6 +11,7 @@ import (
 
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/pki"
+	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
 
 // identity is every certificate of the system. All are renewed in place.
@@ -46,7 +47,7 @@ func openIdentity(dir datadir.Dir, n names, now clock.PassiveClock) (*identity, 
 	}{
 		{&id.server, n.serverLeaf()},
 		{&id.admin, pki.Leaf{Name: "admin", CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}, Client: true}},
-		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: kubeletClient, Client: true}},
+		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: bootstrap.KubeletClient, Client: true}},
 		{&id.node, pki.Leaf{Name: "node-client", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Client: true}},
 		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
 	} {
@@ -56,10 +57,6 @@ func openIdentity(dir datadir.Dir, n names, now clock.PassiveClock) (*identity, 
 	}
 	return id, nil
 }
-
-// kubeletClient is whom the API server is when it dials an agent; RBAC gives it
-// nodes/* and nothing else.
-const kubeletClient = "system:kube-apiserver-kubelet-client"
 
 // serverLeaf names every way in which clients reach the API server.
 func (n names) serverLeaf() pki.Leaf {

@@ -6,6 +6,10 @@ import rbacv1 "k8s.io/api/rbac/v1"
 // everybody. It is ours and stands beside upstream's binding of the same role.
 const publicDiscovery = "laterna.dev:public-service-account-issuer-discovery"
 
+// KubeletClient is the user as whom the API server calls agents: it may use their
+// endpoints and nothing else.
+const KubeletClient = "system:kube-apiserver-kubelet-client"
+
 const issuerDiscovery = "system:service-account-issuer-discovery"
 
 func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
@@ -30,6 +34,7 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 	} {
 		out = append(out, clusterBinding(b.name, b.name, b.to...))
 	}
+	out = append(out, clusterBinding(KubeletClient, "system:kubelet-api-admin", "User "+KubeletClient))
 	if o.PublicDiscovery {
 		out = append(out, clusterBinding(publicDiscovery, issuerDiscovery, "Group system:authenticated", "Group system:unauthenticated"))
 	}
