@@ -275,5 +275,11 @@ func (b *bundle) readConfig() error {
 		return fmt.Errorf("the configuration has %d layers, the manifest %d", len(config.RootFS.DiffIDs), len(b.layers))
 	}
 	b.diffs = config.RootFS.DiffIDs
+	for i, layer := range b.layers {
+		// Compressed layers are checked when they are unpacked.
+		if layer.MediaType == v1.MediaTypeImageLayer && layer.Digest != b.diffs[i] {
+			return fmt.Errorf("layer %d has digest %s, the configuration says %s: the archive is damaged", i+1, layer.Digest, b.diffs[i])
+		}
+	}
 	return nil
 }
