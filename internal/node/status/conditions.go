@@ -17,6 +17,11 @@ const (
 	readinessGatesNotReady = "ReadinessGatesNotReady"
 )
 
+// Owned are the conditions that this package decides; all others are kept.
+var Owned = []corev1.PodConditionType{
+	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
+}
+
 // conditions are the five that a kubelet owns, each with the transition time it had
 // while its status is unchanged, and every condition of other owners as it is.
 func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {

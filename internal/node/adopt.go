@@ -1,0 +1,77 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// adopt takes over what an earlier process left running: pods that the API still
+// has go on as they are, everything else is ended. From here on workers run.
+func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
+	found, err := rt.look(ctx)
+	if err != nil {
+		return fmt.Errorf("looking for containers to take over: %w", err)
+	}
+	a.mu.Lock()
+	var adopted []*corev1.Pod
+	for uid := range found {
+		if pod, ok := a.waiting[uid]; ok {
+			adopted = append(adopted, pod)
+		}
+	}
+	a.mu.Unlock()
+	a.cfg.Volumes.Adopt(adopted)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ctx, a.adopted = ctx, true
+	for uid, pod := range a.waiting {
+		w := newWorker(a, pod)
+		_, w.dirty = found[uid]
+		a.startWorker(w)
+	}
+	a.waiting = nil
+	for uid, name := range found {
+		a.orphan(uid, name)
+	}
+	left, err := a.cfg.Volumes.Orphans()
+	if err != nil {
+		a.cfg.Log.Warn("left volumes not listed", "error", err)
+	}
+	for _, uid := range left {
+		a.orphan(uid, types.NamespacedName{})
+	}
+	if len(found) > 0 {
+		a.cfg.Log.Info("containers taken over", "pods", len(adopted), "orphans", len(found)-len(adopted))
+	}
+	return nil
+}
+
+// orphan ends a pod that the API does not have, unless a worker has it. It is
+// called with mu held.
+func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
+	if _, ok := a.workers[uid]; ok {
+		return
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: uid}}
+	w := newWorker(a, pod)
+	w.gone, w.dirty = true, true
+	a.startWorker(w)
+}
+
+// runtimeChanged wakes the worker of a pod that changed on the runtime.
+func (a *Agent) runtimeChanged(uid types.UID, name types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if w, ok := a.workers[uid]; ok {
+		w.kick()
+		return
+	}
+	if name.Name != "" { // it is still there
+		a.orphan(uid, name)
+	}
+}

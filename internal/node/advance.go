@@ -1,0 +1,189 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/podfields"
+)
+
+// advance brings a pod that is not to be deleted closer to its spec. ctx bounds
+// calls, wait ends also when the pod is to be deleted.
+func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+	if w.finished {
+		return 0
+	}
+	if isFinal(pod.Status.Phase) {
+		return w.finish(ctx, wait, pod)
+	}
+	if w.blocked(pod) {
+		w.report(pod, false)
+		return 0
+	}
+	pause, late := w.deadlineLeft(pod)
+	if late {
+		return w.fail(ctx, wait, pod)
+	}
+	p := decide(pod, &w.rt)
+	if !p.over {
+		pause = sooner(pause, w.start(ctx, wait, pod, p))
+	}
+	if s := w.report(pod, false); isFinal(s.Phase) {
+		return w.finish(ctx, wait, pod)
+	}
+	return pause
+}
+
+func isFinal(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
+
+// blocked records once why a pod is not started: it has a field that would change
+// what it does and that the agent does not honour.
+func (w *worker) blocked(pod *corev1.Pod) bool {
+	findings := podfields.Blocking(&pod.Spec)
+	if len(findings) == 0 {
+		return false
+	}
+	for i := range pod.Spec.Containers {
+		w.container(pod.Spec.Containers[i].Name).waiting = &status.Waiting{
+			Reason: status.CreateContainerConfigError, Message: findings[0].String(),
+		}
+	}
+	if !w.warned {
+		w.warned = true
+		for _, f := range findings {
+			w.a.recorder.Event(podRef(pod), corev1.EventTypeWarning, reasonUnsupported, f.String())
+		}
+	}
+	return true
+}
+
+// deadlineLeft returns how long the pod may still be active, zero when there is no
+// limit, and whether its time is over.
+func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
+	seconds := pod.Spec.ActiveDeadlineSeconds
+	if seconds == nil {
+		return 0, false
+	}
+	if w.deadline.IsZero() {
+		start := w.a.cfg.Wall.Now()
+		if pod.Status.StartTime != nil {
+			start = pod.Status.StartTime.Time
+		}
+		w.deadline = w.onClock(start)
+	}
+	left = w.deadline.Add(time.Duration(*seconds) * time.Second).Sub(w.now())
+	return max(left, 0), left <= 0
+}
+
+// fail ends a pod whose time is over.
+func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+	const message = "Pod was active on the node longer than the specified deadline"
+	if w.failed == nil {
+		w.failed = &status.Waiting{Reason: reasonDeadline, Message: message}
+		w.a.recorder.Event(podRef(pod), corev1.EventTypeNormal, reasonDeadline, message)
+	}
+	if pause := w.stopAll(ctx, wait, pod, grace(pod)); pause > 0 {
+		return pause
+	}
+	w.report(pod, true)
+	return w.finish(ctx, wait, pod)
+}
+
+// finish frees what a pod that has ended no longer needs. Its containers stay, for
+// their logs.
+func (w *worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+	if pause := w.stopAll(ctx, wait, pod, grace(pod)); pause > 0 {
+		return pause
+	}
+	if pause := w.release(ctx, pod); pause > 0 {
+		return pause
+	}
+	w.releaseObjects()
+	w.finished = true
+	return 0
+}
+
+// report computes the pod's status and has it written.
+func (w *worker) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
+	in := status.Input{
+		Pod: w.remembered(pod), Sandbox: w.rt.sandbox(), Containers: w.rt.containers,
+		Waiting: map[string]status.Waiting{}, HostIPs: w.a.cfg.NodeIPs,
+		Runtime: w.a.runtime.Load().version.Name, Terminal: terminal, Failed: w.failed,
+		Now: metav1.NewTime(w.a.cfg.Wall.Now().Truncate(time.Second)),
+	}
+	if !terminal {
+		in.Failed = nil
+		for name, c := range w.containers {
+			if c.waiting != nil {
+				in.Waiting[name] = *c.waiting
+			}
+		}
+	}
+	s := status.Pod(in)
+	w.last = &s
+	w.mu.Lock()
+	w.reported = &s
+	w.mu.Unlock()
+	w.writer.write(s)
+	return s
+}
+
+// remembered is the pod with the status that was reported last, which the API may
+// not show yet, and the conditions that others have written to the API since.
+func (w *worker) remembered(pod *corev1.Pod) *corev1.Pod {
+	if w.last == nil {
+		return pod
+	}
+	out := *pod
+	out.Status = *w.last
+	out.Status.Conditions = mergeConditions(w.last.Conditions, pod.Status.Conditions)
+	return &out
+}
+
+// mergeConditions is ours, with those that others own as theirs has them.
+func mergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
+	out := slices.Clone(ours)
+	for _, c := range theirs {
+		i := slices.IndexFunc(out, func(k corev1.PodCondition) bool { return k.Type == c.Type })
+		switch {
+		case i < 0:
+			out = append(out, c)
+		case !slices.Contains(status.Owned, c.Type):
+			out[i] = c
+		}
+	}
+	return out
+}
+
+// withAddresses is the pod as it sees itself: its status has its addresses, which
+// the API may not show yet.
+func (w *worker) withAddresses(pod *corev1.Pod, sandbox *cri.Sandbox) *corev1.Pod {
+	out := *w.remembered(pod)
+	s := status.Pod(status.Input{Pod: &out, Sandbox: sandbox, HostIPs: w.a.cfg.NodeIPs})
+	out.Status.HostIP, out.Status.HostIPs = s.HostIP, s.HostIPs
+	out.Status.PodIP, out.Status.PodIPs = s.PodIP, s.PodIPs
+	return &out
+}
+
+// grace is how long the pod's containers have to end themselves.
+func grace(pod *corev1.Pod) time.Duration {
+	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	switch {
+	case pod.DeletionGracePeriodSeconds != nil:
+		seconds = *pod.DeletionGracePeriodSeconds
+	case pod.Spec.TerminationGracePeriodSeconds != nil:
+		seconds = *pod.Spec.TerminationGracePeriodSeconds
+	}
+	return time.Duration(max(seconds, 1)) * time.Second
+}
+
+func backOffMessage(delay time.Duration, container string, pod *corev1.Pod) string {
+	return fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", delay, container, podName(pod))
+}

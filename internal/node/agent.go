@@ -1,0 +1,133 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/registration"
+)
+
+// Agent runs the pods of one node. Make it with New.
+type Agent struct {
+	cfg       Config
+	registrar *registration.Registrar
+	logs      *os.Root
+
+	// Set by Run before the first worker starts.
+	recorder record.EventRecorder
+	services cache.Store
+
+	// runtime is nil until the container runtime has answered.
+	runtime atomic.Pointer[runtime]
+
+	mu      sync.Mutex
+	workers map[types.UID]*worker
+	waiting map[types.UID]*corev1.Pod // pods that came before adopted was set
+	adopted bool
+	ctx     context.Context // of the workers; set with adopted
+	wg      sync.WaitGroup  // of the workers
+}
+
+// New prepares an agent and touches neither the API nor the runtime.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("node agent: %w", err)
+	}
+	if err := os.MkdirAll(cfg.logRoot(), 0o755); err != nil {
+		return nil, fmt.Errorf("making log directory: %w", err)
+	}
+	logs, err := os.OpenRoot(cfg.logRoot())
+	if err != nil {
+		return nil, fmt.Errorf("opening log directory: %w", err)
+	}
+	a := &Agent{cfg: cfg, logs: logs, workers: map[types.UID]*worker{}, waiting: map[types.UID]*corev1.Pod{}}
+	a.registrar, err = registration.New(registration.Config{
+		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
+		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
+		Runtime: a.runtimeState, Images: a.imageList, Wall: cfg.Wall, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("node agent: %w", err)
+	}
+	return a, nil
+}
+
+// Run works until ctx ends and every worker has finished its step. Containers keep
+// running; the next Run takes them over. It returns an error only when the runtime
+// or the API cannot be reached at all before ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	defer a.wg.Wait()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	a.recorder = newRecorder(ctx, &a.cfg)
+	synced := a.watchAPI(ctx, &wg)
+	served := make(chan error, 1)
+	wg.Go(func() { served <- a.servePodAPI(ctx) })
+
+	rt, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer rt.client.Close()
+	a.runtime.Store(rt)
+	wg.Go(func() { _ = a.registrar.Run(ctx) })
+	wg.Go(func() { rt.follow(ctx, a) })
+	if !cache.WaitFor(ctx, "node agent", synced...) {
+		return ctx.Err()
+	}
+	if err := a.adopt(ctx, rt); err != nil {
+		return err
+	}
+	wg.Go(func() { rt.relist(ctx, a) })
+	wg.Go(func() { a.rotateLogs(ctx) })
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-served:
+		return err
+	}
+}
+
+// Ready is nil once the node is registered as ready and the pods that are bound to
+// it are being run.
+func (a *Agent) Ready() error {
+	a.mu.Lock()
+	adopted := a.adopted
+	a.mu.Unlock()
+	if !adopted {
+		return errors.New("the node agent has not listed its pods yet")
+	}
+	return a.registrar.Ready()
+}
+
+// Allocatable is what pods may use of the node.
+func (a *Agent) Allocatable() corev1.ResourceList { return a.registrar.Allocatable() }
+
+// Event records an Event about a pod as the kubelet; before Run it does nothing.
+func (a *Agent) Event(pod *corev1.Pod, eventType, reason, message string) {
+	if a.recorder != nil {
+		a.recorder.Event(podRef(pod), eventType, reason, message)
+	}
+}
+
+// workerContext is what workers live in. Workers exist only once it is set.
+func (a *Agent) workerContext() context.Context {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ctx
+}
+
+func (a *Agent) cri() *cri.Client { return a.runtime.Load().client }

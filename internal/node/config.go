@@ -1,0 +1,161 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/node/objects"
+)
+
+// Config is what an agent needs. Fields are required unless said otherwise.
+type Config struct {
+	NodeName string
+	// NodeIPs are the node's addresses, primary first.
+	NodeIPs []string
+	// Labels are added to the node's; optional.
+	Labels map[string]string
+	// Version is reported as the kubelet's.
+	Version string
+	// Instance marks the containers of this data directory (datadir.Dir.Hash).
+	Instance string
+	// Root is the data directory: pods live in Root/pods, logs in Root/logs/pods.
+	Root          string
+	ClusterDomain string
+	// MaxPods is how many pods the node takes; 0 means 110.
+	MaxPods int64
+
+	// Client speaks as system:node:<NodeName>, without a rate limit of its own.
+	Client  kubernetes.Interface
+	Runtime RuntimeProvider
+	Volumes Volumes
+	Objects Objects
+	// Images is nil where images cannot be imported (a foreign runtime).
+	Images Images
+	Groups Groups
+	PodAPI PodAPI
+
+	// Clock is the system's clock: back-offs and deadlines follow it.
+	Clock clock.WithTicker
+	// Wall is real time: heartbeats, time stamps and the relist follow it; nil
+	// means the machine's clock.
+	Wall clock.WithTicker
+	Log  *slog.Logger
+}
+
+// Endpoint is where a container runtime listens, and what it needs to be told.
+type Endpoint struct {
+	// CRI is the path of the socket that serves CRI.
+	CRI string
+	// Containerd is the path of containerd's own API, empty when the runtime is not
+	// containerd or its events must not be used.
+	Containerd string
+}
+
+// RuntimeProvider knows the container runtime. Endpoint returns when the runtime is
+// about to answer there, or when ctx ends.
+type RuntimeProvider interface {
+	Endpoint(ctx context.Context) (Endpoint, error)
+}
+
+// Mount is a volume of a container, ready to be mounted.
+type Mount struct {
+	Name          string
+	HostPath      string
+	ContainerPath string
+	ReadOnly      bool
+	Propagation   corev1.MountPropagationMode
+}
+
+// Volumes publishes the volumes of pods and keeps them fresh. It is
+// internal/node/volumes.
+type Volumes interface {
+	// Setup returns when every volume of the pod is published, or with ctx's error.
+	// It may be called again. It records FailedMount events itself.
+	Setup(ctx context.Context, pod *corev1.Pod) error
+	// Sync tells that the pod's labels or annotations have changed.
+	Sync(pod *corev1.Pod)
+	// Adopt takes over the volumes of pods that ran before this process.
+	Adopt(pods []*corev1.Pod)
+	// MountsFor returns the mounts of a container that is about to start.
+	MountsFor(pod *corev1.Pod, container string) ([]Mount, error)
+	// Teardown removes the pod's directory with all its volumes.
+	Teardown(ctx context.Context, uid types.UID) error
+	// Orphans lists pods that have a directory and are known to nobody.
+	Orphans() ([]types.UID, error)
+	// PodDir is the pod's directory.
+	PodDir(uid types.UID) string
+}
+
+// Objects reads ConfigMaps and Secrets. It is internal/node/objects.
+type Objects interface {
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	// Acquire calls changed at every change of the object until release.
+	Acquire(key objects.Key, changed func()) (release func())
+}
+
+// Images knows where images came from. It is internal/node/images.
+type Images interface {
+	// Imported says whether the image was imported from an archive.
+	Imported(ctx context.Context, ref string) (bool, error)
+}
+
+// Groups names and removes the control groups of pods.
+type Groups interface {
+	Pod(uid types.UID) string
+	RemovePod(uid types.UID) error
+}
+
+// PodAPI is how the agent's own endpoint is served.
+type PodAPI struct {
+	// Listener's port is published in the node's status.
+	Listener net.Listener
+	// TLS has the server certificate.
+	TLS *tls.Config
+	// ClientCAs sign the client certificates that are let in.
+	ClientCAs *x509.CertPool
+}
+
+// port is where the endpoint listens, 0 when that is no TCP port.
+func (p PodAPI) port() int32 {
+	if addr, ok := p.Listener.Addr().(*net.TCPAddr); ok {
+		return int32(addr.Port)
+	}
+	return 0
+}
+
+func (c *Config) complete() error {
+	switch {
+	case c.NodeName == "" || len(c.NodeIPs) == 0:
+		return errors.New("the node needs a name and an address")
+	case c.Client == nil || c.Runtime == nil || c.Volumes == nil || c.Objects == nil || c.Groups == nil:
+		return errors.New("the agent needs a client, a runtime, volumes, objects and control groups")
+	case c.Root == "" || c.Instance == "":
+		return errors.New("the agent needs a data directory")
+	case c.PodAPI.Listener == nil || c.PodAPI.TLS == nil:
+		return errors.New("the agent needs a listener with a certificate for its own API")
+	}
+	if c.MaxPods == 0 {
+		c.MaxPods = 110
+	}
+	if c.Wall == nil {
+		c.Wall = clock.RealClock{}
+	}
+	if c.Clock == nil {
+		c.Clock = c.Wall
+	}
+	return nil
+}
+
+// logRoot is the directory of all pod logs.
+func (c *Config) logRoot() string { return filepath.Join(c.Root, "logs", "pods") }

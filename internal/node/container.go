@@ -1,0 +1,179 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/projection"
+)
+
+// startContainer makes and starts one container. What goes wrong becomes the
+// container's waiting reason and an Event; the pause says when to try again.
+func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.Sandbox, sandboxSpec *cri.SandboxSpec) time.Duration {
+	state := w.container(c.Name)
+	image, pause := w.image(wait, pod, c, sandboxSpec)
+	if image == nil {
+		return pause
+	}
+	attempt, err := w.attempt(ctx, c, state)
+	if err != nil {
+		return w.notStarted(pod, c, status.CreateContainerError, err)
+	}
+	spec, err := w.containerSpec(wait, pod, c, sandbox, *image, attempt)
+	if err != nil {
+		if wait.Err() != nil {
+			return again
+		}
+		w.watchObjects(pod, c)
+		return w.notStarted(pod, c, status.CreateContainerConfigError, err)
+	}
+	ctx = context.WithoutCancel(ctx)
+	id, err := w.a.cri().CreateContainer(ctx, sandbox.ID, spec, sandboxSpec)
+	if err != nil {
+		return w.notStarted(pod, c, status.CreateContainerError, err)
+	}
+	w.a.runtime.Load().own(id, w.uid)
+	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonCreated, "Container created")
+	startErr := w.a.cri().StartContainer(ctx, id)
+	started, err := w.containerStatus(ctx, id, sandbox.ID)
+	if err != nil {
+		w.markDirty()
+		return again
+	}
+	w.setContainer(started)
+	if startErr != nil {
+		state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
+		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+cri.Message(startErr))
+		return again
+	}
+	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonStarted, "Container started")
+	state.waiting, state.retry = nil, retry{}
+	state.releaseObjects()
+	return 0
+}
+
+// notStarted notes why no container was made.
+func (w *worker) notStarted(pod *corev1.Pod, c *corev1.Container, reason string, err error) time.Duration {
+	state := w.container(c.Name)
+	message := cri.Message(err)
+	state.waiting = &status.Waiting{Reason: reason, Message: message}
+	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+message)
+	state.retry.later(w.now(), retryFirst, retryMost)
+	return state.retry.delay
+}
+
+// attempt is the number of the container to be made: one more than the last, of
+// which also the API may know only. A container that was made and never started is
+// removed and its number used again. The start is counted for the back-off.
+func (w *worker) attempt(ctx context.Context, c *corev1.Container, state *containerState) (uint32, error) {
+	attempts := status.Attempts(w.rt.containers, c.Name)
+	if len(attempts) == 0 {
+		for _, s := range w.currentPod().Status.ContainerStatuses {
+			if s.Name == c.Name && s.ContainerID != "" {
+				return uint32(s.RestartCount) + 1, nil
+			}
+		}
+		return 0, nil
+	}
+	newest := attempts[0]
+	if newest.State == cri.ContainerCreated {
+		if err := w.removeContainer(ctx, newest); err != nil {
+			return 0, err
+		}
+		return newest.Attempt, nil
+	}
+	if ended, dead := w.rt.ended[newest.ID]; dead {
+		state.restart.next(ended, w.now())
+	}
+	return newest.Attempt + 1, nil
+}
+
+// containerSpec puts together what a container is made from.
+func (w *worker) containerSpec(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.Sandbox, image cri.Image, attempt uint32) (*cri.ContainerSpec, error) {
+	self := w.withAddresses(pod, sandbox)
+	vars, err := w.environment(wait, self, c)
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := w.mounts(self, c)
+	if err != nil {
+		return nil, err
+	}
+	return runspec.Container(pod, c, runspec.ContainerOptions{
+		Instance: w.a.cfg.Instance, Attempt: attempt, Image: image, Env: vars, Mounts: mounts,
+		MemoryCapacity: w.a.registrar.Facts().Memory,
+	})
+}
+
+func (w *worker) environment(wait context.Context, pod *corev1.Pod, c *corev1.Container) ([]env.Var, error) {
+	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
+	var services []*corev1.Service
+	for _, s := range w.a.services.List() {
+		services = append(services, s.(*corev1.Service))
+	}
+	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, services), env.Lookups{
+		ConfigMap: func(name string) (*corev1.ConfigMap, error) {
+			return w.a.cfg.Objects.ConfigMap(wait, pod.Namespace, name)
+		},
+		Secret: func(name string) (*corev1.Secret, error) {
+			return w.a.cfg.Objects.Secret(wait, pod.Namespace, name)
+		},
+		Field: func(ref *corev1.ObjectFieldSelector) (string, error) { return projection.FieldRef(pod, ref) },
+		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) {
+			return projection.ResourceFieldRef(pod, c.Name, ref, w.a.Allocatable())
+		},
+	})
+}
+
+// watchObjects wakes the worker as soon as an object changes that the container's
+// environment could not be made from.
+func (w *worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
+	state := w.container(c.Name)
+	if len(state.release) > 0 {
+		return
+	}
+	seen := map[objects.Key]bool{}
+	watch := func(kind objects.Kind, name string) {
+		key := objects.Key{Kind: kind, Namespace: pod.Namespace, Name: name}
+		if !seen[key] {
+			seen[key] = true
+			state.release = append(state.release, w.a.cfg.Objects.Acquire(key, w.poke))
+		}
+	}
+	for _, f := range c.EnvFrom {
+		switch {
+		case f.ConfigMapRef != nil:
+			watch(objects.ConfigMap, f.ConfigMapRef.Name)
+		case f.SecretRef != nil:
+			watch(objects.Secret, f.SecretRef.Name)
+		}
+	}
+	for _, e := range c.Env {
+		switch {
+		case e.ValueFrom == nil:
+		case e.ValueFrom.ConfigMapKeyRef != nil:
+			watch(objects.ConfigMap, e.ValueFrom.ConfigMapKeyRef.Name)
+		case e.ValueFrom.SecretKeyRef != nil:
+			watch(objects.Secret, e.ValueFrom.SecretKeyRef.Name)
+		}
+	}
+}
+
+// removeContainer removes a container that does not run, with its log.
+func (w *worker) removeContainer(ctx context.Context, c cri.Container) error {
+	if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil && !errors.Is(err, cri.ErrNotFound) {
+		return fmt.Errorf("removing dead container: %w", err)
+	}
+	w.a.runtime.Load().disown(c.ID)
+	w.dropContainer(c.ID)
+	return nil
+}

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/node/runspec"
+)
+
+// end ends a pod that is deleted or gone: containers with their grace period, then
+// sandbox and volumes, then the object in the API, then what is left on the
+// runtime. Each part may be done again. It returns the pause before the next try.
+func (w *worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time.Duration {
+	w.volumes.cancel()
+	if pause := w.stopAll(ctx, wait, pod, w.graceLeft(pod)); pause > 0 {
+		return pause
+	}
+	if !gone {
+		w.report(pod, true)
+	}
+	if pause := w.release(ctx, pod); pause > 0 {
+		return pause
+	}
+	if !gone {
+		w.writer.flush(ctx)
+		if err := w.deletePod(ctx, pod); err != nil {
+			w.log("pod not deleted", "error", err)
+			return again
+		}
+	}
+	w.finished = true
+	if err := w.sweep(ctx, pod); err != nil {
+		w.log("containers of deleted pod not removed", "error", err)
+		return again
+	}
+	w.ended = true
+	return 0
+}
+
+// graceLeft is what is left of the grace period that began with the deletion. A pod
+// of which only its containers are known has what they were started with.
+func (w *worker) graceLeft(pod *corev1.Pod) time.Duration {
+	left := grace(pod)
+	if pod.Spec.TerminationGracePeriodSeconds == nil && pod.DeletionGracePeriodSeconds == nil {
+		for _, c := range w.rt.containers {
+			if s, err := strconv.Atoi(c.Annotations[runspec.AnnotationGracePeriod]); err == nil {
+				left = time.Duration(s) * time.Second
+			}
+		}
+	}
+	if pod.DeletionTimestamp != nil {
+		left = min(left, pod.DeletionTimestamp.Sub(w.a.cfg.Wall.Now()))
+	}
+	return max(left, time.Second).Round(time.Second)
+}
+
+// stopAll stops the running containers, all at once, and then the sandboxes. It
+// returns a pause when it must be called again: the stopping failed, or the pod's
+// grace period was cut short meanwhile.
+func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.Duration) time.Duration {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	stopped := false
+	for _, c := range w.rt.containers {
+		if c.State != cri.ContainerRunning && c.State != cri.ContainerUnknown {
+			continue
+		}
+		stopped = true
+		w.killing(pod, c, "Stopping container "+c.Name)
+		wg.Go(func() {
+			if err := w.a.cri().StopContainer(wait, c.ID, grace); err != nil {
+				mu.Lock()
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if wait.Err() != nil {
+		w.markDirty()
+		return time.Millisecond
+	}
+	if failed == nil && stopped {
+		_, failed = w.refresh(ctx)
+	}
+	for _, s := range w.rt.sandboxes {
+		if failed == nil && s.State == cri.SandboxReady {
+			failed = w.a.cri().StopSandbox(ctx, s.ID)
+		}
+	}
+	if failed != nil {
+		w.log("pod not stopped", "error", failed)
+		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonKillSandbox, "error killing pod: %s", cri.Message(failed))
+		w.markDirty()
+		return again
+	}
+	return 0
+}
+
+// stopContainer stops one container and learns how it ended.
+func (w *worker) stopContainer(ctx, wait context.Context, c cri.Container, grace time.Duration) error {
+	if err := w.a.cri().StopContainer(wait, c.ID, grace); err != nil {
+		w.markDirty()
+		return err
+	}
+	_, err := w.refresh(ctx)
+	return err
+}
+
+// killing records once that a container is being stopped.
+func (w *worker) killing(pod *corev1.Pod, c cri.Container, message string) {
+	state := w.container(c.Name)
+	if state.killed == c.ID || pod.Name == "" {
+		return
+	}
+	state.killed = c.ID
+	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonKilling, message)
+}
+
+// release frees the pod's volumes and control group.
+func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
+	w.volumes.cancel()
+	if err := w.a.cfg.Volumes.Teardown(ctx, w.uid); err != nil {
+		w.log("volumes not torn down", "error", err)
+		return again
+	}
+	if err := w.a.cfg.Groups.RemovePod(w.uid); err != nil {
+		// Processes that are on their way out may still be in it.
+		w.log("control group not removed", "error", err)
+		return again
+	}
+	return 0
+}
+
+// deletePod removes the object. Another pod of the same name is not touched.
+func (w *worker) deletePod(ctx context.Context, pod *corev1.Pod) error {
+	now, uid := int64(0), w.uid
+	err := w.a.cfg.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &uid},
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// sweep removes all that the pod has on the runtime, and its logs.
+func (w *worker) sweep(ctx context.Context, pod *corev1.Pod) error {
+	for _, s := range w.rt.sandboxes {
+		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
+			return err
+		}
+		w.a.runtime.Load().disown(s.ID)
+	}
+	for _, c := range w.rt.containers {
+		if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil {
+			return err
+		}
+		w.a.runtime.Load().disown(c.ID)
+	}
+	w.rt.sandboxes = nil
+	w.setContainers(nil)
+	if pod.Name == "" {
+		return nil
+	}
+	return w.a.logs.RemoveAll(runspec.LogDir("", pod.Namespace, pod.Name, string(w.uid)))
+}
+
+// prune removes dead containers but the newest one before the current, with their
+// logs, and the sandboxes that are left empty by that.
+func (w *worker) prune(ctx context.Context) {
+	newest := map[string]uint32{}
+	for _, c := range w.rt.containers {
+		newest[c.Name] = max(newest[c.Name], c.Attempt)
+	}
+	pod, kept := w.currentPod(), map[string]bool{}
+	for _, c := range w.rt.containers {
+		if c.State == cri.ContainerRunning || c.Attempt+1 >= newest[c.Name] {
+			kept[c.SandboxID] = true
+			continue
+		}
+		if err := w.removeContainer(ctx, c); err != nil {
+			w.log("dead container not removed", "error", err)
+			return
+		}
+		if err := logs.RemoveLog(w.a.logs, containerLog(pod, c.Name, c.Attempt)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.log("old log not removed", "error", err)
+		}
+	}
+	sandboxes := w.rt.sandboxes[:0:0]
+	for i, s := range w.rt.sandboxes {
+		if i == 0 || kept[s.ID] {
+			sandboxes = append(sandboxes, s)
+			continue
+		}
+		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
+			w.log("dead sandbox not removed", "error", err)
+			sandboxes = append(sandboxes, s)
+		}
+	}
+	w.rt.sandboxes = sandboxes
+}

@@ -1,0 +1,184 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/node/runspec"
+)
+
+const (
+	hostsFile = "etc-hosts"
+	hostsPath = "/etc/hosts"
+
+	// A termination message has at most messageBytes; one that is taken from the
+	// log has at most logMessageBytes in logMessageLines.
+	messageBytes    = 4096
+	logMessageBytes = 2048
+	logMessageLines = 80
+)
+
+// mounts are a container's volumes, its /etc/hosts and the file for its
+// termination message.
+func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
+	volumes, err := w.a.cfg.Volumes.MountsFor(pod, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	var out []cri.Mount
+	hosts := true
+	for _, m := range volumes {
+		hosts = hosts && filepath.Clean(m.ContainerPath) != hostsPath
+		out = append(out, cri.Mount{
+			HostPath: m.HostPath, ContainerPath: m.ContainerPath, ReadOnly: m.ReadOnly,
+			Propagation: propagation(m.Propagation),
+		})
+	}
+	dir := w.a.cfg.Volumes.PodDir(w.uid)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making pod directory: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening pod directory: %w", err)
+	}
+	defer root.Close()
+	if hosts {
+		if err := w.writeHosts(root, pod); err != nil {
+			return nil, err
+		}
+		out = append(out, cri.Mount{HostPath: filepath.Join(dir, hostsFile), ContainerPath: hostsPath})
+	}
+	if c.TerminationMessagePath != "" {
+		file, err := terminationFile(root, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, cri.Mount{HostPath: filepath.Join(dir, file), ContainerPath: c.TerminationMessagePath})
+	}
+	return out, nil
+}
+
+func (w *worker) writeHosts(root *os.Root, pod *corev1.Pod) error {
+	var ips []string
+	for _, ip := range pod.Status.PodIPs {
+		ips = append(ips, ip.IP)
+	}
+	var host []byte
+	if pod.Spec.HostNetwork {
+		var err error
+		if host, err = os.ReadFile(hostsPath); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("reading the machine's hosts file: %w", err)
+		}
+	}
+	content := runspec.Hosts(pod, ips, w.a.cfg.ClusterDomain, host)
+	if old, err := root.ReadFile(hostsFile); err == nil && bytes.Equal(old, content) {
+		return nil
+	}
+	if err := root.WriteFile(hostsFile, content, 0o644); err != nil {
+		return fmt.Errorf("writing hosts file: %w", err)
+	}
+	return nil
+}
+
+// terminationFile makes the file that a container's termination message goes to and
+// returns its path in the pod's directory. Every user of the container may write it.
+func terminationFile(root *os.Root, container string) (string, error) {
+	dir := filepath.Join("containers", container)
+	if err := root.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making container directory: %w", err)
+	}
+	var id [4]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return "", fmt.Errorf("naming termination message: %w", err)
+	}
+	path := filepath.Join(dir, hex.EncodeToString(id[:]))
+	f, err := root.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return "", fmt.Errorf("making termination message: %w", err)
+	}
+	defer f.Close()
+	if err := f.Chmod(0o666); err != nil {
+		return "", fmt.Errorf("making termination message writable: %w", err)
+	}
+	return path, nil
+}
+
+// terminationMessage is what a dead container left in its file, or, where the pod
+// asks for it, the end of its log.
+func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string {
+	if message := w.readMessage(c); message != "" {
+		return message
+	}
+	if c.ExitCode == 0 || c.Annotations[runspec.AnnotationTerminationPolicy] != string(corev1.TerminationMessageFallbackToLogsOnError) {
+		return ""
+	}
+	var out bytes.Buffer
+	lines := int64(logMessageLines)
+	src := logs.Source{Root: w.a.logs, Path: containerLog(w.currentPod(), c.Name, c.Attempt), Clock: w.a.cfg.Wall}
+	if err := logs.Copy(ctx, &out, nil, src, logs.Options{Tail: &lines}); err != nil {
+		return ""
+	}
+	message := out.Bytes()
+	return string(message[max(len(message)-logMessageBytes, 0):])
+}
+
+// readMessage reads the end of the file that is mounted at the message's path.
+func (w *worker) readMessage(c cri.Container) string {
+	dir := w.a.cfg.Volumes.PodDir(w.uid)
+	for _, m := range c.Mounts {
+		if m.ContainerPath != c.Annotations[runspec.AnnotationTerminationPath] {
+			continue
+		}
+		rel, err := filepath.Rel(dir, m.HostPath)
+		if err != nil || !filepath.IsLocal(rel) {
+			return ""
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return ""
+		}
+		defer root.Close()
+		return readEnd(root, rel, messageBytes)
+	}
+	return ""
+}
+
+// readEnd is at most limit bytes from the end of a file, empty when it cannot be read.
+func readEnd(root *os.Root, path string, limit int64) string {
+	f, err := root.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	data, err := io.ReadAll(io.NewSectionReader(f, max(info.Size()-limit, 0), limit))
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+func propagation(p corev1.MountPropagationMode) cri.Propagation {
+	switch p {
+	case corev1.MountPropagationHostToContainer:
+		return cri.PropagationHostToContainer
+	case corev1.MountPropagationBidirectional:
+		return cri.PropagationBidirectional
+	}
+	return cri.PropagationPrivate
+}

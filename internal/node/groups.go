@@ -1,0 +1,22 @@
+package node
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/node/cgroups"
+)
+
+// HostGroups is Groups on this machine: the groups of pods lie under one group of
+// the given name.
+type HostGroups struct {
+	Hierarchy cgroups.Hierarchy
+	Name      string
+}
+
+// Pod implements Groups.
+func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, string(uid)) }
+
+// RemovePod implements Groups.
+func (g HostGroups) RemovePod(uid types.UID) error {
+	return g.Hierarchy.RemovePod(g.Name, string(uid))
+}

@@ -1,0 +1,165 @@
+// Package machine reads what the agent reports about the machine it runs on: its
+// size, its identity, and whether memory, disk or process numbers run short.
+//
+// It owns reading /proc, /sys and file systems; what the node object says with it is
+// internal/node/registration's.
+package machine
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Facts are what does not change while the machine runs. Sizes are in bytes.
+type Facts struct {
+	CPUs       int
+	Memory     int64
+	Swap       int64
+	Disk       int64
+	MachineID  string
+	SystemUUID string
+	BootID     string
+	Kernel     string
+	OSImage    string
+	OS         string
+	Arch       string
+}
+
+// Read returns the facts; dir is on the file system that counts as the node's disk.
+// An identity that the machine does not have is empty.
+func Read(dir string) (Facts, error) {
+	mem, err := memInfo()
+	if err != nil {
+		return Facts{}, err
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return Facts{}, fmt.Errorf("asking for the size of the disk under %s: %w", dir, err)
+	}
+	var kernel unix.Utsname
+	if err := unix.Uname(&kernel); err != nil {
+		return Facts{}, fmt.Errorf("asking for the kernel's name: %w", err)
+	}
+	return Facts{
+		CPUs:       runtime.NumCPU(),
+		Memory:     mem["MemTotal"],
+		Swap:       mem["SwapTotal"],
+		Disk:       int64(disk.Blocks) * disk.Bsize,
+		MachineID:  firstLine("/etc/machine-id", "/var/lib/dbus/machine-id"),
+		SystemUUID: firstLine("/sys/class/dmi/id/product_uuid", "/etc/machine-id"),
+		BootID:     firstLine("/proc/sys/kernel/random/boot_id"),
+		Kernel:     unix.ByteSliceToString(kernel.Release[:]),
+		OSImage:    osImage(),
+		OS:         runtime.GOOS,
+		Arch:       runtime.GOARCH,
+	}, nil
+}
+
+// Pressure says what runs short on the machine now.
+type Pressure struct {
+	Memory bool
+	Disk   bool
+	PIDs   bool
+}
+
+// The thresholds below which something runs short; those of a kubelet's hard
+// eviction.
+const (
+	minMemory     = 100 << 20 // bytes available
+	minDiskShare  = 10        // percent of the disk
+	minInodeShare = 5         // percent of the inodes
+	minPIDShare   = 5         // percent of the process numbers
+)
+
+// Press measures the machine; dir as for Read.
+func Press(dir string) (Pressure, error) {
+	mem, err := memInfo()
+	if err != nil {
+		return Pressure{}, err
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return Pressure{}, fmt.Errorf("asking for the space on the disk under %s: %w", dir, err)
+	}
+	p := Pressure{
+		Memory: mem["MemAvailable"] < minMemory,
+		Disk:   disk.Bavail*100 < disk.Blocks*minDiskShare || disk.Ffree*100 < disk.Files*minInodeShare,
+	}
+	used, limit := pids()
+	p.PIDs = limit > 0 && (limit-used)*100 < limit*minPIDShare
+	return p, nil
+}
+
+// pids returns how many processes and threads there are, and how many there may be.
+func pids() (used, limit int64) {
+	limit, _ = strconv.ParseInt(firstLine("/proc/sys/kernel/pid_max"), 10, 64)
+	// The fourth field is "<runnable>/<all>".
+	if fields := strings.Fields(firstLine("/proc/loadavg")); len(fields) > 3 {
+		_, all, _ := strings.Cut(fields[3], "/")
+		used, _ = strconv.ParseInt(all, 10, 64)
+	}
+	return used, limit
+}
+
+// memInfo is /proc/meminfo in bytes.
+func memInfo() (map[string]int64, error) {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return nil, fmt.Errorf("reading the machine's memory: %w", err)
+	}
+	return parseMemInfo(data), nil
+}
+
+func parseMemInfo(data []byte) map[string]int64 {
+	out := map[string]int64{}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(lines.Text(), ":")
+		fields := strings.Fields(rest)
+		if !ok || len(fields) != 2 || fields[1] != "kB" {
+			continue
+		}
+		if n, err := strconv.ParseInt(fields[0], 10, 64); err == nil {
+			out[name] = n << 10
+		}
+	}
+	return out
+}
+
+func osImage() string {
+	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
+		if data, err := os.ReadFile(path); err == nil {
+			return prettyName(data)
+		}
+	}
+	return "Unknown"
+}
+
+// prettyName is PRETTY_NAME of an os-release(5) file.
+func prettyName(data []byte) string {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "PRETTY_NAME="); ok {
+			return strings.Trim(value, `"'`)
+		}
+	}
+	return "Unknown"
+}
+
+// firstLine is the first line of the first file that can be read.
+func firstLine(paths ...string) string {
+	for _, path := range paths {
+		if data, err := os.ReadFile(path); err == nil {
+			line, _, _ := strings.Cut(string(data), "\n")
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,233 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/node/machine"
+)
+
+const (
+	// checkEvery is how often the node is looked at for a change.
+	checkEvery = 10 * time.Second
+	// reportEvery is how often the status is written without a change.
+	reportEvery = 5 * time.Minute
+	// retryEvery is the pause after a write that was refused.
+	retryEvery = time.Second
+)
+
+// Config is what a Registrar needs. All fields but Labels are required.
+type Config struct {
+	Client   kubernetes.Interface
+	NodeName string
+	// IPs become InternalIP addresses, the first being the primary.
+	IPs    []string
+	Labels map[string]string
+	// Version is the agent's, reported as the kubelet's.
+	Version string
+	// Port is where the agent's own API listens.
+	Port int32
+	// Root is on the file system that counts as the node's disk.
+	Root    string
+	MaxPods int64
+	// Runtime asks the container runtime how it is.
+	Runtime func(context.Context) Runtime
+	// Images lists the images on the node, largest first.
+	Images func(context.Context) ([]corev1.ContainerImage, error)
+	// Wall is real time: heartbeats do not follow a test clock.
+	Wall clock.WithTicker
+	Log  *slog.Logger
+}
+
+// Runtime is the state of the container runtime.
+type Runtime struct {
+	// Version is written scheme://version, e.g. containerd://1.6.20.
+	Version string
+	// NotReady says what is wrong, one sentence each; empty when all is well.
+	NotReady []string
+}
+
+// Registrar keeps one node registered. Its methods may be called concurrently.
+type Registrar struct {
+	cfg   Config
+	facts machine.Facts
+	kick  chan struct{}
+
+	mu       sync.Mutex
+	node     *corev1.Node // as last read from the API
+	reported time.Time
+	ready    error
+}
+
+// New reads the machine. The error is that of a machine that cannot be read.
+func New(cfg Config) (*Registrar, error) {
+	facts, err := machine.Read(cfg.Root)
+	if err != nil {
+		return nil, err
+	}
+	return &Registrar{
+		cfg: cfg, facts: facts, kick: make(chan struct{}, 1),
+		ready: errors.New("the node is not registered yet"),
+	}, nil
+}
+
+// Facts returns what the machine has.
+func (r *Registrar) Facts() machine.Facts { return r.facts }
+
+// Node returns the node as last read from the API, nil before it is registered. It
+// is shared: read only.
+func (r *Registrar) Node() *corev1.Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.node
+}
+
+// Ready is nil while the API shows the node as ready.
+func (r *Registrar) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ready
+}
+
+// Changed makes the registrar look at the node now.
+func (r *Registrar) Changed() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the node and its lease up to date until ctx ends. Errors of the API are
+// logged and tried again.
+func (r *Registrar) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.keepLease(ctx) })
+	defer wg.Wait()
+	timer := r.cfg.Wall.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C():
+		case <-r.kick:
+		}
+		pause := checkEvery
+		switch err := r.sync(ctx); {
+		case apierrors.IsConflict(err): // somebody else wrote: read and write again
+			pause = 0
+		case err != nil && ctx.Err() == nil:
+			r.cfg.Log.Warn("node status not written", "node", r.cfg.NodeName, "error", err)
+			pause = retryEvery
+		}
+		timer.Reset(pause)
+	}
+}
+
+// sync writes the node where it differs from what it should be.
+func (r *Registrar) sync(ctx context.Context) error {
+	want := r.build(ctx)
+	node, err := r.get(ctx, want)
+	if err != nil {
+		return err
+	}
+	if node, err = r.metadata(ctx, node, want); err != nil {
+		return err
+	}
+	now := r.cfg.Wall.Now()
+	next := node.DeepCopy()
+	merge(&next.Status, want.Status, metav1.NewTime(now.Truncate(time.Second)))
+	if !sameStatus(node.Status, next.Status) || now.Sub(r.reported) >= reportEvery {
+		if node, err = r.cfg.Client.CoreV1().Nodes().UpdateStatus(ctx, next, metav1.UpdateOptions{}); err != nil {
+			r.forget()
+			return fmt.Errorf("writing node status: %w", err)
+		}
+		r.reported = now
+	}
+	r.remember(node)
+	return nil
+}
+
+// get returns the node as last seen, reading or creating it when it is not known.
+func (r *Registrar) get(ctx context.Context, want *corev1.Node) (*corev1.Node, error) {
+	if node := r.Node(); node != nil {
+		return node, nil
+	}
+	nodes := r.cfg.Client.CoreV1().Nodes()
+	first := want.DeepCopy()
+	merge(&first.Status, want.Status, metav1.NewTime(r.cfg.Wall.Now().Truncate(time.Second)))
+	node, err := nodes.Create(ctx, first, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		if node, err = nodes.Get(ctx, r.cfg.NodeName, metav1.GetOptions{}); err != nil {
+			return nil, fmt.Errorf("reading node: %w", err)
+		}
+		return node, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("registering node: %w", err)
+	}
+	r.cfg.Log.Info("node registered", "node", r.cfg.NodeName)
+	return node, nil
+}
+
+// metadata adds the labels that the node must have to those that it has.
+func (r *Registrar) metadata(ctx context.Context, node, want *corev1.Node) (*corev1.Node, error) {
+	labels := maps.Clone(node.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, want.Labels)
+	if maps.Equal(labels, node.Labels) {
+		return node, nil
+	}
+	next := node.DeepCopy()
+	next.Labels = labels
+	node, err := r.cfg.Client.CoreV1().Nodes().Update(ctx, next, metav1.UpdateOptions{})
+	if err != nil {
+		r.forget()
+		return nil, fmt.Errorf("labelling node: %w", err)
+	}
+	return node, nil
+}
+
+func (r *Registrar) remember(node *corev1.Node) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.node, r.ready = node, nil
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+			r.ready = errors.New(c.Message)
+		}
+	}
+}
+
+// forget makes the next sync read the node again: it was changed or removed.
+func (r *Registrar) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.node = nil
+}
+
+// sameStatus ignores heartbeat times.
+func sameStatus(a, b corev1.NodeStatus) bool {
+	strip := func(s corev1.NodeStatus) corev1.NodeStatus {
+		s = *s.DeepCopy()
+		for i := range s.Conditions {
+			s.Conditions[i].LastHeartbeatTime = metav1.Time{}
+		}
+		return s
+	}
+	return equality.Semantic.DeepEqual(strip(a), strip(b))
+}
