@@ -59,11 +59,11 @@ var forbidden = map[string]string{
 }
 
 // mayBegin are the trees where a context may begin.
-var mayBegin = []string{"cmd", "internal/cli", "internal/app", "laternatest", "test"}
+var mayBegin = []string{"internal/cli", "internal/app", "laternatest"}
 
 func TestForbiddenCalls(t *testing.T) {
 	files(t, func(name string, src []byte) {
-		if strings.HasSuffix(name, "_test.go") {
+		if strings.HasSuffix(name, "_test.go") || isTestOnly(name) {
 			return
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
@@ -99,4 +99,18 @@ func selector(n ast.Node) string {
 		return x.Name + "." + s.Sel.Name
 	}
 	return ""
+}
+
+func isTestOnly(path string) bool {
+	return slices.ContainsFunc(testOnly, func(tree string) bool { return within(path, tree) })
+}
+
+func TestProgramsDoNotUseWhatIsForTests(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if isTestOnly(strings.TrimPrefix(imp, module+"/")) && !isTestOnly(p.tree()) {
+				t.Errorf("%s imports %s, which is for tests only", p.tree(), imp)
+			}
+		}
+	}
 }

@@ -15,6 +15,7 @@ var levels = []level{
 	{"internal/log", 0},
 	{"internal/metrics", 0},
 	{"internal/rootfd", 0},
+	{"internal/rtnl", 0},
 
 	{"boundtoken", 1},
 	{"internal/component", 1},
@@ -29,7 +30,6 @@ var levels = []level{
 	{"internal/admission", 3},
 	{"internal/authz", 3},
 	{"internal/controller", 3},
-	{"internal/doctor", 3},
 	{"internal/generated", 3},
 	{"internal/network", 3},
 	{"internal/node", 3},
@@ -37,22 +37,27 @@ var levels = []level{
 	{"internal/tokenreview", 3},
 
 	{"internal/apiserver", 4},
+	{"internal/doctor", 4},
 	{"internal/etcd", 4},
+	{"internal/hostresources", 4},
 
 	{"internal/app", 5},
 
-	{"cmd", 6},
+	{"cmd", 7},
 	{"internal/arch", 6},
 	{"internal/cli", 6},
 	{"laternatest", 6},
 	{"test", 6},
-	{"tools", 6},
 }
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"cmd", "internal/cli"}: "main calls the commands",
+	{"internal/apiserver", "internal/etcd"}: "the server opens its store",
 }
+
+// testOnly are packages of ours that only tests import; the rules for programs do
+// not hold in them.
+var testOnly = []string{"internal/node/fakeapi", "internal/node/nodetest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
@@ -71,7 +76,7 @@ var owners = []owner{
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},
 	{"k8s.io/kubernetes", nil},
-	{"k8s.io/kubectl", []string{"tools"}},
+	{"k8s.io/kubectl", []string{"cmd/kubectl"}},
 }
 
 // pure lists the trees at level 2 and below that may use, of the Kubernetes

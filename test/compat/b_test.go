@@ -18,10 +18,10 @@ import (
 
 func TestB1ClusterInfoAndNoCredentials(t *testing.T) {
 	t.Parallel()
-	contains(t, shared.sh(t, "kubectl cluster-info"), "Kubernetes control plane", "is running at", "https://"+shared.listen)
+	contains(t, shared.sh(t, "kubectl cluster-info"), "Kubernetes control plane", "is running at", "https://"+shared.Listen)
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
-	resp, err := client.Get("https://" + shared.listen)
+	resp, err := client.Get("https://" + shared.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}

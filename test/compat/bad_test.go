@@ -15,10 +15,7 @@ import (
 // send makes one request as the admin and returns the Status that refuses it.
 func send(t *testing.T, method, path, contentType string, body []byte) metav1.Status {
 	t.Helper()
-	config, err := shared.config()
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := shared.config(t)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)

@@ -87,24 +87,15 @@ spec:
 `
 
 func TestTwoSystemsSideBySideAndNothingIsLeft(t *testing.T) {
-	before := hostState(t, "laterna-compat-")
+	before := hostState(t, "laterna-system-")
 	systems := make([]*system, 2)
 	for i := range systems {
-		s, err := newSystem()
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := prepared(t)
 		systems[i] = s
-		removed := false
-		t.Cleanup(func() {
-			if !removed {
-				s.remove()
-			}
-		})
-		if err := s.start(); err != nil {
+		if err := s.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.importImages(); err != nil {
+		if err := s.ImportImages(imageDir); err != nil {
 			t.Fatal(err)
 		}
 		s.apply(t, "default", fmt.Sprintf(sleeper, "same-name"))
@@ -123,15 +114,15 @@ func TestTwoSystemsSideBySideAndNothingIsLeft(t *testing.T) {
 		api := s.sh(t, `kubectl exec same-name -- sh -c 'wget -q -O- --no-check-certificate https://$KUBERNETES_SERVICE_HOST/version 2>&1 || true'`)
 		contains(t, api, "gitVersion")
 	}
-	if during := hostState(t, "laterna-compat-"); len(added(before, during)) == 0 {
+	if during := hostState(t, "laterna-system-"); len(added(before, during)) == 0 {
 		t.Fatal("the lists show nothing of two running systems: this test would not see what is left")
 	}
 	for _, s := range systems {
-		if err := s.remove(); err != nil {
+		if err := s.Remove(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if extra := added(before, hostState(t, "laterna-compat-")); len(extra) > 0 {
+	if extra := added(before, hostState(t, "laterna-system-")); len(extra) > 0 {
 		t.Errorf("left on the host after laterna down:\n%s", strings.Join(extra, "\n"))
 	}
 }

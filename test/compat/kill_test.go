@@ -68,10 +68,10 @@ func TestKilledAtAnyPointNothingAcknowledgedIsLost(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); w.run(ctx, s.client(t)) }()
 		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
-		s.kill()
+		s.Kill()
 		cancel()
 		<-done
-		if err := s.start(); err != nil {
+		if err := s.Start(); err != nil {
 			t.Fatalf("start %d after a kill: %v", round, err)
 		}
 		cm, err := s.client(t).CoreV1().ConfigMaps("default").Get(t.Context(), "watched", metav1.GetOptions{})
@@ -106,13 +106,13 @@ func TestRestartLeavesContainersRunning(t *testing.T) {
 	const id = "kubectl get pod stays -o jsonpath='{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'"
 	before := s.sh(t, id)
 	pid := s.sh(t, "pgrep -f 'sleep 3600' | tail -n 1")
-	if err := s.stop(); err != nil {
+	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if now := s.sh(t, "pgrep -f 'sleep 3600' | tail -n 1"); now != pid {
 		t.Errorf("while laterna is stopped the container's process is %s, was %s", now, pid)
 	}
-	if err := s.start(); err != nil {
+	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
 	s.running(t, "default", "stays")

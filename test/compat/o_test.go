@@ -110,11 +110,11 @@ func TestO4RotationWithoutRestart(t *testing.T) {
 			read := func() string { return s.exec(t, ns, "nginx", "cat", "/var/run/secrets/tokens/vault-token") }
 			old := read()
 
-			s.sh(t, "laterna clock advance --data-dir "+s.dir+" "+tc.early.String())
+			s.sh(t, "laterna clock advance --data-dir "+s.Dir+" "+tc.early.String())
 			if now := read(); now != old {
 				t.Fatalf("rotated before it is due")
 			}
-			s.sh(t, "laterna clock advance --data-dir "+s.dir+" "+(tc.due-tc.early).String())
+			s.sh(t, "laterna clock advance --data-dir "+s.Dir+" "+(tc.due-tc.early).String())
 			eventually(t, 5*time.Second, func() error {
 				if read() == old {
 					return fmt.Errorf("the file still holds the old token")

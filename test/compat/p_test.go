@@ -198,11 +198,7 @@ func TestP4TokenOnTheAPIServer(t *testing.T) {
 // statusWith asks the API with a bearer token alone and returns the HTTP status.
 func statusWith(t testing.TB, s *system, token, path string) int {
 	t.Helper()
-	admin, err := s.config()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := rest.AnonymousClientConfig(admin)
+	config := rest.AnonymousClientConfig(s.config(t))
 	config.BearerToken = strings.TrimSpace(token)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -26,7 +26,7 @@ func (s *system) running(t testing.TB, namespace string, pods ...string) {
 		out, err := s.command(t, "kubectl", "wait", "-n", namespace, "--for=condition=Ready", "--timeout=45s", "pod/"+pod).CombinedOutput()
 		if err != nil {
 			describe, _ := s.command(t, "kubectl", "describe", "pod", "-n", namespace, pod).CombinedOutput()
-			t.Fatalf("pod %s is not ready: %v\n%s%s\nlog of laterna:\n%s", pod, err, out, describe, tail(s.stderr.String(), 30))
+			t.Fatalf("pod %s is not ready: %v\n%s%s\nlog of laterna:\n%s", pod, err, out, describe, tail(s.Log(), 30))
 		}
 	}
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes zz_generated.openapi.go: the OpenAPI models of every API type that the
 # server serves, and of the types those refer to. The generator's version is the
-# one pinned in go.mod (see tools/). Add a package here when a kind is added; a
+# one pinned in go.mod . Add a package here when a kind is added; a
 # missing transitive package shows as "cannot find model definition" in the
 # tests of internal/apiserver.
 set -eu
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../../.."
 report=$(mktemp)
 header=$(mktemp)
 trap 'rm -f "$report" "$header"' EXIT
-go run k8s.io/kube-openapi/cmd/openapi-gen \
+go tool openapi-gen \
 	--go-header-file "$header" \
 	--output-dir internal/generated/openapi \
 	--output-pkg laterna.dev/laterna/internal/generated/openapi \
