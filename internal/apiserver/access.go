@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apiserver/pkg/admission"
+	libadmission "k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/admission"
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
@@ -26,7 +27,7 @@ type access struct {
 	roles     *rbac.Authorizer
 	all       authorizer.Authorizer
 	rules     authorizer.RuleResolver
-	admission admission.Interface
+	admission libadmission.Interface
 }
 
 func newAccess(l *loopback) (*access, error) {
@@ -38,7 +39,6 @@ func newAccess(l *loopback) (*access, error) {
 		client:    client,
 		informers: informers.NewSharedInformerFactory(client, 0),
 		roles:     rbac.New(),
-		admission: admission.NewChainHandler(),
 	}
 	nodes, err := node.New(node.Config{
 		Pods:   a.informers.Core().V1().Pods().Informer(),
@@ -49,7 +49,15 @@ func newAccess(l *loopback) (*access, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.all, a.rules, err = authz.New(nodes, a.roles)
+	if a.all, a.rules, err = authz.New(nodes, a.roles); err != nil {
+		return nil, err
+	}
+	a.admission, err = admission.NewChain(admission.Config{
+		Client:     client,
+		Informers:  a.informers,
+		Authorizer: a.all,
+		Clock:      clock.RealClock{},
+	})
 	return a, err
 }
 
@@ -64,6 +72,20 @@ func (a *access) registry() registryAccess {
 func (a *access) run(ctx context.Context) {
 	a.informers.StartWithContext(ctx)
 	a.roles.Run(ctx, a.client)
+	a.informers.Shutdown()
+}
+
+// await waits until decisions can be made. run must have been called.
+func (a *access) await(ctx context.Context) error {
+	select {
+	case <-a.roles.Synced():
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for roles: %w", context.Cause(ctx))
+	}
+	if err := a.informers.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		return fmt.Errorf("waiting for namespaces and pods: %w", err)
+	}
+	return nil
 }
 
 // bootstrapRoles writes the default roles and bindings into storage, which holds

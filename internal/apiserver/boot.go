@@ -101,7 +101,6 @@ func (s *Server) addHooks(life context.Context, all *storages, objects *kept) er
 		}
 	}
 	steps := map[string]func(context.Context) error{
-		"storage-readiness":    s.backend.awaitCaches,
 		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, s.config.Tokens.PublicDiscovery),
 		"system-objects":       objects.keep,
 	}

@@ -28,8 +28,11 @@ import (
 type Server struct {
 	config   Config
 	loopback *loopback
-	failed   chan error
-	stop     sync.Once
+	// inner is the loopback of authorization and admission, which read objects
+	// before anybody is served.
+	inner  *loopback
+	failed chan error
+	stop   sync.Once
 	// background is the work from Start to end.
 	background sync.WaitGroup
 	end        context.CancelFunc
@@ -44,7 +47,7 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -74,6 +77,9 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.generic.PrepareRun()
+	if err := s.warmUp(ctx, life); err != nil {
+		return err
+	}
 	s.front = newFront(life, s.config.Serving, s.generic.Handler, s.config.Log, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
@@ -81,9 +87,19 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 	}
 	s.loopback.serve(s.generic.Handler)
-	s.background.Go(func() { s.access.run(life) })
 	s.generic.RunPostStartHooks(life)
 	return nil
+}
+
+// warmUp lets the server's own decisions read what they are made from before
+// anybody else is served: those who come too early are sent away for a second.
+func (s *Server) warmUp(ctx, life context.Context) error {
+	if err := s.backend.awaitCaches(ctx); err != nil {
+		return err
+	}
+	s.inner.serve(s.generic.Handler)
+	s.background.Go(func() { s.access.run(life) })
+	return s.access.await(ctx)
 }
 
 // openStore waits for the store and connects to it. life bounds what the
@@ -130,7 +146,7 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.loopback); err != nil {
+	if s.access, err = newAccess(s.inner); err != nil {
 		return err
 	}
 	all, err := newStorages(env, s.config, s.access, s.ring, s.backend)

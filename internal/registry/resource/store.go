@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -71,6 +74,16 @@ func (s *Store[T]) ShortNames() []string { return s.shortNames }
 
 // Categories implements rest.CategoriesProvider.
 func (s *Store[T]) Categories() []string { return s.categories }
+
+// Watch implements rest.Watcher. A resource version that is none is the client's
+// fault; the library answers 500.
+func (s *Store[T]) Watch(ctx context.Context, options *internalversion.ListOptions) (watch.Interface, error) {
+	w, err := s.Store.Watch(ctx, options)
+	if storage.IsInvalidError(err) {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return w, err
+}
 
 // New builds the storage of a kind.
 func New[T Object](d Definition[T], env Env) (*Store[T], error) {
