@@ -1,0 +1,150 @@
+package bootstrap
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/component-helpers/auth/rbac/validation"
+
+	"laterna.dev/laterna/internal/registry/rbac"
+)
+
+func role(t *testing.T, name string) *rbacv1.ClusterRole {
+	t.Helper()
+	all := clusterRoles()
+	i := slices.IndexFunc(all, func(r *rbacv1.ClusterRole) bool { return r.Name == name })
+	if i < 0 {
+		t.Fatalf("no role %s", name)
+	}
+	return all[i]
+}
+
+func TestPolicyIsValid(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range clusterRoles() {
+		if errs := rbac.ValidateRules(r.Rules, false); len(errs) > 0 {
+			t.Errorf("ClusterRole %s: %v", r.Name, errs)
+		}
+		if names[r.Name] {
+			t.Errorf("ClusterRole %s is there twice", r.Name)
+		}
+		names[r.Name] = true
+		if r.Labels["kubernetes.io/bootstrapping"] != "rbac-defaults" || r.Annotations[rbacv1.AutoUpdateAnnotationKey] != "true" {
+			t.Errorf("ClusterRole %s: labels %v, annotations %v", r.Name, r.Labels, r.Annotations)
+		}
+		for _, rule := range r.Rules {
+			for _, list := range [][]string{rule.Verbs, rule.APIGroups, rule.Resources, rule.NonResourceURLs} {
+				if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
+					t.Errorf("ClusterRole %s: %q is not sorted and unique", r.Name, list)
+				}
+			}
+		}
+	}
+	for _, b := range clusterBindings(Options{PublicDiscovery: true}) {
+		if errs := rbac.ValidateBinding(b.RoleRef, b.Subjects, false, "ClusterRole"); len(errs) > 0 {
+			t.Errorf("ClusterRoleBinding %s: %v", b.Name, errs)
+		}
+		if !names[b.RoleRef.Name] {
+			t.Errorf("ClusterRoleBinding %s: no role %s", b.Name, b.RoleRef.Name)
+		}
+	}
+	roles := map[string]bool{}
+	for _, r := range systemRoles() {
+		roles[r.Name] = true
+		if errs := rbac.ValidateRules(r.Rules, true); len(errs) > 0 || r.Namespace != "kube-system" {
+			t.Errorf("Role %s/%s: %v", r.Namespace, r.Name, errs)
+		}
+	}
+	for _, b := range systemBindings() {
+		if errs := rbac.ValidateBinding(b.RoleRef, b.Subjects, true, "Role", "ClusterRole"); len(errs) > 0 || !roles[b.RoleRef.Name] {
+			t.Errorf("RoleBinding %s: %v, role %s", b.Name, errs, b.RoleRef.Name)
+		}
+	}
+}
+
+func TestUserRolesBuildOnEachOther(t *testing.T) {
+	admin, edit, view := role(t, "admin"), role(t, "edit"), role(t, "view")
+	for _, tc := range []struct {
+		bigger, smaller *rbacv1.ClusterRole
+		want            bool
+	}{{admin, edit, true}, {edit, view, true}, {role(t, "cluster-admin"), admin, true}, {view, edit, false}, {edit, admin, false}} {
+		if got, _ := validation.Covers(tc.bigger.Rules, tc.smaller.Rules); got != tc.want {
+			t.Errorf("%s covers %s: %v, want %v", tc.bigger.Name, tc.smaller.Name, got, tc.want)
+		}
+	}
+	for _, name := range []string{"secrets", "pods/exec", "pods/attach", "pods/portforward", "roles"} {
+		for _, rule := range view.Rules {
+			if slices.Contains(rule.Resources, name) {
+				t.Errorf("view may %v %s", rule.Verbs, name)
+			}
+		}
+	}
+	for _, rule := range edit.Rules {
+		if slices.Contains(rule.APIGroups, rbacv1.GroupName) {
+			t.Errorf("edit may %v %v", rule.Verbs, rule.Resources)
+		}
+	}
+}
+
+func TestWhoGetsWhat(t *testing.T) {
+	open := map[string][]string{}
+	for _, b := range clusterBindings(Options{PublicDiscovery: true}) {
+		for _, s := range b.Subjects {
+			open[s.Name] = append(open[s.Name], b.RoleRef.Name)
+		}
+	}
+	for who, want := range map[string]string{
+		"system:unauthenticated": "system:public-info-viewer system:service-account-issuer-discovery",
+		"system:authenticated":   "system:discovery system:basic-user system:public-info-viewer system:service-account-issuer-discovery",
+		"system:serviceaccounts": "system:service-account-issuer-discovery system:cluster-trust-bundle-discovery",
+		"system:masters":         "cluster-admin",
+		"system:monitoring":      "system:monitoring",
+		"system:nodes":           "",
+	} {
+		if got := strings.Join(open[who], " "); got != want {
+			t.Errorf("%s has %q, want %q", who, got, want)
+		}
+	}
+	for _, b := range clusterBindings(Options{}) {
+		if b.Name == publicDiscovery {
+			t.Error("discovery is public although it shall not be")
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	have := role(t, "system:auth-delegator").DeepCopy()
+	want := role(t, "system:auth-delegator")
+	if changed, recreate := mergeClusterRole(have, want); changed || recreate {
+		t.Error("the same role is changed")
+	}
+	have.Rules = append(have.Rules[:1], on("get", "core", "pods"))
+	have.Labels = map[string]string{"mine": "x"}
+	if changed, _ := mergeClusterRole(have, want); !changed {
+		t.Error("a role that lacks a rule is not repaired")
+	}
+	if ok, missing := validation.Covers(have.Rules, append(want.Rules, on("get", "core", "pods"))); !ok {
+		t.Errorf("after the repair %v are missing", missing)
+	}
+	if have.Labels["mine"] != "x" || have.Labels["kubernetes.io/bootstrapping"] == "" {
+		t.Errorf("labels = %v", have.Labels)
+	}
+	aggregated := role(t, "view").DeepCopy()
+	aggregated.Rules = nil
+	if changed, _ := mergeClusterRole(aggregated, role(t, "view")); changed {
+		t.Error("the rules of an aggregated role are not ours to repair")
+	}
+	aggregated.AggregationRule = nil
+	if changed, _ := mergeClusterRole(aggregated, role(t, "view")); !changed || len(aggregated.AggregationRule.ClusterRoleSelectors) != 1 {
+		t.Error("a lost aggregation rule is not repaired")
+	}
+	binding := clusterBinding("b", "view", "User ann")
+	if changed, recreate := mergeClusterBinding(binding, clusterBinding("b", "view", "Group ops")); !changed || recreate || len(binding.Subjects) != 2 {
+		t.Errorf("subjects after the repair = %v", binding.Subjects)
+	}
+	if _, recreate := mergeClusterBinding(binding, clusterBinding("b", "edit", "Group ops")); !recreate {
+		t.Error("a binding of another role is kept")
+	}
+}
