@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -67,7 +66,7 @@ func (p *projector) source(s *corev1.VolumeProjection) error {
 	case s.ServiceAccountToken != nil:
 		return p.token(s.ServiceAccountToken)
 	}
-	if kind := setField(reflect.ValueOf(*s)); kind != "" {
+	if kind := UnsupportedSource(s); kind != "" {
 		return fmt.Errorf("projected source of kind %q is %w", kind, ErrUnsupported)
 	}
 	return nil // an empty source is allowed and shows nothing

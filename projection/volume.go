@@ -72,6 +72,15 @@ func Projected(v *corev1.Volume) bool {
 // "hostPath" …), or "" when none is set.
 func Kind(v *corev1.Volume) string { return setField(reflect.ValueOf(v.VolumeSource)) }
 
+// UnsupportedSource returns the name of the field that makes s a source that Volume
+// cannot show, or "".
+func UnsupportedSource(s *corev1.VolumeProjection) string {
+	if s.Secret != nil || s.ConfigMap != nil || s.DownwardAPI != nil || s.ServiceAccountToken != nil {
+		return ""
+	}
+	return setField(reflect.ValueOf(*s))
+}
+
 // setField returns the JSON name of the first pointer field that is set.
 func setField(s reflect.Value) string {
 	for i := range s.NumField() {

@@ -71,8 +71,8 @@ func (d *Dir) Sub(name string) (*Dir, error) {
 	return d.child(name, unix.O_PATH|unix.O_DIRECTORY, plain)
 }
 
-// MkdirAll makes the directory name and its parents with exactly mode where they are
-// missing, and opens it. No link is followed.
+// MkdirAll makes the directory name and its parents with exactly mode, and setgid as
+// inherited, where they are missing, and opens it. No link is followed.
 func (d *Dir) MkdirAll(name string, mode fs.FileMode) (*Dir, error) {
 	at, err := d.child(".", unix.O_PATH|unix.O_DIRECTORY, plain)
 	if err != nil {
@@ -99,7 +99,15 @@ func (d *Dir) mkdir(segment string, mode fs.FileMode) (*Dir, error) {
 	if openErr != nil || err != nil {
 		return next, openErr
 	}
-	return next, next.Chmod(mode)
+	st, err := next.Stat()
+	if st.Mode&unix.S_ISGID != 0 {
+		mode |= os.ModeSetgid
+	}
+	if err = errors.Join(err, next.Chmod(mode)); err != nil {
+		next.Close()
+		return nil, err
+	}
+	return next, nil
 }
 
 // Resolve opens whatever is at name, following links that stay below d. Missing

@@ -1,0 +1,257 @@
+package volumes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/tokencache"
+	"laterna.dev/laterna/internal/rootfd"
+)
+
+// Config of a manager. All fields are required.
+type Config struct {
+	Objects *objects.Cache
+	Tokens  *tokencache.Cache
+	// Root is the pods directory; it is made if it is missing. One manager at a time
+	// works in it.
+	Root string
+	// Clock times retries, events and the life of replaced generations.
+	Clock clock.WithTickerAndDelayedExecution
+	Log   *slog.Logger
+	// NodeAllocatable is asked whenever a limit is not set.
+	NodeAllocatable func() corev1.ResourceList
+	// Event records an event about a pod. It is called from workers and must not wait.
+	Event func(pod *corev1.Pod, eventType, reason, message string)
+}
+
+// Manager makes volumes. Its methods may be called concurrently.
+type Manager struct {
+	ctx   context.Context
+	cfg   Config
+	root  *rootfd.Dir
+	path  string // of root, without links
+	queue workqueue.TypedInterface[*volume]
+	stop  func()
+	done  sync.WaitGroup
+	life  sync.RWMutex // held for reading while root is used outside of workers
+
+	mu sync.Mutex
+	// pods is nil after Close.
+	pods  map[types.UID]*pod
+	users map[tokencache.Request]map[*volume]struct{}
+}
+
+// New opens the pods directory and starts the workers, which end with ctx or Close.
+func New(ctx context.Context, cfg Config) (*Manager, error) {
+	if err := os.MkdirAll(cfg.Root, dirMode); err != nil {
+		return nil, fmt.Errorf("making the pods directory: %w", err)
+	}
+	path, err := filepath.EvalSymlinks(cfg.Root)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the pods directory: %w", err)
+	}
+	root, err := rootfd.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the pods directory: %w", err)
+	}
+	m := &Manager{
+		ctx: ctx, cfg: cfg, root: root, path: path,
+		queue: workqueue.NewTyped[*volume](),
+		pods:  map[types.UID]*pod{}, users: map[tokencache.Request]map[*volume]struct{}{},
+	}
+	unsubscribe := cfg.Tokens.Subscribe(m.tokenChanged)
+	unwatch := context.AfterFunc(ctx, m.queue.ShutDown)
+	m.stop = sync.OnceFunc(func() { unwatch(); unsubscribe(); m.queue.ShutDown() })
+	for range max(4, 2*runtime.GOMAXPROCS(0)) {
+		m.done.Go(m.work)
+	}
+	return m, nil
+}
+
+// Close ends the workers. Mounts and files stay, for the next process to adopt.
+func (m *Manager) Close() error {
+	m.stop()
+	m.done.Wait()
+	m.mu.Lock()
+	pods := m.pods
+	m.pods = nil
+	m.mu.Unlock()
+	if pods == nil {
+		return nil
+	}
+	for _, p := range pods {
+		m.forget(p)
+	}
+	m.life.Lock()
+	defer m.life.Unlock()
+	return m.root.Close()
+}
+
+var errClosed = errors.New("the volume manager is closed")
+
+// use keeps root open until done is called.
+func (m *Manager) use() (done func(), err error) {
+	m.life.RLock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pods == nil {
+		m.life.RUnlock()
+		return nil, errClosed
+	}
+	return m.life.RUnlock, nil
+}
+
+// PodDir is the directory of a pod: its volumes, and what else the agent keeps for
+// it. Teardown removes all of it.
+func (m *Manager) PodDir(uid types.UID) string { return filepath.Join(m.path, string(uid)) }
+
+// Setup makes the volumes of a pod and returns when each is mounted and published.
+// What is missing (an object, a key, a token) is waited for, with FailedMount events
+// meanwhile; Setup goes on within milliseconds when it appears. It returns an error
+// only if ctx ends, the pod is torn down, or its uid cannot name a directory. It may
+// be called again, also with a newer pod.
+func (m *Manager) Setup(ctx context.Context, spec *corev1.Pod) error {
+	p, err := m.ensure(spec)
+	if err != nil {
+		return err
+	}
+	for _, v := range p.inOrder() {
+		select {
+		case <-v.ready:
+		case <-p.ctx.Done():
+			return fmt.Errorf("setting up volumes of pod %s/%s: torn down meanwhile", spec.Namespace, spec.Name)
+		case <-ctx.Done():
+			return fmt.Errorf("setting up volumes of pod %s/%s: waiting for %s: %w", spec.Namespace, spec.Name, strings.Join(p.waiting(), ", "), context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// Adopt takes over the volumes of pods that an earlier process set up: mounts stay,
+// differences are published. It does not wait for them.
+func (m *Manager) Adopt(pods []*corev1.Pod) {
+	for _, spec := range pods {
+		if _, err := m.ensure(spec); err != nil {
+			m.cfg.Log.Error("adopting the volumes of a pod", "pod", spec.Name, "namespace", spec.Namespace, "error", err)
+		}
+	}
+}
+
+// Sync tells that a pod has changed: files that depend on its labels, annotations,
+// resources or users follow. A pod that was not set up is ignored.
+func (m *Manager) Sync(spec *corev1.Pod) {
+	m.mu.Lock()
+	p := m.pods[spec.UID]
+	m.mu.Unlock()
+	if p != nil {
+		m.update(p, spec)
+	}
+}
+
+func (m *Manager) update(p *pod, spec *corev1.Pod) {
+	old := p.spec.Swap(spec)
+	if old == spec || maps.Equal(old.Labels, spec.Labels) && maps.Equal(old.Annotations, spec.Annotations) && apiequality.Semantic.DeepEqual(old.Spec, spec.Spec) {
+		return
+	}
+	for _, v := range p.inOrder() {
+		m.queue.Add(v)
+	}
+}
+
+// ensure makes whatever of a pod's volumes is not made yet.
+func (m *Manager) ensure(spec *corev1.Pod) (*pod, error) {
+	if err := checkSegment(string(spec.UID)); err != nil {
+		return nil, fmt.Errorf("pod %s/%s: uid: %w", spec.Namespace, spec.Name, err)
+	}
+	m.mu.Lock()
+	if m.pods == nil {
+		m.mu.Unlock()
+		return nil, fmt.Errorf("pod %s/%s: %w", spec.Namespace, spec.Name, errClosed)
+	}
+	p := m.pods[spec.UID]
+	if p == nil {
+		p = newPod(m.ctx, spec)
+		m.pods[spec.UID] = p
+	}
+	m.mu.Unlock()
+	m.update(p, spec)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range spec.Spec.Volumes {
+		name := spec.Spec.Volumes[i].Name
+		if p.volumes[name] != nil || p.ctx.Err() != nil {
+			continue
+		}
+		v := newVolume(p, spec, i)
+		p.volumes[name] = v
+		m.depend(v)
+		m.queue.Add(v)
+	}
+	return p, nil
+}
+
+// depend has v marked whenever something that it shows changes.
+func (m *Manager) depend(v *volume) {
+	mark := func() { m.queue.Add(v) }
+	for _, key := range v.keys {
+		v.release = append(v.release, m.cfg.Objects.Acquire(key, mark))
+	}
+	if len(v.tokens) == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for request := range v.tokens {
+		if m.users[request] == nil {
+			m.users[request] = map[*volume]struct{}{}
+		}
+		m.users[request][v] = struct{}{}
+	}
+}
+
+func (m *Manager) tokenChanged(r tokencache.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for v := range m.users[r] {
+		m.queue.Add(v)
+	}
+}
+
+// Orphans returns the pods that have a directory but were neither set up nor
+// adopted: what an earlier process left.
+func (m *Manager) Orphans() ([]types.UID, error) {
+	entries, err := os.ReadDir(m.path)
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods directory: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var orphans []types.UID
+	for _, e := range entries {
+		if uid := types.UID(e.Name()); m.pods[uid] == nil {
+			orphans = append(orphans, uid)
+		}
+	}
+	slices.Sort(orphans)
+	return orphans, nil
+}

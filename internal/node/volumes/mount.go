@@ -1,0 +1,199 @@
+package volumes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/projection"
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+const (
+	dirMode    fs.FileMode = 0o700 // of the directories that lead to a volume
+	volumeMode fs.FileMode = 0o777 // of a volume's directory
+	nestedMode fs.FileMode = 0o755 // of mount points inside a volume
+)
+
+// mount makes the place of a volume, or finds it as an earlier process left it. The
+// caller holds v.mu.
+func (m *Manager) mount(v *volume) error {
+	if v.mounted {
+		return nil
+	}
+	spec := v.pod.spec.Load()
+	if err := errors.Join(supported(v), checkSegment(v.source.Name)); err != nil {
+		return err
+	}
+	parent, err := m.root.MkdirAll(filepath.Dir(v.dir), dirMode)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if v.source.EmptyDir != nil {
+		err = m.mountEmptyDir(parent, v, spec)
+	} else {
+		err = m.mountContent(parent, v, spec)
+	}
+	v.mounted = err == nil
+	return err
+}
+
+// supported refuses what the agent cannot make, by the path of the field.
+func supported(v *volume) error {
+	at := fmt.Sprintf("spec.volumes[%d]", v.index)
+	if e := v.source.EmptyDir; e != nil {
+		if e.Medium != corev1.StorageMediumDefault && e.Medium != corev1.StorageMediumMemory {
+			return fmt.Errorf("%s.emptyDir.medium: %q is not supported, use %q or leave it out", at, e.Medium, corev1.StorageMediumMemory)
+		}
+		return nil
+	}
+	if !projection.Projected(v.source) {
+		return fmt.Errorf("%s.%s: volumes of this kind are not supported; supported are configMap, downwardAPI, emptyDir, projected and secret", at, projection.Kind(v.source))
+	}
+	if v.source.Projected == nil {
+		return nil
+	}
+	for i := range v.source.Projected.Sources {
+		if kind := projection.UnsupportedSource(&v.source.Projected.Sources[i]); kind != "" {
+			return fmt.Errorf("%s.projected.sources[%d].%s: sources of this kind are not supported; supported are configMap, downwardAPI, secret and serviceAccountToken", at, i, kind)
+		}
+	}
+	return nil
+}
+
+// mountContent makes the tmpfs of a volume that shows API content.
+func (m *Manager) mountContent(parent *rootfd.Dir, v *volume, spec *corev1.Pod) error {
+	dir, err := tmpfs(parent, v.source.Name, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if group := projection.FSGroup(spec); group != nil {
+		if err := share(dir, *group, 0o550); err != nil {
+			return err
+		}
+	}
+	if err := makeNested(dir, v.source.Name, spec); err != nil {
+		return err
+	}
+	v.content, err = atomicdir.Open(filepath.Join(m.path, v.dir), atomicdir.Options{Clock: m.cfg.Clock})
+	return err
+}
+
+// mountEmptyDir makes an empty directory. What a pod has put there stays, and so do
+// the modes it gave.
+func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod) error {
+	var dir *rootfd.Dir
+	var err error
+	if v.source.EmptyDir.Medium == corev1.StorageMediumMemory {
+		dir, err = tmpfs(parent, v.source.Name, m.memorySize(v.source, spec))
+	} else {
+		dir, err = parent.MkdirAll(v.source.Name, volumeMode)
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if fresh, err := empty(filepath.Join(m.path, v.dir)); err != nil || !fresh {
+		return err
+	}
+	if group := projection.FSGroup(spec); group != nil {
+		if err := share(dir, *group, 0o770); err != nil {
+			return err
+		}
+	}
+	return makeNested(dir, v.source.Name, spec)
+}
+
+func empty(path string) (bool, error) {
+	entries, err := os.ReadDir(path)
+	return len(entries) == 0, err
+}
+
+// tmpfs opens the tmpfs on name below parent, mounting it if it is missing.
+func tmpfs(parent *rootfd.Dir, name string, size int64) (*rootfd.Dir, error) {
+	mounted, err := parent.MountPoint(name)
+	if err != nil {
+		return nil, err
+	}
+	if !mounted {
+		place, err := parent.MkdirAll(name, volumeMode)
+		if err != nil {
+			return nil, err
+		}
+		defer place.Close()
+		if err := place.MountTmpfs(rootfd.Tmpfs{Size: size, NoSwap: true}); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := parent.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	on, err := dir.OnTmpfs()
+	if err == nil && !on {
+		err = fmt.Errorf("%s is mounted, but not as tmpfs", dir.Name())
+	}
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// share gives a volume's own directory to a group, adds bits to its mode, and lets
+// what is made in it belong to the group too (setgid).
+func share(dir *rootfd.Dir, group int64, bits fs.FileMode) error {
+	if err := dir.Chown(-1, int(group)); err != nil {
+		return err
+	}
+	st, err := dir.Stat()
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(st.Mode&0o777) | bits | os.ModeSetgid
+	if st.Mode&0o1000 != 0 {
+		mode |= os.ModeSticky
+	}
+	return dir.Chmod(mode)
+}
+
+// memorySize bounds an emptyDir in memory: the least of its sizeLimit, the pod's
+// memory limit and what the node has.
+func (m *Manager) memorySize(v *corev1.Volume, spec *corev1.Pod) int64 {
+	allocatable := m.cfg.NodeAllocatable()
+	size := allocatable.Memory().Value()
+	least := func(n int64) {
+		if n > 0 && (size <= 0 || n < size) {
+			size = n
+		}
+	}
+	least(memoryLimit(spec))
+	if v.EmptyDir.SizeLimit != nil {
+		least(v.EmptyDir.SizeLimit.Value())
+	}
+	return max(size, 0)
+}
+
+// memoryLimit is what the containers of a pod may use together; 0 is no limit.
+func memoryLimit(spec *corev1.Pod) (sum int64) {
+	if spec.Spec.Resources != nil {
+		if whole := spec.Spec.Resources.Limits.Memory().Value(); whole > 0 {
+			return whole
+		}
+	}
+	for i := range spec.Spec.Containers {
+		one := spec.Spec.Containers[i].Resources.Limits.Memory().Value()
+		if one == 0 {
+			return 0
+		}
+		sum += one
+	}
+	return sum
+}

@@ -1,0 +1,162 @@
+package volumes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/tokencache"
+	"laterna.dev/laterna/projection"
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// pod is a pod whose volumes are made.
+type pod struct {
+	uid  types.UID
+	spec atomic.Pointer[corev1.Pod] // the latest; only read
+	ctx  context.Context            // ends when the pod is torn down
+	end  context.CancelFunc
+	busy sync.WaitGroup // goroutines that ask for tokens
+
+	mu      sync.Mutex // guards volumes, and orders teardown after setup
+	volumes map[string]*volume
+}
+
+func newPod(ctx context.Context, spec *corev1.Pod) *pod {
+	p := &pod{uid: spec.UID, volumes: map[string]*volume{}}
+	p.ctx, p.end = context.WithCancel(ctx)
+	p.spec.Store(spec)
+	return p
+}
+
+func (p *pod) volume(name string) *volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volumes[name]
+}
+
+// inOrder returns the volumes by name.
+func (p *pod) inOrder() []*volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]*volume, 0, len(p.volumes))
+	for _, v := range p.volumes {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b *volume) int { return strings.Compare(a.source.Name, b.source.Name) })
+	return all
+}
+
+// waiting describes the volumes that are not ready.
+func (p *pod) waiting() (names []string) {
+	for _, v := range p.inOrder() {
+		if v.isReady() {
+			continue
+		}
+		text := fmt.Sprintf("volume %q", v.source.Name)
+		if err := v.problem(); err != nil {
+			text += " (" + err.Error() + ")"
+		}
+		names = append(names, text)
+	}
+	return names
+}
+
+// volume is one volume of a pod.
+type volume struct {
+	pod     *pod
+	source  *corev1.Volume // part of the pod's spec, which cannot change
+	index   int            // in spec.volumes
+	dir     string         // below the pods directory
+	keys    []objects.Key
+	tokens  map[tokencache.Request]projection.TokenRef
+	release []func()
+	ready   chan struct{} // closed when the volume is first whole
+
+	mu      sync.Mutex // held by the one worker that works on it; guards what follows
+	closed  bool
+	mounted bool
+	content *atomicdir.Dir // of volumes that show API content, once mounted
+
+	state    sync.Mutex // guards what follows
+	failure  error      // why the last attempt failed
+	failures int        // in a row
+	nextTell time.Time  // no event before
+	asking   map[tokencache.Request]bool
+	refused  map[tokencache.Request]error
+}
+
+func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
+	source := &spec.Spec.Volumes[index]
+	v := &volume{
+		pod: p, source: source, index: index, ready: make(chan struct{}),
+		dir:    path.Join(string(p.uid), "volumes", "kubernetes.io~"+plugin(source), source.Name),
+		tokens: map[tokencache.Request]projection.TokenRef{},
+		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
+	}
+	for _, r := range projection.Refs(source) {
+		v.keys = append(v.keys, objects.Key{Kind: objects.Kind(r.Kind), Namespace: spec.Namespace, Name: r.Name})
+	}
+	for _, r := range projection.Tokens(source) {
+		v.tokens[v.request(spec, r)] = r
+	}
+	return v
+}
+
+func (v *volume) request(spec *corev1.Pod, r projection.TokenRef) tokencache.Request {
+	return tokencache.Request{
+		Namespace: spec.Namespace, ServiceAccount: spec.Spec.ServiceAccountName,
+		Audience: r.Audience, ExpirationSeconds: r.ExpirationSeconds,
+		PodName: spec.Name, PodUID: spec.UID,
+	}
+}
+
+func (v *volume) isReady() bool {
+	select {
+	case <-v.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+func (v *volume) problem() error {
+	v.state.Lock()
+	defer v.state.Unlock()
+	return v.failure
+}
+
+// plugin is the name that Kubernetes gives a kind of volume in paths.
+func plugin(v *corev1.Volume) string {
+	switch kind := projection.Kind(v); kind {
+	case "configMap":
+		return "configmap"
+	case "downwardAPI":
+		return "downward-api"
+	case "emptyDir":
+		return "empty-dir"
+	default:
+		return kind
+	}
+}
+
+// checkSegment tells why name cannot be a directory's name.
+func checkSegment(name string) error {
+	if err := atomicdir.CheckPath(name); err != nil {
+		return err
+	}
+	if strings.Contains(name, "/") {
+		return errors.New("must not contain '/'")
+	}
+	return nil
+}
