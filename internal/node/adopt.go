@@ -24,7 +24,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 		}
 	}
 	a.mu.Unlock()
-	a.cfg.Volumes.Adopt(adopted)
+	a.volumes.Adopt(adopted)
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -38,7 +38,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	for uid, name := range found {
 		a.orphan(uid, name)
 	}
-	left, err := a.cfg.Volumes.Orphans()
+	left, err := a.volumes.Orphans()
 	if err != nil {
 		a.cfg.Log.Warn("left volumes not listed", "error", err)
 	}

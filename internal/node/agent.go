@@ -14,7 +14,10 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/registration"
+	"laterna.dev/laterna/internal/node/tokencache"
+	"laterna.dev/laterna/internal/node/volumes"
 )
 
 // Agent runs the pods of one node. Make it with New.
@@ -26,6 +29,8 @@ type Agent struct {
 	// Set by Run before the first worker starts.
 	recorder record.EventRecorder
 	services cache.Store
+	objects  podObjects
+	volumes  podVolumes
 
 	// runtime is nil until the container runtime has answered.
 	runtime atomic.Pointer[runtime]
@@ -66,39 +71,69 @@ func New(cfg Config) (*Agent, error) {
 // running; the next Run takes them over. It returns an error only when the runtime
 // or the API cannot be reached at all before ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
-	defer a.wg.Wait()
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var background sync.WaitGroup
+	closers := []func(){}
+	defer func() {
+		cancel()
+		a.wg.Wait() // workers use all of the rest
+		background.Wait()
+		for _, close := range closers {
+			close()
+		}
+	}()
 
 	a.recorder = newRecorder(ctx, &a.cfg)
-	synced := a.watchAPI(ctx, &wg)
+	closeVolumes, err := a.openVolumes(ctx)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, closeVolumes)
+	synced := a.watchAPI(ctx, &background)
 	served := make(chan error, 1)
-	wg.Go(func() { served <- a.servePodAPI(ctx) })
+	background.Go(func() { served <- a.servePodAPI(ctx) })
 
 	rt, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer rt.client.Close()
+	closers = append(closers, func() { rt.client.Close() })
 	a.runtime.Store(rt)
-	wg.Go(func() { _ = a.registrar.Run(ctx) })
-	wg.Go(func() { rt.follow(ctx, a) })
+	background.Go(func() { _ = a.registrar.Run(ctx) })
+	background.Go(func() { rt.follow(ctx, a) })
 	if !cache.WaitFor(ctx, "node agent", synced...) {
 		return ctx.Err()
 	}
 	if err := a.adopt(ctx, rt); err != nil {
 		return err
 	}
-	wg.Go(func() { rt.relist(ctx, a) })
-	wg.Go(func() { a.rotateLogs(ctx) })
+	background.Go(func() { rt.relist(ctx, a) })
+	background.Go(func() { a.rotateLogs(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-served:
 		return err
 	}
+}
+
+// openVolumes makes what publishes the volumes of pods.
+func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
+	cached := objects.New(ctx, objects.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
+	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
+	manager, err := volumes.New(ctx, volumes.Config{
+		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
+		NodeAllocatable: a.Allocatable, Event: a.Event,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening volumes: %w", err)
+	}
+	a.objects, a.volumes = cached, manager
+	return func() {
+		if err := manager.Close(); err != nil {
+			a.cfg.Log.Warn("volumes not closed", "error", err)
+		}
+	}, nil
 }
 
 // Ready is nil once the node is registered as ready and the pods that are bound to

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/volumes"
 )
 
 // Config is what an agent needs. Fields are required unless said otherwise.
@@ -37,15 +38,11 @@ type Config struct {
 	// Client speaks as system:node:<NodeName>, without a rate limit of its own.
 	Client  kubernetes.Interface
 	Runtime RuntimeProvider
-	Volumes Volumes
-	Objects Objects
-	// Images is nil where images cannot be imported (a foreign runtime).
-	Images Images
-	Groups Groups
-	PodAPI PodAPI
+	Groups  Groups
+	PodAPI  PodAPI
 
-	// Clock is the system's clock: back-offs and deadlines follow it.
-	Clock clock.WithTicker
+	// Clock is the system's clock: tokens, back-offs and deadlines follow it.
+	Clock clock.WithTickerAndDelayedExecution
 	// Wall is real time: heartbeats, time stamps and the relist follow it; nil
 	// means the machine's clock.
 	Wall clock.WithTicker
@@ -59,6 +56,8 @@ type Endpoint struct {
 	// Containerd is the path of containerd's own API, empty when the runtime is not
 	// containerd or its events must not be used.
 	Containerd string
+	// Images is nil where images cannot be imported (a foreign runtime).
+	Images Images
 }
 
 // RuntimeProvider knows the container runtime. Endpoint returns when the runtime is
@@ -67,18 +66,8 @@ type RuntimeProvider interface {
 	Endpoint(ctx context.Context) (Endpoint, error)
 }
 
-// Mount is a volume of a container, ready to be mounted.
-type Mount struct {
-	Name          string
-	HostPath      string
-	ContainerPath string
-	ReadOnly      bool
-	Propagation   corev1.MountPropagationMode
-}
-
-// Volumes publishes the volumes of pods and keeps them fresh. It is
-// internal/node/volumes.
-type Volumes interface {
+// podVolumes publishes the volumes of pods and keeps them fresh.
+type podVolumes interface {
 	// Setup returns when every volume of the pod is published, or with ctx's error.
 	// It may be called again. It records FailedMount events itself.
 	Setup(ctx context.Context, pod *corev1.Pod) error
@@ -87,7 +76,7 @@ type Volumes interface {
 	// Adopt takes over the volumes of pods that ran before this process.
 	Adopt(pods []*corev1.Pod)
 	// MountsFor returns the mounts of a container that is about to start.
-	MountsFor(pod *corev1.Pod, container string) ([]Mount, error)
+	MountsFor(pod *corev1.Pod, container string) ([]volumes.Mount, error)
 	// Teardown removes the pod's directory with all its volumes.
 	Teardown(ctx context.Context, uid types.UID) error
 	// Orphans lists pods that have a directory and are known to nobody.
@@ -96,8 +85,10 @@ type Volumes interface {
 	PodDir(uid types.UID) string
 }
 
-// Objects reads ConfigMaps and Secrets. It is internal/node/objects.
-type Objects interface {
+var _ podVolumes = &volumes.Manager{}
+
+// podObjects reads ConfigMaps and Secrets.
+type podObjects interface {
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	// Acquire calls changed at every change of the object until release.
@@ -138,8 +129,8 @@ func (c *Config) complete() error {
 	switch {
 	case c.NodeName == "" || len(c.NodeIPs) == 0:
 		return errors.New("the node needs a name and an address")
-	case c.Client == nil || c.Runtime == nil || c.Volumes == nil || c.Objects == nil || c.Groups == nil:
-		return errors.New("the agent needs a client, a runtime, volumes, objects and control groups")
+	case c.Client == nil || c.Runtime == nil || c.Groups == nil:
+		return errors.New("the agent needs a client, a runtime and control groups")
 	case c.Root == "" || c.Instance == "":
 		return errors.New("the agent needs a data directory")
 	case c.PodAPI.Listener == nil || c.PodAPI.TLS == nil:
@@ -152,10 +143,13 @@ func (c *Config) complete() error {
 		c.Wall = clock.RealClock{}
 	}
 	if c.Clock == nil {
-		c.Clock = c.Wall
+		c.Clock = clock.RealClock{}
 	}
 	return nil
 }
+
+// podRoot is the directory of all pods' directories.
+func (c *Config) podRoot() string { return filepath.Join(c.Root, "pods") }
 
 // logRoot is the directory of all pod logs.
 func (c *Config) logRoot() string { return filepath.Join(c.Root, "logs", "pods") }

@@ -122,10 +122,10 @@ func (w *worker) environment(wait context.Context, pod *corev1.Pod, c *corev1.Co
 	}
 	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, services), env.Lookups{
 		ConfigMap: func(name string) (*corev1.ConfigMap, error) {
-			return w.a.cfg.Objects.ConfigMap(wait, pod.Namespace, name)
+			return w.a.objects.ConfigMap(wait, pod.Namespace, name)
 		},
 		Secret: func(name string) (*corev1.Secret, error) {
-			return w.a.cfg.Objects.Secret(wait, pod.Namespace, name)
+			return w.a.objects.Secret(wait, pod.Namespace, name)
 		},
 		Field: func(ref *corev1.ObjectFieldSelector) (string, error) { return projection.FieldRef(pod, ref) },
 		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) {
@@ -146,7 +146,7 @@ func (w *worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
 		key := objects.Key{Kind: kind, Namespace: pod.Namespace, Name: name}
 		if !seen[key] {
 			seen[key] = true
-			state.release = append(state.release, w.a.cfg.Objects.Acquire(key, w.poke))
+			state.release = append(state.release, w.a.objects.Acquire(key, w.poke))
 		}
 	}
 	for _, f := range c.EnvFrom {

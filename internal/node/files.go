@@ -32,7 +32,7 @@ const (
 // mounts are a container's volumes, its /etc/hosts and the file for its
 // termination message.
 func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
-	volumes, err := w.a.cfg.Volumes.MountsFor(pod, c.Name)
+	volumes, err := w.a.volumes.MountsFor(pod, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 			Propagation: propagation(m.Propagation),
 		})
 	}
-	dir := w.a.cfg.Volumes.PodDir(w.uid)
+	dir := w.a.volumes.PodDir(w.uid)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making pod directory: %w", err)
 	}
@@ -136,7 +136,7 @@ func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string
 
 // readMessage reads the end of the file that is mounted at the message's path.
 func (w *worker) readMessage(c cri.Container) string {
-	dir := w.a.cfg.Volumes.PodDir(w.uid)
+	dir := w.a.volumes.PodDir(w.uid)
 	for _, m := range c.Mounts {
 		if m.ContainerPath != c.Annotations[runspec.AnnotationTerminationPath] {
 			continue

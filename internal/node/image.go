@@ -31,8 +31,8 @@ func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Containe
 		return nil, w.noImage(pod, c, status.ImageInspectError, message)
 	}
 	imported := false
-	if found != nil && c.ImagePullPolicy == corev1.PullAlways && w.a.cfg.Images != nil {
-		if imported, err = w.a.cfg.Images.Imported(wait, c.Image); err != nil {
+	if images := w.a.runtime.Load().endpoint.Images; found != nil && c.ImagePullPolicy == corev1.PullAlways && images != nil {
+		if imported, err = images.Imported(wait, c.Image); err != nil {
 			w.log("origin of image not known", "image", c.Image, "error", err)
 		}
 	}

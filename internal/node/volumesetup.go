@@ -32,7 +32,7 @@ func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) {
 	v.done = done
 	v.set(nil)
 	go func() {
-		err := w.a.cfg.Volumes.Setup(ctx, pod)
+		err := w.a.volumes.Setup(ctx, pod)
 		if err != nil && ctx.Err() == nil {
 			w.log("volumes not set up", "error", err)
 		}

@@ -137,7 +137,7 @@ func (w *worker) update(pod *corev1.Pod) {
 	}
 	current := w.pod
 	w.mu.Unlock()
-	w.a.cfg.Volumes.Sync(current)
+	w.a.volumes.Sync(current)
 	w.signal()
 }
 

@@ -47,7 +47,7 @@ func TestCopy(t *testing.T) {
 	content := entry(0, Stdout, "F", "one") + entry(1, Stderr, "F", "two") +
 		entry(2, Stdout, "P", "thr") + entry(3, Stdout, "F", "ee") +
 		"not an entry\n" + entry(4, Stdout, "F:x", "") + strings.TrimSuffix(entry(5, Stdout, "F", "six"), "\n")
-	at := func(i int) string { return base.Add(time.Duration(i) * time.Second).Format(timeFormat) + " " }
+	at := func(i int) string { return base.Add(time.Duration(i)*time.Second).Format(timeFormat) + " " }
 	tests := map[string]struct {
 		o    Options
 		want string
