@@ -19,6 +19,11 @@ import (
 // the listener, so that a taken port is told before anything starts.
 func (s *system) build(ctx context.Context) error {
 	s.group.Log = s.log
+	if s.config.Node.Enabled {
+		if err := checkPrivileges(); err != nil {
+			return err
+		}
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Serving.Listen)
 	if err != nil {
 		return fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)
@@ -27,19 +32,55 @@ func (s *system) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.identity, err = openIdentity(s.dir, n, s.wall); err != nil {
+	network, err := s.podNetwork(&n)
+	if err != nil {
+		return err
+	}
+	if s.identity, err = openIdentity(s.dir, n, s.config.Node.Enabled, s.wall); err != nil {
 		return err
 	}
 	url := "https://" + clientAddress(n.listen).String()
 	if err := s.writeKubeconfig(url); err != nil {
 		return err
 	}
-	store, await := s.store()
+	first, await := s.store()
 	control := newControlPlane(s)
 	s.server = apiserver.New(s.serverConfig(n, listener, await, control.ready))
-	s.group.Add(append(store, s.server)...)
-	s.group.Add(control.component(), component.Run("certificates", s.renewer(url).run))
+	first = append(first, s.server)
+	second := []component.Component{control.component(), component.Run("certificates", s.renewer(url).run)}
+	if s.config.Node.Enabled {
+		plane, err := newNodePlane(ctx, s, n, url)
+		if err != nil {
+			return err
+		}
+		first = append(first, plane.runtime)
+		second = append(second, component.Run("node agent", plane.run))
+	}
+	if network != nil {
+		second = append(second, component.Run("pod network", network.run))
+	}
+	s.group.Add(first...)
+	s.group.Add(second...)
 	return nil
+}
+
+// podNetwork chooses the network of the managed runtime and puts its gateway into
+// n. It returns nil where no such network is needed.
+func (s *system) podNetwork(n *names) (*podNetwork, error) {
+	switch {
+	case !s.config.Node.Enabled:
+		return nil, nil
+	case s.config.Node.CRIEndpoint != "":
+		s.log.Warn("the network of a foreign runtime is its own: pods reach the API only where that network leads there, service addresses are not routed")
+		return nil, nil
+	}
+	network, err := setUpNetwork(s)
+	if err != nil {
+		return nil, err
+	}
+	n.gateway = network.bridge.Gateway
+	network.listen, network.service = n.listen, n.serviceIP
+	return network, nil
 }
 
 // names collects what certificates and advertised addresses are made of.
@@ -130,7 +171,7 @@ func (s *system) tokens() apiserver.TokensConfig {
 // renewer keeps the certificates valid and the kubeconfig up to date with them.
 func (s *system) renewer(url string) *renewer {
 	return &renewer{
-		pairs: s.identity.pairs(),
+		pairs: s.identity.pairs,
 		clock: s.wall,
 		log:   s.log,
 		renewed: func(p *pki.Pair) error {

@@ -21,8 +21,11 @@ type identity struct {
 	admin     *pki.Pair
 	// kubelets is whom the API server is when it dials an agent.
 	kubelets *pki.Pair
-	// node and nodeServer are the agent's client and serving certificates.
+	// node and nodeServer are the agent's client and serving certificates, nil
+	// without a node.
 	node, nodeServer *pki.Pair
+	// pairs are all of them, for renewal.
+	pairs []*pki.Pair
 }
 
 // names are what the certificates are good for.
@@ -35,25 +38,32 @@ type names struct {
 	clusterDomain string
 }
 
-func openIdentity(dir datadir.Dir, n names, now clock.PassiveClock) (*identity, error) {
+// openIdentity reads or makes the certificates; those of a node only where one runs.
+func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.PassiveClock) (*identity, error) {
 	a, err := pki.OpenAuthority(dir.PKI(), now)
 	if err != nil {
 		return nil, err
 	}
 	id := &identity{authority: a}
-	for _, want := range []struct {
+	user := "system:node:" + n.nodeName
+	all := []struct {
 		pair **pki.Pair
 		leaf pki.Leaf
 	}{
 		{&id.server, n.serverLeaf()},
 		{&id.admin, pki.Leaf{Name: "admin", CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}, Client: true}},
 		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: bootstrap.KubeletClient, Client: true}},
-		{&id.node, pki.Leaf{Name: "node-client", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Client: true}},
-		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: "system:node:" + n.nodeName, Organizations: []string{"system:nodes"}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
-	} {
+		{&id.node, pki.Leaf{Name: "node-client", CommonName: user, Organizations: []string{"system:nodes"}, Client: true}},
+		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{"system:nodes"}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
+	}
+	if !withNode {
+		all = all[:3]
+	}
+	for _, want := range all {
 		if *want.pair, err = a.Pair(want.leaf); err != nil {
 			return nil, err
 		}
+		id.pairs = append(id.pairs, *want.pair)
 	}
 	return id, nil
 }
@@ -72,11 +82,6 @@ func (n names) serverLeaf() pki.Leaf {
 		}
 	}
 	return leaf
-}
-
-// pairs lists the certificates, for renewal.
-func (id *identity) pairs() []*pki.Pair {
-	return []*pki.Pair{id.server, id.admin, id.kubelets, id.node, id.nodeServer}
 }
 
 // nodeName returns the configured name of the node, or the host's.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/utils/clock"
@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/log"
 	"laterna.dev/laterna/internal/node/containerd"
+	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/images"
 )
 
@@ -47,11 +48,29 @@ func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
 		return nil, err
 	}
 	socket := containerd.New(containerd.Config{RunDir: dir.RunDir}).Socket()
-	if _, err := os.Stat(socket); err != nil {
-		return nil, fmt.Errorf("no managed containerd runs for %s; start it with `laterna up --data-dir %s`, or name another --data-dir", dir.Path, dir.Path)
+	if err := awaitSocket(cmd.Context(), dir, socket); err != nil {
+		return nil, err
 	}
 	logger := log.New(cmd.ErrOrStderr(), 0)
-	return images.Open(socket, clock.RealClock{}, slog.New(logger.Handler()))
+	return images.Open(socket, clock.RealClock{}, logger)
+}
+
+// socketTimeout is how long a containerd that is being started is waited for.
+const socketTimeout = 20 * time.Second
+
+// awaitSocket waits for the socket of the managed containerd while a laterna runs
+// that starts it.
+func awaitSocket(ctx context.Context, dir datadir.Dir, socket string) error {
+	missing := fmt.Errorf("no managed containerd runs for %s; start it with `laterna up --data-dir %s`, or name another --data-dir", dir.Path, dir.Path)
+	if _, err := os.Stat(socket); err != nil && dir.Owner() == 0 {
+		return missing
+	}
+	ctx, cancel := context.WithTimeout(ctx, socketTimeout)
+	defer cancel()
+	if err := cri.WaitSocket(ctx, clock.RealClock{}, socket); err != nil {
+		return missing
+	}
+	return nil
 }
 
 // with runs f on the images of the system that the flags name.

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/node"
+	"laterna.dev/laterna/internal/node/cgroups"
+)
+
+// nodePlane is the node agent of this process with what it stands on.
+type nodePlane struct {
+	system *system
+	names  names
+	// url is where the agent reaches the API, as any client would.
+	url      string
+	runtime  runtimeProvider
+	listener net.Listener
+}
+
+// runtimeProvider is a container runtime that somebody may have to start first.
+type runtimeProvider interface {
+	node.RuntimeProvider
+	component.Component
+}
+
+// checkPrivileges fails early, with what to do instead.
+func checkPrivileges() error {
+	if os.Geteuid() != 0 {
+		return errors.New("running pods needs root: run as root, or without a node: laterna up --node=false")
+	}
+	return nil
+}
+
+// newNodePlane prepares the agent and opens its listener.
+func newNodePlane(ctx context.Context, s *system, n names, url string) (*nodePlane, error) {
+	p := &nodePlane{system: s, names: n, url: url}
+	var err error
+	if p.runtime, err = newRuntime(s); err != nil {
+		return nil, err
+	}
+	p.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(n.nodeIP, 0).String())
+	if err != nil {
+		return nil, fmt.Errorf("listening for the node's own API: %w (choose an address of this machine with --node-ip)", err)
+	}
+	return p, nil
+}
+
+// run runs the agent until ctx ends. Containers keep running.
+func (p *nodePlane) run(ctx context.Context) error {
+	client, err := p.client()
+	if err != nil {
+		return err
+	}
+	agent, err := p.newAgent(client)
+	if err != nil {
+		return err
+	}
+	return agent.Run(ctx)
+}
+
+// client speaks to the API as the node, over the same connection that a node on
+// another machine would use.
+func (p *nodePlane) client() (kubernetes.Interface, error) {
+	id := p.system.identity
+	config := &rest.Config{
+		Host: p.url,
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: id.authority.PEM(),
+			// Files, so that a renewed certificate is used.
+			CertFile: id.node.CertFile(),
+			KeyFile:  id.node.KeyFile(),
+		},
+		ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON},
+		UserAgent:     "laterna-agent",
+		// A pod's start waits for the agent's requests: it does not limit itself.
+		QPS: -1,
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making the node's client: %w", err)
+	}
+	return client, nil
+}
+
+func (p *nodePlane) newAgent(client kubernetes.Interface) (*node.Agent, error) {
+	s := p.system
+	groups, err := cgroups.Detect()
+	if err != nil {
+		return nil, err
+	}
+	return node.New(node.Config{
+		NodeName:      p.names.nodeName,
+		NodeIPs:       []string{p.names.nodeIP.String()},
+		Version:       s.version.Info().GitVersion,
+		Instance:      s.dir.Hash,
+		Root:          s.dir.Path,
+		ClusterDomain: s.config.Network.ClusterDomain,
+		Client:        client,
+		Runtime:       p.runtime,
+		Groups:        node.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
+		PodAPI: node.PodAPI{
+			Listener:  p.listener,
+			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.identity.nodeServer.GetCertificate},
+			ClientCAs: s.identity.authority.Pool(),
+		},
+		Clock: s.clock,
+		Wall:  s.wall,
+		Log:   s.log,
+	})
+}
+
+// socketPath returns the path of a unix:// endpoint.
+func socketPath(endpoint string) string {
+	return filepath.Clean(strings.TrimPrefix(endpoint, "unix://"))
+}
