@@ -15,17 +15,27 @@ import (
 )
 
 const (
-	// containerGrace is how long containers get between SIGTERM and SIGKILL.
-	containerGrace = 10 * time.Second
+	// ContainerGrace is how long Down usually lets containers take between SIGTERM
+	// and SIGKILL.
+	ContainerGrace = 10 * time.Second
 	// lockPoll is how often Down looks whether the running process has ended.
 	lockPoll = 10 * time.Millisecond
 )
 
+// DownOptions say what Down stops and removes.
+type DownOptions struct {
+	DataDir string
+	// Grace is how long containers get between SIGTERM and SIGKILL.
+	Grace time.Duration
+	// Purge removes the data directory too.
+	Purge bool
+}
+
 // Down stops the laterna that runs on the data directory, its containers and its
-// containerd, and removes everything they made on the host. With purge it removes
-// the data too. It is no error when nothing runs.
-func Down(ctx context.Context, path string, purge bool, out Output) error {
-	dir, err := datadir.Locate(path)
+// containerd, and removes everything they made on the host. It is no error when
+// nothing runs.
+func Down(ctx context.Context, options DownOptions, out Output) error {
+	dir, err := datadir.Locate(options.DataDir)
 	if err != nil {
 		return err
 	}
@@ -39,10 +49,10 @@ func Down(ctx context.Context, path string, purge bool, out Output) error {
 		return err
 	}
 	defer release()
-	if err := hostresources.RemoveAll(ctx, dir, containerGrace, clock.RealClock{}, logger); err != nil {
+	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.RealClock{}, logger); err != nil {
 		return err
 	}
-	if !purge {
+	if !options.Purge {
 		fmt.Fprintf(out.Out, "stopped; the data stays in %s (laterna down --purge removes it)\n", dir.Path)
 		return nil
 	}

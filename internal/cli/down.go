@@ -8,10 +8,7 @@ import (
 )
 
 func newDown() *cobra.Command {
-	var (
-		dataDir string
-		purge   bool
-	)
+	var options app.DownOptions
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "Stop pods and the managed containerd, and remove what they made on the host",
@@ -20,10 +17,11 @@ every mount, link, rule, route and control group that they made. Objects and ima
 unless --purge is given.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Down(cmd.Context(), dataDir, purge, app.Output{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()})
+			return app.Down(cmd.Context(), options, app.Output{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()})
 		},
 	}
-	cmd.Flags().StringVar(&dataDir, "data-dir", datadir.Default(), "data directory of the system")
-	cmd.Flags().BoolVar(&purge, "purge", false, "remove the data directory too: objects, keys, images")
+	cmd.Flags().StringVar(&options.DataDir, "data-dir", datadir.Default(), "data directory of the system")
+	cmd.Flags().BoolVar(&options.Purge, "purge", false, "remove the data directory too: objects, keys, images")
+	cmd.Flags().DurationVar(&options.Grace, "grace-period", app.ContainerGrace, "time that containers get to end by themselves")
 	return cmd
 }
