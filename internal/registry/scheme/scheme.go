@@ -67,7 +67,7 @@ var kinds = []func(*runtime.Scheme) error{
 	event.RegisterFieldLabels,
 	namespace.RegisterDefaults, namespace.RegisterFieldLabels,
 	node.RegisterDefaults, node.RegisterFieldLabels,
-	pod.RegisterDefaults, pod.RegisterFieldLabels,
+	pod.RegisterDefaults, pod.RegisterFieldLabels, pod.RegisterParameters,
 	secret.RegisterDefaults, secret.RegisterFieldLabels,
 	service.RegisterDefaults, service.RegisterFieldLabels,
 	clusterrolebinding.RegisterDefaults,
