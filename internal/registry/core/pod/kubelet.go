@@ -28,7 +28,7 @@ type Kubelets struct {
 	Addresses []corev1.NodeAddressType
 	// Authorizer, if set, is asked for "create" when exec or attach comes as a
 	// GET, as WebSockets do: reading pods/exec must not be enough to run things.
-	Authorizer authorizer.Authorizer
+	Authorizer authorizer.UnconditionalAuthorizer
 }
 
 // defaultKubeletPort is where a kubelet listens that has published no port.

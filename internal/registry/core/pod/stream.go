@@ -26,7 +26,7 @@ import (
 type streamREST struct {
 	pods       *resource.Store[*corev1.Pod]
 	dial       *dialer
-	authorizer authorizer.Authorizer
+	authorizer authorizer.UnconditionalAuthorizer
 }
 
 // Destroy implements rest.Storage.
