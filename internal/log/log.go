@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"k8s.io/klog/v2"
@@ -68,9 +69,18 @@ func (h libraryHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= h.least && h.Handler.Enabled(ctx, level)
 }
 
+// noise is what libraries log as errors when nothing is wrong.
+var noise = []string{
+	// A client has closed its side of a stream.
+	"Error on socket receive",
+}
+
 // Handle implements slog.Handler.
 func (h libraryHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.Message = strings.TrimSpace(r.Message)
+	if slices.Contains(noise, r.Message) && h.least > slog.LevelDebug {
+		return nil
+	}
 	return h.Handler.Handle(ctx, r)
 }
 
