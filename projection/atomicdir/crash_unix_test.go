@@ -56,14 +56,17 @@ func TestKilledWriters(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20*time.Millisecond + rand.N(20*time.Millisecond))
+		for before, tries := readAll(t, dir), 0; readAll(t, dir) == before && tries < 10000; tries++ {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(rand.N(10 * time.Millisecond)) // it is at work: hit it anywhere
 		cmd.Process.Kill()
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != -1 {
 			t.Fatalf("the writer ended by itself: %v", err)
 		}
 		versions[readAll(t, dir)] = true
 	}
-	if len(versions) < 10 {
+	if len(versions) != rounds(20, 200) {
 		t.Errorf("the writers published in only %d rounds", len(versions))
 	}
 	d, err := Open(dir, Options{})

@@ -23,6 +23,14 @@ func tmpfs(t testing.TB, options string) string {
 	return dir
 }
 
+// scratch is a directory on the kind of file system that volumes are on.
+func scratch(t *testing.T) string {
+	if os.Geteuid() != 0 {
+		return t.TempDir()
+	}
+	return tmpfs(t, "")
+}
+
 func TestFullFileSystem(t *testing.T) {
 	dir := tmpfs(t, "size=256k")
 	d := open(t, dir)

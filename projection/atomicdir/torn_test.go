@@ -33,8 +33,12 @@ func TestNoTornReads(t *testing.T) {
 	}
 	var published, reads, late atomic.Int64
 	var wg sync.WaitGroup
-	for range dirs {
-		dir := t.TempDir()
+	base := scratch(t)
+	for i := range dirs {
+		dir := filepath.Join(base, strconv.Itoa(i))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 		d := open(t, dir)
 		publish(t, d, tornTree(0))
 		done := make(chan struct{})
