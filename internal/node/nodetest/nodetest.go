@@ -108,26 +108,39 @@ func StartOn(t testing.TB, dir datadir.Dir, cniConfDir string) *Machine {
 // container.
 func (m *Machine) Run(t testing.TB, name string, hostNetwork bool, command ...string) (sandbox, container string) {
 	t.Helper()
+	return m.run(t, name, t.TempDir(), hostNetwork, cri.ContainerSpec{UserImage: "busybox:test", Command: command})
+}
+
+// RunImage starts a pod of one container of any image on the host's network and returns
+// the path of its log. Without a command the image's own runs.
+func (m *Machine) RunImage(t testing.TB, name, image string, command []string, env []cri.EnvVar) (log string) {
+	t.Helper()
+	dir := t.TempDir()
+	m.run(t, name, dir, true, cri.ContainerSpec{UserImage: image, Command: command, Env: env})
+	return filepath.Join(dir, logName)
+}
+
+const logName = "main.log"
+
+func (m *Machine) run(t testing.TB, name, logDir string, hostNetwork bool, spec cri.ContainerSpec) (sandbox, container string) {
+	t.Helper()
 	h, err := cgroups.Detect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := &cri.SandboxSpec{
-		Name: name, Namespace: "default", UID: "uid-" + name, LogDir: t.TempDir(),
+	pod := &cri.SandboxSpec{
+		Name: name, Namespace: "default", UID: "uid-" + name, LogDir: logDir,
 		CgroupParent: h.Pod(m.Dir.HostName(), "uid-"+name), Namespaces: cri.Namespaces{HostNetwork: hostNetwork},
 	}
-	if sandbox, err = m.CRI.RunSandbox(t.Context(), spec); err != nil {
+	if sandbox, err = m.CRI.RunSandbox(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	img, err := m.CRI.ImageStatus(t.Context(), "busybox:test")
+	img, err := m.CRI.ImageStatus(t.Context(), spec.UserImage)
 	if err != nil || img == nil {
-		t.Fatalf("image busybox:test: %v, %v", img, err)
+		t.Fatalf("image %s: %v, %v", spec.UserImage, img, err)
 	}
-	container, err = m.CRI.CreateContainer(t.Context(), sandbox, &cri.ContainerSpec{
-		Name: "main", ImageRef: img.ID, UserImage: "busybox:test", Command: command, LogPath: "main.log",
-		Security: cri.ContainerSecurity{Namespaces: spec.Namespaces},
-	}, spec)
-	if err != nil {
+	spec.Name, spec.ImageRef, spec.LogPath, spec.Security.Namespaces = "main", img.ID, logName, pod.Namespaces
+	if container, err = m.CRI.CreateContainer(t.Context(), sandbox, &spec, pod); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.CRI.StartContainer(t.Context(), container); err != nil {
