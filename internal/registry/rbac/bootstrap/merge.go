@@ -42,14 +42,16 @@ func mergeMap(have, want map[string]string) (map[string]string, bool) {
 	return out, changed
 }
 
-// mergeRules appends the parts of want that have does not cover.
+// mergeRules appends the rules of want that have does not cover.
 func mergeRules(have *[]rbacv1.PolicyRule, want []rbacv1.PolicyRule) bool {
-	covered, missing := validation.Covers(*have, want)
-	if covered {
-		return false
+	out, changed := slices.Clone(*have), false
+	for _, r := range want {
+		if covered, _ := validation.Covers(*have, []rbacv1.PolicyRule{r}); !covered {
+			out, changed = append(out, r), true
+		}
 	}
-	*have = append(slices.Clone(*have), missing...)
-	return true
+	*have = out
+	return changed
 }
 
 func mergeSelectors(have **rbacv1.AggregationRule, want *rbacv1.AggregationRule) bool {
