@@ -37,6 +37,7 @@ type system struct {
 	store     *etcd.Server
 	server    *apiserver.Server
 	addr      string
+	group     component.Group
 	// took is from the beginning of the start to readiness.
 	took time.Duration
 }
@@ -45,6 +46,16 @@ type system struct {
 func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 	t.Helper()
 	began := time.Now()
+	s := build(t, dir, change...)
+	must(t, s.group.Start(t.Context()))
+	eventually(t, s.server.Ready)
+	s.took = time.Since(began)
+	return s
+}
+
+// build returns a system that has not started and ends with the test.
+func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	authority, err := pki.OpenAuthority(filepath.Join(dir, "pki"), clock.RealClock{})
 	must(t, err)
@@ -77,19 +88,15 @@ func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 		f(&config)
 	}
 	s.server = apiserver.New(config)
-	var group component.Group
-	group.Log = log
-	group.Add(s.store, s.server)
+	s.group.Log = log
+	s.group.Add(s.store, s.server)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := errors.Join(group.Stop(ctx), os.RemoveAll(run)); err != nil {
+		if err := errors.Join(s.group.Stop(ctx), os.RemoveAll(run)); err != nil {
 			t.Error(err)
 		}
 	})
-	must(t, group.Start(t.Context()))
-	eventually(t, s.server.Ready)
-	s.took = time.Since(began)
 	return s
 }
 

@@ -44,6 +44,12 @@ func (l *loopback) config() *rest.Config {
 // be forged from outside the package.
 type loopbackKey struct{}
 
+// bare is a context without its values. A request that is made while another is
+// served shares its end, but not its audit event, warnings and user.
+type bare struct{ context.Context }
+
+func (bare) Value(any) any { return nil }
+
 // RoundTrip implements http.RoundTripper. The response's body must be closed.
 func (l *loopback) RoundTrip(req *http.Request) (*http.Response, error) {
 	select {
@@ -51,7 +57,7 @@ func (l *loopback) RoundTrip(req *http.Request) (*http.Response, error) {
 	case <-req.Context().Done():
 		return nil, context.Cause(req.Context())
 	}
-	ctx, cancel := context.WithCancel(context.WithValue(req.Context(), loopbackKey{}, true))
+	ctx, cancel := context.WithCancel(context.WithValue(bare{req.Context()}, loopbackKey{}, true))
 	in := req.Clone(ctx)
 	in.RequestURI = in.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:0"
@@ -90,7 +96,7 @@ func newPipeWriter(ctx context.Context) *pipeWriter {
 	w.reader, w.writer = io.Pipe()
 	context.AfterFunc(ctx, func() {
 		w.gone <- true
-		w.reader.CloseWithError(context.Cause(ctx))
+		w.writer.CloseWithError(context.Cause(ctx))
 	})
 	return w
 }

@@ -124,13 +124,19 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
+	if s.backend, err = newBackend(life, client, sch, box.Transformer()); err != nil {
+		return errors.Join(err, client.Close())
+	}
+	sealed := etcd.NewSealed(client, "keys", box)
+	if _, _, err := sealed.Load(ctx); err != nil {
+		return fmt.Errorf("the encryption keys in %s do not fit the store, put back the file that belongs to it: %w", s.config.Store.EncryptionKeyFile, err)
+	}
 	s.background.Go(func() {
-		if err := s.ring.Run(life, etcd.NewSealed(client, "keys", box)); err != nil {
+		if err := s.ring.Run(life, sealed); err != nil {
 			s.fail(err)
 		}
 	})
-	s.backend, err = newBackend(life, client, sch, box.Transformer())
-	return err
+	return nil
 }
 
 // fail reports the first error that ends the server.

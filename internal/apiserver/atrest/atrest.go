@@ -123,8 +123,8 @@ func (b *Box) Open(ctx context.Context, key string, sealed []byte) ([]byte, erro
 		return nil, errors.New("value is not encrypted")
 	}
 	bound, _, err := b.transformer.TransformFromStorage(ctx, sealed, value.DefaultContext(key))
-	if err != nil {
-		return nil, err
+	if err != nil { // the library's own errors mislead
+		return nil, errors.New("no key in the key file decrypts it")
 	}
 	plain, ok := bytes.CutPrefix(bound, []byte(key+"\x00"))
 	if !ok {
