@@ -19,7 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
 
+	laternaclock "laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/nodetest"
@@ -34,7 +36,17 @@ type world struct {
 	agent  *Agent
 	addr   string
 	stop   func()
+	clock  *laternaclock.Clock
+	offset time.Duration
 }
+
+// jump moves the agent's clock on.
+func (w *world) jump(d time.Duration) {
+	w.offset += d
+	w.clock.SetOffset(w.offset)
+}
+
+func archive(t *testing.T, name string) string { return nodetest.Archive(t, name) }
 
 // ptpConf gives pods a network of their own that leaves nothing on the machine once
 // they are stopped.
@@ -53,7 +65,7 @@ func ptpConf(t *testing.T) string {
 func newWorld(t *testing.T, objects ...apiruntime.Object) *world {
 	t.Helper()
 	dir := nodetest.Dir(t)
-	w := &world{Machine: nodetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...)}
+	w := &world{Machine: nodetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: laternaclock.New(clock.RealClock{})}
 	w.client.PrependReactor("create", "subjectaccessreviews", func(a k8stesting.Action) (bool, apiruntime.Object, error) {
 		review := a.(k8stesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview)
 		review.Status.Allowed = review.Spec.User == "admin"
@@ -97,6 +109,7 @@ func (w *world) start() {
 		ClusterDomain: "cluster.local", Client: w.client, Runtime: w,
 		Groups: HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
 		PodAPI: PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
+		Clock:  w.clock,
 		Log:    slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -99,6 +99,9 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 			failed = w.a.cri().StopSandbox(ctx, s.ID)
 		}
 	}
+	if ctx.Err() != nil {
+		return again
+	}
 	if failed != nil {
 		w.log("pod not stopped", "error", failed)
 		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonKillSandbox, "error killing pod: %s", cri.Message(failed))

@@ -98,7 +98,9 @@ func (rt *runtime) mine(uid types.UID) cri.Filter {
 // follow tells workers of what happens to their containers until ctx ends. Events
 // are hints; what is lost while the stream is interrupted comes with the relist.
 func (rt *runtime) follow(ctx context.Context, a *Agent) {
+	native, quiet := false, false
 	deliver := func(e cri.Event) {
+		quiet = false
 		uid, ok := rt.ownerOf(e.ID)
 		if !ok {
 			return
@@ -107,15 +109,8 @@ func (rt *runtime) follow(ctx context.Context, a *Agent) {
 			w.runtimeEvent(e)
 		}
 	}
-	ready := func() { a.cfg.Log.Debug("runtime events subscribed") }
-	native := false
 	for ctx.Err() == nil {
-		var err error
-		if native {
-			err = cri.ContainerdEvents(ctx, rt.endpoint.Containerd, ready, deliver)
-		} else {
-			err = rt.client.Events(ctx, ready, deliver)
-		}
+		err := rt.subscribe(ctx, native, deliver)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -126,12 +121,23 @@ func (rt *runtime) follow(ctx context.Context, a *Agent) {
 			a.cfg.Log.Info("the runtime offers no events, relying on the relist")
 			return
 		}
-		a.cfg.Log.Warn("runtime events interrupted", "error", err)
+		if !quiet {
+			quiet = true
+			a.cfg.Log.Warn("runtime events interrupted", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-a.cfg.Wall.After(resubscribe):
 		}
 	}
+}
+
+// subscribe delivers events until they are interrupted: CRI's, or containerd's own.
+func (rt *runtime) subscribe(ctx context.Context, native bool, deliver func(cri.Event)) error {
+	if native {
+		return cri.ContainerdEvents(ctx, rt.endpoint.Containerd, deliver)
+	}
+	return rt.client.Events(ctx, deliver)
 }
 
 // relist compares the runtime with the last look, every second, and wakes the
@@ -146,13 +152,11 @@ func (rt *runtime) relist(ctx context.Context, a *Agent) {
 		case <-ticker.C():
 		}
 		changed, err := rt.look(ctx)
-		if was := rt.failed(err); (was == nil) != (err == nil) {
+		if was := rt.failed(err); (was == nil) != (err == nil) && ctx.Err() == nil {
+			a.cfg.Log.Warn("container runtime changed", "error", err)
 			a.registrar.Changed()
 		}
 		if err != nil {
-			if ctx.Err() == nil {
-				a.cfg.Log.Warn("runtime not listed", "error", err)
-			}
 			continue
 		}
 		for uid, names := range changed {

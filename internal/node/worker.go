@@ -239,7 +239,9 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 	if dirty {
 		p, err := w.refresh(ctx)
 		if err != nil {
-			w.log("runtime state not read", "error", err)
+			if ctx.Err() == nil {
+				w.log("runtime state not read", "error", err)
+			}
 			w.markDirty()
 			return again, false
 		}

@@ -32,24 +32,17 @@ type Event struct {
 	Kind EventKind
 }
 
-// Events delivers the runtime's events to deliver until ctx or the stream ends; it
-// calls ready once the subscription stands. The error wraps ErrNotOffered when the
-// runtime has no such call (containerd before 1.7).
-func (c *Client) Events(ctx context.Context, ready func(), deliver func(Event)) error {
+// Events delivers the runtime's events until ctx or the stream ends. The error wraps
+// ErrNotOffered when the runtime has no such call (containerd before 1.7).
+func (c *Client) Events(ctx context.Context, deliver func(Event)) error {
 	stream, err := c.runtime.GetContainerEvents(ctx, &runtimeapi.GetEventsRequest{})
 	if err != nil {
 		return callError("subscribing to container events", err)
 	}
-	// An unimplemented call fails at the first receive only, so ready is announced
-	// after it.
-	for announced := false; ; {
+	for {
 		r, err := stream.Recv()
 		if err != nil {
 			return callError("receiving container events", err)
-		}
-		if !announced {
-			announced = true
-			ready()
 		}
 		switch r.ContainerEventType {
 		case runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT:
@@ -61,7 +54,7 @@ func (c *Client) Events(ctx context.Context, ready func(), deliver func(Event)) 
 }
 
 // ContainerdEvents is Events over containerd's own API, which listens at the socket.
-func ContainerdEvents(ctx context.Context, socket string, ready func(), deliver func(Event)) error {
+func ContainerdEvents(ctx context.Context, socket string, deliver func(Event)) error {
 	conn, err := dial(socket)
 	if err != nil {
 		return err
@@ -70,14 +63,13 @@ func ContainerdEvents(ctx context.Context, socket string, ready func(), deliver 
 	ctx = metadata.AppendToOutgoingContext(ctx, "containerd-namespace", containerdNamespace)
 	stream, err := eventsapi.NewEventsClient(conn).Subscribe(ctx, &eventsapi.SubscribeRequest{
 		Filters: []string{
-			fmt.Sprintf("namespace==%s,topic==/tasks/exit", containerdNamespace),
-			fmt.Sprintf("namespace==%s,topic==/tasks/start", containerdNamespace),
+			fmt.Sprintf("namespace==%s,topic==\"/tasks/exit\"", containerdNamespace),
+			fmt.Sprintf("namespace==%s,topic==\"/tasks/start\"", containerdNamespace),
 		},
 	})
 	if err != nil {
 		return callError("subscribing to containerd's events", err)
 	}
-	ready()
 	for {
 		envelope, err := stream.Recv()
 		if err != nil {

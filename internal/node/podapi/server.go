@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
@@ -148,6 +149,11 @@ func fail(w http.ResponseWriter, err error) {
 	var p *Problem
 	if errors.As(err, &p) {
 		http.Error(w, p.Message, p.Code)
+		return
+	}
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		http.Error(w, err.Error(), int(status.Status().Code))
 		return
 	}
 	http.Error(w, err.Error(), http.StatusInternalServerError)
