@@ -1,7 +1,10 @@
 # Laterna: see README.md for what it is and `make help` for what can be made.
 
 SHELL       := /bin/bash -o pipefail
+GO          ?= go
 export CGO_ENABLED ?= 0
+# One set of flags for all that is compiled, so that every dependency is compiled once.
+export GOFLAGS := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath)
 
 VERSION     := $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
 COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
@@ -10,7 +13,6 @@ DATE        := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-
 LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 KUBECTL_LD  := -s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
                -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitCommit=$(COMMIT)
-GO          ?= go
 
 .PHONY: help
 help: ## list the targets
@@ -18,8 +20,8 @@ help: ## list the targets
 
 .PHONY: build
 build: ## bin/laterna and bin/kubectl
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/laterna ./cmd/laterna
-	$(GO) build -trimpath -ldflags '$(KUBECTL_LD)' -o bin/kubectl ./cmd/kubectl
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/laterna ./cmd/laterna
+	$(GO) build -ldflags '$(KUBECTL_LD)' -o bin/kubectl ./cmd/kubectl
 
 .PHONY: deps
 deps: ## install the system packages whose programs are missing

@@ -9,8 +9,8 @@ set -euo pipefail
 
 # program:package, or /a/file:package
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
-images="/usr/bin/busybox:busybox-static dpkg-deb:dpkg"
-test="$run $images git:git curl:curl"
+images="dpkg-deb:dpkg"
+test="$run $images git:git curl:curl openssl:openssl"
 
 missing=()
 for pair in ${!1}; do
@@ -21,10 +21,14 @@ for pair in ${!1}; do
     *) PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing+=("$package") ;;
   esac
 done
+[ "$(id -u)" = 0 ] && sudo= || sudo=sudo
+# The test images are made from packages that apt-get fetches: it must know them.
+if [ "$1" != run ] && ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+  $sudo apt-get update -qq
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "installing: ${missing[*]}"
-[ "$(id -u)" = 0 ] && sudo= || sudo=sudo
 if ! command -v apt-get >/dev/null; then
   echo "this machine has no apt-get: install these by hand: ${missing[*]}" >&2
   exit 1

@@ -40,7 +40,7 @@ func Build(root string) (Programs, error) {
 		return "", err
 	}
 	for _, name := range []string{"laterna", "kubectl"} {
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./cmd/"+name)
+		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./cmd/"+name)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
