@@ -173,7 +173,7 @@ func (s *storages) authentication() map[string]rest.Storage {
 
 // kept returns the objects that the server keeps, in these storages.
 func (s *storages) kept(env resource.Env, c Config) (*kept, error) {
-	k := &kept{scheme: env.Scheme, config: c}
+	k := &kept{scheme: env.Scheme, repair: s.services.Repair, config: c}
 	for path, into := range map[string]*keptStorage{"namespaces": &k.namespaces, "services": &k.services, "endpoints": &k.endpoints} {
 		storage, ok := s.core[path].(keptStorage)
 		if !ok {

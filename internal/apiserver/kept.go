@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,8 +23,13 @@ import (
 // systemNamespaces exist in every system.
 var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
-// keptRest is the time between two looks at the objects that the server keeps.
-const keptRest = 10 * time.Second
+const (
+	// keptRest is the time between two looks at the objects that the server keeps.
+	keptRest = 10 * time.Second
+	// repairEvery is after how many looks the books on service addresses and node
+	// ports are checked.
+	repairEvery = 18
+)
 
 // kept are objects that the server itself makes, and makes again when somebody has
 // removed or changed them: the system namespaces, the service kubernetes and its
@@ -33,7 +39,9 @@ type kept struct {
 	namespaces keptStorage
 	services   keptStorage
 	endpoints  keptStorage
-	config     Config
+	// repair brings the books on service addresses and node ports in line.
+	repair func(context.Context) error
+	config Config
 }
 
 // keptStorage is what the storages of kept objects can do.
@@ -70,9 +78,13 @@ func (k *kept) keep(ctx context.Context) error {
 
 // keepOn calls keep again and again until ctx ends.
 func (k *kept) keepOn(ctx context.Context) {
-	for ctx.Err() == nil {
+	for n := 0; ctx.Err() == nil; n++ {
 		wait(ctx, keptRest)
-		if err := k.keep(ctx); err != nil && ctx.Err() == nil {
+		err := k.keep(ctx)
+		if n%repairEvery == 0 {
+			err = errors.Join(err, k.repair(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
 			k.config.Log.Warn("keeping system objects failed", "error", err)
 		}
 	}

@@ -154,8 +154,16 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	return delegator, stop, nil
 }
 
-// awaitCaches waits until every watch cache has read what the store holds.
+// awaitCaches waits until every watch cache has read what the store holds, and for
+// a moment until it is known that the store reports progress, without which watches
+// cannot begin with a list.
 func (b *backend) awaitCaches(ctx context.Context) error {
+	for range 200 {
+		if feature.DefaultFeatureSupportChecker.Supports(storage.RequestWatchProgress) {
+			break
+		}
+		wait(ctx, time.Millisecond)
+	}
 	b.mu.Lock()
 	caches := b.caches
 	b.mu.Unlock()
