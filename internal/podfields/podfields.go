@@ -40,7 +40,7 @@ func Blocking(spec *corev1.PodSpec) []Finding {
 // known holds honoured, and parents every path above one of its fields.
 var known, parents = index(honoured, neutral)
 
-func index(honoured []string, neutral map[string]any) (known, parents map[string]bool) {
+func index(honoured []string, neutral map[string][]any) (known, parents map[string]bool) {
 	known, parents = map[string]bool{}, map[string]bool{}
 	above := func(path string) {
 		for i, r := range path {

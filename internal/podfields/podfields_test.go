@@ -78,19 +78,19 @@ volumes: [{name: s, secret: {secretName: s, defaultUser: 5, items: [{key: k, pat
 containers: [{name: a, image: i, resources: {limits: {cpu: 1, example.com/gpu: 1}}}]
 `, want: []Finding{{Path: "spec.containers[0].resources.limits[example.com/gpu]", Message: notHonoured}}},
 		"neutral values": {spec: `
-containers: [{name: a, image: i}]
+containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, recursiveReadOnly: IfPossible}]}]
 hostUsers: true
 priority: 0
 setHostnameAsFQDN: false
 os: {name: linux}
 `},
 		"other values of the same": {spec: `
-containers: [{name: a, image: i, terminationMessagePath: /x}]
+containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, recursiveReadOnly: Enabled}]}]
 hostUsers: false
 os: {name: windows}
 schedulerName: mine
 `, want: []Finding{
-			{Path: "spec.containers[0].terminationMessagePath", Message: notHonoured},
+			{Path: "spec.containers[0].volumeMounts[0].recursiveReadOnly", Message: notHonoured},
 			{Path: "spec.schedulerName", Message: notHonoured},
 			{Path: "spec.os.name", Blocks: true, Message: notHonoured + ": only linux containers are run, and the pod does not start"},
 			{Path: "spec.hostUsers", Blocks: true, Message: notHonoured + ": containers do not get a user namespace of their own, and the pod does not start"},
@@ -180,7 +180,7 @@ func deref(typ reflect.Type) reflect.Type {
 func TestEverySetFieldIsFoundOrHonoured(t *testing.T) {
 	// A field that a later API adds is unknown here and so must be reported.
 	spec := &corev1.PodSpec{
-		Affinity:         &corev1.Affinity{},
+		Affinity:         &corev1.Affinity{PodAffinity: &corev1.PodAffinity{}},
 		Overhead:         corev1.ResourceList{"cpu": resource.MustParse("1")},
 		HostnameOverride: ptr.To("h"),
 		RuntimeClassName: ptr.To("r"),
@@ -189,7 +189,7 @@ func TestEverySetFieldIsFoundOrHonoured(t *testing.T) {
 	for _, f := range Unhonoured(spec) {
 		got = append(got, f.Path)
 	}
-	want := []string{"spec.affinity", "spec.runtimeClassName", "spec.overhead", "spec.hostnameOverride"}
+	want := []string{"spec.affinity.podAffinity", "spec.runtimeClassName", "spec.overhead", "spec.hostnameOverride"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

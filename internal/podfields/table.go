@@ -7,10 +7,12 @@ import "reflect"
 // for every element of a list, [key] for one key of a map.
 var honoured = []string{
 	"activeDeadlineSeconds",
+	"affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution",
 	"automountServiceAccountToken",
 	"dnsConfig",
 	"dnsPolicy",
 	"enableServiceLinks",
+	"hostAliases",
 	"hostIPC",
 	"hostNetwork",
 	"hostPID",
@@ -22,9 +24,11 @@ var honoured = []string{
 	"serviceAccount",
 	"serviceAccountName",
 	"shareProcessNamespace",
+	"subdomain",
 	"terminationGracePeriodSeconds",
 	"tolerations",
 
+	"securityContext.appArmorProfile",
 	"securityContext.fsGroup",
 	"securityContext.fsGroupChangePolicy",
 	"securityContext.runAsGroup",
@@ -65,12 +69,13 @@ var honoured = []string{
 	"containers[].securityContext.seccompProfile",
 	"containers[].stdin",
 	"containers[].stdinOnce",
+	"containers[].terminationMessagePath",
+	"containers[].terminationMessagePolicy",
 	"containers[].tty",
 	"containers[].volumeMounts[].mountPath",
 	"containers[].volumeMounts[].mountPropagation",
 	"containers[].volumeMounts[].name",
 	"containers[].volumeMounts[].readOnly",
-	"containers[].volumeMounts[].recursiveReadOnly",
 	"containers[].volumeMounts[].subPath",
 	"containers[].volumeMounts[].subPathExpr",
 	"containers[].workingDir",
@@ -117,15 +122,14 @@ var honoured = []string{
 
 // neutral gives the values of fields that are not honoured but ask for what the
 // agent does anyway. Most are the API's defaults.
-var neutral = map[string]any{
-	"containers[].terminationMessagePath":   "/dev/termination-log",
-	"containers[].terminationMessagePolicy": "File",
-	"hostUsers":                             true,
-	"os.name":                               "linux",
-	"preemptionPolicy":                      "PreemptLowerPriority",
-	"priority":                              int32(0),
-	"schedulerName":                         "default-scheduler",
-	"setHostnameAsFQDN":                     false,
+var neutral = map[string][]any{
+	"containers[].volumeMounts[].recursiveReadOnly": {"Disabled", "IfPossible"},
+	"hostUsers":         {true},
+	"os.name":           {"linux"},
+	"preemptionPolicy":  {"PreemptLowerPriority"},
+	"priority":          {int32(0)},
+	"schedulerName":     {"default-scheduler"},
+	"setHostnameAsFQDN": {false},
 }
 
 // blocking gives the fields without which a pod would not do what it is made for,
@@ -145,6 +149,10 @@ var blocking = map[string]string{
 }
 
 func isNeutral(path string, v reflect.Value) bool {
-	want, ok := neutral[path]
-	return ok && v.CanConvert(reflect.TypeOf(want)) && v.Convert(reflect.TypeOf(want)).Interface() == want
+	for _, want := range neutral[path] {
+		if v.CanConvert(reflect.TypeOf(want)) && v.Convert(reflect.TypeOf(want)).Interface() == want {
+			return true
+		}
+	}
+	return false
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/quantity"
 )
 
 // FuzzValidatePod sends JSON the way of a request: decoded, defaulted, checked,
@@ -18,6 +19,7 @@ import (
 func FuzzValidatePod(f *testing.F) {
 	for _, text := range []string{
 		"{}",
+		`spec: {containers: [{name: a, image: i, resources: {limits: {cpu: "1e99"}}}], overhead: {cpu: "1e99"}}`,
 		"spec: {" + oneContainer + "}",
 		`spec:
   serviceAccountName: sa
@@ -58,6 +60,9 @@ status:
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := &corev1.Pod{}
+		if quantity.CheckBody("application/json", text) != nil {
+			return
+		}
 		if json.Unmarshal(text, p) != nil {
 			return
 		}

@@ -3,7 +3,10 @@ package podspec
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/registry/quantity"
 )
 
 // SetPodDefaults fills in what a pod leaves open. It does all that SetDefaults
@@ -11,6 +14,7 @@ import (
 // host ports follow container ports on the host network.
 func SetPodDefaults(pod *corev1.Pod) {
 	spec := &pod.Spec
+	capQuantities(spec)
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
 			requestsFromLimits(&list[i].Resources)
@@ -29,6 +33,7 @@ func SetPodDefaults(pod *corev1.Pod) {
 
 // SetDefaults fills in what a pod spec, in a pod or in a template, leaves open.
 func SetDefaults(spec *corev1.PodSpec) {
+	capQuantities(spec)
 	if spec.DNSPolicy == "" {
 		spec.DNSPolicy = corev1.DNSClusterFirst
 	}
@@ -97,11 +102,36 @@ func hostPorts(containers []corev1.Container) {
 	}
 }
 
+// capQuantities caps the amounts of a spec at what the API stores, since nothing is
+// safe to compute with them before.
+func capQuantities(spec *corev1.PodSpec) {
+	all := []corev1.ResourceList{spec.Overhead}
+	VisitContainers(spec, nil, func(c *corev1.Container, _ *field.Path) {
+		all = append(all, c.Resources.Limits, c.Resources.Requests)
+		for i := range c.Env {
+			if from := c.Env[i].ValueFrom; from != nil && from.ResourceFieldRef != nil {
+				from.ResourceFieldRef.Divisor = quantity.Cap(from.ResourceFieldRef.Divisor)
+			}
+		}
+	})
+	if spec.Resources != nil {
+		all = append(all, spec.Resources.Limits, spec.Resources.Requests)
+	}
+	for _, list := range all {
+		for name, q := range list {
+			list[name] = quantity.Cap(q)
+		}
+	}
+	for i := range spec.Volumes {
+		capVolume(&spec.Volumes[i])
+	}
+}
+
 // roundUp rounds quantities up to a thousandth, the finest the API stores.
 func roundUp(list corev1.ResourceList) {
-	for name, quantity := range list {
-		quantity.RoundUp(resource.Milli)
-		list[name] = quantity
+	for name, q := range list {
+		q.RoundUp(resource.Milli)
+		list[name] = q
 	}
 }
 

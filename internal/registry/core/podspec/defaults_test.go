@@ -1,11 +1,13 @@
 package podspec
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/diff"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
@@ -165,6 +167,32 @@ func TestPullPolicy(t *testing.T) {
 	} {
 		if got := pullPolicy(image); got != want {
 			t.Errorf("pull policy of %q is %s, want %s", image, got, want)
+		}
+	}
+}
+
+func TestAbsurdQuantities(t *testing.T) {
+	const huge = "'1e100000000'"
+	pod := parse[corev1.Pod](t, `
+spec:
+  overhead: {cpu: `+huge+`}
+  resources: {limits: {cpu: `+huge+`}}
+  containers:
+  - {name: a, image: i, resources: {limits: {cpu: `+huge+`}}, env: [{name: E, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: `+huge+`}}}]}
+  volumes:
+  - {name: e, emptyDir: {sizeLimit: `+huge+`}}
+  - {name: d, downwardAPI: {items: [{path: p, resourceFieldRef: {containerName: a, resource: limits.cpu, divisor: `+huge+`}}]}}
+`)
+	SetPodDefaults(pod)
+	const most = "9223372036854775807"
+	cpu := pod.Spec.Containers[0].Resources.Requests["cpu"]
+	if limit := pod.Spec.Volumes[0].EmptyDir.SizeLimit; cpu.String() != most || limit.String() != most {
+		t.Errorf("request %s, size limit %s", cpu.String(), limit.String())
+	}
+	errs := ValidateSpec(&pod.Spec, field.NewPath("spec"), Options{Pod: true})
+	for _, err := range errs {
+		if !strings.Contains(err.Error(), "divisor") {
+			t.Error(err)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package podspec
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/registry/quantity"
 )
 
 // defaultFileMode is the mode of files in secret, configMap, downwardAPI and
@@ -36,6 +38,30 @@ func defaultVolume(v *corev1.Volume) {
 		}
 	}
 	defaultForeignVolume(v)
+}
+
+func capVolume(v *corev1.Volume) {
+	if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
+		*v.EmptyDir.SizeLimit = quantity.Cap(*v.EmptyDir.SizeLimit)
+	}
+	files := [][]corev1.DownwardAPIVolumeFile{}
+	if v.DownwardAPI != nil {
+		files = append(files, v.DownwardAPI.Items)
+	}
+	if v.Projected != nil {
+		for _, s := range v.Projected.Sources {
+			if s.DownwardAPI != nil {
+				files = append(files, s.DownwardAPI.Items)
+			}
+		}
+	}
+	for _, list := range files {
+		for i := range list {
+			if ref := list[i].ResourceFieldRef; ref != nil {
+				ref.Divisor = quantity.Cap(ref.Divisor)
+			}
+		}
+	}
 }
 
 func defaultProjection(p *corev1.VolumeProjection) {

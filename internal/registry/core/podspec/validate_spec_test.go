@@ -170,7 +170,7 @@ spec:
 			`spec.imagePullSecrets[2].name: invalid empty name ""`,
 			`spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer`,
 			`spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer`,
-			"spec.imagePullSecrets" + notHonoured, "spec.hostAliases" + notHonoured}},
+			"spec.imagePullSecrets" + notHonoured}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pod := parse[corev1.Pod](t, c.pod)
