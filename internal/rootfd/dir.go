@@ -110,15 +110,15 @@ func (d *Dir) mkdir(segment string, mode fs.FileMode) (*Dir, error) {
 	return next, nil
 }
 
-// Resolve opens whatever is at name, following links that stay below d. Missing
-// directories, the last one included, are made with exactly mode.
+// Lookup opens whatever is at name, following links that stay below d.
+func (d *Dir) Lookup(name string) (*Dir, error) { return d.child(name, unix.O_PATH, beneath) }
+
+// Resolve is Lookup that makes missing directories, the last one included, with
+// exactly mode.
 func (d *Dir) Resolve(name string, mode fs.FileMode) (*Dir, error) {
-	fd, err := d.open(name, unix.O_PATH, beneath)
-	if err == nil {
-		return &Dir{fd, path.Join(d.name, name)}, nil
-	}
-	if !errors.Is(err, unix.ENOENT) {
-		return nil, d.fail("open", name, err)
+	found, err := d.Lookup(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return found, err
 	}
 	parent, last := path.Split(path.Clean(name))
 	at := d

@@ -193,6 +193,8 @@ func (c *Cache) current(e *entry) (Token, error) {
 
 // ask requests a token and stores what comes of it. The caller holds e.asking.
 func (c *Cache) ask(ctx context.Context, e *entry) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
 	answer, err := c.client.CoreV1().ServiceAccounts(e.request.Namespace).
 		CreateToken(ctx, e.request.ServiceAccount, e.request.object(), metav1.CreateOptions{})
 	now := c.clock.Now()
@@ -259,7 +261,5 @@ func (c *Cache) refresh(e *entry, anyway bool) {
 	if !needed {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, attemptTime)
-	defer cancel()
-	c.ask(ctx, e)
+	c.ask(c.ctx, e)
 }

@@ -1,6 +1,7 @@
 package volumes
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -66,6 +67,9 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 	case mount.SubPathExpr != "":
 		return Mount{}, fmt.Errorf("subPathExpr is not supported, use subPath")
 	}
+	if err := m.stillMounted(v); err != nil {
+		return Mount{}, err
+	}
 	out := Mount{
 		Name: mount.Name, HostPath: filepath.Join(m.path, v.dir), ContainerPath: path.Join("/", mount.MountPath),
 		ReadOnly: mount.ReadOnly || v.source.EmptyDir == nil, Propagation: corev1.MountPropagationNone,
@@ -79,6 +83,23 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 	var err error
 	out.HostPath, err = m.bindSubPath(v, container, index, mount.SubPath)
 	return out, err
+}
+
+// stillMounted refuses a volume whose tmpfs somebody else unmounted, and has it made
+// anew: a container must never get the bare directory below.
+func (m *Manager) stillMounted(v *volume) error {
+	if v.source.EmptyDir != nil && v.source.EmptyDir.Medium != corev1.StorageMediumMemory {
+		return nil
+	}
+	v.mu.Lock() // a worker that is at it ends first
+	defer v.mu.Unlock()
+	mounted, err := m.root.MountPoint(v.dir)
+	if err != nil || mounted && v.mounted {
+		return err
+	}
+	v.lost()
+	m.queue.Add(v)
+	return fmt.Errorf("volume %q was unmounted by somebody else and is made anew, try again", v.source.Name)
 }
 
 func mountsOf(spec *corev1.Pod, container string) ([]corev1.VolumeMount, bool) {
@@ -140,11 +161,20 @@ func (m *Manager) resolve(v *volume, subPath string) (*rootfd.Dir, error) {
 		return nil, err
 	}
 	defer root.Close()
+	subPath = path.Clean(subPath)
+	if v.source.EmptyDir == nil && subPath != "." {
+		// Not by the volume's own links: in a sticky directory the kernel may refuse to
+		// follow those of another user (fs.protected_symlinks), as a token's link is.
+		file, err := root.Lookup("..data/" + subPath)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
 	st, err := root.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return root.Resolve(path.Clean(subPath), fs.FileMode(st.Mode&0o777))
+	return root.Resolve(subPath, fs.FileMode(st.Mode&0o777))
 }
 
 // bind mounts file on the new entry name below parent, in place of an earlier one.

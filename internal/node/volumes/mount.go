@@ -32,7 +32,7 @@ func (m *Manager) mount(v *volume) error {
 	}
 	parent, err := m.root.MkdirAll(filepath.Dir(v.dir), dirMode)
 	if err != nil {
-		return err
+		return diskError{err}
 	}
 	defer parent.Close()
 	if v.source.EmptyDir != nil {
@@ -40,8 +40,11 @@ func (m *Manager) mount(v *volume) error {
 	} else {
 		err = m.mountContent(parent, v, spec)
 	}
-	v.mounted = err == nil
-	return err
+	if err != nil {
+		return diskError{err}
+	}
+	v.mounted = true
+	return nil
 }
 
 // supported refuses what the agent cannot make, by the path of the field.

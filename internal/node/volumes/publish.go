@@ -12,6 +12,7 @@ import (
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
 	"laterna.dev/laterna/projection"
+	"laterna.dev/laterna/projection/atomicdir"
 )
 
 // errPending says that something is on its way and will mark the volume again.
@@ -58,8 +59,11 @@ func (m *Manager) publish(v *volume) error {
 		return err
 	}
 	result, err := v.content.TryPublish(tree)
-	if err != nil {
+	if errors.Is(err, atomicdir.ErrPath) {
 		return err
+	}
+	if err != nil {
+		return diskError{err}
 	}
 	if result.RetryAfter > 0 { // readers of older generations first
 		m.again(v, result.RetryAfter)
@@ -71,10 +75,26 @@ func (m *Manager) publish(v *volume) error {
 	return nil
 }
 
-// again marks v after a pause.
+// diskError is an error of the machine, of which no change of an object will tell
+// when it is over.
+type diskError struct{ error }
+
+func (e diskError) Unwrap() error { return e.error }
+
+// again marks v after a pause, in place of an earlier mark that is not due yet.
 func (m *Manager) again(v *volume, wait time.Duration) {
+	v.state.Lock()
+	defer v.state.Unlock()
+	m.arm(v, wait)
+}
+
+// arm is again for holders of v.state.
+func (m *Manager) arm(v *volume, wait time.Duration) {
+	if v.timer != nil {
+		v.timer.Stop()
+	}
 	// Own goroutine: a test's clock may call back with its lock held.
-	m.cfg.Clock.AfterFunc(wait, func() { go m.queue.Add(v) })
+	v.timer = m.cfg.Clock.AfterFunc(wait, func() { go m.queue.Add(v) })
 }
 
 // known tells whether there is an answer for everything that v shows, and asks for
@@ -186,25 +206,32 @@ func (m *Manager) fetch(v *volume, r tokencache.Request) {
 }
 
 const (
-	// The pauses between tries after an error, and between events about it: as
-	// Kubernetes', pkg/util/goroutinemap/exponentialbackoff.
-	firstRetry = 500 * time.Millisecond
-	lastRetry  = 2*time.Minute + 2*time.Second
+	// The pauses between events about an error: as Kubernetes',
+	// pkg/util/goroutinemap/exponentialbackoff.
+	firstTell = 500 * time.Millisecond
+	lastTell  = 2*time.Minute + 2*time.Second
+	// lastTry bounds the pause between tries after an error of the machine.
+	lastTry = 5 * time.Second
 )
 
-// failed records why v is not up to date, tells it, and tries again later: whatever
-// is missing usually marks the volume sooner.
+// failed records why v is not up to date and tells it, now and again while it lasts.
+// What is missing marks the volume by itself when it appears; an error of the
+// machine does not, and is tried again.
 func (m *Manager) failed(v *volume, err error) {
 	now := m.cfg.Clock.Now()
 	v.state.Lock()
 	v.failure = err
 	tell := v.failures == 0 || !now.Before(v.nextTell)
 	if tell {
-		wait := min(firstRetry<<min(v.failures, 10), lastRetry)
+		v.nextTell = now.Add(min(firstTell<<min(v.failures, 10), lastTell))
 		v.failures++
-		v.nextTell = now.Add(wait)
-		m.again(v, wait)
 	}
+	wait := v.nextTell.Sub(now)
+	var disk diskError
+	if errors.As(err, &disk) {
+		wait = min(wait, lastTry)
+	}
+	m.arm(v, wait)
 	v.state.Unlock()
 	if tell {
 		spec := v.pod.spec.Load()
@@ -216,6 +243,10 @@ func (m *Manager) failed(v *volume, err error) {
 func (m *Manager) succeeded(v *volume) {
 	v.state.Lock()
 	v.failure, v.failures = nil, 0
+	if v.timer != nil {
+		v.timer.Stop()
+		v.timer = nil
+	}
 	v.state.Unlock()
 	if !v.isReady() {
 		close(v.ready)

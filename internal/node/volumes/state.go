@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
@@ -92,6 +93,7 @@ type volume struct {
 	failure  error      // why the last attempt failed
 	failures int        // in a row
 	nextTell time.Time  // no event before
+	timer    clock.Timer
 	asking   map[tokencache.Request]bool
 	refused  map[tokencache.Request]error
 }

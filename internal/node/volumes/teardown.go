@@ -68,11 +68,25 @@ func (m *Manager) independ(v *volume) {
 	}
 }
 
+// lost has the next worker make the volume again. The caller holds v.mu.
+func (v *volume) lost() {
+	if v.content != nil && !v.closed {
+		v.content.Close() // its directory is gone
+		v.content = nil
+	}
+	v.mounted = false
+}
+
 // close waits for the worker that is at it and lets no other begin.
 func (v *volume) close(m *Manager) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.closed = true
+	v.state.Lock()
+	if v.timer != nil {
+		v.timer.Stop()
+	}
+	v.state.Unlock()
 	if v.content == nil {
 		return
 	}

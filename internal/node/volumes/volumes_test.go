@@ -368,7 +368,7 @@ func TestSubPath(t *testing.T) {
 	p := b.pod("p", `
 containers:
 - name: c
-  volumeMounts: [{name: v, mountPath: /etc/one, subPath: conf}, {name: e, mountPath: /e, subPath: made/here}, {name: v, mountPath: /d, subPath: none}]
+  volumeMounts: [{name: v, mountPath: /etc/one, subPath: conf}, {name: e, mountPath: /e, subPath: made/here}, {name: v, mountPath: /d, subPath: none}, {name: v, mountPath: /w, subPath: ./}]
 volumes: [{name: v, configMap: {name: c}}, {name: e, emptyDir: {}}]`)
 	b.setup(p)
 	all, err := b.MountsFor(p, "c")
@@ -384,6 +384,10 @@ volumes: [{name: v, configMap: {name: c}}, {name: e, emptyDir: {}}]`)
 	}
 	if info, err := os.Stat(all[2].HostPath); err != nil || !info.IsDir() {
 		t.Errorf("a missing subPath: %v, %v", info, err)
+	}
+
+	if target, err := os.Readlink(all[3].HostPath + "/conf"); err != nil || target != "..data/conf" {
+		t.Errorf("the volume itself as subPath: %q, %v", target, err)
 	}
 
 	held, err := os.Open(file) // the container's own mount
@@ -430,6 +434,51 @@ func TestSubPathCannotLeadOut(t *testing.T) {
 	if entries, _ := os.ReadDir(outside); len(entries) != 0 {
 		t.Errorf("outside: %v", entries)
 	}
+}
+
+func TestVolumesThatWereUnmounted(t *testing.T) {
+	api := fakeapi.New(t)
+	api.Put(fakeapi.Secret("ns", "s", "k", "1"))
+	b := newBench(t, api)
+	p := b.pod("p", "{containers: [{name: c, volumeMounts: [{name: v, mountPath: /v}, {name: e, mountPath: /e}]}], volumes: [{name: v, secret: {secretName: s}}, {name: e, emptyDir: {medium: Memory}}]}")
+	b.setup(p)
+	if err := mounts.Remove(b.root); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.MountsFor(p, "c"); err == nil || !strings.Contains(err.Error(), "unmounted by somebody else") {
+		t.Errorf("error %v", err)
+	}
+	eventually(t, "mounted again", func() bool { _, err := b.MountsFor(p, "c"); return err == nil })
+	eventually(t, "published again", func() bool { return read(b.root, "uid-p/volumes/kubernetes.io~secret/v/k") == "1" })
+	if under, err := mounts.Under(b.root); err != nil || len(under) != 2 {
+		t.Errorf("mounts %v, %v", under, err)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	api := fakeapi.New(t)
+	api.Put(fakeapi.ConfigMap("ns", "c", "k", "1"))
+	b := newBench(t, api)
+	p := b.pod("p", one("configMap: {name: c}"))
+	b.setup(p)
+	dir := b.mount(p)
+	resize := func(size string) {
+		t.Helper()
+		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size="+size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resize("16k")
+	api.Put(fakeapi.ConfigMap("ns", "c", "k", strings.Repeat("x", 100<<10)))
+	eventually(t, "an event", func() bool { return len(b.told()) > 0 })
+	if got := b.told()[0]; !strings.Contains(got, "no space left on device") {
+		t.Errorf("event %q", got)
+	}
+	if got := read(dir, "k"); got != "1" {
+		t.Errorf("k = %q", got)
+	}
+	resize("10m")
+	eventually(t, "the new content", func() bool { return len(read(dir, "k")) == 100<<10 })
 }
 
 func TestMountsForErrors(t *testing.T) {
