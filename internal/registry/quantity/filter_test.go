@@ -1,0 +1,56 @@
+package quantity
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+func TestFilter(t *testing.T) {
+	scheme := runtime.NewScheme()
+	scheme.AddUnversionedTypes(schema.GroupVersion{Version: "v1"}, &metav1.Status{})
+	var got string
+	handler := Filter(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = string(body)
+	}), serializer.NewCodecFactory(scheme))
+	const bad = `{"cpu": "1e-99999"}`
+	long := strings.Repeat(" ", maxBody) + bad
+	for _, c := range []struct {
+		name, method, resource, sub, body string
+		code                              int
+	}{
+		{"a right body", "POST", "pods", "", `{"cpu": "1"}`, 200},
+		{"an absurd body", "POST", "pods", "", bad, 400},
+		{"a patch of status", "PATCH", "nodes", "status", bad, 400},
+		{"another resource", "PUT", "configmaps", "", bad, 200},
+		{"another part", "POST", "pods", "binding", bad, 200},
+		{"a read", "GET", "pods", "", bad, 200},
+		{"what the server refuses by itself", "POST", "pods", "", long, 200},
+	} {
+		got = ""
+		r := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
+		r.Header.Set("Content-Type", "application/json")
+		info := &request.RequestInfo{IsResourceRequest: true, Resource: c.resource, Subresource: c.sub}
+		r = r.WithContext(request.WithRequestInfo(r.Context(), info))
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != c.code || c.code == 200 && got != c.body {
+			t.Errorf("%s: code %d, %d bytes passed on, %s", c.name, w.Code, len(got), w.Body)
+		}
+		if c.code == 400 && !strings.Contains(w.Body.String(), `the exponent of \"1e-99999\" is out of range`) {
+			t.Errorf("%s: %s", c.name, w.Body)
+		}
+	}
+}
