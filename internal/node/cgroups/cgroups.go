@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,6 +36,8 @@ type Hierarchy struct {
 	Driver Driver
 
 	root string
+	// systemctl is the program that ends slices.
+	systemctl string
 }
 
 const mountPoint = "/sys/fs/cgroup"
@@ -48,7 +51,7 @@ func Detect() (Hierarchy, error) {
 	}
 	h := Hierarchy{Unified: fsInfo.Type == unix.CGROUP2_SUPER_MAGIC, Driver: Cgroupfs, root: mountPoint}
 	if h.Unified && systemdRuns() {
-		h.Driver = Systemd
+		h.Driver, h.systemctl = Systemd, "systemctl"
 	}
 	return h, nil
 }
@@ -167,22 +170,23 @@ func (h Hierarchy) Processes(name string) ([]int, error) {
 // RemovePod removes the group of one pod, which must be empty. It is no error when
 // the group is gone already.
 func (h Hierarchy) RemovePod(name, podUID string) error {
-	dirs, err := h.dirs(h.Pod(name, podUID))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, dir := range dirs {
-		errs = append(errs, removeTree(dir))
-	}
-	return errors.Join(errs...)
+	return h.remove(h.Pod(name, podUID))
 }
 
 // Remove removes all groups of the node, which must be empty of processes.
 func (h Hierarchy) Remove(name string) error {
-	dirs, err := h.dirs(h.Parent(name))
+	return h.remove(h.Parent(name))
+}
+
+func (h Hierarchy) remove(parent string) error {
+	dirs, err := h.dirs(parent)
 	if err != nil {
 		return err
+	}
+	if h.Driver == Systemd && len(dirs) > 0 {
+		// systemd keeps a slice that it made, also when its group is gone. Nobody
+		// waits: what it does is to forget, and an error leaves an empty unit.
+		_ = exec.Command(h.systemctl, "stop", "--no-block", parent).Run()
 	}
 	var errs []error
 	for _, dir := range dirs {

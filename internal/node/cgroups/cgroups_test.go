@@ -83,6 +83,36 @@ func TestListAndProcesses(t *testing.T) {
 	}
 }
 
+func TestSystemdForgetsSlices(t *testing.T) {
+	root := t.TempDir()
+	log := filepath.Join(root, "log")
+	systemctl := filepath.Join(root, "systemctl")
+	if err := os.WriteFile(systemctl, []byte("#!/bin/sh\necho \"$@\" >>"+log+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pod := filepath.Join(root, "laterna_x.slice", "laterna_x-podu.slice")
+	if err := os.MkdirAll(pod, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h := Hierarchy{Unified: true, Driver: Systemd, root: root, systemctl: systemctl}
+	for _, remove := range []func() error{
+		func() error { return h.RemovePod("laterna-x", "u") },
+		func() error { return h.RemovePod("laterna-x", "u") }, // gone: systemd is not asked again
+		func() error { return h.Remove("laterna-x") },
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(log)
+	if want := "stop --no-block laterna_x-podu.slice\nstop --no-block laterna_x.slice\n"; string(raw) != want {
+		t.Errorf("systemctl was called with %q, %v; want %q", raw, err, want)
+	}
+	if _, err := os.Stat(filepath.Join(root, "laterna_x.slice")); err == nil {
+		t.Error("the group is still there")
+	}
+}
+
 // The machine's own hierarchy: groups are made as the runtime makes them.
 func TestRemoveOnThisMachine(t *testing.T) {
 	h, err := Detect()
