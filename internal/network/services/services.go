@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"sigs.k8s.io/knftables"
 
@@ -55,22 +56,20 @@ type Config struct {
 // Router owns the table. Sync may be called concurrently.
 type Router struct {
 	cfg Config
-	nft knftables.Interface
+
+	mu  sync.Mutex
+	nft knftables.Interface // nil until the first Sync, since making it runs nft twice
 }
 
 // hint is the command that brings nft.
 const hint = "apt-get install --no-remove --no-install-recommends nftables"
 
-// New checks that nftables works and changes nothing.
+// New checks that nft is there. It runs nothing.
 func New(cfg Config) (*Router, error) {
-	nft, err := knftables.New(knftables.IPv4Family, cfg.Table)
-	if errors.Is(err, exec.ErrNotFound) {
+	if _, err := exec.LookPath("nft"); err != nil {
 		return nil, fmt.Errorf("service routing: nft is not on PATH (install with: %s)", hint)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("service routing: %w", err)
-	}
-	return &Router{cfg: cfg, nft: nft}, nil
+	return &Router{cfg: cfg}, nil
 }
 
 // Sync makes the table route exactly these services, in one transaction. Connections
@@ -84,6 +83,13 @@ func (r *Router) Sync(ctx context.Context, all []Service) error {
 	protect, err := r.hostMayRefuse()
 	if err != nil {
 		return fmt.Errorf("service routing: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nft == nil {
+		if r.nft, err = knftables.New(knftables.IPv4Family, r.cfg.Table); err != nil {
+			return fmt.Errorf("service routing: %w", err)
+		}
 	}
 	if err := r.nft.Run(ctx, transaction(r.nft, r.cfg, all, protect)); err != nil {
 		return fmt.Errorf("service routing: %w", err)
