@@ -165,6 +165,8 @@ func TestWritesCountAtOnce(t *testing.T) {
 	check("after the deletion", "bob", false)
 	a.Written(binding(13, "bob"))
 	check("after stale news of a deleted one", "bob", false)
+	a.Written(binding(14, "bob"))
+	check("after news of the state that was deleted", "bob", false)
 	a.Written(binding(20, "ann"))
 	check("after it was made again", "ann", true)
 	a.Deleted(binding(14, "bob"))

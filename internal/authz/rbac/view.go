@@ -47,6 +47,12 @@ type grant struct {
 // list sorted by the name of the binding. Service accounts are users here.
 type scope struct{ users, groups map[string][]grant }
 
+// before reports whether news of version count against what the entry knows. What
+// is gone can come back only at a later version than that at which it went.
+func (e entry[T]) before(version uint64) bool {
+	return e.version < version || e.version == version && !e.gone
+}
+
 func newView() *view {
 	return &view{
 		roles:    map[types.NamespacedName]entry[[]rbacv1.PolicyRule]{},
@@ -59,7 +65,7 @@ func newView() *view {
 func (v *view) setRole(key types.NamespacedName, version uint64, rules []rbacv1.PolicyRule) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.roles[key].version <= version {
+	if v.roles[key].before(version) {
 		v.roles[key] = entry[[]rbacv1.PolicyRule]{version: version, value: rules}
 	}
 }
@@ -70,7 +76,7 @@ func (v *view) setBinding(version uint64, b *binding) {
 	defer v.mu.Unlock()
 	key := types.NamespacedName{Namespace: b.namespace, Name: b.name}
 	old := v.bindings[key]
-	if old.version > version {
+	if !old.before(version) {
 		return
 	}
 	v.unindex(old.value)
