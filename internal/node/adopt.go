@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,10 +47,29 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	for _, uid := range left {
 		a.orphan(uid, types.NamespacedName{})
 	}
+	a.removeOldLogs()
 	if len(found) > 0 {
 		a.cfg.Log.Info("containers taken over", "pods", len(adopted), "orphans", len(found)-len(adopted))
 	}
 	return nil
+}
+
+// removeOldLogs removes the logs of pods that nobody has. It is called with mu held.
+func (a *Agent) removeOldLogs() {
+	entries, err := fs.ReadDir(a.logs.FS(), ".")
+	if err != nil {
+		a.cfg.Log.Warn("logs not listed", "error", err)
+		return
+	}
+	for _, e := range entries {
+		uid := e.Name()[strings.LastIndexByte(e.Name(), '_')+1:]
+		if _, ok := a.workers[types.UID(uid)]; ok {
+			continue
+		}
+		if err := a.logs.RemoveAll(e.Name()); err != nil {
+			a.cfg.Log.Warn("old logs not removed", "directory", e.Name(), "error", err)
+		}
+	}
 }
 
 // orphan ends a pod that the API does not have, unless a worker has it. It is

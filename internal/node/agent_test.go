@@ -31,7 +31,7 @@ import (
 // world is a machine with a real containerd, an API in memory and an agent between.
 type world struct {
 	*nodetest.Machine
-	t      *testing.T
+	t      testing.TB
 	client *fake.Clientset
 	agent  *Agent
 	addr   string
@@ -46,11 +46,11 @@ func (w *world) jump(d time.Duration) {
 	w.clock.SetOffset(w.offset)
 }
 
-func archive(t *testing.T, name string) string { return nodetest.Archive(t, name) }
+func archive(t testing.TB, name string) string { return nodetest.Archive(t, name) }
 
 // ptpConf gives pods a network of their own that leaves nothing on the machine once
 // they are stopped.
-func ptpConf(t *testing.T) string {
+func ptpConf(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	conf := fmt.Sprintf(`{"cniVersion":"0.4.0","name":"test","plugins":[
@@ -62,7 +62,7 @@ func ptpConf(t *testing.T) string {
 	return dir
 }
 
-func newWorld(t *testing.T, objects ...apiruntime.Object) *world {
+func newWorld(t testing.TB, objects ...apiruntime.Object) *world {
 	t.Helper()
 	dir := nodetest.Dir(t)
 	w := &world{Machine: nodetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: laternaclock.New(clock.RealClock{})}

@@ -26,7 +26,6 @@ const (
 	reasonKillSandbox       = "FailedKillPod"
 	reasonClusterDNS        = "MissingClusterDNS"
 	reasonDeadline          = "DeadlineExceeded"
-	reasonStarting          = "Starting"
 	// reasonUnsupported is ours: the pod waits, since a field of it is not honoured.
 	reasonUnsupported = "UnsupportedField"
 )

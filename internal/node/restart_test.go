@@ -149,6 +149,29 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestExitIsNoticed wants the end of a container in the API long before the next
+// relist would find it.
+func TestExitIsNoticed(t *testing.T) {
+	w := newWorld(t)
+	var worst time.Duration
+	for i := range 3 {
+		name := fmt.Sprintf("p%d", i)
+		w.create(name, func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever }, `sleep 0.2`)
+		got := w.waitFor(name, "has succeeded", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
+		seen := time.Now()
+		id := strings.TrimPrefix(first(got).ContainerID, "containerd://")
+		c, err := w.CRI.ContainerStatus(context.Background(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		worst = max(worst, seen.Sub(c.FinishedAt))
+		t.Logf("noticed %s after the end", seen.Sub(c.FinishedAt).Round(time.Millisecond))
+	}
+	if worst > 700*time.Millisecond {
+		t.Errorf("noticed %s after the end: by the relist, not by the event", worst)
+	}
+}
+
 func TestForeignContainersAreLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	_, container := w.Run(t, "foreign", true, "sleep", "1000")

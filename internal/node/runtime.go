@@ -152,12 +152,16 @@ func (rt *runtime) relist(ctx context.Context, a *Agent) {
 		case <-ticker.C():
 		}
 		changed, err := rt.look(ctx)
-		if was := rt.failed(err); (was == nil) != (err == nil) && ctx.Err() == nil {
-			a.cfg.Log.Warn("container runtime changed", "error", err)
+		was := rt.failed(err)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && was == nil:
+			a.cfg.Log.Warn("container runtime does not answer", "error", err)
 			a.registrar.Changed()
-		}
-		if err != nil {
-			continue
+		case err == nil && was != nil:
+			a.cfg.Log.Info("container runtime answers again")
+			a.registrar.Changed()
 		}
 		for uid, names := range changed {
 			a.runtimeChanged(uid, names)

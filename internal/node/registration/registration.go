@@ -26,6 +26,8 @@ const (
 	reportEvery = 5 * time.Minute
 	// retryEvery is the pause after a write that was refused.
 	retryEvery = time.Second
+	// unreadyEvery is the pause while the node is not ready: pods wait for it.
+	unreadyEvery = 500 * time.Millisecond
 )
 
 // Config is what a Registrar needs. All fields but Labels are required.
@@ -131,6 +133,8 @@ func (r *Registrar) Run(ctx context.Context) error {
 		case err != nil && ctx.Err() == nil:
 			r.cfg.Log.Warn("node status not written", "node", r.cfg.NodeName, "error", err)
 			pause = retryEvery
+		case r.Ready() != nil:
+			pause = unreadyEvery
 		}
 		timer.Reset(pause)
 	}
