@@ -36,12 +36,12 @@ func start(t *testing.T, args ...string) Process {
 }
 
 func TestGet(t *testing.T) {
-	p := start(t, "sleep", "1000", "--", "-address")
-	if p.Parent != os.Getpid() || p.Program() != "sleep" || !slices.Equal(p.Args, []string{"sleep", "1000", "--", "-address"}) {
+	p := start(t, "sleep", "1000", "1001")
+	if p.Parent != os.Getpid() || p.Program() != "sleep" || !slices.Equal(p.Args, []string{"sleep", "1000", "1001"}) {
 		t.Errorf("got %+v", p)
 	}
-	if p.Arg("sleep") != "1000" || p.Arg("-address") != "" || p.Arg("none") != "" {
-		t.Errorf("arguments %q, %q, %q", p.Arg("sleep"), p.Arg("-address"), p.Arg("none"))
+	if p.Arg("sleep") != "1000" || p.Arg("1001") != "" || p.Arg("none") != "" {
+		t.Errorf("arguments %q, %q, %q", p.Arg("sleep"), p.Arg("1001"), p.Arg("none"))
 	}
 	started, err := p.Started(time.Now())
 	if err != nil || time.Since(started) < -100*time.Millisecond || time.Since(started) > 10*time.Second {
