@@ -55,7 +55,7 @@ Start with:
 	root.SetErr(streams.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newUp(version), newServer(version), newDown(), newStatus(),
+		newUp(version), newServer(version), newDown(), newStatus(), newDoctor(),
 		newImage(), newClock(), newVersion(version),
 	)
 	return root
