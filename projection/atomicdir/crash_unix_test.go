@@ -56,8 +56,10 @@ func TestKilledWriters(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for before, tries := readAll(t, dir), 0; readAll(t, dir) == before && tries < 10000; tries++ {
+		before, _ := os.Readlink(filepath.Join(dir, dataLink))
+		for now, tries := before, 0; now == before && tries < 10000; tries++ {
 			time.Sleep(time.Millisecond)
+			now, _ = os.Readlink(filepath.Join(dir, dataLink))
 		}
 		time.Sleep(rand.N(10 * time.Millisecond)) // it is at work: hit it anywhere
 		cmd.Process.Kill()
