@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/registry/quantity"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
@@ -211,6 +212,9 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = requestTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
+	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
+		return genericserver.DefaultBuildHandlerChain(quantity.Filter(api, sch.Codecs, c.MaxRequestBodyBytes), c)
+	}
 	return c
 }
 

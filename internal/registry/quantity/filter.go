@@ -12,10 +12,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// maxBody is the largest body, in bytes, that is checked; the API server's own limit
-// is the same, so what is larger is refused behind the filter.
-const maxBody = 3 << 20
-
 // holders are the resources whose objects hold quantities.
 var holders = map[string]bool{"pods": true, "nodes": true}
 
@@ -24,15 +20,16 @@ var writers = map[string]bool{"": true, "status": true}
 
 // Filter refuses requests that would write an absurd quantity with 400 Bad Request.
 // It must stand where the request info is known; requests of other resources and
-// reads pass untouched.
-func Filter(next http.Handler, codecs runtime.NegotiatedSerializer) http.Handler {
+// reads pass untouched. limit is the largest body, in bytes, that is looked at: what
+// the server takes at most, so that larger ones are refused behind the filter.
+func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !writes(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-		if err == nil && len(body) <= maxBody {
+		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+		if err == nil && int64(len(body)) <= limit {
 			err = CheckBody(r.Header.Get("Content-Type"), body)
 		}
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 func TestFilter(t *testing.T) {
 	scheme := runtime.NewScheme()
 	scheme.AddUnversionedTypes(schema.GroupVersion{Version: "v1"}, &metav1.Status{})
+	const limit = 1 << 20
 	var got string
 	handler := Filter(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -24,9 +25,9 @@ func TestFilter(t *testing.T) {
 			t.Error(err)
 		}
 		got = string(body)
-	}), serializer.NewCodecFactory(scheme))
+	}), serializer.NewCodecFactory(scheme), limit)
 	const bad = `{"cpu": "1e-99999"}`
-	long := strings.Repeat(" ", maxBody) + bad
+	long := strings.Repeat(" ", limit) + bad
 	for _, c := range []struct {
 		name, method, resource, sub, body string
 		code                              int
