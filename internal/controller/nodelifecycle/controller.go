@@ -102,10 +102,19 @@ func (c *Controller) nodeChanged(before, after any) {
 	if !ok || !also {
 		return
 	}
-	if a, b := readyCondition(old), readyCondition(n); a == nil || b != nil && !b.LastHeartbeatTime.Equal(&a.LastHeartbeatTime) {
+	if posted(readyCondition(old), readyCondition(n)) {
 		c.hear(n.Name)
 	}
 	c.queue.Add(n.Name)
+}
+
+// posted reports whether a change of the ready condition came from the node: only
+// the node makes it known again, and only the node moves its heartbeat.
+func posted(before, after *corev1.NodeCondition) bool {
+	if after == nil || after.Status == corev1.ConditionUnknown {
+		return false
+	}
+	return before == nil || before.Status == corev1.ConditionUnknown || !after.LastHeartbeatTime.Equal(&before.LastHeartbeatTime)
 }
 
 func (c *Controller) nodeGone(obj any) {
