@@ -29,6 +29,8 @@ const (
 	leaseLife = time.Hour
 	// retry is how often CRI is asked whether it has seen a new image.
 	retry = 2 * time.Millisecond
+	// busy is how often a blob is tried that another import writes.
+	busy = 20 * time.Millisecond
 )
 
 // ImportFile imports all images of a docker archive or an OCI layout: a tar file,
@@ -217,13 +219,9 @@ func (s *Store) lease(ctx context.Context) (context.Context, func(), error) {
 // writeBlob stores a blob unless it is there, and sets its labels.
 func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[string]string) error {
 	digest := b.Digest.String()
-	_, err := s.content().Info(ctx, &contentapi.InfoRequest{Digest: digest})
-	if status.Code(err) == codes.NotFound {
-		if err = s.upload(ctx, f, b, labels); status.Code(err) != codes.AlreadyExists {
-			return err
-		}
-	} else if err != nil {
-		return fmt.Errorf("looking for %s: %w", digest, err)
+	written, err := s.ensureBlob(ctx, f, b, labels)
+	if err != nil || written {
+		return err
 	}
 	if len(labels) == 0 {
 		return nil
@@ -237,6 +235,31 @@ func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[strin
 		return fmt.Errorf("labelling %s: %w", digest, err)
 	}
 	return nil
+}
+
+// ensureBlob uploads a blob unless it is there, which it reports. While another import
+// uploads the same blob, containerd answers Unavailable.
+func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[string]string) (written bool, err error) {
+	ticker := s.clock.NewTicker(busy)
+	defer ticker.Stop()
+	for {
+		_, err := s.content().Info(ctx, &contentapi.InfoRequest{Digest: b.Digest.String()})
+		if status.Code(err) != codes.NotFound {
+			return false, err
+		}
+		switch err = s.upload(ctx, f, b, labels); status.Code(err) {
+		case codes.AlreadyExists:
+			return false, nil
+		case codes.Unavailable:
+		default:
+			return err == nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, fmt.Errorf("waiting for another import of %s: %w", b.Digest, ctx.Err())
+		case <-ticker.C():
+		}
+	}
 }
 
 // upload sends a blob in parts; containerd checks length and digest at the end. The

@@ -21,6 +21,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/pause"
 )
 
 const (
@@ -46,7 +47,8 @@ type Image struct {
 	Name string
 	// Digest is that of the manifest.
 	Digest string
-	// ID is the digest of the configuration, which CRI calls image id.
+	// ID is the digest of the configuration, which CRI calls image id. It is empty, and
+	// Size is 0, when the manifest is missing.
 	ID string
 	// Size is what manifest, configuration and layers take in bytes, as stored.
 	Size int64
@@ -119,8 +121,8 @@ func (s *Store) List(ctx context.Context) ([]Image, error) {
 			continue
 		}
 		img, err := s.describe(ctx, record)
-		if err != nil {
-			return nil, fmt.Errorf("listing images: %w", err)
+		if err != nil { // listed all the same, so that it can be removed
+			s.log.Warn("image is incomplete", "image", img.Name, "error", err)
 		}
 		all = append(all, img)
 	}
@@ -139,11 +141,11 @@ func (s *Store) describe(ctx context.Context, record *imagesapi.Image) (Image, e
 	}
 	raw, err := s.read(ctx, target.GetDigest())
 	if err != nil {
-		return Image{}, fmt.Errorf("image %s: %w", img.Name, err)
+		return img, err
 	}
 	manifest, err := s.manifestOf(ctx, raw)
 	if err != nil {
-		return Image{}, fmt.Errorf("image %s: %w", img.Name, err)
+		return img, err
 	}
 	img.ID = manifest.Config.Digest.String()
 	img.Size = target.GetSize() + manifest.Config.Size
@@ -197,11 +199,19 @@ func (s *Store) read(ctx context.Context, digest string) ([]byte, error) {
 }
 
 // Remove takes the name away; what no other name and no container uses is deleted.
-// The error is ErrNotFound (wrapped) when there is no such name.
+// The error is ErrNotFound (wrapped) when there is no such name. The sandbox image
+// cannot be removed, since no pod could start.
 func (s *Store) Remove(ctx context.Context, ref string) error {
 	name, err := Normalize(ref)
 	if err != nil {
 		return err
+	}
+	sandbox, err := pause.New()
+	if err != nil {
+		return err
+	}
+	if name == sandbox.Ref {
+		return fmt.Errorf("%s is the sandbox image, which every pod needs", name)
 	}
 	before, err := s.List(ctx)
 	if err != nil {
@@ -214,7 +224,7 @@ func (s *Store) Remove(ctx context.Context, ref string) error {
 	}
 	doomed := []string{name}
 	others := func(i Image) bool { return i.Name != name && i.ID == before[at].ID }
-	if !slices.ContainsFunc(before, others) {
+	if before[at].ID != "" && !slices.ContainsFunc(before, others) {
 		doomed = append(doomed, before[at].ID)
 	}
 	for _, record := range doomed {

@@ -158,6 +158,37 @@ func TestImportAgainMovesTheName(t *testing.T) {
 	}
 }
 
+func TestImportsOfOneImageAtOnce(t *testing.T) {
+	m := nodetest.Start(t, nodetest.Dir(t))
+	if err := m.Images.Remove(t.Context(), "busybox:test"); err != nil {
+		t.Fatal(err)
+	}
+	path := nodetest.Archive(t, "parallel:v1")
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			_, err := m.Images.ImportFile(t.Context(), path, "")
+			errs <- err
+		}()
+	}
+	for range 4 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheSandboxImageStays(t *testing.T) {
+	m := nodetest.Start(t, nodetest.Dir(t))
+	img, err := pause.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Images.Remove(t.Context(), img.Ref); err == nil || !strings.Contains(err.Error(), "sandbox image") {
+		t.Errorf("error %v, want a refusal", err)
+	}
+}
+
 func TestNamelessArchiveNeedsAName(t *testing.T) {
 	m := nodetest.Start(t, nodetest.Dir(t))
 	path := nodetest.Archive(t)
