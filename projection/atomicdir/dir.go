@@ -2,6 +2,7 @@ package atomicdir
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,10 +39,10 @@ type Dir struct {
 	mu     sync.Mutex // guards everything below, and the directory
 	closed bool
 
-	current string     // the published generation, "" before the first
-	sum     *[32]byte  // digest of what current holds, nil when not known
-	last    uint64     // highest generation number in use
-	old     []replaced // oldest first
+	current string            // the published generation, "" before the first
+	sum     [sha256.Size]byte // digest of what current holds, zero when not known
+	last    uint64            // highest generation number in use
+	old     []replaced        // oldest first
 	timer   clock.Timer
 	done    uint64 // highest ticket that is published
 	result  Result
@@ -159,7 +160,7 @@ func (d *Dir) enter(tree Tree) (ticket, error) {
 	return d.next, nil
 }
 
-// leave withdraws a tree whose caller gave up.
+// leave lets go of a tree that is published or whose caller gave up.
 func (d *Dir) leave(t ticket) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
@@ -200,7 +201,7 @@ func (d *Dir) attempt(t ticket) (Result, error) {
 // unchanged tells whether p is what is published. It reads the files only if nothing
 // already known says otherwise.
 func (d *Dir) unchanged(p *plan) bool {
-	return d.current != "" && (d.sum == nil || *d.sum == p.sum) && d.holds(p)
+	return d.current != "" && (d.sum == [sha256.Size]byte{} || d.sum == p.sum) && d.holds(p)
 }
 
 // replace writes p and swaps it in. Before the swap it undoes all on error.
@@ -218,7 +219,7 @@ func (d *Dir) replace(p *plan) error {
 	if d.current != "" {
 		d.old = append(d.old, replaced{d.current, d.clock.Now()})
 	}
-	d.current, d.sum = name, &p.sum
+	d.current, d.sum = name, p.sum
 	return nil
 }
 
@@ -242,7 +243,8 @@ func (d *Dir) point(name string) error {
 
 // settle brings the root links in line with what is published.
 func (d *Dir) settle(t ticket, changed bool) (Result, error) {
-	d.sum = &t.plan.sum
+	d.sum = t.plan.sum
+	d.leave(t) // the tree's bytes are not needed any more
 	d.schedule()
 	result := Result{Changed: changed, Generation: d.current}
 	if err := errors.Join(d.link(t.plan), d.unlink(t.plan)); err != nil {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"laterna.dev/laterna/projection/atomicdir"
 )
@@ -143,4 +145,21 @@ func TestReplacedGenerationsOutliveTheirWriter(t *testing.T) {
 			t.Errorf("after the grace: %q", got)
 		}
 	})
+}
+
+// TestPublishedBytesAreLetGo holds that a Dir keeps no content in memory: a node has
+// hundreds of them.
+func TestPublishedBytesAreLetGo(t *testing.T) {
+	d := open(t, t.TempDir())
+	data := make([]byte, 1<<20)
+	held := weak.Make(&data[0])
+	publish(t, d, atomicdir.Tree{Files: []atomicdir.File{{Path: "big", Data: data, Mode: 0o644}}})
+	data = nil
+	for range 5 {
+		runtime.GC()
+	}
+	if held.Value() != nil {
+		t.Error("a published tree is still in memory")
+	}
+	runtime.KeepAlive(d)
 }
