@@ -60,7 +60,7 @@ soak: test-deps build images ## the long forms of the same tests
 
 .PHONY: bench
 bench: test-deps build images ## the benchmark suite as one table
-	$(GO) run ./test/bench
+	$(GO) run ./test/bench -programs bin
 
 .PHONY: install
 install: build ## bin/laterna and a systemd unit below $(PREFIX)

@@ -65,6 +65,7 @@ type System struct {
 	cmd      *exec.Cmd
 	stderr   *logBuffer
 	exited   chan struct{}
+	readyIn  time.Duration
 }
 
 // logBuffer collects a log that is read while it is written.
@@ -131,7 +132,8 @@ func (s *System) Launch() (ready <-chan struct{}, err error) {
 	go func() {
 		defer close(s.exited)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.HasPrefix(lines.Text(), "ready in ") {
+			if text, ok := strings.CutPrefix(lines.Text(), "ready in "); ok {
+				s.readyIn, _ = time.ParseDuration(strings.ReplaceAll(text, " ", ""))
 				close(said)
 			}
 		}
@@ -156,6 +158,9 @@ func (s *System) Start() error {
 		return fmt.Errorf("laterna up was not ready after %s: %s", startTimeout, s.Log())
 	}
 }
+
+// ReadyIn is what the program has said that its last start took, 0 before that.
+func (s *System) ReadyIn() time.Duration { return s.readyIn }
 
 // PID is the process that Start has begun.
 func (s *System) PID() int { return s.cmd.Process.Pid }

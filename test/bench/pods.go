@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+)
+
+// nodeReady tells whether there is a node, and it is ready.
+func nodeReady(ctx context.Context, client kubernetes.Interface) (bool, error) {
+	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, err
+	}
+	for _, node := range nodes.Items {
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// watchPods begins to watch pods from now on.
+func watchPods(ctx context.Context, client kubernetes.Interface, o metav1.ListOptions) (watch.Interface, error) {
+	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	o.ResourceVersion = list.ResourceVersion
+	return client.CoreV1().Pods(namespace).Watch(ctx, o)
+}
+
+// await reads events until done says so, at most for podLimit.
+func await(ctx context.Context, w watch.Interface, done func(watch.EventType, *corev1.Pod) (bool, error)) error {
+	limit := time.NewTimer(podLimit)
+	defer limit.Stop()
+	for {
+		select {
+		case event, open := <-w.ResultChan():
+			if !open {
+				return errors.New("the watch of pods ended")
+			}
+			pod, ok := event.Object.(*corev1.Pod)
+			if !ok {
+				return fmt.Errorf("watching pods: %+v", event.Object)
+			}
+			if ok, err := done(event.Type, pod); ok || err != nil {
+				return err
+			}
+		case <-limit.C:
+			return fmt.Errorf("waited for pods longer than %s", podLimit)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// running returns whether a pod runs, and an error when it never will.
+func running(pod *corev1.Pod) (bool, error) {
+	switch pod.Status.Phase {
+	case corev1.PodRunning:
+		return true, nil
+	case corev1.PodFailed, corev1.PodSucceeded:
+		return false, fmt.Errorf("pod %s ended: %s %s", pod.Name, pod.Status.Reason, pod.Status.Message)
+	default:
+		return false, nil
+	}
+}
+
+// runAll creates pods at once, and returns the time from the first request until
+// the watch has told that all are Running.
+func runAll(ctx context.Context, client kubernetes.Interface, pods []*corev1.Pod) (time.Duration, error) {
+	w, err := watchPods(ctx, client, metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer w.Stop()
+	waiting := map[string]bool{}
+	for _, pod := range pods {
+		waiting[pod.Name] = true
+	}
+	begin := time.Now()
+	if err := createAll(ctx, client, pods); err != nil {
+		return 0, err
+	}
+	err = await(ctx, w, func(_ watch.EventType, pod *corev1.Pod) (bool, error) {
+		if ok, err := running(pod); !ok || err != nil {
+			return false, err
+		}
+		delete(waiting, pod.Name)
+		return len(waiting) == 0, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%d of %d pods are not Running: %w", len(waiting), len(pods), err)
+	}
+	return time.Since(begin), nil
+}
+
+func createAll(ctx context.Context, client kubernetes.Interface, pods []*corev1.Pod) error {
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, pod := range pods {
+		wg.Go(func() {
+			_, errs[i] = client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// deleted deletes a pod and waits until it is gone.
+func deleted(ctx context.Context, client kubernetes.Interface, name string) error {
+	w, err := watchPods(ctx, client, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	if err := client.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+		return err
+	}
+	return await(ctx, w, func(t watch.EventType, _ *corev1.Pod) (bool, error) { return t == watch.Deleted, nil })
+}
+
+// measurePod takes pods one after the other, and the runtime's calls alone.
+func measurePod(ctx context.Context, b *bench) ([]figure, error) {
+	f, err := b.fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var times durations
+	for range max(b.rounds, 10) {
+		pod := plainPod("single")
+		d, err := runAll(ctx, f.client, []*corev1.Pod{pod})
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, d)
+		if err := deleted(ctx, f.client, pod.Name); err != nil {
+			return nil, err
+		}
+	}
+	bare, err := f.bareCalls(ctx, min(b.rounds, 5))
+	if err != nil {
+		return nil, fmt.Errorf("runtime's calls alone: %w", err)
+	}
+	pod := times.figure("one pod, create → Running", 400*time.Millisecond)
+	pod.Note += fmt.Sprintf("; CRI calls alone %s ms", number(ms(bare.total().median())))
+	return []figure{pod}, nil
+}
+
+// measurePods creates 50 pods at once and reads the memory with them.
+func measurePods(ctx context.Context, b *bench) ([]figure, error) {
+	const many = 50
+	f, err := b.fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f.pods > 0 {
+		return nil, errors.New("there are pods already")
+	}
+	d, err := f.grow(ctx, many)
+	if err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, settle); err != nil {
+		return nil, err
+	}
+	m, err := occupied(f.system)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{
+		{What: "50 pods created at once → all Running", Value: d.Seconds(), Unit: "s", Budget: 8,
+			Note: "each with a token and a volume of two ConfigMaps"},
+		{What: "resident memory with 50 pods", Value: m.rss, Unit: "MiB",
+			Note: fmt.Sprintf("sum of RSS of %d processes, not the containers': %s", m.processes, m.parts())},
+	}, nil
+}
