@@ -20,23 +20,22 @@ const (
 
 // keepLease renews the node's lease until ctx ends.
 func (r *Registrar) keepLease(ctx context.Context) {
-	timer := r.cfg.Wall.NewTimer(0)
-	defer timer.Stop()
 	var lease *coordinationv1.Lease
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C():
-		}
 		next, err := r.renew(ctx, lease)
 		pause := renewEvery
 		if err != nil && ctx.Err() == nil {
 			r.cfg.Log.Warn("node lease not renewed", "node", r.cfg.NodeName, "error", err)
-			next, pause = nil, retryEvery
+			pause = retryEvery
 		}
 		lease = next
-		timer.Reset(pause)
+		timer := r.cfg.Wall.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
 	}
 }
 

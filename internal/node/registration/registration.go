@@ -117,27 +117,41 @@ func (r *Registrar) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.keepLease(ctx) })
 	defer wg.Wait()
-	timer := r.cfg.Wall.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C():
-		case <-r.kick:
-		}
-		pause := checkEvery
-		switch err := r.sync(ctx); {
-		case apierrors.IsConflict(err): // somebody else wrote: read and write again
-			pause = 0
-		case err != nil && ctx.Err() == nil:
-			r.cfg.Log.Warn("node status not written", "node", r.cfg.NodeName, "error", err)
-			pause = retryEvery
-		case r.Ready() != nil:
-			pause = unreadyEvery
-		}
-		timer.Reset(pause)
+	for r.wait(ctx, r.round(ctx)) {
 	}
+	return nil
+}
+
+// round brings the node up to date and returns the pause before the next look.
+func (r *Registrar) round(ctx context.Context) time.Duration {
+	err := r.sync(ctx)
+	if apierrors.IsConflict(err) { // somebody else wrote: read and write again
+		err = r.sync(ctx)
+	}
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			r.cfg.Log.Warn("node status not written", "node", r.cfg.NodeName, "error", err)
+		}
+		return retryEvery
+	case r.Ready() != nil:
+		return unreadyEvery
+	}
+	return checkEvery
+}
+
+// wait returns after a pause, or at once when the node may have changed; false when
+// ctx has ended.
+func (r *Registrar) wait(ctx context.Context, pause time.Duration) bool {
+	timer := r.cfg.Wall.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C():
+	case <-r.kick:
+	}
+	return true
 }
 
 // sync writes the node where it differs from what it should be.

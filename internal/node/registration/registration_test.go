@@ -1,0 +1,217 @@
+package registration
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// setup is a registrar over an API in memory, with a clock that stands still.
+type setup struct {
+	*Registrar
+	t      *testing.T
+	client *fake.Clientset
+	clock  *clocktesting.FakeClock
+
+	mu      sync.Mutex
+	runtime Runtime
+}
+
+func (s *setup) setRuntime(r Runtime) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runtime = r
+}
+
+func newSetup(t *testing.T, objects ...runtime.Object) *setup {
+	t.Helper()
+	s := &setup{t: t, client: fake.NewClientset(objects...), clock: clocktesting.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	s.runtime = Runtime{Version: "containerd://1.6.20"}
+	var err error
+	s.Registrar, err = New(Config{
+		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Version: "v1", Port: 10250,
+		Root: t.TempDir(), MaxPods: 110, Wall: s.clock, Log: slog.New(slog.DiscardHandler),
+		Runtime: func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
+		Images: func(context.Context) ([]corev1.ContainerImage, error) {
+			return []corev1.ContainerImage{{Names: []string{"i"}, SizeBytes: 1}}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *setup) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
+func (s *setup) eventually(what string, check func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if check() {
+			return
+		}
+	}
+	s.t.Fatal("never: " + what)
+}
+
+func (s *setup) node() *corev1.Node {
+	node, err := s.client.CoreV1().Nodes().Get(context.Background(), "n1", metav1.GetOptions{})
+	if err != nil {
+		return &corev1.Node{}
+	}
+	return node
+}
+
+func readyCondition(n *corev1.Node) corev1.NodeCondition {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c
+		}
+	}
+	return corev1.NodeCondition{}
+}
+
+func (s *setup) writes() int {
+	n := 0
+	for _, a := range s.client.Actions() {
+		if a.GetVerb() == "update" && a.GetSubresource() == "status" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestRegisters(t *testing.T) {
+	s := newSetup(t)
+	if s.Ready() == nil {
+		t.Error("ready before anything was written")
+	}
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	n := s.node()
+	if n.Labels["zone"] != "z" || n.Labels[corev1.LabelHostname] != "n1" || n.Labels[corev1.LabelOSStable] != "linux" {
+		t.Errorf("labels %v", n.Labels)
+	}
+	if a := n.Status.Addresses; len(a) != 3 || a[0].Address != "192.0.2.1" || a[0].Type != corev1.NodeInternalIP || a[2].Type != corev1.NodeHostName {
+		t.Errorf("addresses %v", a)
+	}
+	if n.Status.DaemonEndpoints.KubeletEndpoint.Port != 10250 || n.Status.Capacity.Pods().Value() != 110 || len(n.Status.Images) != 1 || n.Status.NodeInfo.KubeletVersion != "v1" {
+		t.Errorf("status %+v", n.Status)
+	}
+	if len(n.Status.Conditions) != 4 || readyCondition(n).LastTransitionTime.Time.IsZero() {
+		t.Errorf("conditions %+v", n.Status.Conditions)
+	}
+}
+
+func TestKeepsWhatOthersWrote(t *testing.T) {
+	s := newSetup(t, &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{"theirs": "1", "zone": "old"}},
+		Spec:       corev1.NodeSpec{Unschedulable: true},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionFalse}}},
+	})
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	n := s.node()
+	if n.Labels["theirs"] != "1" || n.Labels["zone"] != "z" || !n.Spec.Unschedulable || len(n.Status.Conditions) != 5 {
+		t.Errorf("node %+v", n)
+	}
+}
+
+func TestReportsChangesAndPeriodically(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	s.setRuntime(Runtime{NotReady: []string{"container runtime is down", "b"}})
+	s.Changed()
+	s.eventually("not ready", func() bool { return readyCondition(s.node()).Status == corev1.ConditionFalse })
+	if c := readyCondition(s.node()); c.Reason != "KubeletNotReady" || c.Message != "[container runtime is down, b]" || s.Ready() == nil {
+		t.Errorf("condition %+v, ready %v", c, s.Ready())
+	}
+	s.setRuntime(Runtime{})
+	s.Changed()
+	s.eventually("ready again", func() bool { return s.Ready() == nil })
+	before := s.writes()
+	s.Changed()
+	s.eventually("a look without a change", func() bool { return s.clock.HasWaiters() })
+	time.Sleep(20 * time.Millisecond)
+	if after := s.writes(); after != before {
+		t.Errorf("written %d times without a change", after-before)
+	}
+	s.clock.Step(reportEvery + time.Second)
+	s.eventually("written again after the period", func() bool { return s.writes() > before })
+}
+
+func TestConflictIsReadAgain(t *testing.T) {
+	s := newSetup(t)
+	refused := false
+	s.client.PrependReactor("update", "nodes", func(a k8stesting.Action) (bool, runtime.Object, error) {
+		if a.GetSubresource() == "status" && !refused {
+			refused = true
+			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, "n1", nil)
+		}
+		return false, nil, nil
+	})
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+}
+
+func TestNodeIsRegisteredAgain(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	if err := s.client.CoreV1().Nodes().Delete(context.Background(), "n1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.setRuntime(Runtime{Version: "containerd://2"})
+	s.Changed()
+	s.eventually("registered again", func() bool {
+		s.clock.Step(retryEvery)
+		return s.node().Status.NodeInfo.ContainerRuntimeVersion == "containerd://2"
+	})
+}
+
+func TestLeaseIsRenewed(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	renewed := func() time.Time {
+		lease, err := s.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(context.Background(), "n1", metav1.GetOptions{})
+		if err != nil {
+			return time.Time{}
+		}
+		return lease.Spec.RenewTime.Time
+	}
+	s.eventually("a lease", func() bool { return renewed().Equal(s.clock.Now()) })
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	s.eventually("renewed", func() bool {
+		s.clock.Step(time.Second)
+		return renewed().After(time.Date(2026, 1, 1, 0, 0, 9, 0, time.UTC))
+	})
+	lease, err := s.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(context.Background(), "n1", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lease.OwnerReferences) != 1 || lease.OwnerReferences[0].Kind != "Node" {
+		t.Errorf("owners %+v", lease.OwnerReferences)
+	}
+}

@@ -1,0 +1,210 @@
+package runspec
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/env"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func testPod(containers ...corev1.Container) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "u", Labels: map[string]string{"app": "x", LabelPodUID: "forged"}, Annotations: map[string]string{"a": "b"}},
+		Spec:       corev1.PodSpec{Containers: containers},
+	}
+}
+
+func TestSandbox(t *testing.T) {
+	p := testPod(corev1.Container{Name: "c", Ports: []corev1.ContainerPort{
+		{ContainerPort: 80}, {ContainerPort: 81, HostPort: 8081}, {ContainerPort: 53, HostPort: 53, Protocol: corev1.ProtocolUDP, HostIP: "127.0.0.1"},
+	}})
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{
+		RunAsUser: ptr(int64(5)), FSGroup: ptr(int64(7)), SupplementalGroups: []int64{8},
+		SupplementalGroupsPolicy: ptr(corev1.SupplementalGroupsPolicyStrict), Sysctls: []corev1.Sysctl{{Name: "net.x", Value: "1"}},
+	}
+	got := Sandbox(p, SandboxOptions{Instance: "i", Attempt: 3, LogDir: "/logs", CgroupParent: "/g"})
+	if !reflect.DeepEqual(got.Labels, map[string]string{"app": "x", LabelPodName: "p", LabelPodNamespace: "ns", LabelPodUID: "u", LabelInstance: "i"}) {
+		t.Errorf("labels %v", got.Labels)
+	}
+	want := []cri.Port{{Protocol: "TCP", ContainerPort: 81, HostPort: 8081}, {Protocol: "UDP", ContainerPort: 53, HostPort: 53, HostIP: "127.0.0.1"}}
+	if !reflect.DeepEqual(got.Ports, want) || got.Hostname != "p" || got.Attempt != 3 {
+		t.Errorf("sandbox %+v", got)
+	}
+	if s := got.Security; *s.RunAsUser != 5 || !reflect.DeepEqual(s.SupplementalGroups, []int64{7, 8}) || !s.StrictGroups || got.Sysctls["net.x"] != "1" {
+		t.Errorf("security %+v", s)
+	}
+	p.Spec.HostNetwork = true
+	if got := Sandbox(p, SandboxOptions{}); len(got.Ports) > 0 || got.Hostname != "" || !got.Namespaces.HostNetwork {
+		t.Errorf("on the host's network: %+v", got)
+	}
+}
+
+func TestHostname(t *testing.T) {
+	long := strings.Repeat("a", 62) + ".bcd"
+	for name, want := range map[string]string{"web": "web", long: strings.Repeat("a", 62)} {
+		if got := Hostname(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}}); got != want {
+			t.Errorf("Hostname(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestContainer(t *testing.T) {
+	c := corev1.Container{
+		Name: "c", Image: "busybox", Command: []string{"echo"}, Args: []string{"$(A)"}, WorkingDir: "/w", TTY: true, Stdin: true,
+		TerminationMessagePath: "/dev/t", TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+	}
+	p := testPod(c)
+	p.Spec.TerminationGracePeriodSeconds = ptr(int64(9))
+	got, err := Container(p, &c, ContainerOptions{Instance: "i", Attempt: 2, Image: cri.Image{ID: "sha256:1"}, Env: []env.Var{{Name: "A", Value: "1"}}, MemoryCapacity: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.LogPath != "c/2.log" || got.ImageRef != "sha256:1" || got.UserImage != "busybox" || got.Args[0] != "1" || got.Env[0].Name != "A" || !got.TTY || !got.Stdin {
+		t.Errorf("container %+v", got)
+	}
+	if got.Labels[LabelContainerName] != "c" || got.Labels[LabelInstance] != "i" || got.Annotations[AnnotationRestartCount] != "2" || got.Annotations[AnnotationGracePeriod] != "9" || got.Annotations[AnnotationHash] != Hash(&c) {
+		t.Errorf("labels %v, annotations %v", got.Labels, got.Annotations)
+	}
+	changed := c
+	changed.Image = "busybox:2"
+	if Hash(&changed) == Hash(&c) {
+		t.Error("the hash does not change with the image")
+	}
+}
+
+func TestSecurity(t *testing.T) {
+	ps := &corev1.PodSecurityContext{RunAsUser: ptr(int64(1)), RunAsGroup: ptr(int64(2)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}}
+	tests := map[string]struct {
+		pod   *corev1.PodSecurityContext
+		c     *corev1.SecurityContext
+		image cri.Image
+		check func(cri.ContainerSecurity) bool
+		err   string
+	}{
+		"nothing is root, unconfined": {check: func(s cri.ContainerSecurity) bool {
+			return *s.RunAsUser == 0 && s.Seccomp.Kind == cri.ProfileUnconfined && len(s.MaskedPaths) > 0 && !s.NoNewPrivileges && s.AppArmor.Kind == cri.ProfileNone
+		}},
+		"image's number": {image: cri.Image{UID: ptr(int64(99))}, check: func(s cri.ContainerSecurity) bool { return *s.RunAsUser == 99 }},
+		"image's name":   {image: cri.Image{Username: "www"}, check: func(s cri.ContainerSecurity) bool { return s.RunAsUser == nil && s.RunAsUsername == "www" }},
+		"pod's": {pod: ps, check: func(s cri.ContainerSecurity) bool {
+			return *s.RunAsUser == 1 && *s.RunAsGroup == 2 && s.Seccomp.Kind == cri.ProfileRuntimeDefault
+		}},
+		"container over pod": {pod: ps, c: &corev1.SecurityContext{RunAsUser: ptr(int64(3)), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: ptr("x.json")}},
+			check: func(s cri.ContainerSecurity) bool {
+				return *s.RunAsUser == 3 && *s.RunAsGroup == 2 && s.Seccomp.Localhost == "x.json"
+			}},
+		"flags": {c: &corev1.SecurityContext{Privileged: ptr(true), ReadOnlyRootFilesystem: ptr(true), AllowPrivilegeEscalation: ptr(false), ProcMount: ptr(corev1.UnmaskedProcMount),
+			Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN"}, Drop: []corev1.Capability{"ALL"}}},
+			check: func(s cri.ContainerSecurity) bool {
+				return s.Privileged && s.ReadOnlyRootFS && s.NoNewPrivileges && len(s.MaskedPaths) == 0 && s.AddCapabilities[0] == "NET_ADMIN" && s.DropCapabilities[0] == "ALL"
+			}},
+		"non-root, named user":   {c: &corev1.SecurityContext{RunAsNonRoot: ptr(true)}, image: cri.Image{Username: "www"}, err: `container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root (pod: "p_ns(u)", container: c)`},
+		"non-root, image root":   {c: &corev1.SecurityContext{RunAsNonRoot: ptr(true)}, err: `container has runAsNonRoot and image will run as root (pod: "p_ns(u)", container: c)`},
+		"non-root, asks for 0":   {c: &corev1.SecurityContext{RunAsNonRoot: ptr(true), RunAsUser: ptr(int64(0))}, err: `container's runAsUser breaks non-root policy (pod: "p_ns(u)", container: c)`},
+		"non-root, asks for 5":   {c: &corev1.SecurityContext{RunAsNonRoot: ptr(true), RunAsUser: ptr(int64(5))}, check: func(s cri.ContainerSecurity) bool { return *s.RunAsUser == 5 }},
+		"non-root, image's 1000": {pod: &corev1.PodSecurityContext{RunAsNonRoot: ptr(true)}, image: cri.Image{UID: ptr(int64(1000))}, check: func(s cri.ContainerSecurity) bool { return *s.RunAsUser == 1000 }},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := testPod(corev1.Container{Name: "c", SecurityContext: tt.c})
+			p.Spec.SecurityContext = tt.pod
+			got, err := containerSecurity(p, &p.Spec.Containers[0], tt.image)
+			switch {
+			case tt.err != "":
+				if err == nil || err.Error() != tt.err {
+					t.Errorf("error %v, want %q", err, tt.err)
+				}
+			case err != nil:
+				t.Error(err)
+			case !tt.check(got):
+				t.Errorf("security %+v", got)
+			}
+		})
+	}
+}
+
+func TestResources(t *testing.T) {
+	list := func(cpu, memory string) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		if cpu != "" {
+			out[corev1.ResourceCPU] = resource.MustParse(cpu)
+		}
+		if memory != "" {
+			out[corev1.ResourceMemory] = resource.MustParse(memory)
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		requests, limits corev1.ResourceList
+		want             cri.Resources
+	}{
+		"nothing":              {nil, nil, cri.Resources{CPUShares: 2, OOMScoreAdj: 1000}},
+		"limits":               {nil, list("1", "512Mi"), cri.Resources{CPUShares: 1024, CPUPeriod: 100000, CPUQuota: 100000, MemoryBytes: 512 << 20, OOMScoreAdj: -997}},
+		"request and limit":    {list("250m", "256Mi"), list("500m", "512Mi"), cri.Resources{CPUShares: 256, CPUPeriod: 100000, CPUQuota: 50000, MemoryBytes: 512 << 20, OOMScoreAdj: 750}},
+		"tiny":                 {list("1m", ""), list("1m", ""), cri.Resources{CPUShares: 2, CPUPeriod: 100000, CPUQuota: 1000, OOMScoreAdj: 999}},
+		"more than the memory": {list("", "9Gi"), nil, cri.Resources{CPUShares: 2, OOMScoreAdj: 3}},
+	} {
+		p := testPod(corev1.Container{Name: "c", Resources: corev1.ResourceRequirements{Requests: tt.requests, Limits: tt.limits}})
+		if got := resources(p, &p.Spec.Containers[0], 1<<30); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	p := testPod()
+	p.Spec.Hostname, p.Spec.Subdomain = "me", "sub"
+	p.Spec.HostAliases = []corev1.HostAlias{{IP: "1.2.3.4", Hostnames: []string{"a", "b"}}}
+	want := "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n" +
+		"10.0.0.1\tme.sub.ns.svc.cluster.local\tme\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n"
+	if got := string(Hosts(p, []string{"10.0.0.1"}, "cluster.local", nil)); got != want {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	p.Spec.HostNetwork, p.Spec.HostAliases = true, nil
+	if got := string(Hosts(p, []string{"10.0.0.1"}, "cluster.local", []byte("host\n"))); got != "# Kubernetes-managed hosts file (host network).\nhost\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDNS(t *testing.T) {
+	host := ParseResolvConf([]byte("# comment\nnameserver 192.0.2.53 # inline\nnameserver 192.0.2.54\nsearch old\nsearch a.example b.example\noptions ndots:2 rotate\nnonsense\n"))
+	if want := (cri.DNS{Servers: []string{"192.0.2.53", "192.0.2.54"}, Searches: []string{"a.example", "b.example"}, Options: []string{"ndots:2", "rotate"}}); !reflect.DeepEqual(host, want) {
+		t.Errorf("parsed %+v", host)
+	}
+	own := &corev1.PodDNSConfig{Nameservers: []string{"192.0.2.54", "192.0.2.99"}, Searches: []string{"c.example"}, Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: ptr("5")}, {Name: "edns0"}}}
+	for name, tt := range map[string]struct {
+		policy  corev1.DNSPolicy
+		hostNet bool
+		config  *corev1.PodDNSConfig
+		want    cri.DNS
+		cluster bool
+	}{
+		"default":                    {policy: corev1.DNSDefault, want: host},
+		"cluster first":              {policy: corev1.DNSClusterFirst, want: host, cluster: true},
+		"cluster first, host net":    {policy: corev1.DNSClusterFirst, hostNet: true, want: host},
+		"cluster first with hostnet": {policy: corev1.DNSClusterFirstWithHostNet, hostNet: true, want: host, cluster: true},
+		"none":                       {policy: corev1.DNSNone, config: own, want: cri.DNS{Servers: own.Nameservers, Searches: own.Searches, Options: []string{"ndots:5", "edns0"}}},
+		"merged": {policy: corev1.DNSDefault, config: own, want: cri.DNS{
+			Servers: []string{"192.0.2.53", "192.0.2.54", "192.0.2.99"}, Searches: []string{"a.example", "b.example", "c.example"}, Options: []string{"rotate", "ndots:5", "edns0"}}},
+	} {
+		p := testPod()
+		p.Spec.DNSPolicy, p.Spec.HostNetwork, p.Spec.DNSConfig = tt.policy, tt.hostNet, tt.config
+		got, cluster := DNS(p, host)
+		if !reflect.DeepEqual(got, tt.want) || cluster != tt.cluster {
+			t.Errorf("%s: %+v (cluster %v), want %+v", name, got, cluster, tt.want)
+		}
+	}
+	for conf, want := range map[string]bool{"nameserver 127.0.0.53": true, "nameserver ::1\nnameserver 127.0.0.1": true, "nameserver 127.0.0.53\nnameserver 192.0.2.1": false, "": false} {
+		if got := OnlyLoopback(ParseResolvConf([]byte(conf))); got != want {
+			t.Errorf("OnlyLoopback of %q is %v", conf, got)
+		}
+	}
+}

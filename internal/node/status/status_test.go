@@ -1,0 +1,217 @@
+package status
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/cri"
+)
+
+var (
+	now   = metav1.NewTime(time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
+	early = time.Date(2026, 1, 1, 11, 0, 0, 5, time.UTC)
+)
+
+func pod(policy corev1.RestartPolicy, containers ...string) *corev1.Pod {
+	p := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy}}
+	for _, c := range containers {
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "img"})
+	}
+	return p
+}
+
+func input(p *corev1.Pod, containers ...cri.Container) Input {
+	return Input{
+		Pod: p, Containers: containers, HostIPs: []string{"192.0.2.1"}, Runtime: "containerd", Now: now,
+		Sandbox: &cri.Sandbox{ID: "s", State: cri.SandboxReady, IPs: []string{"10.0.0.2", "fd00::2"}},
+	}
+}
+
+func runs(name string) cri.Container {
+	return cri.Container{ID: name + "-id", Name: name, State: cri.ContainerRunning, StartedAt: early}
+}
+
+func exits(name string, attempt uint32, code int32) cri.Container {
+	return cri.Container{ID: name + "-dead", Name: name, Attempt: attempt, State: cri.ContainerExited, ExitCode: code, StartedAt: early, FinishedAt: early}
+}
+
+func TestPhase(t *testing.T) {
+	ended := pod("Always", "a")
+	ended.Status.Phase = corev1.PodFailed
+	crash := map[string]Waiting{"a": {Reason: CrashLoopBackOff}}
+	tests := map[string]struct {
+		in   Input
+		want corev1.PodPhase
+	}{
+		"nothing yet":             {Input{Pod: pod("Always", "a")}, corev1.PodPending},
+		"one of two":              {input(pod("Always", "a", "b"), runs("a")), corev1.PodPending},
+		"all run":                 {input(pod("Always", "a", "b"), runs("a"), runs("b")), corev1.PodRunning},
+		"one ended, one runs":     {input(pod("Never", "a", "b"), exits("a", 0, 1), runs("b")), corev1.PodRunning},
+		"never, good":             {input(pod("Never", "a"), exits("a", 0, 0)), corev1.PodSucceeded},
+		"never, bad":              {input(pod("Never", "a", "b"), exits("a", 0, 0), exits("b", 0, 2)), corev1.PodFailed},
+		"on failure, good":        {input(pod("OnFailure", "a"), exits("a", 3, 0)), corev1.PodSucceeded},
+		"on failure, bad":         {input(pod("OnFailure", "a"), exits("a", 0, 1)), corev1.PodRunning},
+		"always, ended":           {input(pod("Always", "a"), exits("a", 0, 0)), corev1.PodRunning},
+		"final stays":             {input(ended, runs("a")), corev1.PodFailed},
+		"crash loop":              {func() Input { in := input(pod("Always", "a"), exits("a", 1, 1)); in.Waiting = crash; return in }(), corev1.PodRunning},
+		"deleted, ended well":     {func() Input { in := input(pod("Always", "a"), exits("a", 0, 0)); in.Terminal = true; return in }(), corev1.PodSucceeded},
+		"deleted, killed":         {func() Input { in := input(pod("Always", "a"), exits("a", 0, 137)); in.Terminal = true; return in }(), corev1.PodFailed},
+		"failed by the agent":     {func() Input { in := input(pod("Always", "a"), runs("a")); in.Failed = &Waiting{Reason: "X"}; return in }(), corev1.PodFailed},
+		"made but never started":  {input(pod("Always", "a"), cri.Container{ID: "x", Name: "a"}), corev1.PodPending},
+		"unknown counts as ended": {input(pod("Never", "a"), cri.Container{ID: "x", Name: "a", State: cri.ContainerUnknown, ExitCode: 255}), corev1.PodFailed},
+	}
+	for name, tt := range tests {
+		if got := Pod(tt.in).Phase; got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestRunningPod(t *testing.T) {
+	p := pod("Always", "a")
+	p.Generation = 4
+	p.Status.Conditions = []corev1.PodCondition{
+		{Type: "example.com/gate", Status: corev1.ConditionFalse},
+		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(early)},
+		{Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: metav1.NewTime(early)},
+	}
+	s := Pod(input(p, runs("a")))
+	if s.PodIP != "10.0.0.2" || len(s.PodIPs) != 2 || s.HostIP != "192.0.2.1" || len(s.HostIPs) != 1 || s.ObservedGeneration != 4 || !s.StartTime.Equal(&now) {
+		t.Errorf("status %+v", s)
+	}
+	c := s.ContainerStatuses[0]
+	if c.ContainerID != "containerd://a-id" || !c.Ready || c.Started == nil || !*c.Started || !c.State.Running.StartedAt.Time.Equal(early.Truncate(time.Second)) {
+		t.Errorf("container %+v", c)
+	}
+	for _, want := range []struct {
+		t      corev1.PodConditionType
+		status corev1.ConditionStatus
+		since  time.Time
+	}{
+		{corev1.PodReady, corev1.ConditionTrue, now.Time},
+		{corev1.ContainersReady, corev1.ConditionTrue, now.Time},
+		{corev1.PodScheduled, corev1.ConditionTrue, early},
+		{corev1.PodReadyToStartContainers, corev1.ConditionTrue, now.Time},
+		{"example.com/gate", corev1.ConditionFalse, time.Time{}},
+	} {
+		got := condition(s.Conditions, want.t)
+		if got == nil || got.Status != want.status || !got.LastTransitionTime.Time.Equal(want.since) {
+			t.Errorf("condition %s: %+v", want.t, got)
+		}
+	}
+	// Its own status read back changes nothing.
+	p.Status = s
+	if again := Pod(input(p, runs("a"))); !reflect.DeepEqual(again, s) {
+		t.Errorf("computed again:\n%+v\nwas\n%+v", again, s)
+	}
+}
+
+func TestReadinessGates(t *testing.T) {
+	p := pod("Always", "a")
+	p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}}
+	got := condition(Pod(input(p, runs("a"))).Conditions, corev1.PodReady)
+	if got.Status != corev1.ConditionFalse || got.Reason != "ReadinessGatesNotReady" || got.Message != `corresponding condition of pod readiness gate "example.com/gate" does not exist.` {
+		t.Errorf("condition %+v", got)
+	}
+	p.Status.Conditions = []corev1.PodCondition{{Type: "example.com/gate", Status: corev1.ConditionTrue}}
+	if got := condition(Pod(input(p, runs("a"))).Conditions, corev1.PodReady); got.Status != corev1.ConditionTrue {
+		t.Errorf("condition %+v", got)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	in := input(pod("Always", "a", "b"), runs("a"))
+	in.Waiting = map[string]Waiting{"b": {ErrImagePull, "no such host"}}
+	s := Pod(in)
+	if got := condition(s.Conditions, corev1.PodReady); got.Reason != "ContainersNotReady" || got.Message != "containers with unready status: [b]" {
+		t.Errorf("condition %+v", got)
+	}
+	if w := s.ContainerStatuses[1].State.Waiting; w == nil || w.Reason != ErrImagePull || w.Message != "no such host" || s.ContainerStatuses[1].Image != "img" {
+		t.Errorf("container %+v", s.ContainerStatuses[1])
+	}
+	in.Sandbox = nil
+	if got := condition(Pod(in).Conditions, corev1.PodReadyToStartContainers); got.Status != corev1.ConditionFalse {
+		t.Errorf("condition %+v", got)
+	}
+}
+
+func TestEndedContainers(t *testing.T) {
+	dead := exits("a", 1, 0)
+	dead.Message = "bye"
+	older := exits("a", 0, 2)
+	older.ID = "older"
+	s := Pod(input(pod("Never", "a"), older, dead)).ContainerStatuses[0]
+	if s.RestartCount != 1 || s.State.Terminated.Reason != "Completed" || s.State.Terminated.Message != "bye" || s.LastTerminationState.Terminated.Reason != "Error" || s.LastTerminationState.Terminated.ExitCode != 2 {
+		t.Errorf("container %+v", s)
+	}
+	// What was reported stays, also when its message can no longer be read.
+	p := pod("Never", "a")
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{s}
+	dead.Message = ""
+	if again := Pod(input(p, dead)).ContainerStatuses[0]; again.State.Terminated.Message != "bye" || again.LastTerminationState.Terminated.ExitCode != 2 {
+		t.Errorf("container %+v", again)
+	}
+	oom := exits("a", 0, 137)
+	oom.Reason = "OOMKilled"
+	if s := Pod(input(pod("Always", "a"), oom)).ContainerStatuses[0]; s.State.Terminated.Reason != "OOMKilled" {
+		t.Errorf("container %+v", s)
+	}
+}
+
+func TestContainerLost(t *testing.T) {
+	p := pod("Always", "a")
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "a", ContainerID: "containerd://gone", RestartCount: 3, ImageID: "id",
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+	}}
+	s := Pod(input(p)).ContainerStatuses[0]
+	if last := s.LastTerminationState.Terminated; s.RestartCount != 3 || s.State.Waiting == nil || last == nil || last.Reason != ContainerStatusUnknown || last.ExitCode != 137 {
+		t.Errorf("container %+v", s)
+	}
+}
+
+func TestEndedPodKeepsAddress(t *testing.T) {
+	p := pod("Never", "a")
+	p.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.9"}}
+	in := input(p, exits("a", 0, 0))
+	in.Sandbox = &cri.Sandbox{State: cri.SandboxNotReady}
+	if s := Pod(in); s.PodIP != "10.0.0.9" {
+		t.Errorf("address %q", s.PodIP)
+	}
+}
+
+func TestQOSClass(t *testing.T) {
+	list := func(cpu, memory string) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		if cpu != "" {
+			out[corev1.ResourceCPU] = resource.MustParse(cpu)
+		}
+		if memory != "" {
+			out[corev1.ResourceMemory] = resource.MustParse(memory)
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		requests, limits corev1.ResourceList
+		want             corev1.PodQOSClass
+	}{
+		"nothing":        {nil, nil, corev1.PodQOSBestEffort},
+		"zero":           {list("0", ""), nil, corev1.PodQOSBestEffort},
+		"limits only":    {nil, list("1", "1Gi"), corev1.PodQOSGuaranteed},
+		"equal":          {list("1", "1Gi"), list("1", "1Gi"), corev1.PodQOSGuaranteed},
+		"one limit only": {nil, list("1", ""), corev1.PodQOSBurstable},
+		"requests":       {list("1", "1Gi"), nil, corev1.PodQOSBurstable},
+		"below":          {list("500m", "1Gi"), list("1", "1Gi"), corev1.PodQOSBurstable},
+	} {
+		p := pod("Always", "a")
+		p.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: tt.requests, Limits: tt.limits}
+		if got := QOSClass(p); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
