@@ -33,6 +33,8 @@ type replaced struct {
 // adopt looks at what an earlier writer left: the published generation, replaced
 // ones whose time is not over, and the remains of a crash, which it removes.
 func (d *Dir) adopt() error {
+	d.mu.Lock() // the timer that it starts takes its turn
+	defer d.mu.Unlock()
 	if err := d.ops.remove(tmpLink); err != nil {
 		return err
 	}
