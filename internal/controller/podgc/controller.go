@@ -27,6 +27,10 @@ import (
 // that a node that is registered anew finds them.
 const quarantine = 40 * time.Second
 
+// settle is how long a pod that was deleted before it had a node may take to go by
+// itself, which it does as soon as nothing holds it.
+const settle = 5 * time.Second
+
 // Config is what a Controller is made of. All fields are required.
 type Config struct {
 	Client    kubernetes.Interface
@@ -123,7 +127,7 @@ func (c *Controller) podSeen(obj any) {
 	switch {
 	case !ok:
 	case pod.Spec.NodeName == "" && pod.DeletionTimestamp != nil:
-		c.queue.Add(podKey + pod.Namespace + "/" + pod.Name)
+		c.queue.AddAfter(podKey+pod.Namespace+"/"+pod.Name, settle)
 	case pod.Spec.NodeName != "":
 		if _, err := c.nodes.Get(pod.Spec.NodeName); err != nil {
 			c.queue.AddAfter(nodeKey+pod.Spec.NodeName, quarantine)

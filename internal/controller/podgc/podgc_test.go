@@ -105,6 +105,10 @@ func TestControllerWaitsForANodeToComeBack(t *testing.T) {
 			return err == nil
 		}
 		synctest.Wait()
+		if !left("unbound") {
+			t.Error("a pod that may go by itself is deleted at once")
+		}
+		time.Sleep(2 * settle)
 		if left("unbound") || !left("lost") || !left("there") {
 			t.Errorf("at first: unbound %v, lost %v, there %v", left("unbound"), left("lost"), left("there"))
 		}
