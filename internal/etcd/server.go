@@ -19,8 +19,6 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/features"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 )
@@ -42,8 +40,6 @@ const (
 	// every tick wakes the process up.
 	tick          = 100 * time.Millisecond
 	electionTicks = 10
-	// campaignRest is the pause between attempts to become the leader.
-	campaignRest = time.Millisecond
 )
 
 // name and peerURL identify the only member. They are recorded in the data
@@ -109,43 +105,30 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	elections.Lock()
 	s.etcd, err = etcdserver.NewServer(sc)
 	if err != nil {
+		elections.Unlock()
 		return fmt.Errorf("opening store in %s: %w", s.config.Dir, err)
 	}
 	listener, err := listen(s.socket())
 	if err != nil {
+		elections.Unlock()
 		s.etcd.Cleanup()
 		s.etcd = nil
 		return err
 	}
+	s.etcd.Cfg.ElectionTicks = 1 // no head start: campaign sees to it
 	s.etcd.Start()
 	s.grpc = v3rpc.Server(s.etcd, nil, nil,
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}))
 	s.serving.Go(func() { s.serve(listener) })
 	s.serving.Go(s.watch)
-	s.serving.Go(func() { s.campaign(context.WithoutCancel(ctx)) })
+	s.serving.Go(func() {
+		defer elections.Unlock()
+		campaign(context.WithoutCancel(ctx), s.etcd)
+	})
 	return nil
-}
-
-// campaign makes the only member the leader at once, by the message with which a
-// leader hands over to it, instead of waiting up to a second for a leader that
-// cannot be. The message is ignored while raft still applies its log.
-func (s *Server) campaign(ctx context.Context) {
-	id := uint64(s.etcd.MemberID())
-	message := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &id, To: &id}
-	again := time.NewTicker(campaignRest)
-	defer again.Stop()
-	for s.etcd.Lead() == raft.None {
-		if err := s.etcd.Process(ctx, message); err != nil {
-			return // it has stopped
-		}
-		select {
-		case <-again.C:
-		case <-s.etcd.StopNotify():
-			return
-		}
-	}
 }
 
 // serverConfig holds etcd's defaults but for what the constants above say.
