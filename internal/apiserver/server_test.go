@@ -1,23 +1,88 @@
 package apiserver_test
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// TestBoot starts cold. The bound is far above the budget, which `make bench`
+// measures on a quiet machine; it finds what waits for a timer.
 func TestBoot(t *testing.T) {
 	s := boot(t, t.TempDir())
 	t.Log("ready after", s.took)
-	c := s.admin()
-	_, err := c.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, metav1.CreateOptions{})
+	if s.took > 3*time.Second {
+		t.Errorf("ready after %s", s.took)
+	}
+	if _, err := s.admin().CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// slowBody is a request body that arrives in two parts.
+func slowBody(first, second string, between <-chan struct{}) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		io.WriteString(w, first)
+		<-between
+		io.WriteString(w, second)
+		w.Close()
+	}()
+	return r
+}
+
+// TestStop stops a server in the middle of a write and of a watch.
+func TestStop(t *testing.T) {
+	s := boot(t, t.TempDir())
+	w, err := s.admin().CoreV1().ConfigMaps("default").Watch(t.Context(), metav1.ListOptions{})
 	must(t, err)
-	_, err = c.CoreV1().ConfigMaps("n").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Data: map[string]string{"a": "b"}}, metav1.CreateOptions{})
+	next := make(chan struct{})
+	written := make(chan int, 1)
+	req, err := http.NewRequest("POST", "https://"+s.addr+"/api/v1/namespaces/default/configmaps",
+		slowBody(`{"apiVersion":"v1","kind":"ConfigMap",`, `"metadata":{"name":"late"}}`, next))
 	must(t, err)
-	got, err := c.CoreV1().ConfigMaps("n").List(t.Context(), metav1.ListOptions{})
-	must(t, err)
-	if len(got.Items) != 1 || got.Items[0].Data["a"] != "b" {
-		t.Errorf("got %v", got.Items)
+	req.Header.Set("Content-Type", "application/json")
+	c := s.privileged()
+	go func() {
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Error(err)
+			written <- 0
+			return
+		}
+		resp.Body.Close()
+		written <- resp.StatusCode
+	}()
+	time.Sleep(50 * time.Millisecond) // the request is on its way
+	began := time.Now()
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopped <- s.server.Stop(ctx)
+	}()
+	time.Sleep(50 * time.Millisecond)
+	close(next)
+	if code := <-written; code != http.StatusCreated {
+		t.Errorf("the write in flight got %d", code)
+	}
+	must(t, <-stopped)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	for range w.ResultChan() {
+	}
+	if _, err := c.Get("https://" + s.addr + "/readyz"); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("after the end: %v", err)
+	}
+	select {
+	case err := <-s.server.Failed():
+		t.Errorf("stopping counts as a failure: %v", err)
+	default:
 	}
 }
