@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -72,8 +73,9 @@ func newReconciler(config Config) reconciler {
 		},
 		resources: func() ([]resource, error) { return discover(config.Client.Discovery()) },
 		remove:    content.remove,
-		updateStatus: func(ctx context.Context, n *corev1.Namespace) (*corev1.Namespace, error) {
-			return namespaces.UpdateStatus(ctx, n, metav1.UpdateOptions{})
+		updateStatus: func(ctx context.Context, n *corev1.Namespace) error {
+			_, err := namespaces.UpdateStatus(ctx, n, metav1.UpdateOptions{})
+			return err
 		},
 		finalize: func(ctx context.Context, n *corev1.Namespace) error {
 			_, err := namespaces.Finalize(ctx, n, metav1.UpdateOptions{})
@@ -124,8 +126,12 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 func (c *Controller) sync(ctx context.Context, name string) error {
-	empty, err := c.decide.reconcile(ctx, name)
-	if err == nil && !empty {
+	done, err := c.decide.reconcile(ctx, name)
+	switch {
+	case apierrors.IsConflict(err):
+		c.queue.Add(name) // somebody else wrote; read it anew
+		return nil
+	case err == nil && !done:
 		c.queue.AddAfter(name, recheck)
 	}
 	return err

@@ -35,7 +35,7 @@ type reconciler struct {
 	resources func() ([]resource, error)
 	// remove deletes the objects of a resource and returns what is left of them.
 	remove       func(ctx context.Context, r resource, namespace string) (left, error)
-	updateStatus func(ctx context.Context, n *corev1.Namespace) (*corev1.Namespace, error)
+	updateStatus func(ctx context.Context, n *corev1.Namespace) error
 	finalize     func(ctx context.Context, n *corev1.Namespace) error
 }
 
@@ -53,8 +53,7 @@ func (r reconciler) reconcile(ctx context.Context, name string) (done bool, err 
 	}
 	found := r.empty(ctx, name)
 	if !found.empty() {
-		n, err = r.report(ctx, n, found)
-		if err != nil {
+		if err := r.report(ctx, n, found); err != nil {
 			return false, err
 		}
 		return false, found.err()
@@ -113,19 +112,15 @@ func (r reconciler) empty(ctx context.Context, name string) findings {
 }
 
 // report writes the findings into the conditions, if they say something new.
-func (r reconciler) report(ctx context.Context, n *corev1.Namespace, f findings) (*corev1.Namespace, error) {
-	next := n.DeepCopy()
-	if !setConditions(&next.Status, conditions(f), r.now()) {
-		return n, nil
+func (r reconciler) report(ctx context.Context, n *corev1.Namespace, f findings) error {
+	n = n.DeepCopy()
+	if !setConditions(&n.Status, conditions(f), r.now()) {
+		return nil
 	}
-	updated, err := r.updateStatus(ctx, next)
-	switch {
-	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
-		return n, nil // seen again soon
-	case err != nil:
-		return nil, fmt.Errorf("reporting on the namespace: %w", err)
+	if err := r.updateStatus(ctx, n); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("reporting on the namespace: %w", err)
 	}
-	return updated, nil
+	return nil
 }
 
 // title writes a resource as the conditions do: "pods." or "leases.coordination.k8s.io".

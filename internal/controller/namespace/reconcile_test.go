@@ -53,10 +53,10 @@ func (w *world) reconciler() reconciler {
 			}
 			return w.content[r.Resource], nil
 		},
-		updateStatus: func(_ context.Context, n *corev1.Namespace) (*corev1.Namespace, error) {
+		updateStatus: func(_ context.Context, n *corev1.Namespace) error {
 			w.statuses++
 			w.namespace = n
-			return n, nil
+			return nil
 		},
 		finalize: func(_ context.Context, n *corev1.Namespace) error {
 			w.finalized = !slices.Contains(n.Spec.Finalizers, corev1.FinalizerKubernetes)

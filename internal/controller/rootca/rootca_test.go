@@ -80,8 +80,10 @@ func TestReconcileFailures(t *testing.T) {
 	refuse := func(context.Context, *corev1.ConfigMap) error { return errors.New("no") }
 	r := reconciler{
 		namespace: func(string) (*corev1.Namespace, error) { return namespace("n", "Active"), nil },
-		current:   func(string) (*corev1.ConfigMap, error) { return nil, apierrors.NewNotFound(corev1.Resource("configmaps"), name) },
-		create:    refuse,
+		current: func(string) (*corev1.ConfigMap, error) {
+			return nil, apierrors.NewNotFound(corev1.Resource("configmaps"), name)
+		},
+		create: refuse,
 	}
 	if err := r.reconcile(t.Context(), "n"); err == nil {
 		t.Error("a refused creation is not tried again")
@@ -92,7 +94,9 @@ func TestReconcileFailures(t *testing.T) {
 	if err := r.reconcile(t.Context(), "n"); err != nil {
 		t.Errorf("an object that exists is created again: %v", err)
 	}
-	r.namespace = func(string) (*corev1.Namespace, error) { return nil, apierrors.NewNotFound(corev1.Resource("namespaces"), "n") }
+	r.namespace = func(string) (*corev1.Namespace, error) {
+		return nil, apierrors.NewNotFound(corev1.Resource("namespaces"), "n")
+	}
 	r.create = refuse
 	if err := r.reconcile(t.Context(), "n"); err != nil {
 		t.Errorf("a namespace that is gone: %v", err)

@@ -128,7 +128,9 @@ func (c *cluster) events() string {
 }
 
 func TestPodsCreatedTogetherDoNotOverCommit(t *testing.T) {
-	roomy := func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourcePods] = list("pods", "100")[corev1.ResourcePods] }
+	roomy := func(n *corev1.Node) {
+		n.Status.Allocatable[corev1.ResourcePods] = list("pods", "100")[corev1.ResourcePods]
+	}
 	start(t, func(c *cluster) {
 		var pods []*corev1.Pod
 		for i := range 50 {

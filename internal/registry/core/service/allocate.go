@@ -88,8 +88,9 @@ func (s *Storage) claim(ctx context.Context, svc *corev1.Service, held claims, d
 }
 
 func (s *Storage) claimAddress(ctx context.Context, svc *corev1.Service, held []int, dry bool) ([]int, error) {
-	if !takesAddress(svc) || len(svc.Spec.ClusterIPs) > 1 {
-		return nil, nil // more than one address is an error that validation words
+	named := len(svc.Spec.ClusterIPs)
+	if !takesAddress(svc) || named > 1 || named == 1 && svc.Spec.ClusterIP == "" {
+		return nil, nil // what is wrong with the latter two, validation words
 	}
 	if svc.Spec.ClusterIP == "" {
 		var n int

@@ -125,6 +125,10 @@ func TestAddresses(t *testing.T) {
 	if _, err := s.create(newService("odd", address("10.0.0"))); err == nil || !strings.Contains(err.Error(), "spec.clusterIPs[0]: Invalid value") {
 		t.Errorf("no address: %v", err)
 	}
+	plural := newService("plural", func(spec *corev1.ServiceSpec) { spec.ClusterIPs = []string{"10.0.0.9"} })
+	if _, err := s.create(plural); err == nil || !strings.Contains(err.Error(), "must be empty when `clusterIP` is not specified") {
+		t.Errorf("clusterIPs alone: %v", err)
+	}
 	if dry, err := s.create(newService("dry"), metav1.DryRunAll); err != nil || dry.Spec.ClusterIP == "" {
 		t.Errorf("dry run: %+v, %v", dry, err)
 	}
