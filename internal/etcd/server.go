@@ -36,6 +36,13 @@ const (
 	// walSegmentBytes is what a log segment reserves on disk. etcd's own 64 MiB
 	// are twice as much as a small system ever writes between two snapshots.
 	walSegmentBytes = 8 << 20
+	// snapshotEntries is after how many writes the log starts anew from a snapshot,
+	// catchUpEntries how many of the log stay in memory behind it. The second must
+	// be larger by more than the writes that can be under way at once: a member that
+	// campaigns as soon as it has started must find every entry that it replays, and
+	// entries beyond catchUpEntries are thrown away meanwhile (raft then panics with
+	// "requested index is unavailable due to compaction").
+	snapshotEntries, catchUpEntries = 1000, 3000
 	// tick is the heartbeat. A single member has nobody to send heartbeats to, and
 	// every tick wakes the process up.
 	tick          = 100 * time.Millisecond
@@ -147,8 +154,8 @@ func (s *Server) serverConfig() (config.ServerConfig, error) {
 		ClientURLs:                        clients,
 		PeerURLs:                          peers,
 		DataDir:                           s.config.Dir,
-		SnapshotCount:                     5000,
-		SnapshotCatchUpEntries:            500,
+		SnapshotCount:                     snapshotEntries,
+		SnapshotCatchUpEntries:            catchUpEntries,
 		MaxSnapFiles:                      3,
 		MaxWALFiles:                       3,
 		InitialPeerURLsMap:                types.URLsMap{name: peers},

@@ -134,7 +134,7 @@ spec:
   containers:
   - name: html-generator
     image: luksa/fortune:env
-    command: [sh, -c, "echo $(INTERVAL) $(FIRST)$(MISSING) > /tmp/args; exec sleep 3600"]
+    command: [sh, -c, "echo '$(INTERVAL) $(FIRST)$(MISSING)' > /tmp/args; exec sleep 3600"]
     env:
     - {name: INTERVAL, valueFrom: {configMapKeyRef: {name: fortune-config, key: sleep-interval}}}
     - {name: FOO_SECRET, valueFrom: {secretKeyRef: {name: fortune-https, key: foo}}}

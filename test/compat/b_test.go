@@ -185,7 +185,7 @@ func TestB17ConfigMapsFromFiles(t *testing.T) {
 	contains(t, shared.sh(t, in+"create configmap fortune-config --from-file=configmap-files"), "configmap/fortune-config created")
 	contains(t, shared.sh(t, in+"get configmap fortune-config -o yaml"),
 		"my-nginx-config.conf: |\n    server {\n", "sleep-interval: |\n    25\n", "kind: ConfigMap")
-	contains(t, shared.sh(t, in+"get cm"), "NAME", "DATA", "AGE", "fortune-config         2")
+	contains(t, shared.sh(t, in+"get cm"), "NAME", "DATA", "AGE", "fortune-config     2")
 }
 
 // writeFortuneConfig writes the directory configmap-files of the document.

@@ -98,7 +98,7 @@ func TestTwoSystemsSideBySideAndNothingIsLeft(t *testing.T) {
 		if err := s.ImportImages(imageDir); err != nil {
 			t.Fatal(err)
 		}
-		s.apply(t, "default", fmt.Sprintf(sleeper, "same-name"))
+		s.apply(t, "default", strings.Replace(fmt.Sprintf(sleeper, "same-name"), "busybox:1.28", "tutum/curl", 1))
 		s.running(t, "default", "same-name")
 	}
 	for i, s := range systems {
@@ -111,7 +111,7 @@ func TestTwoSystemsSideBySideAndNothingIsLeft(t *testing.T) {
 			}
 			return nil
 		})
-		api := s.sh(t, `kubectl exec same-name -- sh -c 'wget -q -O- --no-check-certificate https://$KUBERNETES_SERVICE_HOST/version 2>&1 || true'`)
+		api := s.sh(t, `kubectl exec same-name -- sh -c 'curl -sS --cacert /var/run/secrets/kubernetes.io/serviceaccount/ca.crt https://$KUBERNETES_SERVICE_HOST/version'`)
 		contains(t, api, "gitVersion")
 	}
 	if during := hostState(t, "laterna-system-"); len(added(before, during)) == 0 {

@@ -101,15 +101,16 @@ func TestKilledAtAnyPointNothingAcknowledgedIsLost(t *testing.T) {
 
 func TestRestartLeavesContainersRunning(t *testing.T) {
 	s := started(t)
-	s.apply(t, "default", fmt.Sprintf(sleeper, "stays"))
+	// A number of its own, so that the process can be told from others.
+	s.apply(t, "default", strings.Replace(fmt.Sprintf(sleeper, "stays"), "3600", "36017", 1))
 	s.running(t, "default", "stays")
 	const id = "kubectl get pod stays -o jsonpath='{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'"
 	before := s.sh(t, id)
-	pid := s.sh(t, "pgrep -f 'sleep 3600' | tail -n 1")
+	pid := s.sh(t, "pgrep -x -f 'sleep 36017'")
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if now := s.sh(t, "pgrep -f 'sleep 3600' | tail -n 1"); now != pid {
+	if now := s.sh(t, "pgrep -x -f 'sleep 36017'"); now != pid {
 		t.Errorf("while laterna is stopped the container's process is %s, was %s", now, pid)
 	}
 	if err := s.Start(); err != nil {
