@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/apiserver"
 )
 
 const canary = "canary-c0ffee-in-a-coal-mine"
@@ -155,6 +158,27 @@ func TestSystemObjects(t *testing.T) {
 	}
 	if err := s.admin().CoreV1().Namespaces().Delete(t.Context(), "default", metav1.DeleteOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("deleting namespace default: %v", err)
+	}
+}
+
+// TestEndpointsFollowTheAddress starts the same system under two addresses.
+func TestEndpointsFollowTheAddress(t *testing.T) {
+	dir := t.TempDir()
+	for _, address := range []string{"192.0.2.1:6443", "192.0.2.2:7443"} {
+		t.Run(address, func(t *testing.T) {
+			want := netip.MustParseAddrPort(address)
+			s := boot(t, dir, func(c *apiserver.Config) { c.Serving.Advertise = want })
+			e, err := s.admin().CoreV1().Endpoints("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+			must(t, err)
+			if len(e.Subsets) != 1 || e.Subsets[0].Addresses[0].IP != want.Addr().String() || e.Subsets[0].Ports[0].Port != int32(want.Port()) {
+				t.Errorf("endpoints %+v", e.Subsets)
+			}
+			svc, err := s.admin().CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+			must(t, err)
+			if got := svc.Spec.Ports[0].TargetPort.IntValue(); got != int(want.Port()) {
+				t.Errorf("target port %d", got)
+			}
+		})
 	}
 }
 
