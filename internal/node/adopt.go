@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,9 +21,9 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	}
 	a.mu.Lock()
 	var adopted []*corev1.Pod
-	for uid := range found {
+	for uid, f := range found {
 		if pod, ok := a.waiting[uid]; ok {
-			adopted = append(adopted, pod)
+			adopted = append(adopted, withAnnotations(pod, a.seen(f.seen)))
 		}
 	}
 	a.mu.Unlock()
@@ -32,13 +33,15 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	defer a.mu.Unlock()
 	a.ctx, a.adopted = ctx, true
 	for uid, pod := range a.waiting {
-		w := newWorker(a, pod)
-		_, w.dirty = found[uid]
+		f, ok := found[uid]
+		w := newWorker(a, pod, a.seen(f.seen))
+		w.dirty = ok
+		a.admitPod(w)
 		a.startWorker(w)
 	}
 	a.waiting = nil
-	for uid, name := range found {
-		a.orphan(uid, name)
+	for uid, f := range found {
+		a.orphan(uid, f.NamespacedName)
 	}
 	left, err := a.volumes.Orphans()
 	if err != nil {
@@ -79,20 +82,28 @@ func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
 		return
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: uid}}
-	w := newWorker(a, pod)
+	w := newWorker(a, pod, "")
 	w.gone, w.dirty = true, true
 	a.startWorker(w)
 }
 
 // runtimeChanged wakes the worker of a pod that changed on the runtime.
-func (a *Agent) runtimeChanged(uid types.UID, name types.NamespacedName) {
+func (a *Agent) runtimeChanged(uid types.UID, f foundPod) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w, ok := a.workers[uid]; ok {
 		w.kick()
 		return
 	}
-	if name.Name != "" { // it is still there
-		a.orphan(uid, name)
+	if f.Name != "" { // it is still there
+		a.orphan(uid, f.NamespacedName)
 	}
+}
+
+// seen is when a pod was first seen: known from its sandbox, or now.
+func (a *Agent) seen(known string) string {
+	if known != "" {
+		return known
+	}
+	return a.cfg.Wall.Now().Format(time.RFC3339Nano)
 }

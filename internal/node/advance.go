@@ -23,6 +23,9 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	if isFinal(pod.Status.Phase) {
 		return w.finish(ctx, wait, pod)
 	}
+	if w.refused != nil {
+		return w.refuse(ctx, wait, pod)
+	}
 	if w.blocked(pod) {
 		w.report(pod, false)
 		return 0
@@ -39,6 +42,14 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 		return w.finish(ctx, wait, pod)
 	}
 	return pause
+}
+
+// refuse fails a pod that was not admitted.
+func (w *worker) refuse(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+	w.a.recorder.Event(podRef(pod), corev1.EventTypeWarning, w.refused.Reason, w.refused.Message)
+	w.failed = &status.Waiting{Reason: w.refused.Reason, Message: "Pod was rejected: " + w.refused.Message}
+	w.report(pod, true)
+	return w.finish(ctx, wait, pod)
 }
 
 func isFinal(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }

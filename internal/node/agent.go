@@ -158,11 +158,4 @@ func (a *Agent) Event(pod *corev1.Pod, eventType, reason, message string) {
 	}
 }
 
-// workerContext is what workers live in. Workers exist only once it is set.
-func (a *Agent) workerContext() context.Context {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.ctx
-}
-
 func (a *Agent) cri() *cri.Client { return a.runtime.Load().client }

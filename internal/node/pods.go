@@ -71,7 +71,9 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 		w.update(pod)
 		return
 	}
-	a.startWorker(newWorker(a, pod))
+	w := newWorker(a, pod, a.seen(""))
+	a.admitPod(w)
+	a.startWorker(w)
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was

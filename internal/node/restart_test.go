@@ -127,10 +127,24 @@ func TestRunsOnce(t *testing.T) {
 
 func TestTakeOver(t *testing.T) {
 	w := newWorld(t)
-	w.create("stays", nil, `sleep 1000`)
+	w.create("stays", func(p *corev1.Pod) {
+		mode := int32(0o644)
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{DefaultMode: &mode, Items: []corev1.DownwardAPIVolumeFile{
+			{Path: "annotations", FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.annotations"}},
+		}}}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/v"}}
+	}, `sleep 1000`)
+	files := func() string {
+		out, _, _ := w.exec("stays", "c0", "", false, "sh", "-c", "busybox ls -l /etc/v/; busybox readlink /etc/v/..data; busybox cat /etc/v/annotations")
+		return out
+	}
 	goes := w.create("goes", nil, `sleep 1000`)
 	before := w.waitFor("stays", "runs", running)
 	w.waitFor("goes", "runs", running)
+	filesBefore := files()
+	if !strings.Contains(filesBefore, `kubernetes.io/config.source="api"`) {
+		t.Errorf("files:\n%s", filesBefore)
+	}
 	w.stop()
 	if err := w.client.CoreV1().Pods("default").Delete(context.Background(), "goes", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -144,8 +158,9 @@ func TestTakeOver(t *testing.T) {
 	if before.Status.PodIP != after.Status.PodIP || !before.Status.StartTime.Equal(after.Status.StartTime) {
 		t.Errorf("before %+v, after %+v", before.Status, after.Status)
 	}
-	if out, _, _ := w.exec("stays", "c0", "", false, "sh", "-c", "echo ok"); out != "ok\n" {
-		t.Errorf("exec in a container that was taken over: %q", out)
+	time.Sleep(300 * time.Millisecond)
+	if after := files(); after != filesBefore {
+		t.Errorf("files before\n%s\nand after\n%s", filesBefore, after)
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,9 +179,16 @@ func (rt *runtime) failed(err error) error {
 	return was
 }
 
+// foundPod is a pod that has something on the runtime.
+type foundPod struct {
+	types.NamespacedName
+	// seen is when the agent first saw the pod, as the pod's annotation says it.
+	seen string
+}
+
 // look lists everything of this instance and returns the pods that have changed
-// since the last look.
-func (rt *runtime) look(ctx context.Context) (map[types.UID]types.NamespacedName, error) {
+// since the last look; those that have nothing left have no name.
+func (rt *runtime) look(ctx context.Context) (map[types.UID]foundPod, error) {
 	sandboxes, err := rt.client.ListSandboxes(ctx, rt.mine(""))
 	if err != nil {
 		return nil, err
@@ -191,24 +199,28 @@ func (rt *runtime) look(ctx context.Context) (map[types.UID]types.NamespacedName
 	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	changed := map[types.UID]types.NamespacedName{}
+	changed := map[types.UID]foundPod{}
 	seen, owner := map[string]int{}, map[string]types.UID{}
-	note := func(id string, state int, labels map[string]string) {
+	note := func(id string, state int, labels map[string]string, first string) {
 		uid := types.UID(labels[runspec.LabelPodUID])
 		seen[id], owner[id] = state, uid
 		if was, ok := rt.seen[id]; !ok || was != state {
-			changed[uid] = types.NamespacedName{Namespace: labels[runspec.LabelPodNamespace], Name: labels[runspec.LabelPodName]}
+			changed[uid] = foundPod{
+				NamespacedName: types.NamespacedName{Namespace: labels[runspec.LabelPodNamespace], Name: labels[runspec.LabelPodName]},
+				seen:           cmp.Or(first, changed[uid].seen),
+			}
 		}
 	}
 	for _, s := range sandboxes {
-		note(s.ID, int(s.State), s.Labels)
+		note(s.ID, int(s.State), s.Labels, s.Annotations[annotationSeen])
 	}
 	for _, c := range containers {
-		note(c.ID, int(c.State), c.Labels)
+		note(c.ID, int(c.State), c.Labels, "")
 	}
 	for id := range rt.seen {
-		if _, ok := seen[id]; !ok {
-			changed[rt.owner[id]] = types.NamespacedName{}
+		uid := rt.owner[id]
+		if _, noted := changed[uid]; !noted && owner[id] == "" {
+			changed[uid] = foundPod{}
 		}
 	}
 	// What a worker made since the list was read stays known.

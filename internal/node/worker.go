@@ -29,7 +29,10 @@ const again = time.Second
 type worker struct {
 	a    *Agent
 	uid  types.UID
+	seen string        // when the pod was first seen
 	wake chan struct{} // holds one token
+	// refused is why the pod was not admitted, nil when it was; set before run.
+	refused *status.Waiting
 
 	mu   sync.Mutex
 	api  *corev1.Pod // as the API has it
@@ -93,12 +96,13 @@ func (r *retry) later(now time.Time, first, most time.Duration) {
 	r.until = now.Add(r.delay)
 }
 
-func newWorker(a *Agent, pod *corev1.Pod) *worker {
+// newWorker makes the worker of a pod that was first seen at the given time.
+func newWorker(a *Agent, pod *corev1.Pod, seen string) *worker {
 	w := &worker{
-		a: a, uid: pod.UID, wake: make(chan struct{}, 1),
+		a: a, uid: pod.UID, seen: seen, wake: make(chan struct{}, 1),
 		exited: map[string]int{}, containers: map[string]*containerState{},
 	}
-	w.writer.init(a)
+	w.writer.a = a
 	w.set(pod)
 	w.signal()
 	return w
@@ -107,12 +111,8 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 // set stores a pod as the API has it. The caller holds mu, or is the only one to
 // know w.
 func (w *worker) set(pod *corev1.Pod) {
-	seen := w.a.cfg.Wall.Now().Format(time.RFC3339Nano)
-	if w.pod != nil {
-		seen = w.pod.Annotations[annotationSeen]
-	}
 	w.api = pod
-	w.pod = withAnnotations(pod, seen)
+	w.pod = withAnnotations(pod, w.seen)
 	w.writer.observe(pod)
 }
 
@@ -197,6 +197,7 @@ func (w *worker) current() *corev1.Pod {
 
 // run steps until the pod is gone everywhere or ctx ends; a step under way ends first.
 func (w *worker) run(ctx context.Context) {
+	w.writer.start(ctx)
 	defer w.writer.stop()
 	defer w.volumes.cancel()
 	defer w.releaseObjects()

@@ -25,7 +25,12 @@ type statusWriter struct {
 	end  context.CancelFunc // ends the writing
 }
 
-func (s *statusWriter) init(a *Agent) { s.a = a }
+// start lets the writing begin; it ends with ctx.
+func (s *statusWriter) start(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctx, s.end = context.WithCancel(ctx)
+}
 
 // observe takes note of the pod as the API has it.
 func (s *statusWriter) observe(pod *corev1.Pod) {
@@ -39,16 +44,13 @@ func (s *statusWriter) observe(pod *corev1.Pod) {
 	s.base = pod
 }
 
-// write has a status written soon.
+// write has a status written soon. It is called after start.
 func (s *statusWriter) write(status corev1.PodStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.want = &status
 	if s.busy != nil {
 		return
-	}
-	if s.end == nil {
-		s.ctx, s.end = context.WithCancel(s.a.workerContext())
 	}
 	s.busy = make(chan struct{})
 	s.a.wg.Go(s.loop)

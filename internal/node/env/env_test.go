@@ -182,6 +182,16 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+func TestExpandAll(t *testing.T) {
+	vars := []Var{{"A", "1"}, {"EMPTY", ""}}
+	if got, err := ExpandAll("$(A)/$(EMPTY)x/$$(B)", vars); err != nil || got != "1/x/$(B)" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := ExpandAll("$(A)/$(B)", vars); err == nil || err.Error() != `missing value for "B"` {
+		t.Errorf("error %v", err)
+	}
+}
+
 func service(ns, name, ip string, ports ...corev1.ServicePort) *corev1.Service {
 	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Spec: corev1.ServiceSpec{ClusterIP: ip, Ports: ports}}
 }

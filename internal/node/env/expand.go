@@ -1,6 +1,7 @@
 package env
 
 import (
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,13 +45,34 @@ func Expand(s string, get func(name string) (string, bool)) string {
 	return out.String()
 }
 
-// Command returns the container's command and arguments with $(VAR) replaced from
-// its environment.
-func Command(c *corev1.Container, vars []Var) (command, args []string) {
+// ExpandAll is Expand where every name must be known.
+func ExpandAll(s string, vars []Var) (string, error) {
+	values, missing := valuesOf(vars), ""
+	out := Expand(s, func(name string) (string, bool) {
+		v, ok := values[name]
+		if !ok && missing == "" {
+			missing = name
+		}
+		return v, ok
+	})
+	if missing != "" {
+		return "", fmt.Errorf("missing value for %q", missing)
+	}
+	return out, nil
+}
+
+func valuesOf(vars []Var) map[string]string {
 	values := make(map[string]string, len(vars))
 	for _, v := range vars {
 		values[v.Name] = v.Value
 	}
+	return values
+}
+
+// Command returns the container's command and arguments with $(VAR) replaced from
+// its environment.
+func Command(c *corev1.Container, vars []Var) (command, args []string) {
+	values := valuesOf(vars)
 	get := func(name string) (string, bool) { v, ok := values[name]; return v, ok }
 	for _, s := range c.Command {
 		command = append(command, Expand(s, get))

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func asks(cpu string) *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
+	}}}}}
+}
+
+func TestAdmit(t *testing.T) {
+	room := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi"), corev1.ResourcePods: resource.MustParse("3"),
+	}
+	ended, deleted := asks("2"), asks("2")
+	ended.Status.Phase, deleted.DeletionTimestamp = corev1.PodSucceeded, &metav1.Time{}
+	elsewhere := asks("0")
+	elsewhere.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	for name, tt := range map[string]struct {
+		pod    *corev1.Pod
+		others []*corev1.Pod
+		reason string
+		text   string
+	}{
+		"fits":               {pod: asks("1"), others: []*corev1.Pod{asks("1")}},
+		"ended do not count": {pod: asks("2"), others: []*corev1.Pod{ended, deleted}},
+		"asks for nothing":   {pod: asks("0"), others: []*corev1.Pod{asks("2")}},
+		"too much":           {pod: asks("1500m"), others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
+		"too many":           {pod: asks("0"), others: []*corev1.Pod{asks("0"), asks("0"), asks("0")}, reason: "OutOfpods", text: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"},
+		"another node":       {pod: elsewhere, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
+	} {
+		got := admit(tt.pod, tt.others, room, map[string]string{"disk": "hdd"})
+		switch {
+		case tt.reason == "" && got != nil:
+			t.Errorf("%s: %+v", name, got)
+		case tt.reason != "" && (got == nil || got.Reason != tt.reason || got.Message != tt.text):
+			t.Errorf("%s: %+v, want %s: %s", name, got, tt.reason, tt.text)
+		}
+	}
+}
+
+func TestRefusedPodFails(t *testing.T) {
+	w := newWorld(t)
+	pod := w.create("p", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10k")}
+	}, `sleep 1000`)
+	got := w.waitFor("p", "has failed", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+	want := fmt.Sprintf("Pod was rejected: Node didn't have enough resource: cpu, requested: 10000000, used: 0, capacity: %d", 1000*w.agent.registrar.Facts().CPUs)
+	if got.Status.Reason != "OutOfcpu" || got.Status.Message != want {
+		t.Errorf("status %+v", got.Status)
+	}
+	w.eventually("the refusal is recorded", func() error {
+		if e := w.events(pod)["OutOfcpu"]; len(e) != 1 {
+			return fmt.Errorf("events %q", e)
+		}
+		return nil
+	})
+}
+
+func TestSubPathExpr(t *testing.T) {
+	w := newWorld(t)
+	w.create("p", func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		all := corev1.VolumeMount{Name: "v", MountPath: "/all"}
+		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "DIR", Value: "mine"}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/own", SubPathExpr: "$(DIR)/x"}, all}
+	}, `echo 1 > /own/file; sleep 1000`)
+	w.create("bad", func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/own", SubPathExpr: "$(NONE)"}}
+	}, `sleep 1000`)
+	w.waitFor("p", "runs", running)
+	w.eventually("the file is in the volume", func() error {
+		if out, errs, _ := w.exec("p", "c0", "", false, "busybox", "cat", "/all/mine/x/file"); out != "1\n" {
+			return fmt.Errorf("%q %q", out, errs)
+		}
+		return nil
+	})
+	if m := first(w.waitFor("bad", "waits", waits("CreateContainerConfigError"))).State.Waiting.Message; m != `missing value for "NONE"` {
+		t.Errorf("message %q", m)
+	}
+}
