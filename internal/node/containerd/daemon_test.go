@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,6 +154,7 @@ func TestStopWorksWhenDaemonAndShimAreDead(t *testing.T) {
 	dir := nodetest.Dir(t)
 	m := nodetest.Start(t, dir)
 	m.Run(t, "one", true, "sleep", "1000")
+	sockets := shimSockets(t, dir)
 	ours, err := procfs.Find(func(p procfs.Process) bool {
 		return strings.Contains(strings.Join(p.Args, " "), dir.RunDir)
 	})
@@ -162,10 +164,18 @@ func TestStopWorksWhenDaemonAndShimAreDead(t *testing.T) {
 	if err := procfs.End(t.Context(), ours, 0); err != nil {
 		t.Fatal(err)
 	}
+	if len(sockets) == 0 {
+		t.Error("no socket of a shim is known; the test of its removal shows nothing")
+	}
 	if err := m.Daemon.Stop(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	assertNothingLeft(t, dir)
+	for _, socket := range sockets {
+		if _, err := os.Lstat(socket); err == nil {
+			t.Errorf("socket of a shim left: %s", socket)
+		}
+	}
 }
 
 func TestSuperviseStartsADeadDaemonAgain(t *testing.T) {
@@ -251,4 +261,25 @@ func assertNothingLeft(t *testing.T, dir datadir.Dir) {
 	for _, f := range files {
 		t.Errorf("left in the run directory: %s", f.Name())
 	}
+}
+
+// shimSockets returns the sockets that the bundles of running shims name, in whichever
+// file: it differs by containerd's version.
+func shimSockets(t *testing.T, dir datadir.Dir) []string {
+	t.Helper()
+	var sockets []string
+	for _, name := range []string{"address", "bootstrap.json"} {
+		files, err := filepath.Glob(filepath.Join(dir.RunDir, "containerd", "io.containerd.runtime.v2.task", "k8s.io", "*", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sockets = append(sockets, regexp.MustCompile("/run/containerd/s/[0-9a-f]{64}").FindAllString(string(raw), -1)...)
+		}
+	}
+	return sockets
 }

@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
+	sandboxapi "github.com/containerd/containerd/api/services/sandbox/v1"
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -133,6 +135,27 @@ func (d *Daemon) forgetContainers(ctx context.Context) error {
 	for _, c := range list.GetContainers() {
 		errs = append(errs, forget(ctx, conn, c))
 	}
+	return errors.Join(append(errs, forgetSandboxes(ctx, conn))...)
+}
+
+// forgetSandboxes deletes the records that containerd 2 keeps of sandboxes apart from
+// their containers.
+func forgetSandboxes(ctx context.Context, conn *grpc.ClientConn) error {
+	store := sandboxapi.NewStoreClient(conn)
+	list, err := store.List(ctx, &sandboxapi.StoreListRequest{})
+	if status.Code(err) == codes.Unimplemented {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listing sandboxes: %w", err)
+	}
+	var errs []error
+	for _, s := range list.GetList() {
+		_, err := store.Delete(ctx, &sandboxapi.StoreDeleteRequest{SandboxID: s.GetSandboxID()})
+		if err != nil && status.Code(err) != codes.NotFound {
+			errs = append(errs, fmt.Errorf("deleting sandbox %s: %w", s.GetSandboxID(), err))
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -154,17 +177,31 @@ func forget(ctx context.Context, conn *grpc.ClientConn, c *containersapi.Contain
 }
 
 // shimSockets returns the sockets of shims. They lie in one directory for all
-// containerds of a machine, so each is known from its sandbox's bundle only.
+// containerds of a machine, so each is known from its sandbox's bundle only: from the
+// file address, or with containerd 2 from bootstrap.json.
 func (d *Daemon) shimSockets() []string {
-	files, _ := filepath.Glob(filepath.Join(d.state(), "io.containerd.runtime.v2.task", "*", "*", "address"))
+	bundles, _ := filepath.Glob(filepath.Join(d.state(), "io.containerd.runtime.v2.task", "*", "*"))
 	var sockets []string
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if path, ok := strings.CutPrefix(strings.TrimSpace(string(raw)), "unix://"); err == nil && ok {
+	for _, bundle := range bundles {
+		if path, ok := strings.CutPrefix(shimAddress(bundle), "unix://"); ok {
 			sockets = append(sockets, path)
 		}
 	}
 	return sockets
+}
+
+func shimAddress(bundle string) string {
+	if raw, err := os.ReadFile(filepath.Join(bundle, "address")); err == nil {
+		return strings.TrimSpace(string(raw))
+	}
+	var bootstrap struct {
+		Address string `json:"address"`
+	}
+	raw, err := os.ReadFile(filepath.Join(bundle, "bootstrap.json"))
+	if err != nil || json.Unmarshal(raw, &bootstrap) != nil {
+		return ""
+	}
+	return bootstrap.Address
 }
 
 // leftovers are the files that must not outlive the containers.
