@@ -15,14 +15,19 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/resident"
 )
 
 // Output is where a running system writes: Out gets the few lines that scripts
 // read, Err the log.
 type Output struct{ Out, Err io.Writer }
 
-// stopTimeout bounds an orderly stop.
-const stopTimeout = 15 * time.Second
+const (
+	// stopTimeout bounds an orderly stop.
+	stopTimeout = 15 * time.Second
+	// shrinkAfter is how long after readiness the start's last work is done.
+	shrinkAfter = 2 * time.Second
+)
 
 // Up runs what config says until ctx ends or a component fails. Containers keep
 // running when it returns; Down ends them.
@@ -80,11 +85,24 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "export KUBECONFIG=%s\n", s.dir.Kubeconfig())
 	fmt.Fprintf(out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
+	go s.shrink(ctx)
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-s.group.Failed():
 		return err
+	}
+}
+
+// shrink gives back what only the start needed, once the start's last work is done.
+func (s *system) shrink(ctx context.Context) {
+	select {
+	case <-s.wall.After(shrinkAfter):
+	case <-ctx.Done():
+		return
+	}
+	if err := resident.Release(); err != nil {
+		s.log.Debug("memory of the start stays resident", "error", err)
 	}
 }
 

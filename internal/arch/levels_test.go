@@ -14,6 +14,7 @@ var levels = []level{
 	{"internal/datadir", 0},
 	{"internal/log", 0},
 	{"internal/metrics", 0},
+	{"internal/resident", 0},
 	{"internal/rootfd", 0},
 	{"internal/rtnl", 0},
 
