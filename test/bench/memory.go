@@ -11,7 +11,7 @@ import (
 )
 
 // settle is how long a system idles before its memory is read.
-const settle = 5 * time.Second
+const settle = 10 * time.Second
 
 // memoryRounds is the number of fresh systems that the median is taken of.
 func (b *bench) memoryRounds() int { return min(b.rounds, 5) }

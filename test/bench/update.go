@@ -17,6 +17,8 @@ const (
 	// the rate at which a publisher makes readers of old generations wait.
 	singleGap = 20 * time.Millisecond
 	sharedGap = 500 * time.Millisecond
+	// fleetPause is how long a fleet that has grown is left alone.
+	fleetPause = 5 * time.Second
 	// updateLimit is after which an update counts as lost.
 	updateLimit = 30 * time.Second
 )
@@ -31,7 +33,7 @@ func measureUpdates(ctx context.Context, b *bench) ([]figure, error) {
 	if _, err := f.grow(ctx, b.pods); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := pause(ctx, fleetPause); err != nil {
 		return nil, err
 	}
 	r, err := newReaders(b.pods)
