@@ -70,15 +70,16 @@ func (c *Controller) Ready() error {
 	return nil
 }
 
-// Run follows the stored offset until ctx ends.
+// Run follows the stored offset until ctx ends. It rests between two watches, so
+// that a server that ends them at once is not flooded.
 func (c *Controller) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := c.follow(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Log.Warn("following the test clock failed, trying again", "error", err)
-			select {
-			case <-c.cfg.Wall.After(retryAfter):
-			case <-ctx.Done():
-			}
+		}
+		select {
+		case <-c.cfg.Wall.After(retryAfter):
+		case <-ctx.Done():
 		}
 	}
 	return nil
@@ -86,15 +87,14 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // follow reads the ConfigMap and then watches it until the watch ends.
 func (c *Controller) follow(ctx context.Context) error {
-	maps := c.cfg.Client.CoreV1().ConfigMaps(Namespace)
-	cm, err := maps.Get(ctx, Name, metav1.GetOptions{})
+	cm, version, err := read(ctx, c.cfg.Client)
 	if apierrors.IsNotFound(err) && c.cfg.Owner {
-		cm, err = maps.Create(ctx, initial(), metav1.CreateOptions{})
+		cm, err = c.cfg.Client.CoreV1().ConfigMaps(Namespace).Create(ctx, initial(), metav1.CreateOptions{})
 	}
 	if err != nil {
 		return fmt.Errorf("reading the stored offset: %w", err)
 	}
-	w, err := watchFrom(ctx, c.cfg.Client, cm)
+	w, err := watchFrom(ctx, c.cfg.Client, version)
 	if err != nil {
 		return err
 	}
@@ -105,6 +105,9 @@ func (c *Controller) follow(ctx context.Context) error {
 	for {
 		select {
 		case event := <-w.ResultChan():
+			if event.Type == watch.Error {
+				return fmt.Errorf("watching the stored offset: %w", apierrors.FromObject(event.Object))
+			}
 			changed, ok := event.Object.(*corev1.ConfigMap)
 			if !ok || event.Type == watch.Deleted {
 				return nil // the watch ended or the object is gone: read again
@@ -165,8 +168,7 @@ func Advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 // advance is one try of Advance. The watch begins before the write, so that the
 // answer cannot be missed.
 func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) (time.Duration, error) {
-	maps := client.CoreV1().ConfigMaps(Namespace)
-	cm, err := maps.Get(ctx, Name, metav1.GetOptions{})
+	cm, version, err := read(ctx, client)
 	if err != nil {
 		return 0, err
 	}
@@ -174,14 +176,14 @@ func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 	if err != nil {
 		return 0, fmt.Errorf("the stored offset %q is not a duration: %w", cm.Data[Offset], err)
 	}
-	w, err := watchFrom(ctx, client, cm)
+	w, err := watchFrom(ctx, client, version)
 	if err != nil {
 		return 0, err
 	}
 	defer w.Stop()
 	offset := before + d
 	cm.Data[Offset] = offset.String()
-	if _, err := maps.Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
+	if _, err := client.CoreV1().ConfigMaps(Namespace).Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
 		return 0, err
 	}
 	return offset, awaitApplied(ctx, w, offset.String())

@@ -3,12 +3,17 @@ package testclock_test
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	baseclock "k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/clock"
@@ -74,5 +79,67 @@ func TestAMalformedOffsetLeavesTheClock(t *testing.T) {
 	}
 	if clk.Offset() != time.Hour {
 		t.Errorf("clock at %s, want 1h0m0s", clk.Offset())
+	}
+}
+
+// storeVersion is what a store that forgets stands at.
+const storeVersion = "50954"
+
+// forget makes client refuse watches from any version but its own, as a server
+// does once the history before it is gone, and counts the refusals.
+func forget(client *fake.Clientset) *atomic.Int32 {
+	var refused atomic.Int32
+	client.PrependReactor("list", "configmaps", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		obj, err := client.Tracker().List(a.GetResource(), corev1.SchemeGroupVersion.WithKind("ConfigMap"), a.GetNamespace())
+		if err != nil {
+			return true, nil, err
+		}
+		list := obj.(*corev1.ConfigMapList)
+		list.ResourceVersion = storeVersion
+		return true, list, nil
+	})
+	client.PrependWatchReactor("configmaps", func(a clienttesting.Action) (bool, watch.Interface, error) {
+		if a.(clienttesting.WatchActionImpl).ListOptions.ResourceVersion == storeVersion {
+			return false, nil, nil
+		}
+		refused.Add(1)
+		w := watch.NewFakeWithChanSize(1, false)
+		status := apierrors.NewResourceExpired("too old resource version").Status()
+		w.Error(&status)
+		return true, w, nil
+	})
+	return &refused
+}
+
+func TestAdvanceLongAfterTheLastOne(t *testing.T) {
+	client := fake.NewClientset(&corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: testclock.Namespace, Name: testclock.Name, ResourceVersion: "65"},
+		Data:       map[string]string{testclock.Offset: "1h0m0s", testclock.Applied: "1h0m0s"},
+	})
+	refused := forget(client)
+	clk := run(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := testclock.Advance(ctx, client, time.Hour); err != nil || clk.Offset() != 2*time.Hour {
+		t.Errorf("advance: %v; clock at %s, want 2h0m0s", err, clk.Offset())
+	}
+	if n := refused.Load(); n != 0 {
+		t.Errorf("%d watches began at a version that the store has forgotten", n)
+	}
+}
+
+func TestWatchesThatEndAreNotBegunAnewAtOnce(t *testing.T) {
+	client := fake.NewClientset()
+	var watches atomic.Int32
+	client.PrependWatchReactor("configmaps", func(clienttesting.Action) (bool, watch.Interface, error) {
+		watches.Add(1)
+		w := watch.NewFake()
+		w.Stop()
+		return true, w, nil
+	})
+	run(t, client)
+	time.Sleep(50 * time.Millisecond)
+	if n := watches.Load(); n != 1 {
+		t.Errorf("%d watches within 50 ms, want 1", n)
 	}
 }
