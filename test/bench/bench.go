@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,7 +102,8 @@ func (b *bench) started(flags ...string) (*system.System, error) {
 
 // imported imports the one image that the rows use.
 func (b *bench) imported(s *system.System) error {
-	archive, err := filepath.Abs(filepath.Join(b.images, "busybox.tar"))
+	const archiveName = "busybox-1.28.tar"
+	archive, err := filepath.Abs(filepath.Join(b.images, archiveName))
 	if err != nil {
 		return err
 	}
@@ -113,10 +115,17 @@ func (b *bench) imported(s *system.System) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Symlink(archive, filepath.Join(dir, "busybox.tar")); err != nil {
+	if err := os.Symlink(archive, filepath.Join(dir, archiveName)); err != nil {
 		return err
 	}
 	return s.ImportImages(dir)
+}
+
+// tellLogs writes the ends of the logs of what runs.
+func (b *bench) tellLogs(out io.Writer) {
+	for _, s := range b.open {
+		fmt.Fprintf(out, "log of laterna in %s:\n%s\n", s.Dir, lastLines(s.Log()))
+	}
 }
 
 // pause waits for d or until ctx ends.
@@ -132,5 +141,5 @@ func pause(ctx context.Context, d time.Duration) error {
 // lastLines is the end of a log, for errors.
 func lastLines(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+	return strings.Join(lines[max(0, len(lines)-10):], "\n")
 }

@@ -63,7 +63,7 @@ func tokenPod() *corev1.Pod {
 // emptied stops a system with its containers and its containerd and removes all
 // that it knows, but not the images.
 func (b *bench) emptied(s *system.System) error {
-	out, err := exec.Command(b.programs.Path("laterna"), "down", "--data-dir", s.Dir).CombinedOutput()
+	out, err := exec.Command(b.programs.Path("laterna"), "down", "--grace-period=0s", "--data-dir", s.Dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("laterna down: %w: %s", err, out)
 	}

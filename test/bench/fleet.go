@@ -15,7 +15,8 @@ import (
 
 const (
 	namespace = metav1.NamespaceDefault
-	image     = "busybox:1.28"
+	// image is in the archive that bench.imported imports.
+	image = "busybox:1.28"
 	// nameVariable is set in every container, so that its process can be found
 	// without the container runtime.
 	nameVariable = "LATERNA_BENCH_POD"

@@ -99,5 +99,8 @@ func measure(ctx context.Context, b *bench, r row) section {
 	}
 	s.Seconds = time.Since(start).Seconds()
 	fmt.Fprintf(os.Stderr, "%6.1f s  %s\n", s.Seconds, s.Error)
+	if err != nil {
+		b.tellLogs(os.Stderr)
+	}
 	return s
 }

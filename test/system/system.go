@@ -195,8 +195,10 @@ func (s *System) Remove() error {
 	if _, err := os.Stat(s.Dir); errors.Is(err, os.ErrNotExist) {
 		return os.RemoveAll(filepath.Dir(s.Dir))
 	}
-	out, err := exec.Command(s.programs.Path("laterna"), "down", "--purge", "--grace-period=0s", "--data-dir", s.Dir).CombinedOutput()
-	if err != nil {
+	down := exec.Command(s.programs.Path("laterna"), "down", "--purge", "--grace-period=0s", "--data-dir", s.Dir)
+	// An interrupt that ends the caller must not end this, too.
+	down.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if out, err := down.CombinedOutput(); err != nil {
 		return fmt.Errorf("laterna down: %w: %s", err, out)
 	}
 	if s.exited != nil {
