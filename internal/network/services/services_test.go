@@ -99,18 +99,18 @@ func (s *system) fromPod(t *testing.T, to string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", s.pod,
 		"bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%s && cat <&3", host, port)).CombinedOutput()
 	if ctx.Err() != nil {
-		return "", errors.New("no answer within 3 s")
+		return "", errors.New("no answer within 20 s")
 	}
 	return string(out), err
 }
 
 func fromHost(to string) (string, error) {
-	c, err := net.DialTimeout("tcp4", to, 3*time.Second)
+	c, err := net.DialTimeout("tcp4", to, 20*time.Second)
 	if err != nil {
 		return "", err
 	}
