@@ -9,8 +9,8 @@ set -euo pipefail
 
 # program:package, or /a/file:package
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
-images="dpkg-deb:dpkg"
-test="$run $images git:git curl:curl openssl:openssl"
+images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
+test="$run $images git:git openssl:openssl"
 
 missing=()
 for pair in ${!1}; do
