@@ -13,6 +13,9 @@ import (
 // routeRetry is the pause before rules that could not be written are tried again.
 const routeRetry = time.Second
 
+// routeCheck is how often it is looked whether the rules are still there.
+const routeCheck = 30 * time.Second
+
 // podNetwork is the network of pods as the rest of the process sees it: it gives
 // pods the API at the service address, over a listener on the gateway's address.
 type podNetwork struct {
@@ -64,10 +67,22 @@ func (p *podNetwork) run(ctx context.Context) error {
 		Backends:     []netip.AddrPort{gateway},
 		HostBackends: []netip.AddrPort{clientAddress(p.listen)},
 	}
+	if err := p.sync(ctx, api); err != nil {
+		return nil // asked to stop
+	}
+	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
+		p.system.log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
+	}
+	p.repair(ctx, api)
+	return nil
+}
+
+// sync writes the rules, again until it succeeds or ctx ends.
+func (p *podNetwork) sync(ctx context.Context, api services.Service) error {
 	for {
 		err := p.router.Sync(ctx, []services.Service{api})
 		if err == nil || ctx.Err() != nil {
-			break
+			return ctx.Err()
 		}
 		p.system.log.Warn("writing the rules of service addresses failed, trying again", "error", err)
 		select {
@@ -75,9 +90,26 @@ func (p *podNetwork) run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
-		p.system.log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
+}
+
+// repair writes the rules again when somebody has removed them, as `nft flush
+// ruleset` and restarts of firewalls do, until ctx ends.
+func (p *podNetwork) repair(ctx context.Context, api services.Service) {
+	ticker := p.system.wall.NewTicker(routeCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C():
+		case <-ctx.Done():
+			return
+		}
+		there, err := services.Exists(ctx, p.system.dir.HostName())
+		if err != nil || there {
+			continue
+		}
+		p.system.log.Warn("the rules of service addresses were removed by somebody else, writing them again")
+		if p.sync(ctx, api) != nil {
+			return
+		}
 	}
-	<-ctx.Done()
-	return nil
 }
