@@ -83,6 +83,7 @@ func testAnonymous(t *testing.T, s *system) {
 		"/healthz": 200, "/livez": 200, "/readyz": 200, "/version": 200,
 		"/.well-known/openid-configuration": 200, "/openid/v1/jwks": 200,
 		"/": 403, "/api": 403, "/apis": 403, "/metrics": 403, "/openapi/v2": 403, "/api/v1/secrets": 403, "/nonsense": 403,
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions": 403,
 		"/debug/pprof/": 403,
 	} {
 		got, raw := s.fetch(s.insecure(), "GET", path, nil)

@@ -37,6 +37,12 @@ data:
   sleep-interval: "25"
 `
 
+// Kinds that can only be created.
+const (
+	tokenReview = "apiVersion: authentication.k8s.io/v1\nkind: TokenReview\nspec:\n  token: abc\n"
+	binding     = "apiVersion: v1\nkind: Binding\nmetadata:\n  name: nobody\ntarget:\n  kind: Node\n  name: nowhere\n"
+)
+
 func TestKubectl(t *testing.T) {
 	if _, err := exec.LookPath("kubectl"); err != nil {
 		t.Fatal("kubectl is missing: make deps installs it")
@@ -73,6 +79,9 @@ func TestKubectl(t *testing.T) {
 		{"", "create token build-robot --audience vault --duration 1h", []string{"eyJ"}},
 		{"", "get --raw /readyz", []string{"ok"}},
 		{strings.Replace(manifest, "\ndata:", "\ndate:", 1), "create --validate=strict -f -", []string{"!", `unknown field "date"`}},
+		{tokenReview, "create -o jsonpath={.status.error} -f -", []string{"invalid bearer token"}},
+		{strings.Replace(tokenReview, "token:", "tokn:", 1), "create -f -", []string{"!", `unknown field "tokn"`}},
+		{binding, "create -f -", []string{"!", `pods "nobody" not found`}},
 		{"kind: ConfigMap", "create -f -", []string{"!", "apiVersion not set"}},
 		{"", "delete cm settings", []string{`configmap "settings" deleted`}},
 		{"", "get cm settings", []string{"!", `Error from server (NotFound): configmaps "settings" not found`}},
