@@ -179,6 +179,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	docs.serve(s.generic.Handler)
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, all.tokens.issuers.DiscoveryHandler())
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, all.tokens.issuers.JWKSHandler())
+	s.generic.Handler.NonGoRestfulMux.HandleFunc(definitionsPath, definitions)
 	objects, err := all.kept(env, s.config)
 	if err != nil {
 		return err
@@ -240,12 +241,19 @@ func (s *Server) Stop(ctx context.Context) error {
 	return err
 }
 
+// drainTimeout is how long requests in flight may take to finish once the server
+// stops: longer than any that makes progress, shorter than people wait for a
+// program to end. A client that never sends the rest of its request is cut.
+const drainTimeout = 3 * time.Second
+
 func (s *Server) shutDown(ctx context.Context) error {
 	if s.end == nil {
 		return s.closeListeners()
 	}
 	var err error
 	if s.front != nil {
+		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+		defer cancel()
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)

@@ -86,3 +86,31 @@ func TestStop(t *testing.T) {
 	default:
 	}
 }
+
+// TestStopIsNotHeldUp stops a server while a client keeps the rest of its request
+// to itself.
+func TestStopIsNotHeldUp(t *testing.T) {
+	s := boot(t, t.TempDir())
+	never := make(chan struct{})
+	defer close(never)
+	req, err := http.NewRequest("POST", "https://"+s.addr+"/api/v1/namespaces/default/configmaps",
+		slowBody(`{"apiVersion":"v1",`, `}`, never))
+	must(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	c := s.privileged()
+	go func() {
+		if resp, err := c.Do(req); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	time.Sleep(50 * time.Millisecond) // the request is on its way
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	began := time.Now()
+	if err := s.server.Stop(ctx); err == nil {
+		t.Error("a request was cut and nothing was said")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+}
