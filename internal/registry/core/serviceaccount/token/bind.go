@@ -29,12 +29,12 @@ func (s *storage) bind(ctx context.Context, g *boundtoken.Grant, ref *authentica
 		uid, err = s.bindPod(ctx, g, ref.Name)
 	case schema.GroupKind{Kind: "Secret"}:
 		var secret *corev1.Secret
-		if secret, err = get[*corev1.Secret](ctx, s.Secrets, ref.Name); err == nil {
+		if secret, err = get[*corev1.Secret](of(ctx, "secrets"), s.Secrets, ref.Name); err == nil {
 			uid, g.Secret = secret.UID, refTo(secret)
 		}
 	case schema.GroupKind{Kind: "Node"}:
 		var node *corev1.Node
-		if node, err = get[*corev1.Node](request.WithNamespace(ctx, ""), s.Nodes, ref.Name); err == nil {
+		if node, err = get[*corev1.Node](request.WithNamespace(of(ctx, "nodes"), ""), s.Nodes, ref.Name); err == nil {
 			uid, g.Node = node.UID, refTo(node)
 		}
 	default:
@@ -52,7 +52,7 @@ func (s *storage) bind(ctx context.Context, g *boundtoken.Grant, ref *authentica
 
 // bindPod binds to a pod of the service account and notes the node it is on.
 func (s *storage) bindPod(ctx context.Context, g *boundtoken.Grant, name string) (types.UID, error) {
-	pod, err := get[*corev1.Pod](ctx, s.Pods, name)
+	pod, err := get[*corev1.Pod](of(ctx, "pods"), s.Pods, name)
 	if err != nil {
 		return "", err
 	}
@@ -85,6 +85,18 @@ func (s *storage) nodeOf(ctx context.Context, name string) (*boundtoken.Ref, err
 
 func refTo(m metav1.Object) *boundtoken.Ref {
 	return &boundtoken.Ref{Name: m.GetName(), UID: string(m.GetUID())}
+}
+
+// of returns ctx for a read of another core resource: the store names in its errors
+// what the request is for, which is a service account.
+func of(ctx context.Context, resource string) context.Context {
+	info, ok := request.RequestInfoFrom(ctx)
+	if !ok {
+		return ctx
+	}
+	read := *info
+	read.Verb, read.APIGroup, read.Resource, read.Subresource = "get", "", resource, ""
+	return request.WithRequestInfo(ctx, &read)
 }
 
 func get[T any](ctx context.Context, from rest.Getter, name string) (T, error) {

@@ -44,7 +44,11 @@ func (o *objects) Get(ctx context.Context, name string, _ *metav1.GetOptions) (r
 	if obj, ok := o.all[request.NamespaceValue(ctx)+"/"+name]; ok {
 		return obj, nil
 	}
-	return nil, apierrors.NewNotFound(corev1.Resource(o.resource), name)
+	resource := o.resource
+	if info, ok := request.RequestInfoFrom(ctx); ok {
+		resource = info.Resource // as the store does
+	}
+	return nil, apierrors.NewNotFound(corev1.Resource(resource), name)
 }
 
 // source is an issuer.KeySource with one key.
@@ -122,6 +126,7 @@ func (s *system) request(t *testing.T, account string, req *authenticationv1.Tok
 	t.Helper()
 	s.warnings = nil
 	ctx := audit.WithAuditContext(warning.WithWarningRecorder(request.WithNamespace(context.Background(), "ns"), s))
+	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{Verb: "create", APIVersion: "v1", Namespace: "ns", Resource: "serviceaccounts", Subresource: "token", Name: account})
 	obj, err := s.Create(ctx, account, req, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 	s.audit = audit.AuditContextFrom(ctx).GetEventAnnotations()
 	if err != nil {
