@@ -33,6 +33,10 @@ const objectPrefix = "/registry"
 // compactionInterval is how often revisions older than that are forgotten.
 const compactionInterval = 5 * time.Minute
 
+// deleteWorkers is how many objects of a collection are deleted at once: the store
+// then writes them to disk together.
+const deleteWorkers = 8
+
 // backend says how objects of each resource are stored. All resources share one
 // connection. It implements generic.RESTOptionsGetter; its methods may be called
 // concurrently.
@@ -84,7 +88,7 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		StorageConfig:           config.ForResource(resource),
 		Decorator:               b.cached,
 		EnableGarbageCollection: true,
-		DeleteCollectionWorkers: 1,
+		DeleteCollectionWorkers: deleteWorkers,
 		ResourcePrefix:          resource.Resource,
 	}
 	switch resource {
