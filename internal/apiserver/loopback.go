@@ -33,10 +33,12 @@ func (l *loopback) serve(h http.Handler) {
 // itself. rest.Config needs a host; nothing dials it.
 func (l *loopback) config() *rest.Config {
 	return &rest.Config{
-		Host:          "http://loopback",
-		Transport:     l,
-		QPS:           -1, // no limit: the server limits what it takes
-		ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON},
+		Host:      "http://loopback",
+		Transport: l,
+		QPS:       -1, // no limit: the server limits what it takes
+		// Warnings are for people who can write something else.
+		WarningHandler: rest.NoWarnings{},
+		ContentConfig:  rest.ContentConfig{ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON},
 	}
 }
 
