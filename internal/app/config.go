@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/issuer"
 )
 
 const (
@@ -120,31 +125,83 @@ func (c *Config) ReadFile(path string) error {
 
 // Validate returns everything that is wrong with the values themselves.
 func (c *Config) Validate() error {
-	var errs []error
-	check := func(err error, flag string) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
-		}
-	}
+	var p problems
 	_, err := netip.ParseAddrPort(c.Serving.Listen)
-	check(err, "listen")
-	check(validPrefix(c.Network.ClusterCIDR, 24), "cluster-cidr")
-	check(validPrefix(c.Network.ServiceClusterIPRange, 29), "service-cluster-ip-range")
+	p.add("listen", err)
+	c.Network.validate(&p)
+	if c.Node.Name != "" {
+		p.add("node-name", validSubdomain(c.Node.Name))
+	}
 	if c.Node.IP != "" {
 		_, err := netip.ParseAddr(c.Node.IP)
-		check(err, "node-ip")
+		p.add("node-ip", err)
 	}
 	if s := c.Node.CRIEndpoint; s != "" && !strings.HasPrefix(s, "unix:///") {
-		check(fmt.Errorf("%q is not a unix socket; write it as unix:///run/….sock", s), "cri-endpoint")
+		p.add("cri-endpoint", fmt.Errorf("%q is not a unix socket; write it as unix:///run/….sock", s))
+	}
+	for _, s := range c.Store.EtcdServers {
+		p.add("etcd-servers", validEndpoint(s))
 	}
 	if (c.Store.EtcdCertFile == "") != (c.Store.EtcdKeyFile == "") {
-		check(errors.New("certificate and key must be given together"), "etcd-certfile")
+		p.add("etcd-certfile", errors.New("certificate and key must be given together"))
+	}
+	c.Tokens.validate(&p)
+	return errors.Join(p...)
+}
+
+func (c *NetworkConfig) validate(p *problems) {
+	p.add("cluster-cidr", validPrefix(c.ClusterCIDR, 24))
+	p.add("service-cluster-ip-range", validPrefix(c.ServiceClusterIPRange, 29))
+	pods, err := netip.ParsePrefix(c.ClusterCIDR)
+	services, err2 := netip.ParsePrefix(c.ServiceClusterIPRange)
+	if err == nil && err2 == nil && pods.Overlaps(services) {
+		p.add("service-cluster-ip-range", fmt.Errorf("%s overlaps --cluster-cidr %s", services, pods))
+	}
+	p.add("cluster-domain", validSubdomain(c.ClusterDomain))
+}
+
+func (c *TokensConfig) validate(p *problems) {
+	p.add("service-account-issuer", issuer.Validate(c.Issuers))
+	if slices.Contains(c.APIAudiences, "") {
+		p.add("api-audiences", errors.New("an audience must not be empty"))
+	}
+	if c.JWKSURI != "" {
+		p.add("service-account-jwks-uri", issuer.ValidateJWKSURI(c.JWKSURI))
+	}
+	if a := boundtoken.Algorithm(c.SigningAlgorithm); a != boundtoken.RS256 && a != boundtoken.ES256 {
+		p.add("signing-algorithm", fmt.Errorf("%q: want RS256 or ES256", a))
 	}
 	const most = time.Duration(1<<32) * time.Second
-	if d := c.Tokens.MaxExpiration.Duration; d != 0 && (d < time.Hour || d > most) {
-		check(fmt.Errorf("%s is not between 1h and 2^32 seconds", d), "service-account-max-token-expiration")
+	if d := c.MaxExpiration.Duration; d != 0 && (d < time.Hour || d > most) {
+		p.add("service-account-max-token-expiration", fmt.Errorf("%s is not between 1h and 2^32 seconds", d))
 	}
-	return errors.Join(errs...)
+}
+
+// problems are what is wrong with settings.
+type problems []error
+
+// add notes what is wrong with the value of a flag, if anything.
+func (p *problems) add(flag string, err error) {
+	if err != nil {
+		*p = append(*p, fmt.Errorf("--%s: %w", flag, err))
+	}
+}
+
+// validSubdomain tells whether s can be part of the names of objects and hosts.
+func validSubdomain(s string) error {
+	if problems := validation.IsDNS1123Subdomain(s); len(problems) > 0 {
+		return fmt.Errorf("%q: %s", s, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// validEndpoint tells whether s is a URL at which etcd can be reached.
+func validEndpoint(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || !slices.Contains([]string{"http", "https", "unix"}, u.Scheme) || u.Host+u.Path == "" {
+		return fmt.Errorf("%q is not a URL such as https://10.0.0.1:2379", s)
+	}
+	return nil
 }
 
 // validPrefix tells whether s is an IPv4 network of at most bits bits.

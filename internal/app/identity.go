@@ -93,7 +93,11 @@ func nodeName(configured string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading host name: %w (give --node-name)", err)
 	}
-	return strings.ToLower(host), nil
+	name := strings.ToLower(host)
+	if err := validSubdomain(name); err != nil {
+		return "", fmt.Errorf("the host's name cannot be that of a node (give --node-name): %w", err)
+	}
+	return name, nil
 }
 
 // nodeIP returns the configured address of the node, or the one that the host

@@ -117,11 +117,16 @@ func jwksURI(c Config) (string, error) {
 		}
 		return (&url.URL{Scheme: "https", Host: c.ExternalAddress, Path: JWKSPath}).String(), nil
 	}
-	u, err := url.Parse(c.JWKSURI)
+	return c.JWKSURI, ValidateJWKSURI(c.JWKSURI)
+}
+
+// ValidateJWKSURI checks the value of --service-account-jwks-uri.
+func ValidateJWKSURI(uri string) error {
+	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("key set URI %q is not an https URL", c.JWKSURI)
+		return fmt.Errorf("key set URI %q is not an https URL", uri)
 	}
-	return c.JWKSURI, nil
+	return nil
 }
 
 // Active returns the issuer of new tokens.
