@@ -20,6 +20,7 @@ func newClock() *cobra.Command {
 		Use:   "clock",
 		Short: "Move the clock of a system that was started with --test-clock",
 		Args:  cobra.NoArgs,
+		RunE:  help,
 	}
 	cmd.AddCommand(newClockAdvance())
 	return cmd
@@ -61,6 +62,10 @@ func advance(cmd *cobra.Command, target targetFlags, by string) error {
 	if err != nil {
 		return fmt.Errorf("moving the clock: %w", err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "clock is at wall time %+v\n", offset)
+	sign := ""
+	if offset >= 0 {
+		sign = "+"
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "clock is at wall time %s%s\n", sign, offset)
 	return nil
 }

@@ -24,7 +24,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet) {
 	f := &c.config
 	fs.StringVar(&c.file, "config", "", "YAML file with the same settings (apiVersion: "+app.ConfigAPIVersion+", kind: "+app.ConfigKind+"); flags win over it")
 	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "directory that holds everything that outlives the process")
-	fs.BoolVar(&f.TestClock, "test-clock", false, "let `laterna clock advance` move the system's clock")
+	fs.BoolVar(&f.TestClock, "test-clock", false, "let the system's clock be moved by: laterna clock advance")
 	fs.IntVarP(&f.Verbosity, "v", "v", 0, "verbosity of the log: 1 adds libraries' information, 2 debug lines")
 
 	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "address and port of the API; the pod network's gateway address is added by itself")

@@ -25,6 +25,7 @@ func newImage() *cobra.Command {
 		Long: `Import, list and remove images of the managed containerd. An imported image counts as
 pulled, whatever a pod's pull policy says, until it is removed: no registry is asked.`,
 		Args: cobra.NoArgs,
+		RunE: help,
 	}
 	cmd.AddCommand(newImageImport(), newImageList(), newImageRemove())
 	return cmd

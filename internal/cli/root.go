@@ -24,6 +24,8 @@ type Streams struct {
 func Main(args []string, streams Streams, version apiserver.Version) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
 	root := newRoot(streams, version)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
@@ -48,7 +50,7 @@ Start with:
   kubectl get pods`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		RunE:          help,
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -60,3 +62,7 @@ Start with:
 	)
 	return root
 }
+
+// help is what a command does that only has others. Without it cobra takes a
+// command that it does not know for an argument, and succeeds.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
