@@ -33,6 +33,9 @@ const (
 	Applied = "applied"
 
 	retryAfter = time.Second
+
+	// MaxOffset is how far the clock may be from wall time, in both directions.
+	MaxOffset = 100 * 365 * 24 * time.Hour
 )
 
 // Settable is a clock whose offset can be set.
@@ -182,6 +185,9 @@ func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 	}
 	defer w.Stop()
 	offset := before + d
+	if d > 2*MaxOffset || d < -2*MaxOffset || offset > MaxOffset || offset < -MaxOffset {
+		return 0, fmt.Errorf("%s from %s is further than %s from wall time", d, before, MaxOffset)
+	}
 	cm.Data[Offset] = offset.String()
 	if _, err := client.CoreV1().ConfigMaps(Namespace).Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
 		return 0, err

@@ -3,6 +3,7 @@ package testclock_test
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +55,23 @@ func TestAdvanceMovesTheClockAndSurvivesARestart(t *testing.T) {
 func TestAdvanceWithoutATestClockIsNotFound(t *testing.T) {
 	if _, err := testclock.Advance(t.Context(), fake.NewClientset(), time.Hour); !apierrors.IsNotFound(err) {
 		t.Errorf("error %v, want NotFound", err)
+	}
+}
+
+func TestTheClockStaysWithinReach(t *testing.T) {
+	client := fake.NewClientset()
+	clk := run(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, step := range []struct {
+		by time.Duration
+		ok bool
+	}{{testclock.MaxOffset, true}, {1, false}, {math.MaxInt64, false}, {-testclock.MaxOffset, true}, {math.MinInt64, false}, {-testclock.MaxOffset, true}, {-1, false}} {
+		before := clk.Offset()
+		_, err := testclock.Advance(ctx, client, step.by)
+		if ok := err == nil; ok != step.ok || !ok && clk.Offset() != before {
+			t.Errorf("advance by %s from %s: %v, clock at %s", step.by, before, err, clk.Offset())
+		}
 	}
 }
 
