@@ -33,6 +33,10 @@ func NewSealed(client *clientv3.Client, path string, sealer Sealer) *Sealed {
 	return &Sealed{client: client, key: "/laterna/" + path, sealer: sealer}
 }
 
+// ErrForeign is inside the errors of Load when the value is there and the sealer
+// cannot open it.
+var ErrForeign = errors.New("sealed with another key")
+
 // Load returns the value and its revision, which is 0 when there is none yet.
 func (s *Sealed) Load(ctx context.Context) ([]byte, int64, error) {
 	resp, err := s.client.Get(ctx, s.key)
@@ -44,7 +48,7 @@ func (s *Sealed) Load(ctx context.Context) ([]byte, int64, error) {
 	}
 	plain, err := s.sealer.Open(ctx, s.key, resp.Kvs[0].Value)
 	if err != nil {
-		return nil, 0, fmt.Errorf("opening %s: %w", s.key, err)
+		return nil, 0, fmt.Errorf("opening %s: %w: %v", s.key, ErrForeign, err)
 	}
 	return plain, resp.Kvs[0].ModRevision, nil
 }

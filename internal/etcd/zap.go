@@ -40,9 +40,12 @@ func (c slogCore) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore
 // Write implements zapcore.Core.
 func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	keys := append(args(fields), "message", e.Message)
-	if e.Level >= zapcore.ErrorLevel {
+	switch {
+	case e.Level >= zapcore.PanicLevel: // the library ends the process when this returns
+		c.log.Error("the store cannot go on and ends the program; start it again when the cause is removed: nothing is lost that was acknowledged", keys...)
+	case e.Level >= zapcore.ErrorLevel:
 		c.log.Error("store reports", keys...)
-	} else {
+	default:
 		c.log.Debug("store reports", keys...)
 	}
 	return nil
