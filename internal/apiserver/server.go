@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -129,8 +130,8 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, "keys", box)
-	if _, _, err := sealed.Load(ctx); err != nil {
-		return fmt.Errorf("the encryption keys in %s do not fit the store, put back the file that belongs to it: %w", s.config.Store.EncryptionKeyFile, err)
+	if err := s.awaitStore(ctx, sealed, endpoints.URLs); err != nil {
+		return err
 	}
 	s.background.Go(func() {
 		if err := s.ring.Run(life, sealed); err != nil {
@@ -138,6 +139,29 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 		}
 	})
 	return nil
+}
+
+// storePatience is how long the store may take to answer before somebody is told.
+const storePatience = 5 * time.Second
+
+// awaitStore waits until the store answers and checks that its values can be read.
+// A cluster elsewhere may come up later than the server.
+func (s *Server) awaitStore(ctx context.Context, sealed *etcd.Sealed, urls []string) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, storePatience)
+		_, _, err := sealed.Load(try)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, etcd.ErrForeign):
+			return fmt.Errorf("the encryption keys in %s do not fit the store, put back the file that belongs to it: %w", s.config.Store.EncryptionKeyFile, err)
+		case ctx.Err() != nil:
+			return fmt.Errorf("waiting for the store at %s: %w", strings.Join(urls, ", "), context.Cause(ctx))
+		}
+		s.config.Log.Warn("the store does not answer, trying again", "servers", urls, "error", err)
+		wait(ctx, time.Second)
+	}
 }
 
 // fail reports the first error that ends the server.

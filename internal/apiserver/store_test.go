@@ -2,6 +2,7 @@ package apiserver_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/etcd"
 )
 
 const canary = "canary-c0ffee-in-a-coal-mine"
@@ -220,4 +223,27 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 	if len(m.Data) != writers*writes {
 		t.Errorf("%d of %d writes are there", len(m.Data), writers*writes)
 	}
+}
+
+func TestTheWrongEncryptionKeys(t *testing.T) {
+	dir := t.TempDir()
+	s := boot(t, dir)
+	must(t, s.group.Stop(t.Context()))
+	must(t, os.Remove(filepath.Join(dir, "encryption", "keys")))
+	err := build(t, dir).group.Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "do not fit the store, put back the file") {
+		t.Errorf("started with other keys than those of the store: %v", err)
+	}
+}
+
+func TestAStoreThatDoesNotAnswer(t *testing.T) {
+	away := etcd.Endpoints{URLs: []string{"http://127.0.0.1:1"}}
+	s := build(t, t.TempDir(), func(c *apiserver.Config) { c.Store.Await = away.Await })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err := s.server.Start(ctx)
+	if err == nil || !strings.Contains(err.Error(), "waiting for the store at http://127.0.0.1:1: context deadline exceeded") {
+		t.Errorf("start: %v", err)
+	}
+	must(t, s.server.Stop(t.Context()))
 }
