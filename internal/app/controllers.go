@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"k8s.io/client-go/informers"
@@ -111,20 +112,21 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 	if err != nil {
 		return nil, fmt.Errorf("making metadata client: %w", err)
 	}
-	accounts := serviceaccount.New(serviceaccount.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log})
-	ca := rootca.New(rootca.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log, Bundle: s.identity.authority.PEM()})
+	logOf := func(controller string) *slog.Logger { return s.log.With("controller", controller) }
+	accounts := serviceaccount.New(serviceaccount.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("serviceaccount")})
+	ca := rootca.New(rootca.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("rootca"), Bundle: s.identity.authority.PEM()})
 	c.setReady("default-service-accounts", accounts.Ready)
 	c.setReady("kube-root-ca", ca.Ready)
 	all := []runner{
 		accounts, ca,
-		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log, Metadata: meta}),
-		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log}),
-		podgc.New(podgc.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log}),
-		nodelifecycle.New(nodelifecycle.Config{Client: client, Informers: factory, Clock: s.wall, Log: s.log}),
-		clusterroleaggregation.New(clusterroleaggregation.Config{Client: client, Informers: factory, Log: s.log}),
+		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("namespace"), Metadata: meta}),
+		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("scheduler")}),
+		podgc.New(podgc.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podgc")}),
+		nodelifecycle.New(nodelifecycle.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("nodelifecycle")}),
+		clusterroleaggregation.New(clusterroleaggregation.Config{Client: client, Informers: factory, Log: logOf("clusterroleaggregation")}),
 	}
 	if s.config.TestClock {
-		tc := testclock.New(testclock.Config{Client: client, Clock: s.clock, Wall: s.wall, Log: s.log, Owner: true})
+		tc := testclock.New(testclock.Config{Client: client, Clock: s.clock, Wall: s.wall, Log: logOf("testclock"), Owner: true})
 		c.setReady("test-clock", tc.Ready)
 		all = append(all, tc)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -77,8 +78,21 @@ func (q *Queue) next(ctx context.Context, log *slog.Logger, step func(ctx contex
 	case err == nil:
 		q.keys.Forget(key)
 	case ctx.Err() == nil:
-		log.WarnContext(ctx, "work failed, trying again", "key", key, "failures", q.keys.NumRequeues(key)+1, "error", err)
+		failures := q.keys.NumRequeues(key) + 1
+		log.Log(ctx, severity(err, failures), "work failed, trying again", "key", key, "failures", failures, "error", err)
 		q.keys.AddRateLimited(key)
 	}
 	return true
+}
+
+// seldom is how many failures in a row a race with another writer explains.
+const seldom = 5
+
+// severity is that of the line that tells of a failure. Somebody else was faster:
+// that is how the API keeps writers apart, and no reason to warn.
+func severity(err error, failures int) slog.Level {
+	if failures <= seldom && (apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }

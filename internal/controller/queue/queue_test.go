@@ -1,9 +1,12 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -96,5 +100,45 @@ func TestAddObjectTakesTombstones(t *testing.T) {
 	})
 	if !got["ns/gone"] || !got["ns/here"] {
 		t.Errorf("worked on %v", got)
+	}
+}
+
+func TestARaceWithAnotherWriterIsNoWarning(t *testing.T) {
+	maps := corev1.Resource("configmaps")
+	for name, tc := range map[string]struct {
+		err      error
+		failures int
+		warnings int
+	}{
+		"conflict":       {apierrors.NewConflict(maps, "a", errors.New("changed")), 5, 0},
+		"made already":   {fmt.Errorf("making it: %w", apierrors.NewAlreadyExists(maps, "a")), 1, 0},
+		"conflicts only": {apierrors.NewConflict(maps, "a", errors.New("changed")), 8, 3},
+		"other":          {errors.New("no"), 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				var lines bytes.Buffer
+				q := queue.New(clock.RealClock{})
+				q.Add("a")
+				calls := 0
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					q.Run(ctx, 1, slog.New(slog.NewTextHandler(&lines, nil)), func(context.Context, string) error {
+						if calls++; calls <= tc.failures {
+							return tc.err
+						}
+						return nil
+					})
+				}()
+				time.Sleep(time.Hour)
+				cancel()
+				<-done
+				if n := strings.Count(lines.String(), "level=WARN"); n != tc.warnings || calls != tc.failures+1 {
+					t.Errorf("%d warnings in %d calls, want %d in %d:\n%s", n, calls, tc.warnings, tc.failures+1, lines.String())
+				}
+			})
+		})
 	}
 }
