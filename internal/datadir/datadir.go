@@ -15,12 +15,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Version is the format of the data directory. A directory with a higher version
 // was written by a newer program and is refused.
 const Version = 1
+
+// LogName begins the names of the files that scripts/up.sh logs to.
+const LogName = "laterna.log"
 
 // Dir is a data directory that exists. The zero value is not usable; Open makes it.
 type Dir struct {
@@ -33,16 +37,20 @@ type Dir struct {
 }
 
 // Default returns the data directory used when none is given: /var/lib/laterna for
-// root, else laterna under $XDG_DATA_HOME (~/.local/share).
+// root, else laterna under $XDG_DATA_HOME (~/.local/share). It is empty where neither
+// that nor HOME is set.
 func Default() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/laterna"
 	}
-	base := os.Getenv("XDG_DATA_HOME")
-	if base == "" {
-		base = filepath.Join(os.Getenv("HOME"), ".local", "share")
+	base, home := os.Getenv("XDG_DATA_HOME"), os.Getenv("HOME")
+	switch {
+	case base != "":
+		return filepath.Join(base, "laterna")
+	case home != "":
+		return filepath.Join(home, ".local", "share", "laterna")
 	}
-	return filepath.Join(base, "laterna")
+	return ""
 }
 
 // Locate names the data directory at path without making or changing anything.
@@ -72,13 +80,17 @@ func runBase() string {
 }
 
 // Open makes the data directory and its run directory where they are missing, both
-// 0700, and checks the format version. It fails on a directory of a newer version.
+// 0700, and checks the format version. It fails on a directory of a newer version, and
+// leaves alone a directory that holds anything else.
 func Open(path string) (Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return Dir{}, fmt.Errorf("making data directory: %w (choose another with --data-dir)", err)
 	}
 	d, err := Locate(path)
 	if err != nil {
+		return Dir{}, err
+	}
+	if err := d.Check(); err != nil {
 		return Dir{}, err
 	}
 	for _, dir := range []string{d.Path, d.RunDir} {
@@ -89,14 +101,28 @@ func Open(path string) (Dir, error) {
 			return Dir{}, fmt.Errorf("closing directory to others: %w", err)
 		}
 	}
-	return d, d.checkVersion()
+	return d, d.writeVersion()
 }
 
-func (d Dir) checkVersion() error {
-	file := filepath.Join(d.Path, "version")
+func (d Dir) versionFile() string { return filepath.Join(d.Path, "version") }
+
+func (d Dir) writeVersion() error {
+	if _, err := os.Stat(d.versionFile()); err == nil {
+		return nil
+	}
+	if err := os.WriteFile(d.versionFile(), []byte(strconv.Itoa(Version)+"\n"), 0o600); err != nil {
+		return fmt.Errorf("writing format version: %w", err)
+	}
+	return nil
+}
+
+// Check tells whether the directory, which exists, is empty or a data directory of
+// this version or an older one. It changes nothing.
+func (d Dir) Check() error {
+	file := d.versionFile()
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return os.WriteFile(file, []byte(strconv.Itoa(Version)+"\n"), 0o600)
+		return d.checkEmpty()
 	}
 	if err != nil {
 		return fmt.Errorf("reading format version: %w", err)
@@ -111,6 +137,33 @@ func (d Dir) checkVersion() error {
 	return nil
 }
 
+// checkEmpty keeps a home directory that was given by mistake from being closed to
+// others and, later, purged. What a new file system holds does not count, nor does the
+// log of a start.
+func (d Dir) checkEmpty() error {
+	entries, err := os.ReadDir(d.Path)
+	if err != nil {
+		return fmt.Errorf("reading data directory: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != "lost+found" && !strings.HasPrefix(e.Name(), LogName) {
+			return fmt.Errorf("%s is no data directory of laterna: it holds other things, such as %s; give an empty, a new or laterna's own --data-dir", d.Path, e.Name())
+		}
+	}
+	return nil
+}
+
+// Purge removes the directory. It must be one that Check accepts.
+func (d Dir) Purge() error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(d.Path); err != nil {
+		return fmt.Errorf("removing the data: %w", err)
+	}
+	return nil
+}
+
 // ErrLocked says that another process runs on the data directory.
 var ErrLocked = errors.New("another laterna runs on this data directory")
 
@@ -121,11 +174,11 @@ func (d Dir) Lock() (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening lock: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, wholeFile()); err != nil {
 		pid, _ := os.ReadFile(f.Name())
 		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w (process %s)", d.Path, ErrLocked, strings.TrimSpace(string(pid)))
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+			return nil, fmt.Errorf("%s: %w (process %s); with the same --data-dir, `laterna status` looks at it and `laterna down` stops it", d.Path, ErrLocked, strings.TrimSpace(string(pid)))
 		}
 		return nil, fmt.Errorf("locking %s: %w", d.Path, err)
 	}
@@ -135,14 +188,20 @@ func (d Dir) Lock() (release func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// Owner returns the process that holds the lock, or 0 when none does.
+// wholeFile describes the lock, which belongs to the open file: it ends with the process
+// and cannot be lost by closing another descriptor of the file (fcntl(2), F_OFD_SETLK).
+func wholeFile() *unix.Flock_t { return &unix.Flock_t{Type: unix.F_WRLCK} }
+
+// Owner returns the process that holds the lock, or 0 when none does. It only asks, so
+// that looking never keeps a process from starting.
 func (d Dir) Owner() int {
 	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_RDWR, 0)
 	if err != nil {
 		return 0
 	}
 	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+	lock := wholeFile()
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, lock); err != nil || lock.Type == unix.F_UNLCK {
 		return 0
 	}
 	raw := make([]byte, 20)
