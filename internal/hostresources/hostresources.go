@@ -56,10 +56,14 @@ func (r Resource) String() string { return string(r.Kind) + " " + r.Name }
 // List returns what the data directory has on the machine now, sorted. A running
 // laterna itself is not among it.
 func List(ctx context.Context, dir datadir.Dir) ([]Resource, error) {
-	var all []Resource
-	for _, list := range []func(context.Context, datadir.Dir) ([]Resource, error){
+	lists := []func(context.Context, datadir.Dir) ([]Resource, error){
 		processes, mountPoints, links, tables, groups, sockets,
-	} {
+	}
+	if !privileged() {
+		lists = lists[len(lists)-1:]
+	}
+	var all []Resource
+	for _, list := range lists {
 		found, err := list(ctx, dir)
 		if err != nil {
 			return nil, fmt.Errorf("listing host resources: %w", err)
@@ -69,6 +73,10 @@ func List(ctx context.Context, dir datadir.Dir) ([]Resource, error) {
 	slices.SortFunc(all, func(a, b Resource) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil
 }
+
+// privileged tells whether this user could have run pods: another one's systems have
+// sockets and nothing else, and may not ask the kernel for the rest.
+func privileged() bool { return os.Geteuid() == 0 }
 
 // processes are the daemon and shims, which name the run directory, and whatever runs
 // in the control groups or below a shim.
@@ -169,6 +177,12 @@ func named(kind Kind, names []string) []Resource {
 // then volumes, network and rules, last the run directory. Images and the files of the
 // data directory stay. It must not be called while laterna runs on the directory.
 func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk clock.WithTicker, log *slog.Logger) error {
+	if !privileged() {
+		if err := os.RemoveAll(dir.RunDir); err != nil {
+			return fmt.Errorf("removing sockets: %w", err)
+		}
+		return nil
+	}
 	daemon := containerd.New(containerd.Config{
 		Root: dir.Containerd(), RunDir: dir.RunDir, HostName: dir.HostName(), CNIConfDir: bridge.ConfDir(dir), Log: log, Clock: clk,
 	})
