@@ -179,6 +179,9 @@ func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 	if err != nil {
 		return 0, fmt.Errorf("the stored offset %q is not a duration: %w", cm.Data[Offset], err)
 	}
+	if d == 0 {
+		return before, nil // nothing changes, so no answer would come
+	}
 	w, err := watchFrom(ctx, client, version)
 	if err != nil {
 		return 0, err
