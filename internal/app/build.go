@@ -19,11 +19,6 @@ import (
 // the listener, so that a taken port is told before anything starts.
 func (s *system) build(ctx context.Context) error {
 	s.group.Log = s.log
-	if s.config.Node.Enabled {
-		if err := checkPrivileges(); err != nil {
-			return err
-		}
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Serving.Listen)
 	if err != nil {
 		return fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)

@@ -1,22 +1,21 @@
 package app
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"os"
-	"slices"
+	"reflect"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
-	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/issuer"
 )
 
 const (
@@ -103,119 +102,109 @@ func Default() Config {
 	}
 }
 
-// ReadFile sets in c what the YAML file at path says. Unknown and repeated fields
-// are refused with their path.
+// ReadFile sets in c what the YAML file at path says; what the file leaves out stays.
+// Unknown, repeated and ill-typed fields are refused with their path.
 func (c *Config) ReadFile(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading configuration: %w", err)
 	}
-	read := *c
-	read.TypeMeta = metav1.TypeMeta{}
-	if err := yaml.UnmarshalStrict(raw, &read); err != nil {
-		return fmt.Errorf("reading configuration %s: %w", path, err)
+	if err := c.decode(raw); err != nil {
+		return prefixEach("configuration "+path+": ", err)
 	}
-	if read.APIVersion != ConfigAPIVersion || read.Kind != ConfigKind {
-		return fmt.Errorf("reading configuration %s: it is %q %q, want apiVersion: %s, kind: %s",
-			path, read.APIVersion, read.Kind, ConfigAPIVersion, ConfigKind)
+	return nil
+}
+
+// decode returns every strict error, joined.
+func (c *Config) decode(raw []byte) error {
+	asJSON, err := oneDocument(raw)
+	if err != nil {
+		return err
+	}
+	head := metav1.TypeMeta{}
+	if err := json.Unmarshal(asJSON, &head); err != nil {
+		return errors.New("is not a mapping of fields")
+	}
+	if head.APIVersion != ConfigAPIVersion || head.Kind != ConfigKind {
+		return fmt.Errorf("must begin with apiVersion: %s and kind: %s, but has apiVersion: %q and kind: %q",
+			ConfigAPIVersion, ConfigKind, head.APIVersion, head.Kind)
+	}
+	// The library that knows the path of an unknown field does not give that of a
+	// value of the wrong type, and the other way round.
+	if err := json.Unmarshal(asJSON, &Config{}); err != nil {
+		return inPlace(err)
+	}
+	read := *c
+	strict, err := strictjson.UnmarshalStrict(asJSON, &read)
+	if err := errors.Join(append(strict, err)...); err != nil {
+		return err
 	}
 	*c = read
 	return nil
 }
 
-// Validate returns everything that is wrong with the values themselves.
-func (c *Config) Validate() error {
-	var p problems
-	_, err := netip.ParseAddrPort(c.Serving.Listen)
-	p.add("listen", err)
-	c.Network.validate(&p)
-	if c.Node.Name != "" {
-		p.add("node-name", validSubdomain(c.Node.Name))
+// oneDocument turns YAML into JSON; a second document would be lost, so it is refused.
+func oneDocument(raw []byte) ([]byte, error) {
+	docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(raw)))
+	var found []byte
+	for {
+		doc, err := docs.Read()
+		if err != nil {
+			break // the end, as a reader of bytes has no other error
+		}
+		asJSON, err := yaml.YAMLToJSONStrict(doc)
+		switch {
+		case err != nil:
+			return nil, errors.New("is not YAML: " + problem(err))
+		case string(asJSON) == "null":
+			continue // only comments
+		case found != nil:
+			return nil, errors.New("holds more than one document")
+		}
+		found = asJSON
 	}
-	if c.Node.IP != "" {
-		_, err := netip.ParseAddr(c.Node.IP)
-		p.add("node-ip", err)
+	if found == nil {
+		return nil, errors.New("is empty")
 	}
-	if s := c.Node.CRIEndpoint; s != "" && !strings.HasPrefix(s, "unix:///") {
-		p.add("cri-endpoint", fmt.Errorf("%q is not a unix socket; write it as unix:///run/….sock", s))
-	}
-	for _, s := range c.Store.EtcdServers {
-		p.add("etcd-servers", validEndpoint(s))
-	}
-	if (c.Store.EtcdCertFile == "") != (c.Store.EtcdKeyFile == "") {
-		p.add("etcd-certfile", errors.New("certificate and key must be given together"))
-	}
-	c.Tokens.validate(&p)
-	return errors.Join(p...)
+	return found, nil
 }
 
-func (c *NetworkConfig) validate(p *problems) {
-	p.add("cluster-cidr", validPrefix(c.ClusterCIDR, 24))
-	p.add("service-cluster-ip-range", validPrefix(c.ServiceClusterIPRange, 29))
-	pods, err := netip.ParsePrefix(c.ClusterCIDR)
-	services, err2 := netip.ParsePrefix(c.ServiceClusterIPRange)
-	if err == nil && err2 == nil && pods.Overlaps(services) {
-		p.add("service-cluster-ip-range", fmt.Errorf("%s overlaps --cluster-cidr %s", services, pods))
-	}
-	p.add("cluster-domain", validSubdomain(c.ClusterDomain))
+// problem is what the YAML library says, without its own prefixes, in one line.
+func problem(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return strings.TrimPrefix(strings.TrimPrefix(text, "yaml: "), "unmarshal errors: ")
 }
 
-func (c *TokensConfig) validate(p *problems) {
-	p.add("service-account-issuer", issuer.Validate(c.Issuers))
-	if slices.Contains(c.APIAudiences, "") {
-		p.add("api-audiences", errors.New("an audience must not be empty"))
+// inPlace says where a value of the wrong type stands.
+func inPlace(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) || wrong.Field == "" {
+		// The one value that decodes itself, and so is not told its path.
+		return errors.New("tokens.serviceAccountMaxTokenExpiration: want a duration such as 24h")
 	}
-	if c.JWKSURI != "" {
-		p.add("service-account-jwks-uri", issuer.ValidateJWKSURI(c.JWKSURI))
+	want := "text"
+	switch wrong.Type.Kind() {
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Struct, reflect.Map:
+		want = "fields below it"
+	case reflect.Slice:
+		want = "a list"
+	case reflect.Int:
+		want = "a whole number"
 	}
-	if a := boundtoken.Algorithm(c.SigningAlgorithm); a != boundtoken.RS256 && a != boundtoken.ES256 {
-		p.add("signing-algorithm", fmt.Errorf("%q: want RS256 or ES256", a))
-	}
-	const most = time.Duration(1<<32) * time.Second
-	if d := c.MaxExpiration.Duration; d != 0 && (d < time.Hour || d > most) {
-		p.add("service-account-max-token-expiration", fmt.Errorf("%s is not between 1h and 2^32 seconds", d))
-	}
+	return fmt.Errorf("%s: want %s, got %s", wrong.Field, want, wrong.Value)
 }
 
-// problems are what is wrong with settings.
-type problems []error
-
-// add notes what is wrong with the value of a flag, if anything.
-func (p *problems) add(flag string, err error) {
-	if err != nil {
-		*p = append(*p, fmt.Errorf("--%s: %w", flag, err))
+// prefixEach puts prefix before every error of a join.
+func prefixEach(prefix string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s%w", prefix, err)
 	}
-}
-
-// validSubdomain tells whether s can be part of the names of objects and hosts.
-func validSubdomain(s string) error {
-	if problems := validation.IsDNS1123Subdomain(s); len(problems) > 0 {
-		return fmt.Errorf("%q: %s", s, strings.Join(problems, "; "))
+	var errs []error
+	for _, e := range joined.Unwrap() {
+		errs = append(errs, fmt.Errorf("%s%w", prefix, e))
 	}
-	return nil
-}
-
-// validEndpoint tells whether s is a URL at which etcd can be reached.
-func validEndpoint(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || !slices.Contains([]string{"http", "https", "unix"}, u.Scheme) || u.Host+u.Path == "" {
-		return fmt.Errorf("%q is not a URL such as https://10.0.0.1:2379", s)
-	}
-	return nil
-}
-
-// validPrefix tells whether s is an IPv4 network of at most bits bits.
-func validPrefix(s string, bits int) error {
-	p, err := netip.ParsePrefix(s)
-	switch {
-	case err != nil:
-		return err
-	case !p.Addr().Is4():
-		return fmt.Errorf("%s is not an IPv4 network; other families are not served yet", s)
-	case p != p.Masked():
-		return fmt.Errorf("%s has bits outside its mask; did you mean %s?", s, p.Masked())
-	case p.Bits() > bits:
-		return fmt.Errorf("%s is too small: at least a /%d is needed", s, bits)
-	}
-	return nil
+	return errors.Join(errs...)
 }

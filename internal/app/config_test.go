@@ -3,75 +3,107 @@ package app
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestTheDefaultsAreValid(t *testing.T) {
+const header = "apiVersion: " + ConfigAPIVersion + "\nkind: " + ConfigKind + "\n"
+
+func readFile(t *testing.T, content string) (Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	err := c.ReadFile(path)
+	return c, err
+}
+
+func TestDefaultIsValid(t *testing.T) {
 	c := Default()
 	if err := c.Validate(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWrongSettingsAreNamedBeforeAnythingStarts(t *testing.T) {
-	for want, set := range map[string]func(*Config){
-		"--listen: ":                        func(c *Config) { c.Serving.Listen = "localhost:6443" },
-		"--cluster-cidr: ":                  func(c *Config) { c.Network.ClusterCIDR = "10.244.0.1/16" },
-		"overlaps --cluster-cidr":           func(c *Config) { c.Network.ServiceClusterIPRange = "10.244.7.0/24" },
-		"--cluster-domain: \"..-\"":         func(c *Config) { c.Network.ClusterDomain = "..-" },
-		"--node-name: \"A B\"":              func(c *Config) { c.Node.Name = "A B" },
-		"--node-ip: ":                       func(c *Config) { c.Node.IP = "here" },
-		"--cri-endpoint: ":                  func(c *Config) { c.Node.CRIEndpoint = "/run/x.sock" },
-		"--etcd-servers: \"10.0.0.1:2379\"": func(c *Config) { c.Store.EtcdServers = []string{"10.0.0.1:2379"} },
-		"--etcd-certfile: ":                 func(c *Config) { c.Store.EtcdKeyFile = "key" },
-		"issuer must not be empty":          func(c *Config) { c.Tokens.Issuers = []string{""} },
-		"\"x\" is given twice":              func(c *Config) { c.Tokens.Issuers = []string{"x", "x"} },
-		"--api-audiences: ":                 func(c *Config) { c.Tokens.APIAudiences = []string{"a", ""} },
-		"--service-account-jwks-uri: ":      func(c *Config) { c.Tokens.JWKSURI = "http://x/y" },
-		"--signing-algorithm: \"HS256\"":    func(c *Config) { c.Tokens.SigningAlgorithm = "HS256" },
-		"5m0s is not between 1h and 2^32 s": func(c *Config) { c.Tokens.MaxExpiration.Duration = 5 * time.Minute },
-	} {
-		c := Default()
-		set(&c)
-		err := c.Validate()
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%v, want only %s", err, want)
-		}
+func TestFileOfHeaderAloneChangesNothing(t *testing.T) {
+	c, err := readFile(t, "# a comment\n---\n"+header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := Default(); !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, want %+v", c, want)
 	}
 }
 
-func TestAllWrongSettingsAreNamed(t *testing.T) {
-	c := Default()
-	c.Serving.Listen, c.Tokens.JWKSURI = "x", "y"
-	if err := c.Validate(); err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("%v, want two lines", err)
+func TestFileSetsWhatItNames(t *testing.T) {
+	c, err := readFile(t, header+`
+tokens: {serviceAccountMaxTokenExpiration: 24h, serviceAccountExtendTokenExpiration: false}
+store: {etcdServers: [https://10.0.0.1:2379]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Tokens.MaxExpiration.Duration, want.Tokens.ExtendExpiration = 24*time.Hour, false
+	want.Store.EtcdServers = []string{"https://10.0.0.1:2379"}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, want %+v", c, want)
 	}
 }
 
-func TestReadFile(t *testing.T) {
-	const head = "apiVersion: config.laterna.dev/v1alpha1\nkind: ServerConfiguration\n"
-	for text, want := range map[string]string{
-		head + "serving: {listen: \"127.0.0.1:1\"}\n": "",
-		head + "listn: x\n":                           "listn",
-		head + "serving: {listen: a, listen: b}\n":    "listen",
-		"kind: ServerConfiguration\n":                 "want apiVersion",
+func TestFileIsDecodedStrictly(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"empty":              {"", "is empty"},
+		"comments":           {"# nothing\n", "is empty"},
+		"list":               {"[a]", "is not a mapping of fields"},
+		"no kind":            {"dataDir: /x", `must begin with apiVersion: ` + ConfigAPIVersion},
+		"other version":      {"apiVersion: config.laterna.dev/v9\nkind: " + ConfigKind, `apiVersion: "config.laterna.dev/v9"`},
+		"unknown field":      {header + "node: {ip: 10.0.0.1, size: 3}", `unknown field "node.size"`},
+		"wrong case":         {header + "DataDir: /x", `unknown field "DataDir"`},
+		"repeated field":     {header + "dataDir: a\ndataDir: b", `line 4: key "dataDir" already set`},
+		"bool for text":      {header + "dataDir: true", "dataDir: want text, got bool"},
+		"text for bool":      {header + "testClock: yes please", "testClock: want true or false, got string"},
+		"fraction":           {header + "verbosity: 1.5", "verbosity: want a whole number, got number 1.5"},
+		"scalar for fields":  {header + "node: true", "node: want fields below it, got bool"},
+		"text for list":      {header + "store: {etcdServers: a}", "store.etcdServers: want a list, got string"},
+		"number in list":     {header + "tokens: {apiAudiences: [5]}", "tokens.apiAudiences: want text, got number"},
+		"bad duration":       {header + "tokens: {serviceAccountMaxTokenExpiration: 1d}", "tokens.serviceAccountMaxTokenExpiration: want a duration such as 24h"},
+		"number as duration": {header + "tokens: {serviceAccountMaxTokenExpiration: 5}", "tokens.serviceAccountMaxTokenExpiration: want"},
+		"no YAML":            {header + "a: b: c", "is not YAML: "},
+		"tab":                {header + "\tdataDir: a", "is not YAML: "},
+		"two documents":      {header + "---\n" + header, "holds more than one document"},
 	} {
-		path := filepath.Join(t.TempDir(), "config.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c := Default()
-		err := c.ReadFile(path)
-		if want == "" {
-			if err != nil || c.Serving.Listen != "127.0.0.1:1" || !c.Serving.PublicDiscovery {
-				t.Errorf("%v, %+v", err, c.Serving)
+		t.Run(name, func(t *testing.T) {
+			c, err := readFile(t, test.content)
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "configuration /") {
+				t.Errorf("got %v, want one that names the file and says %q", err, test.want)
 			}
-			continue
-		}
-		if err == nil || !strings.Contains(err.Error(), want) || c.Serving.Listen != Default().Serving.Listen {
-			t.Errorf("%q: %v, want %s; then listening on %s", text, err, want, c.Serving.Listen)
-		}
+			if !reflect.DeepEqual(c, Default()) {
+				t.Errorf("a refused file has changed the configuration: %+v", c)
+			}
+		})
 	}
+}
+
+func TestMissingFile(t *testing.T) {
+	c := Default()
+	if err := c.ReadFile("/does/not/exist"); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzConfigFile(f *testing.F) {
+	f.Add([]byte(header))
+	f.Add([]byte(header + "node: {enabled: false}\n---\n"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c := Default()
+		if err := c.decode(raw); err != nil && !reflect.DeepEqual(c, Default()) {
+			t.Errorf("refused with %v, but changed: %+v", err, c)
+		}
+	})
 }

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"syscall"
 	"time"
@@ -39,11 +41,14 @@ func Down(ctx context.Context, options DownOptions, out Output) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir.Path); err != nil {
-		return fmt.Errorf("nothing to stop: %w", err)
-	}
 	logger := log.New(out.Err, 0)
 	log.BridgeLibraries(logger, 0)
+	if _, err := os.Stat(dir.Path); errors.Is(err, os.ErrNotExist) {
+		return sweep(ctx, dir, options, out, logger)
+	}
+	if err := dir.Check(); err != nil {
+		return err
+	}
 	release, err := stopOwner(ctx, dir, clock.RealClock{})
 	if err != nil {
 		return err
@@ -53,36 +58,56 @@ func Down(ctx context.Context, options DownOptions, out Output) error {
 		return err
 	}
 	if !options.Purge {
-		fmt.Fprintf(out.Out, "stopped; the data stays in %s (laterna down --purge removes it)\n", dir.Path)
+		fmt.Fprintf(out.Out, "stopped; the data stays in %s (--purge removes it)\n", dir.Path)
 		return nil
 	}
-	if err := os.RemoveAll(dir.Path); err != nil {
-		return fmt.Errorf("removing the data: %w", err)
+	if err := dir.Purge(); err != nil {
+		return err
 	}
 	fmt.Fprintf(out.Out, "stopped and removed %s\n", dir.Path)
 	return nil
 }
 
-// stopOwner ends the process that runs on dir and takes its lock.
-func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.WithTicker) (release func(), err error) {
-	if pid := dir.Owner(); pid > 0 {
-		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
-			return nil, fmt.Errorf("stopping process %d: %w", pid, err)
-		}
+// sweep removes what a data directory that is gone has left on the host.
+func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output, logger *slog.Logger) error {
+	left, err := hostresources.List(ctx, dir)
+	if err != nil {
+		return err
 	}
+	if len(left) == 0 {
+		fmt.Fprintf(out.Out, "nothing to stop: %s does not exist\n", dir.Path)
+		return nil
+	}
+	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.RealClock{}, logger); err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Out, "removed what %s had left on this machine\n", dir.Path)
+	return nil
+}
+
+// stopOwner ends the process that runs on dir and takes its lock. A process that has
+// only just taken the lock is asked as soon as it has left its number.
+func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.WithTicker) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
 	defer cancel()
 	ticker := wall.NewTicker(lockPoll)
 	defer ticker.Stop()
+	asked := 0
 	for {
 		release, err := dir.Lock()
-		if err == nil {
-			return release, nil
+		if !errors.Is(err, datadir.ErrLocked) {
+			return release, err
+		}
+		if pid := dir.Owner(); pid > 0 && pid != asked {
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
+				return nil, fmt.Errorf("stopping process %d: %w", pid, err)
+			}
+			asked = pid
 		}
 		select {
 		case <-ticker.C():
 		case <-ctx.Done():
-			return nil, err
+			return nil, fmt.Errorf("waiting for process %d to end: %w", asked, err)
 		}
 	}
 }

@@ -18,18 +18,24 @@ func sinceExec(now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
+	started, ok := startTime(string(stat))
+	if !ok {
+		return 0
+	}
+	return now.Sub(bootTime().Add(started))
+}
+
+// startTime reads from /proc/PID/stat how long after the machine a process started,
+// field 22 of proc_pid_stat(5).
+func startTime(stat string) (time.Duration, bool) {
 	// The second field, the name, may hold spaces and parentheses.
-	_, rest, ok := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	const startTime = 22 - 3
-	if !ok || len(fields) <= startTime {
-		return 0
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	const field = 22 - 3
+	if len(fields) <= field {
+		return 0, false
 	}
-	ticks, err := strconv.ParseInt(fields[startTime], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return now.Sub(bootTime().Add(time.Duration(ticks) * time.Second / clockTicks))
+	ticks, err := strconv.ParseInt(fields[field], 10, 64)
+	return time.Duration(ticks) * time.Second / clockTicks, err == nil
 }
 
 // bootTime is when the machine started, from its time of running.

@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/node/containerd"
 )
 
 // nodePlane is the node agent of this process with what it stands on.
@@ -36,10 +37,17 @@ type runtimeProvider interface {
 	component.Component
 }
 
-// checkPrivileges fails early, with what to do instead.
-func checkPrivileges() error {
+// checkMachine fails before anything is made where this process cannot run pods, with
+// what to do instead.
+func checkMachine(c NodeConfig) error {
 	if os.Geteuid() != 0 {
 		return errors.New("running pods needs root: run as root, or without a node: laterna up --node=false")
+	}
+	if c.CRIEndpoint != "" {
+		return nil
+	}
+	if _, err := containerd.FindPrograms(); err != nil {
+		return fmt.Errorf("running pods needs programs that are %w; `laterna doctor` tells more, `laterna up --node=false` runs without pods", err)
 	}
 	return nil
 }

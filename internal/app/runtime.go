@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
@@ -16,9 +15,6 @@ import (
 func newRuntime(s *system) (runtimeProvider, error) {
 	if endpoint := s.config.Node.CRIEndpoint; endpoint != "" {
 		return foreignRuntime(socketPath(endpoint)), nil
-	}
-	if _, err := containerd.FindPrograms(); err != nil {
-		return nil, fmt.Errorf("%w; `laterna doctor` tells more, `laterna up --node=false` runs without pods", err)
 	}
 	sandbox, err := pause.New()
 	if err != nil {

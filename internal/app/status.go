@@ -2,23 +2,29 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/hostresources"
 )
 
-// Status is what runs on a data directory, since when, and how full it is.
+// Status is what runs, since when, and how full it is.
 type Status struct {
+	// DataDir is empty for a system that is only known by its API; then the fields
+	// on process and disk are empty too.
 	DataDir string
 	// PID is the process that runs on the directory, 0 when none does.
 	PID   int
@@ -32,14 +38,28 @@ type Status struct {
 	Nodes           []corev1.Node
 	// Pods counts pods by phase.
 	Pods map[corev1.PodPhase]int
+	// Left counts the processes that go on without laterna: containerd, its shims
+	// and what runs in containers.
+	Left int
 	// StoreBytes and ImageBytes are what store and images take on disk; Free is
 	// what its file system has left.
 	StoreBytes, ImageBytes, Free int64
 }
 
-// ReadStatus collects the status of the system on the data directory at path.
-// client reaches its API.
+// Stopped tells whether there is a data directory on which no process runs.
+func (s *Status) Stopped() bool { return s.DataDir != "" && s.PID == 0 }
+
+// statusTimeout bounds how long the API is waited for.
+const statusTimeout = 5 * time.Second
+
+// ReadStatus collects the status of the system on the data directory at path, or of
+// one that is only known by its API when path is empty. client reaches the API.
 func ReadStatus(ctx context.Context, path string, client kubernetes.Interface) (Status, error) {
+	if path == "" {
+		var s Status
+		s.Ready = s.readServer(ctx, client)
+		return s, nil
+	}
 	dir, err := datadir.Locate(path)
 	if err != nil {
 		return Status{}, err
@@ -54,11 +74,24 @@ func ReadStatus(ctx context.Context, path string, client kubernetes.Interface) (
 		s.Free = int64(disk.Bavail) * disk.Bsize
 	}
 	if s.PID == 0 {
+		s.Left = processes(ctx, dir)
 		return s, nil
 	}
 	s.readProcess()
 	s.Ready = s.readServer(ctx, client)
 	return s, nil
+}
+
+// processes counts those of the directory; what cannot be read counts as nothing.
+func processes(ctx context.Context, dir datadir.Dir) (n int) {
+	// Another user may not look, and has not started them either.
+	all, _ := hostresources.List(ctx, dir)
+	for _, r := range all {
+		if r.Kind == hostresources.Process {
+			n++
+		}
+	}
+	return n
 }
 
 // readProcess reads age and memory of the process; what cannot be read stays zero.
@@ -78,14 +111,24 @@ func (s *Status) readProcess() {
 }
 
 func (s *Status) readServer(ctx context.Context, client kubernetes.Interface) error {
-	version, err := client.Discovery().ServerVersion()
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	rest := client.Discovery().RESTClient()
+	s.Server = strings.TrimSuffix(rest.Get().AbsPath("/").URL().String(), "/")
+	raw, err := rest.Get().AbsPath("/version").DoRaw(ctx)
 	if err != nil {
 		return fmt.Errorf("the API does not answer: %w", err)
 	}
-	s.Version = version.GitVersion
-	answer, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-	if err != nil {
-		return errors.New(string(answer))
+	var info version.Info
+	if err := json.Unmarshal(raw, &info); err != nil {
+		return fmt.Errorf("reading /version of %s: %w", s.Server, err)
+	}
+	s.Version = info.GitVersion
+	answer, err := rest.Get().AbsPath("/readyz").DoRaw(ctx)
+	if err != nil && len(answer) > 0 {
+		return errors.New(strings.TrimSpace(string(answer)))
+	} else if err != nil {
+		return fmt.Errorf("asking /readyz: %w", err)
 	}
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -103,19 +146,27 @@ func (s *Status) readServer(ctx context.Context, client kubernetes.Interface) er
 	return nil
 }
 
-// size returns the bytes that the files below dir take on disk; what cannot be read
-// counts as nothing.
+// size returns the bytes that the files below dir take on disk, a file with several
+// names once; what cannot be read counts as nothing.
 func size(dir string) (bytes int64) {
+	seen := map[uint64]bool{} // of files with several names, on the one file system
 	// A file that vanishes meanwhile is no error here.
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil
 		}
-		if info, err := d.Info(); err == nil {
-			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-				bytes += stat.Blocks * 512
-			}
+		info, err := d.Info()
+		if err != nil {
+			return nil
 		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || stat.Nlink > 1 && seen[stat.Ino] {
+			return nil
+		}
+		if stat.Nlink > 1 {
+			seen[stat.Ino] = true
+		}
+		bytes += stat.Blocks * 512
 		return nil
 	})
 	return bytes

@@ -34,6 +34,11 @@ const (
 func Up(ctx context.Context, config Config, out Output, version apiserver.Version) error {
 	logger := log.New(out.Err, config.Verbosity)
 	log.BridgeLibraries(logger, config.Verbosity)
+	if config.Node.Enabled {
+		if err := checkMachine(config.Node); err != nil {
+			return err
+		}
+	}
 	dir, err := datadir.Open(config.DataDir)
 	if err != nil {
 		return err
@@ -83,7 +88,7 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 		}
 		return err
 	}
-	fmt.Fprintf(out, "export KUBECONFIG=%s\n", s.dir.Kubeconfig())
+	fmt.Fprintf(out, "export KUBECONFIG=%s\n", ShellQuote(s.dir.Kubeconfig()))
 	fmt.Fprintf(out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
 	go s.shrink(ctx)
 	select {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"laterna.dev/laterna/internal/controller/testclock"
@@ -16,12 +18,10 @@ import (
 const clockTimeout = 10 * time.Second
 
 func newClock() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := parent(&cobra.Command{
 		Use:   "clock",
 		Short: "Move the clock of a system that was started with --test-clock",
-		Args:  cobra.NoArgs,
-		RunE:  help,
-	}
+	})
 	cmd.AddCommand(newClockAdvance())
 	return cmd
 }
@@ -37,10 +37,17 @@ and heartbeats stay on wall time. The offset survives restarts. A negative durat
 (after --) moves it back.`,
 		Example: `  laterna clock advance 24h
   laterna clock advance -- -1h`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArg("DURATION"),
 		RunE: func(cmd *cobra.Command, args []string) error { return advance(cmd, target, args[0]) },
 	}
 	target.bind(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) && strings.ContainsAny(unknown.GetSpecifiedName(), "0123456789.") {
+			return errors.New("a negative DURATION goes after two dashes: laterna clock advance -- -1h")
+		}
+		return flagError(cmd, err)
+	})
 	return cmd
 }
 
@@ -60,12 +67,19 @@ func advance(cmd *cobra.Command, target targetFlags, by string) error {
 		return errors.New("this system runs without a test clock; start it with --test-clock")
 	}
 	if err != nil {
-		return fmt.Errorf("moving the clock: %w", err)
+		return fmt.Errorf("moving the clock: %w", explain(err))
 	}
-	sign := ""
-	if offset >= 0 {
-		sign = "+"
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "clock is at wall time %s%s\n", sign, offset)
+	fmt.Fprintln(cmd.OutOrStdout(), clockState(offset))
 	return nil
+}
+
+// clockState says where the clock is.
+func clockState(offset time.Duration) string {
+	switch {
+	case offset > 0:
+		return fmt.Sprintf("the clock is %s ahead of wall time", offset)
+	case offset < 0:
+		return fmt.Sprintf("the clock is %s behind wall time", -offset)
+	}
+	return "the clock is at wall time"
 }

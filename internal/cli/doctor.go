@@ -20,9 +20,14 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Show what is missing on this machine and the command that mends it",
 		Long: `Show what is missing on this machine for running pods, and the command that mends it.
-Nothing is changed. The exit code is 1 when something that pods need is missing.`,
-		Args: cobra.NoArgs,
+Nothing is changed. What is marked FAIL keeps pods from running and makes the exit code 1; a note does not.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			config := app.Default()
+			config.DataDir, config.Serving.Listen = dataDir, listen
+			if err := config.Validate(); err != nil {
+				return err
+			}
 			dir, err := datadir.Locate(dataDir)
 			if err != nil {
 				return err
@@ -35,13 +40,14 @@ Nothing is changed. The exit code is 1 when something that pods need is missing.
 			})
 			printChecks(cmd.OutOrStdout(), checks)
 			if !doctor.OK(checks) {
-				return errors.New("something that pods need is missing; `laterna up --node=false` runs without pods")
+				return errors.New("pods cannot run here before what is marked FAIL is mended; `laterna up --node=false` runs without pods")
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dataDir, "data-dir", defaults.DataDir, "data directory that the system is to use")
-	cmd.Flags().StringVar(&listen, "listen", defaults.Serving.Listen, "address that the API is to be served at")
+	cmd.Flags().SortFlags = false
+	bindDataDir(cmd.Flags(), &dataDir)
+	cmd.Flags().StringVar(&listen, "listen", defaults.Serving.Listen, "`ADDRESS:PORT` that the API is to be served at")
 	return cmd
 }
 
@@ -50,7 +56,7 @@ func printChecks(out io.Writer, checks []doctor.Check) {
 		mark := "ok     "
 		switch {
 		case !c.OK && c.Required:
-			mark = "MISSING"
+			mark = "FAIL   "
 		case !c.OK:
 			mark = "note   "
 		}

@@ -17,43 +17,60 @@ type configFlags struct {
 	flags  *pflag.FlagSet
 }
 
-// bind defines the flags that `up` and `server` share. This is the allow-list: no
-// other flag exists.
-func (c *configFlags) bind(fs *pflag.FlagSet) {
+// bind defines the flags of `up` and `server`; node tells whether there is an agent.
+// This is the allow-list: no other flag exists. The help shows them in this order.
+func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	c.config, c.flags = app.Default(), fs
+	fs.SortFlags = false
 	f := &c.config
-	fs.StringVar(&c.file, "config", "", "YAML file with the same settings (apiVersion: "+app.ConfigAPIVersion+", kind: "+app.ConfigKind+"); flags win over it")
-	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "directory that holds everything that outlives the process")
-	fs.BoolVar(&f.TestClock, "test-clock", false, "let the system's clock be moved by: laterna clock advance")
-	fs.IntVarP(&f.Verbosity, "v", "v", 0, "verbosity of the log: 1 adds libraries' information, 2 debug lines")
+	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "`DIR` of everything that outlives the process")
+	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "`ADDRESS:PORT` of the API; pods reach it in their own network besides")
+	if node {
+		fs.BoolVar(&f.Node.Enabled, "node", true, "run pods on this machine (needs root); --node=false: the API alone")
+	}
+	fs.StringVar(&c.file, "config", "", "YAML `FILE` with the same settings (apiVersion: "+app.ConfigAPIVersion+", kind: "+app.ConfigKind+"); flags win over it")
+	fs.BoolVar(&f.TestClock, "test-clock", false, "let 'laterna clock advance' move the system's clock")
+	fs.IntVarP(&f.Verbosity, "v", "v", 0, "verbosity `LEVEL` of the log: 1 adds the libraries' information, 2 debug lines")
 
-	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "address and port of the API; the pod network's gateway address is added by itself")
-	fs.BoolVar(&f.Serving.PublicDiscovery, "public-discovery", true, "serve the issuer's discovery document and keys without authentication")
-
-	fs.StringSliceVar(&f.Store.EtcdServers, "etcd-servers", nil, "URLs of an etcd cluster to use instead of the store inside the process")
-	fs.StringVar(&f.Store.EtcdCAFile, "etcd-cafile", "", "certificate authority of the etcd cluster")
-	fs.StringVar(&f.Store.EtcdCertFile, "etcd-certfile", "", "client certificate for the etcd cluster")
-	fs.StringVar(&f.Store.EtcdKeyFile, "etcd-keyfile", "", "key of the client certificate for the etcd cluster")
-
-	fs.StringArrayVar(&f.Tokens.Issuers, "service-account-issuer", nil, "issuer of service account tokens; the first signs, all are accepted (repeatable)")
-	fs.StringSliceVar(&f.Tokens.APIAudiences, "api-audiences", nil, "audiences that the API accepts in tokens (default: the issuers)")
-	fs.DurationVar(&f.Tokens.MaxExpiration.Duration, "service-account-max-token-expiration", 0, "longest life of a token; longer requests are shortened")
-	fs.StringVar(&f.Tokens.JWKSURI, "service-account-jwks-uri", "", "URL of the keys in the discovery document, when they are served elsewhere")
-	fs.BoolVar(&f.Tokens.ExtendExpiration, "service-account-extend-token-expiration", true, "let injected tokens live for a year, for clients that do not re-read the file")
-	fs.StringVar(&f.Tokens.SigningAlgorithm, "signing-algorithm", f.Tokens.SigningAlgorithm, "algorithm of a new signing key: RS256 or ES256")
-
-	fs.StringVar(&f.Network.ClusterCIDR, "cluster-cidr", f.Network.ClusterCIDR, "network that pods' addresses come from")
-	fs.StringVar(&f.Network.ServiceClusterIPRange, "service-cluster-ip-range", f.Network.ServiceClusterIPRange, "network that services' addresses come from")
-	fs.StringVar(&f.Network.ClusterDomain, "cluster-domain", f.Network.ClusterDomain, "DNS domain of the cluster")
+	section(fs, "Tokens", c.bindTokens)
+	if node {
+		section(fs, "Node", c.bindNode)
+	}
+	section(fs, "Network", c.bindNetwork)
+	section(fs, "Store", c.bindStore)
 }
 
-// bindNode defines the flags of the node agent.
+func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
+	t := &c.config.Tokens
+	fs.StringArrayVar(&t.Issuers, "service-account-issuer", nil, "`ISSUER` of service account tokens, usually an https URL (default: the API's own name); repeatable: the first one signs, all are accepted")
+	fs.StringSliceVar(&t.APIAudiences, "api-audiences", nil, "`AUDIENCES`, separated by commas, that the API accepts in tokens (default: the issuers)")
+	fs.DurationVar(&t.MaxExpiration.Duration, "service-account-max-token-expiration", 0, "`DURATION` that a token lives at most, at least 1h; longer requests are shortened")
+	fs.BoolVar(&t.ExtendExpiration, "service-account-extend-token-expiration", true, "let injected tokens live for a year, for clients that do not re-read the file")
+	fs.StringVar(&t.JWKSURI, "service-account-jwks-uri", "", "https `URL` of the keys in the discovery document, where they are served elsewhere")
+	fs.StringVar(&t.SigningAlgorithm, "signing-algorithm", t.SigningAlgorithm, "`ALGORITHM` of a new signing key: RS256 or ES256")
+	fs.BoolVar(&c.config.Serving.PublicDiscovery, "public-discovery", true, "serve the discovery document and the keys without authentication")
+}
+
 func (c *configFlags) bindNode(fs *pflag.FlagSet) {
 	n := &c.config.Node
-	fs.BoolVar(&n.Enabled, "node", true, "run the node agent; without it no pod runs here")
-	fs.StringVar(&n.Name, "node-name", "", "name of the node (default: the host name)")
-	fs.StringVar(&n.IP, "node-ip", "", "address of the node (default: the host's first global address)")
-	fs.StringVar(&n.CRIEndpoint, "cri-endpoint", "", "unix socket of a container runtime to use instead of a private containerd")
+	fs.StringVar(&n.Name, "node-name", "", "`NAME` of the node (default: the host name)")
+	fs.StringVar(&n.IP, "node-ip", "", "`ADDRESS` of the node (default: the one by which this machine reaches others)")
+	fs.StringVar(&n.CRIEndpoint, "cri-endpoint", "", "unix:///`SOCKET` of a container runtime to use instead of a private containerd")
+}
+
+func (c *configFlags) bindNetwork(fs *pflag.FlagSet) {
+	n := &c.config.Network
+	fs.StringVar(&n.ClusterCIDR, "cluster-cidr", n.ClusterCIDR, "`NETWORK` that pods' addresses come from")
+	fs.StringVar(&n.ServiceClusterIPRange, "service-cluster-ip-range", n.ServiceClusterIPRange, "`NETWORK` that services' addresses come from")
+	fs.StringVar(&n.ClusterDomain, "cluster-domain", n.ClusterDomain, "DNS `DOMAIN` of the cluster")
+}
+
+func (c *configFlags) bindStore(fs *pflag.FlagSet) {
+	s := &c.config.Store
+	fs.StringSliceVar(&s.EtcdServers, "etcd-servers", nil, "`URLS`, separated by commas, of an etcd cluster to use instead of the store inside the process")
+	fs.StringVar(&s.EtcdCAFile, "etcd-cafile", "", "`FILE` with the certificate authority of the etcd cluster")
+	fs.StringVar(&s.EtcdCertFile, "etcd-certfile", "", "`FILE` with the client certificate for the etcd cluster")
+	fs.StringVar(&s.EtcdKeyFile, "etcd-keyfile", "", "`FILE` with the key of the client certificate")
 }
 
 // complete reads the file, if one is named, and lets the flags win over it.
@@ -100,9 +117,25 @@ func (c *configFlags) readFile() error {
 // targetFlags say which running system a command talks to.
 type targetFlags struct {
 	dataDir, kubeconfig string
+	flags               *pflag.FlagSet
 }
 
 func (t *targetFlags) bind(fs *pflag.FlagSet) {
-	fs.StringVar(&t.dataDir, "data-dir", datadir.Default(), "data directory of the running system")
-	fs.StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig of the running system (default: the one in the data directory)")
+	t.flags, fs.SortFlags = fs, false
+	bindDataDir(fs, &t.dataDir)
+	fs.StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of the system (default: the one in the data directory)")
+}
+
+// local is the data directory of the system, or empty when only its kubeconfig is
+// given: then it may run on another machine.
+func (t *targetFlags) local() string {
+	if t.kubeconfig != "" && !t.flags.Changed("data-dir") {
+		return ""
+	}
+	return t.dataDir
+}
+
+// bindDataDir defines the flag by which a command finds a system on this machine.
+func bindDataDir(fs *pflag.FlagSet, dir *string) {
+	fs.StringVar(dir, "data-dir", datadir.Default(), "data `DIR` of the system")
 }

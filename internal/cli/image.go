@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -12,21 +13,18 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/log"
 	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/images"
 )
 
 func newImage() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := parent(&cobra.Command{
 		Use:   "image",
 		Short: "Import, list and remove images of the managed containerd",
 		Long: `Import, list and remove images of the managed containerd. An imported image counts as
 pulled, whatever a pod's pull policy says, until it is removed: no registry is asked.`,
-		Args: cobra.NoArgs,
-		RunE: help,
-	}
+	})
 	cmd.AddCommand(newImageImport(), newImageList(), newImageRemove())
 	return cmd
 }
@@ -35,14 +33,15 @@ pulled, whatever a pod's pull policy says, until it is removed: no registry is a
 type imageFlags struct{ dataDir, criEndpoint string }
 
 func (f *imageFlags) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dataDir, "data-dir", datadir.Default(), "data directory of the system")
-	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "refused: images can only be imported into the managed containerd")
+	cmd.Flags().SortFlags = false
+	bindDataDir(cmd.Flags(), &f.dataDir)
+	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "`SOCKET`: refused, a foreign runtime's images are its own tool's business")
 }
 
 // open connects to the managed containerd, which must run.
 func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
 	if f.criEndpoint != "" {
-		return nil, errors.New("--cri-endpoint: CRI has no import; use the tool of that runtime, such as `ctr -n k8s.io images import`")
+		return nil, errors.New("--cri-endpoint: images of a foreign runtime are managed with its own tool, such as `ctr -n k8s.io images import FILE`: CRI has no import")
 	}
 	dir, err := datadir.Locate(f.dataDir)
 	if err != nil {
@@ -52,12 +51,12 @@ func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
 	if err := awaitSocket(cmd.Context(), dir, socket); err != nil {
 		return nil, err
 	}
-	logger := log.New(cmd.ErrOrStderr(), 0)
-	return images.Open(socket, clock.RealClock{}, logger)
+	// What is imported is printed; the log would say it again.
+	return images.Open(socket, clock.RealClock{}, slog.New(slog.DiscardHandler))
 }
 
 // socketTimeout is how long a containerd that is being started is waited for.
-const socketTimeout = 20 * time.Second
+const socketTimeout = 10 * time.Second
 
 // awaitSocket waits for the socket of the managed containerd while a laterna runs
 // that starts it.
@@ -90,7 +89,7 @@ func newImageImport() *cobra.Command {
 		Short: "Import images from archives (docker save, OCI layout; tar, tar.gz or directory)",
 		Example: `  docker save nginx busybox:1.28 -o images.tar && laterna image import images.tar
   laterna image import build/images/*.tar`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
 				return importFiles(ctx, cmd, store, files)
@@ -123,7 +122,7 @@ func newImageList() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the images that pods can use without pulling",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
 				return listImages(ctx, cmd, store)
@@ -175,7 +174,7 @@ func newImageRemove() *cobra.Command {
 		Use:     "rm IMAGE…",
 		Aliases: []string{"remove"},
 		Short:   "Remove images by name; containers that run go on",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someArgs("IMAGE"),
 		RunE: func(cmd *cobra.Command, refs []string) error {
 			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
 				return removeImages(ctx, cmd, store, refs)

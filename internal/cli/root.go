@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,19 +25,28 @@ type Streams struct {
 func Main(args []string, streams Streams, version apiserver.Version) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// The second signal ends the program at once.
+	// The first signal asks for an orderly end, the second one ends at once.
 	context.AfterFunc(ctx, stop)
 	root := newRoot(streams, version)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(streams.Err, "laterna:", err)
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(streams.Err, "laterna:", strings.TrimSuffix(line, "\n"))
+		}
 		return 1
 	}
 	return 0
 }
 
+// The groups under which the help shows the commands.
+const (
+	groupRun  = "run"
+	groupLook = "look"
+	groupUse  = "use"
+)
+
 func newRoot(streams Streams, version apiserver.Version) *cobra.Command {
-	root := &cobra.Command{
+	root := parent(&cobra.Command{
 		Use:   "laterna",
 		Short: "Projected volumes and bound service account tokens, without a cluster",
 		Long: `laterna speaks the Kubernetes API and does the whole job that Kubernetes does around
@@ -48,21 +58,33 @@ Start with:
   laterna up                                       # as root: the whole system
   export KUBECONFIG=/var/lib/laterna/kubeconfig
   kubectl get pods`,
+		Version:       version.Info().GitVersion,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          help,
-	}
+	})
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
+	// Of its own, as cobra's takes -v, which is the verbosity elsewhere.
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate(describe(version) + "\n")
+	root.SetUsageFunc(printUsage)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		newUp(version), newServer(version), newDown(), newStatus(), newDoctor(),
-		newImage(), newClock(), newVersion(version),
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run a system"},
+		&cobra.Group{ID: groupLook, Title: "Look at it"},
+		&cobra.Group{ID: groupUse, Title: "Images and the clock"},
 	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	add(groupRun, newUp(version), newServer(version), newDown())
+	add(groupLook, newStatus(), newDoctor(), newVersion(version))
+	add(groupUse, newImage(), newClock())
 	return root
 }
-
-// help is what a command does that only has others. Without it cobra takes a
-// command that it does not know for an argument, and succeeds.
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/datadir"
 )
 
 func newStatus() *cobra.Command {
@@ -22,21 +22,22 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show what runs, since when, and how full it is",
 		Long: `Show what runs on a data directory, since when, and how full it is. The exit code is 0
-when the system is ready and 1 otherwise.`,
-		Args: cobra.NoArgs,
+when the system is ready and 1 otherwise. With --kubeconfig alone it tells what the API
+knows, wherever the system runs.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := target.client()
 			if err != nil {
 				return err
 			}
-			s, err := app.ReadStatus(cmd.Context(), target.dataDir, client)
+			s, err := app.ReadStatus(cmd.Context(), target.local(), client)
 			if err != nil {
 				return err
 			}
 			printStatus(cmd.OutOrStdout(), s)
 			switch {
-			case s.PID == 0:
-				return errors.New("not running; start it with `laterna up`")
+			case s.Stopped():
+				return fmt.Errorf("not running; start it with `%s`", upCommand(s.DataDir))
 			case s.Ready != nil:
 				return fmt.Errorf("not ready: %w", s.Ready)
 			}
@@ -51,12 +52,17 @@ func printStatus(out io.Writer, s app.Status) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	defer w.Flush()
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+":\t"+format+"\n", args...) }
-	row("Data directory", "%s", s.DataDir)
+	if s.DataDir != "" {
+		row("Data directory", "%s", s.DataDir)
+	}
 	if s.PID != 0 {
 		row("Process", "%d, running for %s, %s resident", s.PID, duration.HumanDuration(time.Since(s.Since)), bytesOf(s.Resident))
 	}
+	if s.Left > 0 {
+		row("Left running", "%d processes of containers, which the next start takes over and `laterna down` ends", s.Left)
+	}
 	if s.Version != "" {
-		row("API server", "%s", s.Version)
+		row("API server", "%s at %s", s.Version, s.Server)
 	}
 	for i := range s.Nodes {
 		row("Node", "%s, %s", s.Nodes[i].Name, nodeState(&s.Nodes[i]))
@@ -64,7 +70,17 @@ func printStatus(out io.Writer, s app.Status) {
 	if s.Pods != nil {
 		row("Pods", "%s", podCounts(s.Pods))
 	}
-	row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
+	if s.DataDir != "" {
+		row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
+	}
+}
+
+// upCommand is the command that starts the system of a data directory.
+func upCommand(dir string) string {
+	if dir == datadir.Default() {
+		return "laterna up"
+	}
+	return "laterna up --data-dir " + app.ShellQuote(dir)
 }
 
 func nodeState(node *corev1.Node) string {

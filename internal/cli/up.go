@@ -16,17 +16,15 @@ func newUp(version apiserver.Version) *cobra.Command {
 private containerd. It runs until SIGINT or SIGTERM; containers go on running and the
 next start takes them over. "laterna down" ends them.
 
-The last line on standard output at start is "ready in <ms> ms". The kubeconfig of the
-admin is then in the data directory.`,
+The last line on standard output at start is "ready in <ms> ms", the one before sets
+KUBECONFIG for a shell; the log goes to standard error.`,
 		Example: `  laterna up
   laterna up --node=false --data-dir ~/laterna --listen 127.0.0.1:7443   # not root, no pods
   laterna up --test-clock --service-account-issuer https://tokens.example.com`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, &flags, version) },
 	}
-	flags.bind(cmd.Flags())
-	flags.bindNode(cmd.Flags())
-	cmd.Flags().SortFlags = false
+	flags.bind(cmd.Flags(), true)
 	return cmd
 }
 
@@ -35,14 +33,17 @@ func newServer(version apiserver.Version) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run store, API server and controllers, without a node agent",
-		Args:  cobra.NoArgs,
+		Long: `Run store, API server and controllers in one process, without a node agent: pods stay
+Pending. It needs no root and runs until SIGINT or SIGTERM. Standard
+output is that of "laterna up".`,
+		Example: `  laterna server --data-dir ~/laterna --listen 127.0.0.1:7443`,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags.config.Node.Enabled = false
 			return run(cmd, &flags, version)
 		},
 	}
-	flags.bind(cmd.Flags())
-	cmd.Flags().SortFlags = false
+	flags.bind(cmd.Flags(), false)
 	return cmd
 }
 

@@ -12,10 +12,18 @@ func newVersion(version apiserver.Version) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of the program and of the API it speaks",
-		Args:  cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			info := version.Info()
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s\n", info.GitVersion, info.GoVersion, info.Platform)
-		},
+		Args:  noArgs,
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), describe(version)) },
 	}
+}
+
+// describe is the version in one line: of the program's API first, as /version
+// gives it.
+func describe(version apiserver.Version) string {
+	info := version.Info()
+	line := info.GitVersion
+	if info.GitCommit != "" {
+		line += " commit " + info.GitCommit
+	}
+	return line + " " + info.GoVersion + " " + info.Platform
 }

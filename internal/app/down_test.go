@@ -1,0 +1,158 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+)
+
+// holdEnv makes this test program a process that holds the lock of a directory
+// until SIGTERM, or, with the stubborn variant, until SIGKILL.
+const holdEnv, stubbornEnv = "LATERNA_TEST_HOLD", "LATERNA_TEST_STUBBORN"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(holdEnv); path != "" {
+		os.Exit(hold(path))
+	}
+	os.Exit(m.Run())
+}
+
+func hold(path string) int {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	dir, err := datadir.Locate(path)
+	if err == nil {
+		_, err = dir.Lock()
+	}
+	fmt.Println("locked", err)
+	if os.Getenv(stubbornEnv) != "" {
+		select {}
+	}
+	<-terminated
+	return 0
+}
+
+// holder starts a process that runs on dir.
+func holder(t *testing.T, dir datadir.Dir, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), holdEnv+"="+dir.Path), env...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked <nil>\n" {
+		t.Fatalf("the holder said %q, %v", line, err)
+	}
+	return cmd
+}
+
+func open(t *testing.T) datadir.Dir {
+	t.Helper()
+	dir, err := datadir.Open(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir.RunDir) })
+	return dir
+}
+
+func TestStopOwnerEndsTheProcessAndTakesTheLock(t *testing.T) {
+	dir := open(t)
+	cmd := holder(t, dir)
+	if dir.Owner() != cmd.Process.Pid {
+		t.Errorf("owner %d, want %d", dir.Owner(), cmd.Process.Pid)
+	}
+	release, err := stopOwner(t.Context(), dir, clock.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v, want an orderly end", err)
+	}
+	if dir.Owner() != os.Getpid() {
+		t.Errorf("owner %d, want this process", dir.Owner())
+	}
+}
+
+func TestStopOwnerTellsWhoDoesNotEnd(t *testing.T) {
+	dir := open(t)
+	cmd := holder(t, dir, stubbornEnv+"=1")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := stopOwner(ctx, dir, clock.RealClock{})
+	if !errors.Is(err, datadir.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("waiting for process %d to end", cmd.Process.Pid)) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A number that a process of long ago has left must not end a stranger.
+func TestStopOwnerLeavesStrangersAlone(t *testing.T) {
+	dir := open(t)
+	if err := os.WriteFile(filepath.Join(dir.Path, "lock"), fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	release, err := stopOwner(t.Context(), dir, clock.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	select {
+	case <-signals:
+		t.Error("the number in a lock that nobody holds was taken for that of its owner")
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+func TestDownMayBeCalledAgain(t *testing.T) {
+	dir := open(t)
+	for _, test := range []struct {
+		purge bool
+		want  string
+	}{{false, "stopped; the data stays"}, {false, "stopped; the data stays"}, {true, "stopped and removed"}, {true, "nothing to stop"}} {
+		var out, log bytes.Buffer
+		if err := Down(t.Context(), DownOptions{DataDir: dir.Path, Purge: test.purge}, Output{Out: &out, Err: &log}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), test.want) || log.Len() > 0 {
+			t.Errorf("said %q, logged %q; want %q", out.String(), log.String(), test.want)
+		}
+	}
+}
+
+func TestDownLeavesForeignDirectoriesAlone(t *testing.T) {
+	dir := t.TempDir()
+	letter := filepath.Join(dir, "letter.txt")
+	if err := os.WriteFile(letter, []byte("Dear reader"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := Down(t.Context(), DownOptions{DataDir: dir, Purge: true}, Output{Out: new(bytes.Buffer), Err: new(bytes.Buffer)})
+	if err == nil || !strings.Contains(err.Error(), "is no data directory of laterna") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(letter); err != nil {
+		t.Error(err)
+	}
+}

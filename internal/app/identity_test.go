@@ -1,0 +1,82 @@
+package app
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+)
+
+func TestNodeName(t *testing.T) {
+	if got, err := nodeName("given"); err != nil || got != "given" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := nodeName(""); err != nil || got != strings.ToLower(host) {
+		t.Errorf("got %q, %v; want the host name %q in lower case", got, err, host)
+	}
+}
+
+func TestNodeIP(t *testing.T) {
+	if got, err := nodeIP("10.1.2.3"); err != nil || got != netip.MustParseAddr("10.1.2.3") {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := nodeIP(""); err != nil || !got.Is4() || got.IsUnspecified() {
+		t.Errorf("got %v, %v; want an address of this machine", got, err)
+	}
+}
+
+func TestServerLeafNamesEveryWay(t *testing.T) {
+	leaf := names{
+		nodeName: "node-a", clusterDomain: "example.local",
+		nodeIP: netip.MustParseAddr("10.0.0.5"), listen: netip.MustParseAddrPort("0.0.0.0:6443"),
+		gateway: netip.MustParseAddr("10.244.0.1"), serviceIP: netip.MustParseAddr("10.96.0.1"),
+	}.serverLeaf()
+	for _, host := range []string{"localhost", "node-a", "kubernetes.default.svc", "kubernetes.default.svc.example.local"} {
+		if !slices.Contains(leaf.Hosts, host) {
+			t.Errorf("%s is missing in %v", host, leaf.Hosts)
+		}
+	}
+	var ips []string
+	for _, ip := range leaf.IPs {
+		ips = append(ips, ip.String())
+	}
+	if want := []string{"127.0.0.1", "::1", "10.0.0.5", "10.244.0.1", "10.96.0.1"}; !slices.Equal(ips, want) {
+		t.Errorf("addresses %v, want %v (not the unspecified one)", ips, want)
+	}
+}
+
+func TestCertificatesOfANodeOnlyWhereOneRuns(t *testing.T) {
+	dir := datadir.Dir{Path: t.TempDir()}
+	n := names{nodeName: "a", nodeIP: netip.MustParseAddr("127.0.0.1"), listen: netip.MustParseAddrPort("127.0.0.1:6443"), clusterDomain: "cluster.local"}
+	without, err := openIdentity(dir, n, false, clock.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if without.node != nil || without.nodeServer != nil || len(without.pairs) != 3 {
+		t.Errorf("without a node: %+v", without)
+	}
+	with, err := openIdentity(dir, n, true, clock.RealClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if with.node == nil || with.nodeServer == nil || len(with.pairs) != 5 {
+		t.Errorf("with a node: %+v", with)
+	}
+}
+
+func TestClientAddress(t *testing.T) {
+	for listen, want := range map[string]string{"0.0.0.0:1": "127.0.0.1:1", "[::]:1": "127.0.0.1:1", "10.0.0.1:1": "10.0.0.1:1"} {
+		if got := clientAddress(netip.MustParseAddrPort(listen)).String(); got != want {
+			t.Errorf("clientAddress(%s) = %s, want %s", listen, got, want)
+		}
+	}
+}
