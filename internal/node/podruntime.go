@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"laterna.dev/laterna/internal/node/cri"
@@ -116,12 +117,23 @@ func (w *worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 		return cri.Container{}, err
 	}
 	c.SandboxID = sandboxID
+	if interrupted(c) {
+		c.State = cri.ContainerCreated
+	}
 	if c.State == cri.ContainerExited {
 		if message := w.terminationMessage(ctx, c); message != "" {
 			c.Message = message
 		}
 	}
 	return c, nil
+}
+
+// interrupted reports whether a container never ran since its starting was cut off:
+// the agent was killed while it waited for the runtime. That is no failure of the
+// container, so it counts as one that was made and never started.
+func interrupted(c cri.Container) bool {
+	return c.State == cri.ContainerExited && c.Reason == "StartError" && c.StartedAt.IsZero() &&
+		strings.Contains(c.Message, context.Canceled.Error())
 }
 
 // setContainers replaces what is known of the containers.

@@ -140,6 +140,9 @@ func terminated(in Input, c cri.Container, old *corev1.ContainerStatus) *corev1.
 		ExitCode: c.ExitCode, Reason: c.Reason, Message: c.Message,
 		StartedAt: stamp(c.StartedAt), FinishedAt: stamp(c.FinishedAt), ContainerID: id,
 	}
+	if out.StartedAt.IsZero() { // it never started: upstream writes the epoch
+		out.StartedAt = metav1.Unix(0, 0)
+	}
 	if out.Reason == "" {
 		out.Reason = "Completed"
 		if c.ExitCode != 0 {

@@ -156,6 +156,11 @@ func TestEndedContainers(t *testing.T) {
 	if again := Pod(input(p, dead)).ContainerStatuses[0]; again.State.Terminated.Message != "bye" || again.LastTerminationState.Terminated.ExitCode != 2 {
 		t.Errorf("container %+v", again)
 	}
+	never := exits("a", 0, 128)
+	never.StartedAt = time.Time{}
+	if s := Pod(input(pod("Never", "a"), never)).ContainerStatuses[0]; s.State.Terminated.StartedAt.Unix() != 0 {
+		t.Errorf("never started, and yet at %v", s.State.Terminated.StartedAt)
+	}
 	oom := exits("a", 0, 137)
 	oom.Reason = "OOMKilled"
 	if s := Pod(input(pod("Always", "a"), oom)).ContainerStatuses[0]; s.State.Terminated.Reason != "OOMKilled" {
