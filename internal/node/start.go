@@ -122,13 +122,20 @@ func (w *worker) firstReport(pod *corev1.Pod) {
 // sandbox returns the sandbox to start containers in, making one where the plan has
 // none. It returns nil and a pause when that failed.
 func (w *worker) sandbox(ctx context.Context, pod *corev1.Pod, p plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
-	spec := w.sandboxSpec(pod)
+	dns, wantsCluster := runspec.DNS(pod, hostDNS())
+	spec := w.sandboxSpec(pod, dns)
 	if p.sandbox != nil {
 		spec.Attempt = p.sandbox.Attempt
 		return p.sandbox, spec, 0
 	}
 	if left := w.sandboxRetry.until.Sub(w.now()); left > 0 {
 		return nil, nil, left
+	}
+	if wantsCluster && !w.warned {
+		w.warned = true
+		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonClusterDNS,
+			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
+			podName(pod), pod.Spec.DNSPolicy)
 	}
 	if old := w.rt.sandbox(); old != nil {
 		spec.Attempt = old.Attempt + 1
@@ -175,14 +182,7 @@ func (w *worker) sandboxFailed(pod *corev1.Pod, err error) time.Duration {
 	return w.sandboxRetry.delay
 }
 
-func (w *worker) sandboxSpec(pod *corev1.Pod) *cri.SandboxSpec {
-	dns, wantsCluster := runspec.DNS(pod, hostDNS())
-	if wantsCluster && !w.warned {
-		w.warned = true
-		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonClusterDNS,
-			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
-			podName(pod), pod.Spec.DNSPolicy)
-	}
+func (w *worker) sandboxSpec(pod *corev1.Pod, dns cri.DNS) *cri.SandboxSpec {
 	return runspec.Sandbox(pod, runspec.SandboxOptions{
 		Instance: w.a.cfg.Instance, CgroupParent: w.a.cfg.Groups.Pod(w.uid), DNS: dns,
 		LogDir: runspec.LogDir(w.a.cfg.logRoot(), pod.Namespace, pod.Name, string(pod.UID)),
