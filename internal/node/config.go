@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/volumes"
 )
@@ -101,9 +102,10 @@ type Images interface {
 	Imported(ctx context.Context, ref string) (bool, error)
 }
 
-// Groups names and removes the control groups of pods.
+// Groups names, makes and removes the control groups of pods.
 type Groups interface {
 	Pod(uid types.UID) string
+	MakePod(uid types.UID, l cgroups.Limits) error
 	RemovePod(uid types.UID) error
 }
 

@@ -16,6 +16,11 @@ type HostGroups struct {
 // Pod implements Groups.
 func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, string(uid)) }
 
+// MakePod implements Groups.
+func (g HostGroups) MakePod(uid types.UID, l cgroups.Limits) error {
+	return g.Hierarchy.MakePod(g.Name, string(uid), l)
+}
+
 // RemovePod implements Groups.
 func (g HostGroups) RemovePod(uid types.UID) error {
 	return g.Hierarchy.RemovePod(g.Name, string(uid))

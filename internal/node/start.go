@@ -146,6 +146,9 @@ func (w *worker) sandbox(ctx context.Context, pod *corev1.Pod, p plan) (*cri.San
 			return nil, nil, w.sandboxFailed(pod, err)
 		}
 	}
+	if err := w.a.cfg.Groups.MakePod(w.uid, runspec.PodLimits(pod)); err != nil {
+		w.log("limits of the whole pod not set, those of its containers hold", "error", err)
+	}
 	made, err := w.makeSandbox(ctx, spec)
 	if err != nil {
 		return nil, nil, w.sandboxFailed(pod, err)

@@ -1,8 +1,8 @@
-// Package cgroups names, finds and removes the control groups under which the
-// node's containers run.
+// Package cgroups names, makes, finds and removes the control groups of pods, under
+// which the node's containers run.
 //
-// It owns the naming by driver and hierarchy version. The groups of containers are
-// made by the container runtime, and limits are set by it too.
+// It owns the naming by driver and hierarchy version, and the limits of a whole pod.
+// The groups of containers are made and limited by the container runtime.
 package cgroups
 
 import (
@@ -36,8 +36,8 @@ type Hierarchy struct {
 	Driver Driver
 
 	root string
-	// systemctl is the program that ends slices.
-	systemctl string
+	// systemctl is the program that ends slices, busctl the one that makes them.
+	systemctl, busctl string
 }
 
 const mountPoint = "/sys/fs/cgroup"
@@ -51,7 +51,7 @@ func Detect() (Hierarchy, error) {
 	}
 	h := Hierarchy{Unified: fsInfo.Type == unix.CGROUP2_SUPER_MAGIC, Driver: Cgroupfs, root: mountPoint}
 	if h.Unified && systemdRuns() {
-		h.Driver, h.systemctl = Systemd, "systemctl"
+		h.Driver, h.systemctl, h.busctl = Systemd, "systemctl", "busctl"
 	}
 	return h, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
 )
@@ -154,6 +155,33 @@ func TestResources(t *testing.T) {
 	} {
 		p := testPod(corev1.Container{Name: "c", Resources: corev1.ResourceRequirements{Requests: tt.requests, Limits: tt.limits}})
 		if got := resources(p, &p.Spec.Containers[0], 1<<30); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+func TestPodLimits(t *testing.T) {
+	c := func(request, limit, memory string) corev1.Container {
+		out := corev1.Container{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}}
+		set := func(list corev1.ResourceList, name corev1.ResourceName, value string) {
+			if value != "" {
+				list[name] = resource.MustParse(value)
+			}
+		}
+		set(out.Resources.Requests, corev1.ResourceCPU, request)
+		set(out.Resources.Limits, corev1.ResourceCPU, limit)
+		set(out.Resources.Limits, corev1.ResourceMemory, memory)
+		return out
+	}
+	for name, tt := range map[string]struct {
+		containers []corev1.Container
+		want       cgroups.Limits
+	}{
+		"nothing":          {[]corev1.Container{c("", "", "")}, cgroups.Limits{CPUShares: 2, CPUPeriod: 100000}},
+		"all have limits":  {[]corev1.Container{c("250m", "500m", "20Mi"), c("", "1", "30Mi")}, cgroups.Limits{CPUShares: 1280, CPUPeriod: 100000, CPUQuota: 150000, MemoryBytes: 50 << 20}},
+		"one has no limit": {[]corev1.Container{c("250m", "500m", "20Mi"), c("250m", "", "")}, cgroups.Limits{CPUShares: 512, CPUPeriod: 100000}},
+	} {
+		if got := PodLimits(testPod(tt.containers...)); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}
