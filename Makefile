@@ -36,8 +36,8 @@ up: deps build ## install what is missing, build, start the whole system in the 
 	@scripts/up.sh
 
 .PHONY: down
-down: ## stop what `make up` started
-	bin/laterna down
+down: ## stop what `make up` started (both use $LATERNA_DATA_DIR where it is set)
+	$(if $(filter 0,$(shell id -u)),,sudo )bin/laterna down --data-dir "$${LATERNA_DATA_DIR:-/var/lib/laterna}"
 
 .PHONY: images
 images: ## the test images as archives under build/images

@@ -26,6 +26,12 @@ func prepare(env *testscript.Env) error {
 	defer l.Close()
 	env.Setenv("PATH", string(programs)+":"+env.Getenv("PATH")+":/usr/sbin:/sbin")
 	env.Setenv("LISTEN", l.Addr().String())
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ROOT", root)
+	env.Setenv("PROGRAMS", string(programs))
 	env.Setenv("SHARED", shared.Dir)
 	env.Setenv("SHARED_LISTEN", shared.Listen)
 	// No script may touch a system that somebody runs on this machine.
