@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	restful "github.com/emicklei/go-restful/v3"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
@@ -166,6 +168,9 @@ type lazyConverter struct {
 
 // ObjectToTyped implements managedfields.TypeConverter.
 func (l lazyConverter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
+	if isQuestion(obj) {
+		return typed.DeducedParseableType.FromUnstructured(map[string]any{})
+	}
 	c, err := l.get()
 	if err != nil {
 		return nil, err
@@ -180,4 +185,16 @@ func (l lazyConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error
 		return nil, err
 	}
 	return c.TypedToObject(v)
+}
+
+// isQuestion tells whether an object is answered and never stored. Nobody manages
+// its fields, and to find out who would is a good part of what a review costs.
+func isQuestion(obj runtime.Object) bool {
+	switch obj.(type) {
+	case *authenticationv1.TokenReview, *authenticationv1.TokenRequest, *authenticationv1.SelfSubjectReview,
+		*authorizationv1.SubjectAccessReview, *authorizationv1.SelfSubjectAccessReview,
+		*authorizationv1.LocalSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
+		return true
+	}
+	return false
 }
