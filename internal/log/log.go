@@ -73,6 +73,9 @@ func (h libraryHandler) Enabled(ctx context.Context, level slog.Level) bool {
 var noise = []string{
 	// A client has closed its side of a stream.
 	"Error on socket receive",
+	// The command of an exec has ended while its client still held the stream open.
+	"Error proxying data from client to backend",
+	"Error proxying data from backend to client",
 }
 
 // Handle implements slog.Handler.

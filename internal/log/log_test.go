@@ -3,6 +3,7 @@ package log_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -41,9 +42,10 @@ func TestLibrariesAreQuietUnlessAsked(t *testing.T) {
 		klog.InfoS("chatter")
 		klog.ErrorS(nil, "trouble")
 		klog.ErrorS(nil, "Error on socket receive")
+		klog.ErrorS(errors.New("broken pipe"), "Error proxying data from client to backend")
 		klog.Flush()
 		got := buf.String()
-		if strings.Contains(got, "chatter") != tc.info || !strings.Contains(got, "trouble") || strings.Contains(got, "socket") {
+		if strings.Contains(got, "chatter") != tc.info || !strings.Contains(got, "trouble") || strings.Contains(got, "socket") || strings.Contains(got, "proxying") {
 			t.Errorf("verbosity %d printed:\n%s", tc.verbosity, got)
 		}
 	}
