@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/rootfd"
@@ -82,6 +83,10 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 	}
 	var err error
 	out.HostPath, err = m.bindSubPath(v, container, index, mount.SubPath)
+	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP) {
+		// Said without the node's path: it goes into the pod's status.
+		return out, fmt.Errorf("subPath %q leads out of the volume", mount.SubPath)
+	}
 	return out, err
 }
 

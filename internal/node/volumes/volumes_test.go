@@ -421,8 +421,9 @@ func TestSubPathCannotLeadOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Spec.Containers[0].VolumeMounts[0].SubPath = subPath
-		if all, err := b.MountsFor(p, "c"); err == nil {
-			t.Errorf("%s -> %s: %+v", subPath, link, all)
+		all, err := b.MountsFor(p, "c")
+		if want := fmt.Sprintf("volumeMounts[0] of container c: subPath %q leads out of the volume", subPath); err == nil || err.Error() != want {
+			t.Errorf("%s -> %s: %+v, %v; want %s", subPath, link, all, err, want)
 		}
 	}
 	for _, subPath := range []string{"../x", "/etc", "a/../../b", ".."} {
