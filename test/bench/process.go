@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/test/system"
@@ -90,6 +93,9 @@ func occupied(s *system.System) (memory, error) {
 	var m memory
 	for _, pid := range pids {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended
+		}
 		if err != nil {
 			return memory{}, fmt.Errorf("reading memory: %w", err)
 		}
