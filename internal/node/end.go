@@ -59,7 +59,9 @@ func (w *worker) graceLeft(pod *corev1.Pod) time.Duration {
 		}
 	}
 	if pod.DeletionTimestamp != nil {
-		left = min(left, pod.DeletionTimestamp.Sub(w.a.cfg.Wall.Now()))
+		// The API drops fractions of a second: what is left may be up to one more, and
+		// nobody's grace is cut by that.
+		left = min(left, pod.DeletionTimestamp.Sub(w.a.cfg.Wall.Now())+time.Second)
 	}
 	return max(left, time.Second).Round(time.Second)
 }
