@@ -60,6 +60,9 @@ func tokenPod() *corev1.Pod {
 	return pod
 }
 
+// formatFile tells a data directory from any other.
+const formatFile = "version"
+
 // emptied stops a system with its containers and its containerd and removes all
 // that it knows, but not the images.
 func (b *bench) emptied(s *system.System) error {
@@ -77,7 +80,8 @@ func (b *bench) emptied(s *system.System) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if path := filepath.Join(dir.Path, e.Name()); path != dir.Containerd() {
+		path := filepath.Join(dir.Path, e.Name())
+		if path != dir.Containerd() && e.Name() != formatFile {
 			errs = append(errs, os.RemoveAll(path))
 		}
 	}

@@ -81,6 +81,13 @@ func launch(ctx context.Context, s *system.System) (started, error) {
 	if err != nil {
 		return out, err
 	}
+	go func() {
+		select {
+		case <-s.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	at, err := newPoller(s).await(ctx)
 	if err != nil {
 		return out, fmt.Errorf("waiting for /readyz: %w: %s", err, lastLines(s.Log()))

@@ -162,6 +162,9 @@ func (s *System) Start() error {
 // ReadyIn is what the program has said that its last start took, 0 before that.
 func (s *System) ReadyIn() time.Duration { return s.readyIn }
 
+// Exited is closed when the process that was last started has ended.
+func (s *System) Exited() <-chan struct{} { return s.exited }
+
 // PID is the process that Start has begun.
 func (s *System) PID() int { return s.cmd.Process.Pid }
 
