@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,8 @@ type Agent struct {
 	objects  podObjects
 	volumes  podVolumes
 
+	// turns holds a token for each sandbox that is being made.
+	turns chan struct{}
 	// runtime is nil until the container runtime has answered.
 	runtime atomic.Pointer[runtime]
 
@@ -55,7 +58,10 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening log directory: %w", err)
 	}
-	a := &Agent{cfg: cfg, logs: logs, workers: map[types.UID]*worker{}, waiting: map[types.UID]*corev1.Pod{}}
+	a := &Agent{
+		cfg: cfg, logs: logs, workers: map[types.UID]*worker{}, waiting: map[types.UID]*corev1.Pod{},
+		turns: make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
+	}
 	a.registrar, err = registration.New(registration.Config{
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,

@@ -37,7 +37,7 @@ func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p plan) time.
 	w.firstReport(pod)
 
 	w.setUpVolumes(ctx, pod)
-	sandbox, spec, sandboxPause := w.sandbox(ctx, pod, p)
+	sandbox, spec, sandboxPause := w.sandbox(ctx, wait, pod, p)
 	if sandbox == nil {
 		return sooner(pause, sandboxPause)
 	}
@@ -121,7 +121,7 @@ func (w *worker) firstReport(pod *corev1.Pod) {
 
 // sandbox returns the sandbox to start containers in, making one where the plan has
 // none. It returns nil and a pause when that failed.
-func (w *worker) sandbox(ctx context.Context, pod *corev1.Pod, p plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
+func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
 	dns, wantsCluster := runspec.DNS(pod, hostDNS())
 	spec := w.sandboxSpec(pod, dns)
 	if p.sandbox != nil {
@@ -146,6 +146,11 @@ func (w *worker) sandbox(ctx context.Context, pod *corev1.Pod, p plan) (*cri.San
 			return nil, nil, w.sandboxFailed(pod, err)
 		}
 	}
+	done, ok := w.a.turn(wait)
+	if !ok {
+		return nil, nil, again
+	}
+	defer done()
 	if err := w.a.cfg.Groups.MakePod(w.uid, runspec.PodLimits(pod)); err != nil {
 		w.log("limits of the whole pod not set, those of its containers hold", "error", err)
 	}
@@ -156,6 +161,18 @@ func (w *worker) sandbox(ctx context.Context, pod *corev1.Pod, p plan) (*cri.San
 	w.sandboxRetry = retry{}
 	w.rt.sandboxes = append([]cri.Sandbox{made}, w.rt.sandboxes...)
 	return w.rt.sandbox(), spec, 0
+}
+
+// turn waits until a sandbox may be made, or until wait ends. Only a few are made at
+// the same time, first come first served: a machine that makes fifty together needs
+// a third more time for all of them, and none is ready before nearly all are.
+func (a *Agent) turn(wait context.Context) (done func(), ok bool) {
+	select {
+	case a.turns <- struct{}{}:
+		return func() { <-a.turns }, true
+	case <-wait.Done():
+		return nil, false
+	}
 }
 
 // makeSandbox runs a sandbox. The end of ctx does not interrupt it: half a sandbox
