@@ -43,4 +43,4 @@ if [ ! -e $policy ]; then
   made=1
 fi
 trap '[ -z "$made" ] || $sudo rm -f $policy' EXIT
-DEBIAN_FRONTEND=noninteractive $sudo -E apt-get install -y -qq --no-remove --no-install-recommends "${missing[@]}" >/dev/null
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove --no-install-recommends "${missing[@]}" >/dev/null
