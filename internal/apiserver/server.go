@@ -237,8 +237,9 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = requestTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
+	guard := quantity.NewGuard(sch.Scheme)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
-		return genericserver.DefaultBuildHandlerChain(quantity.Filter(api, sch.Codecs, c.MaxRequestBodyBytes), c)
+		return genericserver.DefaultBuildHandlerChain(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes), c)
 	}
 	return c
 }

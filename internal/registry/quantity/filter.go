@@ -12,25 +12,23 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// holders are the resources whose objects hold quantities.
-var holders = map[string]bool{"pods": true, "nodes": true}
+// streams are the subresources whose requests have no body but a stream.
+var streams = map[string]bool{"exec": true, "attach": true, "portforward": true, "proxy": true}
 
-// writers are the parts of them that take such an object or a patch of one.
-var writers = map[string]bool{"": true, "status": true}
-
-// Filter refuses requests that would write an absurd quantity with 400 Bad Request.
-// It must stand where the request info is known; requests of other resources and
-// reads pass untouched. limit is the largest body, in bytes, that is looked at: what
-// the server takes at most, so that larger ones are refused behind the filter.
-func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64) http.Handler {
+// Filter refuses requests that would have an absurd quantity decoded with 400 Bad
+// Request. It must stand where the request info is known; reads pass untouched. limit
+// is the largest body, in bytes, that is looked at: what the server takes at most, so
+// that larger ones are refused behind the filter.
+func Filter(next http.Handler, guard *Guard, codecs runtime.NegotiatedSerializer, limit int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !writes(r) {
+		info, ok := writes(r)
+		if !ok {
 			next.ServeHTTP(w, r)
 			return
 		}
 		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 		if err == nil && int64(len(body)) <= limit {
-			err = CheckBody(r.Header.Get("Content-Type"), body)
+			err = guard.Check(r.Header.Get("Content-Type"), info.Resource, body)
 		}
 		if err != nil {
 			responsewriters.ErrorNegotiated(errors.NewBadRequest(err.Error()), codecs, schema.GroupVersion{Version: "v1"}, w, r)
@@ -41,14 +39,16 @@ func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64)
 	})
 }
 
-func writes(r *http.Request) bool {
+// writes returns what a request with a body is for. The server decodes the kind that
+// the body names, whatever the resource.
+func writes(r *http.Request) (*request.RequestInfo, bool) {
 	switch r.Method {
-	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
-		return false
+		return nil, false
 	}
 	info, ok := request.RequestInfoFrom(r.Context())
-	return ok && r.Body != nil && info.IsResourceRequest && holders[info.Resource] && writers[info.Subresource]
+	return info, ok && r.Body != nil && r.Body != http.NoBody && info.IsResourceRequest && !streams[info.Subresource]
 }
 
 // whole is a body that has been read ahead.

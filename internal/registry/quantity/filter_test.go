@@ -25,18 +25,20 @@ func TestFilter(t *testing.T) {
 			t.Error(err)
 		}
 		got = string(body)
-	}), serializer.NewCodecFactory(scheme), limit)
-	const bad = `{"cpu": "1e-99999"}`
+	}), guard(t), serializer.NewCodecFactory(scheme), limit)
+	bad := limits(`"1e-99999"`)
 	long := strings.Repeat(" ", limit) + bad
 	for _, c := range []struct {
 		name, method, resource, sub, body string
 		code                              int
 	}{
-		{"a right body", "POST", "pods", "", `{"cpu": "1"}`, 200},
+		{"a right body", "POST", "pods", "", limits(`"1"`), 200},
 		{"an absurd body", "POST", "pods", "", bad, 400},
-		{"a patch of status", "PATCH", "nodes", "status", bad, 400},
+		{"a patch of status", "PATCH", "nodes", "status", `{"status": {"capacity": {"cpu": "1e-99999"}}}`, 400},
 		{"another resource", "PUT", "configmaps", "", bad, 200},
-		{"another part", "POST", "pods", "binding", bad, 200},
+		{"a stream", "POST", "pods", "exec", bad, 200},
+		{"a pod sent elsewhere", "POST", "configmaps", "", of("Pod", bad), 400},
+		{"options with a pod", "DELETE", "pods", "", bad, 400},
 		{"a read", "GET", "pods", "", bad, 200},
 		{"what the server refuses by itself", "POST", "pods", "", long, 200},
 	} {

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
@@ -58,9 +59,14 @@ status:
 		}
 		f.Add(seed)
 	}
+	kinds := runtime.NewScheme()
+	if err := corev1.AddToScheme(kinds); err != nil {
+		f.Fatal(err)
+	}
+	guard := quantity.NewGuard(kinds)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := &corev1.Pod{}
-		if quantity.CheckBody("application/json", text) != nil {
+		if guard.Check("application/json", "pods", text) != nil {
 			return
 		}
 		if json.Unmarshal(text, p) != nil {
