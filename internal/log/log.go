@@ -81,10 +81,41 @@ var noise = []string{
 // Handle implements slog.Handler.
 func (h libraryHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.Message = strings.TrimSpace(r.Message)
-	if slices.Contains(noise, r.Message) && h.least > slog.LevelDebug {
+	if h.least > slog.LevelDebug && (slices.Contains(noise, r.Message) || slices.Contains(farewells, r.Message) && leaving(r)) {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// farewells are what libraries log as errors both when something is wrong and when a
+// client went away; gone are the errors of the latter.
+var (
+	farewells = []string{
+		"Failed to encode watch event",
+		"Unhandled Error",
+		"Error proxying data from client to backend",
+		"Error proxying data from backend to client",
+	}
+	gone = []string{
+		"client disconnected",
+		"http2: stream closed",
+		"http: Handler timeout", // also when the client has cancelled
+		"write: broken pipe",
+		"write: connection reset by peer",
+	}
+)
+
+// leaving tells whether the error of a line is that a client is gone.
+func leaving(r slog.Record) bool {
+	found := false
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "err" || a.Key == "error" {
+			text := a.Value.String()
+			found = slices.ContainsFunc(gone, func(s string) bool { return strings.Contains(text, s) })
+		}
+		return !found
+	})
+	return found
 }
 
 // WithAttrs implements slog.Handler.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -47,6 +48,30 @@ func TestLibrariesAreQuietUnlessAsked(t *testing.T) {
 		got := buf.String()
 		if strings.Contains(got, "chatter") != tc.info || !strings.Contains(got, "trouble") || strings.Contains(got, "socket") || strings.Contains(got, "proxying") {
 			t.Errorf("verbosity %d printed:\n%s", tc.verbosity, got)
+		}
+	}
+}
+
+func TestClientsThatLeaveAreNotReported(t *testing.T) {
+	for _, tc := range []struct {
+		message, err string
+		verbosity    int
+		shown        bool
+	}{
+		{"Failed to encode watch event", "client disconnected", 0, false},
+		{"Failed to encode watch event", "write tcp 127.0.0.1:1->127.0.0.1:2: write: broken pipe", 0, false},
+		{"Failed to encode watch event", "no kind is registered", 0, true},
+		{"Unhandled Error", "apiserver was unable to write a JSON response: http: Handler timeout", 0, false},
+		{"Unhandled Error", "apiserver was unable to write a JSON response: out of luck", 0, true},
+		{"Something else", "client disconnected", 0, true},
+		{"Failed to encode watch event", "client disconnected", 5, true},
+	} {
+		var buf bytes.Buffer
+		log.BridgeLibraries(log.New(&buf, tc.verbosity), tc.verbosity)
+		klog.ErrorS(errors.New(tc.err), tc.message)
+		klog.Flush()
+		if shown := buf.Len() > 0; shown != tc.shown {
+			t.Errorf("%s: %s: shown %v, want %v", tc.message, tc.err, shown, tc.shown)
 		}
 	}
 }
