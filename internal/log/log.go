@@ -93,8 +93,6 @@ var (
 	farewells = []string{
 		"Failed to encode watch event",
 		"Unhandled Error",
-		"Error proxying data from client to backend",
-		"Error proxying data from backend to client",
 	}
 	gone = []string{
 		"client disconnected",

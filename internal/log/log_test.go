@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
