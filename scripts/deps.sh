@@ -10,7 +10,7 @@ set -euo pipefail
 # program:package, or /a/file:package
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
 images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
-test="$run $images git:git openssl:openssl"
+test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2"
 
 missing=()
 for pair in ${!1}; do
