@@ -5,6 +5,8 @@ GO          ?= go
 export CGO_ENABLED ?= 0
 # One set of flags for all that is compiled, so that every dependency is compiled once.
 export GOFLAGS := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath)
+# Tests use the kubectl that is built here, whether or not the machine has another.
+export PATH := $(CURDIR)/bin:$(PATH)
 
 VERSION     := $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
 COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)

@@ -45,7 +45,7 @@ const (
 
 func TestKubectl(t *testing.T) {
 	if _, err := exec.LookPath("kubectl"); err != nil {
-		t.Fatal("kubectl is missing: make deps installs it")
+		t.Fatal("kubectl is missing: make build makes it")
 	}
 	s := boot(t, t.TempDir())
 	for _, step := range []struct {
