@@ -12,6 +12,7 @@ import (
 
 	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/tokenreview"
 )
 
@@ -37,6 +38,7 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, b *backen
 	if err != nil {
 		return nil, err
 	}
+	warnOfTokens(c, t.issuers.Active())
 	check, err := tokenreview.New(tokenreview.Config{
 		Issuer:  t.issuers,
 		Keys:    ring,
@@ -81,4 +83,16 @@ func objectKey(o tokenreview.ObjectKey) string {
 		parts = []string{objectPrefix, o.Kind.Resource().Resource, o.Name}
 	}
 	return strings.Join(parts, "/")
+}
+
+// warnOfTokens tells what the settings of tokens keep from working, without being
+// wrong.
+func warnOfTokens(c Config, active string) {
+	if why := issuer.Undiscoverable(active); why != nil {
+		c.Log.Warn("others cannot discover the issuer of tokens, its documents are not served", "issuer", active, "reason", why)
+	}
+	if c.Tokens.ExtendExpiration && token.PreventsExtension(c.Tokens.MaxExpiration) {
+		c.Log.Warn("injected tokens are not extended: the longest life of a token is shorter than theirs",
+			"service-account-max-token-expiration", c.Tokens.MaxExpiration)
+	}
 }

@@ -216,6 +216,7 @@ func TestP5MaxTokenExpiration(t *testing.T) {
 	s := started(t, "--node=false", "--service-account-max-token-expiration=1h")
 	warned := s.sh(t, "kubectl create sa build-robot && kubectl create token build-robot --duration 7200s 2>&1")
 	contains(t, warned, "Warning: requested expiration of 7200 seconds shortened to 3600 seconds")
+	contains(t, s.Log(), "injected tokens are not extended")
 	seconds := int64(7200)
 	r, err := s.client(t).CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "build-robot", &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds},
