@@ -44,14 +44,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 
 // RegisterDefaults makes TCP the protocol of a port that names none.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Endpoints{}, func(obj any) { setDefaults(obj.(*corev1.Endpoints)) })
-	s.AddTypeDefaultingFunc(&corev1.EndpointsList{}, func(obj any) {
-		items := obj.(*corev1.EndpointsList).Items
-		for i := range items {
-			setDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.EndpointsList) []corev1.Endpoints { return l.Items }, setDefaults)
 }
 
 func setDefaults(e *corev1.Endpoints) {

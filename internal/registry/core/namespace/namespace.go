@@ -58,14 +58,7 @@ func RegisterFieldLabels(s *runtime.Scheme) error {
 // RegisterDefaults gives every named namespace the label kubernetes.io/metadata.name
 // (KEP-2161); clients can neither remove nor change it.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Namespace{}, func(obj any) { setDefaults(obj.(*corev1.Namespace)) })
-	s.AddTypeDefaultingFunc(&corev1.NamespaceList{}, func(obj any) {
-		items := obj.(*corev1.NamespaceList).Items
-		for i := range items {
-			setDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.NamespaceList) []corev1.Namespace { return l.Items }, setDefaults)
 }
 
 func setDefaults(n *corev1.Namespace) {

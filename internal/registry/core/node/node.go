@@ -50,14 +50,7 @@ func RegisterFieldLabels(s *runtime.Scheme) error {
 // RegisterDefaults makes allocatable follow capacity where it is not given, and
 // podCIDR and podCIDRs follow each other.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Node{}, func(obj any) { setDefaults(obj.(*corev1.Node)) })
-	s.AddTypeDefaultingFunc(&corev1.NodeList{}, func(obj any) {
-		items := obj.(*corev1.NodeList).Items
-		for i := range items {
-			setDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.NodeList) []corev1.Node { return l.Items }, setDefaults)
 }
 
 func setDefaults(n *corev1.Node) {

@@ -67,12 +67,5 @@ func definition() resource.Definition[*corev1.Pod] {
 
 // RegisterDefaults makes the scheme fill in what pods leave open.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Pod{}, func(obj any) { podspec.SetPodDefaults(obj.(*corev1.Pod)) })
-	s.AddTypeDefaultingFunc(&corev1.PodList{}, func(obj any) {
-		items := obj.(*corev1.PodList).Items
-		for i := range items {
-			podspec.SetPodDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.PodList) []corev1.Pod { return l.Items }, podspec.SetPodDefaults)
 }

@@ -50,14 +50,7 @@ func RegisterFieldLabels(s *runtime.Scheme) error {
 // merged into data. Defaulting is the one step that every way of writing passes
 // (create, update, all patch types), before ownership of fields is recorded.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Secret{}, func(obj any) { setDefaults(obj.(*corev1.Secret)) })
-	s.AddTypeDefaultingFunc(&corev1.SecretList{}, func(obj any) {
-		items := obj.(*corev1.SecretList).Items
-		for i := range items {
-			setDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.SecretList) []corev1.Secret { return l.Items }, setDefaults)
 }
 
 func setDefaults(s *corev1.Secret) {

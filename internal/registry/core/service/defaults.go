@@ -3,21 +3,16 @@ package service
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // RegisterDefaults fills in what upstream fills in: type, session affinity,
 // protocols, target ports and traffic policies.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&corev1.Service{}, func(obj any) { setDefaults(obj.(*corev1.Service)) })
-	s.AddTypeDefaultingFunc(&corev1.ServiceList{}, func(obj any) {
-		items := obj.(*corev1.ServiceList).Items
-		for i := range items {
-			setDefaults(&items[i])
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *corev1.ServiceList) []corev1.Service { return l.Items }, setDefaults)
 }
 
 func setDefaults(s *corev1.Service) {

@@ -49,15 +49,5 @@ func validate(_ context.Context, obj *rbacv1.ClusterRoleBinding) field.ErrorList
 
 // RegisterDefaults tells s how to fill in what a ClusterRoleBinding may leave out.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&rbacv1.ClusterRoleBinding{}, func(obj any) {
-		b := obj.(*rbacv1.ClusterRoleBinding)
-		rbac.DefaultBinding(&b.RoleRef, b.Subjects)
-	})
-	s.AddTypeDefaultingFunc(&rbacv1.ClusterRoleBindingList{}, func(obj any) {
-		items := obj.(*rbacv1.ClusterRoleBindingList).Items
-		for i := range items {
-			rbac.DefaultBinding(&items[i].RoleRef, items[i].Subjects)
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *rbacv1.ClusterRoleBindingList) []rbacv1.ClusterRoleBinding { return l.Items }, func(b *rbacv1.ClusterRoleBinding) { rbac.DefaultBinding(&b.RoleRef, b.Subjects) })
 }

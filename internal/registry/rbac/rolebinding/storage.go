@@ -50,15 +50,5 @@ func validate(_ context.Context, obj *rbacv1.RoleBinding) field.ErrorList {
 
 // RegisterDefaults tells s how to fill in what a RoleBinding may leave out.
 func RegisterDefaults(s *runtime.Scheme) error {
-	s.AddTypeDefaultingFunc(&rbacv1.RoleBinding{}, func(obj any) {
-		b := obj.(*rbacv1.RoleBinding)
-		rbac.DefaultBinding(&b.RoleRef, b.Subjects)
-	})
-	s.AddTypeDefaultingFunc(&rbacv1.RoleBindingList{}, func(obj any) {
-		items := obj.(*rbacv1.RoleBindingList).Items
-		for i := range items {
-			rbac.DefaultBinding(&items[i].RoleRef, items[i].Subjects)
-		}
-	})
-	return nil
+	return resource.AddDefaults(s, func(l *rbacv1.RoleBindingList) []rbacv1.RoleBinding { return l.Items }, func(b *rbacv1.RoleBinding) { rbac.DefaultBinding(&b.RoleRef, b.Subjects) })
 }
