@@ -16,12 +16,10 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/controller/systemnamespaces"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
 )
-
-// systemNamespaces exist in every system.
-var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
 const (
 	// keptRest is the time between two looks at the objects that the server keeps.
@@ -55,11 +53,12 @@ type keptStorage interface {
 // same work of other servers.
 func (k *kept) keep(ctx context.Context) error {
 	errs := make(chan error)
-	for _, name := range systemNamespaces {
+	names := systemnamespaces.Names()
+	for _, name := range names {
 		go func() { errs <- k.namespace(ctx, name) }()
 	}
 	var first error
-	for range systemNamespaces {
+	for range names {
 		if err := <-errs; err != nil && first == nil {
 			first = err
 		}
