@@ -7,7 +7,6 @@ package namespace
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -46,20 +45,22 @@ type Controller struct {
 	queue      *queue.Queue
 	namespaces corelisters.NamespaceLister
 	decide     reconciler
-	synced     []cache.DoneChecker
-	err        error
+	watches    queue.Watches
 }
 
 // New makes a controller. Call it before the informers are started.
 func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
-	c := &Controller{config: config, queue: queue.New(config.Clock), namespaces: core.Namespaces().Lister()}
+	c := &Controller{
+		watches: queue.Watches{Purpose: "namespaces to empty"},
+		config:  config, queue: queue.New(config.Clock), namespaces: core.Namespaces().Lister(),
+	}
 	c.decide = newReconciler(config)
-	c.watch(core.Namespaces().Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(core.Namespaces().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.changed,
 		UpdateFunc: func(_, obj any) { c.changed(obj) },
 	})
-	c.watch(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.podDeleted})
+	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.podDeleted})
 	return c
 }
 
@@ -84,15 +85,6 @@ func newReconciler(config Config) reconciler {
 	}
 }
 
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching namespaces to empty: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
-}
-
 func (c *Controller) changed(obj any) {
 	if n, ok := obj.(*corev1.Namespace); ok && n.DeletionTimestamp != nil {
 		c.queue.Add(n.Name)
@@ -115,10 +107,10 @@ func (c *Controller) podDeleted(obj any) {
 
 // Run empties namespaces until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
-	if !cache.WaitFor(ctx, "", c.synced...) {
+	if !c.watches.Wait(ctx) {
 		return nil
 	}
 	c.queue.Run(ctx, workers, c.config.Log, c.sync)

@@ -9,7 +9,6 @@ package nodelifecycle
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -40,12 +39,11 @@ type Config struct {
 
 // Controller judges nodes.
 type Controller struct {
-	config Config
-	queue  *queue.Queue
-	nodes  corelisters.NodeLister
-	decide reconciler
-	synced []cache.DoneChecker
-	err    error
+	config  Config
+	queue   *queue.Queue
+	nodes   corelisters.NodeLister
+	decide  reconciler
+	watches queue.Watches
 
 	mu sync.Mutex
 	// heard is when a node was last heard of.
@@ -56,7 +54,10 @@ type Controller struct {
 func New(config Config) *Controller {
 	nodes := config.Informers.Core().V1().Nodes()
 	leases := config.Informers.Coordination().V1().Leases()
-	c := &Controller{config: config, queue: queue.New(config.Clock), nodes: nodes.Lister(), heard: map[string]time.Time{}}
+	c := &Controller{
+		watches: queue.Watches{Purpose: "nodes and leases"},
+		config:  config, queue: queue.New(config.Clock), nodes: nodes.Lister(), heard: map[string]time.Time{},
+	}
 	c.decide = reconciler{
 		now:   config.Clock.Now,
 		heard: c.lastHeard,
@@ -68,25 +69,16 @@ func New(config Config) *Controller {
 			return err
 		},
 	}
-	c.watch(nodes.Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(nodes.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.nodeAdded,
 		UpdateFunc: c.nodeChanged,
 		DeleteFunc: c.nodeGone,
 	})
-	c.watch(leases.Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(leases.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.leaseSeen(nil, obj) },
 		UpdateFunc: c.leaseSeen,
 	})
 	return c
-}
-
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching nodes and leases: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
 }
 
 func (c *Controller) nodeAdded(obj any) {
@@ -151,10 +143,10 @@ func (c *Controller) lastHeard(node string) time.Time {
 
 // Run judges nodes until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
-	if !cache.WaitFor(ctx, "", c.synced...) {
+	if !c.watches.Wait(ctx) {
 		return nil
 	}
 	c.queue.Run(ctx, 1, c.config.Log, c.sync)

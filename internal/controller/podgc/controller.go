@@ -42,14 +42,13 @@ type Config struct {
 
 // Controller deletes pods without an agent.
 type Controller struct {
-	config Config
-	queue  *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
-	pods   corelisters.PodLister
-	nodes  corelisters.NodeLister
-	byNode cache.Indexer
-	decide reconciler
-	synced []cache.DoneChecker
-	err    error
+	config  Config
+	queue   *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
+	pods    corelisters.PodLister
+	nodes   corelisters.NodeLister
+	byNode  cache.Indexer
+	decide  reconciler
+	watches queue.Watches
 }
 
 // nodeIndex finds the pods of a node.
@@ -66,22 +65,23 @@ func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
 	pods := core.Pods().Informer()
 	c := &Controller{
-		config: config,
-		queue:  queue.New(config.Clock),
-		pods:   core.Pods().Lister(),
-		nodes:  core.Nodes().Lister(),
-		byNode: pods.GetIndexer(),
+		watches: queue.Watches{Purpose: "pods and nodes"},
+		config:  config,
+		queue:   queue.New(config.Clock),
+		pods:    core.Pods().Lister(),
+		nodes:   core.Nodes().Lister(),
+		byNode:  pods.GetIndexer(),
 	}
 	c.decide = c.reconciler()
 	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
-		c.err = fmt.Errorf("indexing pods by node: %w", err)
+		c.watches.Fail(fmt.Errorf("indexing pods by node: %w", err))
 		return c
 	}
-	c.watch(pods, cache.ResourceEventHandlerFuncs{
+	c.watches.Add(pods, cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.podSeen,
 		UpdateFunc: func(_, obj any) { c.podSeen(obj) },
 	})
-	c.watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
+	c.watches.Add(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
 	return c
 }
 
@@ -113,15 +113,6 @@ func (c *Controller) reconciler() reconciler {
 	}
 }
 
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching pods and nodes: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
-}
-
 func (c *Controller) podSeen(obj any) {
 	pod, ok := obj.(*corev1.Pod)
 	switch {
@@ -143,10 +134,10 @@ func (c *Controller) nodeGone(obj any) {
 
 // Run deletes pods until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
-	if !cache.WaitFor(ctx, "", c.synced...) {
+	if !c.watches.Wait(ctx) {
 		return nil
 	}
 	c.queue.Run(ctx, 1, c.config.Log, c.sync)

@@ -6,7 +6,6 @@ package rootca
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,8 +44,7 @@ type Controller struct {
 	published cache.SharedIndexInformer
 	configs   corelisters.ConfigMapLister
 	decide    reconciler
-	synced    []cache.DoneChecker
-	err       error
+	watches   queue.Watches
 }
 
 // New makes a controller. Call it before the informers are started.
@@ -55,19 +53,20 @@ func New(config Config) *Controller {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
 	}
 	c := &Controller{
-		config: config,
-		queue:  queue.New(config.Clock),
+		watches: queue.Watches{Purpose: "for root certificates"},
+		config:  config,
+		queue:   queue.New(config.Clock),
 		published: coreinformers.NewFilteredConfigMapInformer(config.Client, metav1.NamespaceAll, 0,
 			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, named),
 	}
 	c.configs = corelisters.NewConfigMapLister(c.published.GetIndexer())
 	namespaces := config.Informers.Core().V1().Namespaces()
 	c.decide = newReconciler(config, namespaces.Lister(), c.configs)
-	c.watch(namespaces.Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(namespaces.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.queue.AddObject,
 		UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) },
 	})
-	c.watch(c.published, cache.ResourceEventHandlerFuncs{
+	c.watches.Add(c.published, cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.changed,
 		UpdateFunc: func(_, obj any) { c.changed(obj) },
 		DeleteFunc: c.changed,
@@ -97,15 +96,6 @@ func newReconciler(config Config, namespaces corelisters.NamespaceLister, config
 	}
 }
 
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching for root certificates: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
-}
-
 func (c *Controller) changed(obj any) {
 	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj)
 	if err != nil {
@@ -118,15 +108,15 @@ func (c *Controller) changed(obj any) {
 
 // Run publishes until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		c.published.RunWithContext(ctx)
 	}()
-	if cache.WaitFor(ctx, "", c.synced...) {
+	if c.watches.Wait(ctx) {
 		c.queue.Run(ctx, workers, c.config.Log, c.decide.reconcile)
 	}
 	<-ended
@@ -135,8 +125,8 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // Ready returns nil when the bundle is published in every system namespace.
 func (c *Controller) Ready() error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
 	for _, namespace := range systemnamespaces.Names() {
 		if _, err := c.configs.ConfigMaps(namespace).Get(name); err != nil {

@@ -43,8 +43,7 @@ type Controller struct {
 	pods    corelisters.PodLister
 	nodes   corelisters.NodeLister
 	ledger  *ledger
-	synced  []cache.DoneChecker
-	err     error
+	watches queue.Watches
 
 	mu sync.Mutex
 	// unplaced are the pods that no node takes, and what they were told.
@@ -60,6 +59,7 @@ type Controller struct {
 func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
 	c := &Controller{
+		watches:  queue.Watches{Purpose: "pods and nodes to schedule"},
 		config:   config,
 		waiting:  queue.New(config.Clock),
 		decided:  queue.New(config.Clock),
@@ -69,37 +69,28 @@ func New(config Config) *Controller {
 		unplaced: map[string]verdict{},
 		chosen:   map[string]decision{},
 	}
-	c.watch(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.podSeen(obj) },
 		UpdateFunc: func(_, obj any) { c.podSeen(obj) },
 		DeleteFunc: c.podGone,
 	})
-	c.watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { c.retryAll() },
 		UpdateFunc: c.nodeChanged,
 	})
 	return c
 }
 
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching pods and nodes to schedule: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
-}
-
 // Run places pods until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
 	c.broadcaster = record.NewBroadcaster(record.WithContext(ctx))
 	defer c.broadcaster.Shutdown()
 	c.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.config.Client.CoreV1().Events("")})
 	c.events = c.broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: Name})
-	if !cache.WaitFor(ctx, "", c.synced...) {
+	if !c.watches.Wait(ctx) {
 		return nil
 	}
 	var wg sync.WaitGroup

@@ -8,7 +8,6 @@ package serviceaccount
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,15 +40,17 @@ type Controller struct {
 	queue    *queue.Queue
 	accounts corelisters.ServiceAccountLister
 	decide   reconciler
-	synced   []cache.DoneChecker
-	err      error
+	watches  queue.Watches
 }
 
 // New makes a controller. Call it before the informers are started.
 func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
 	namespaces, accounts := core.Namespaces(), core.ServiceAccounts()
-	c := &Controller{config: config, queue: queue.New(config.Clock), accounts: accounts.Lister()}
+	c := &Controller{
+		watches: queue.Watches{Purpose: "for default service accounts"},
+		config:  config, queue: queue.New(config.Clock), accounts: accounts.Lister(),
+	}
 	c.decide = reconciler{
 		namespace: namespaces.Lister().Get,
 		account: func(namespace string) (*corev1.ServiceAccount, error) {
@@ -60,21 +61,12 @@ func New(config Config) *Controller {
 			return err
 		},
 	}
-	c.watch(namespaces.Informer(), cache.ResourceEventHandlerFuncs{
+	c.watches.Add(namespaces.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.queue.AddObject,
 		UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) },
 	})
-	c.watch(accounts.Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.accountDeleted})
+	c.watches.Add(accounts.Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.accountDeleted})
 	return c
-}
-
-func (c *Controller) watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
-	handle, err := informer.AddEventHandler(handler)
-	if err != nil {
-		c.err = fmt.Errorf("watching for default service accounts: %w", err)
-		return
-	}
-	c.synced = append(c.synced, handle.HasSyncedChecker())
 }
 
 func (c *Controller) accountDeleted(obj any) {
@@ -89,10 +81,10 @@ func (c *Controller) accountDeleted(obj any) {
 
 // Run makes accounts until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
-	if !cache.WaitFor(ctx, "", c.synced...) {
+	if !c.watches.Wait(ctx) {
 		return nil
 	}
 	c.queue.Run(ctx, workers, c.config.Log, c.decide.reconcile)
@@ -101,8 +93,8 @@ func (c *Controller) Run(ctx context.Context) error {
 
 // Ready returns nil when every system namespace has its default service account.
 func (c *Controller) Ready() error {
-	if c.err != nil {
-		return c.err
+	if err := c.watches.Err(); err != nil {
+		return err
 	}
 	for _, namespace := range systemnamespaces.Names() {
 		if _, err := c.accounts.ServiceAccounts(namespace).Get(name); err != nil {
