@@ -1,0 +1,13 @@
+// Package api holds the names that this project adds to the Kubernetes API. The types
+// it adds live in the packages below it, one for each API group or annotation.
+package api
+
+// Annotations of pods.
+const (
+	// OnUpdate holds the rules of package onupdate: what to run in the containers of a
+	// pod before and after its volumes change.
+	OnUpdate = "laterna.dev/on-update"
+	// SubPathUpdates, when "true", lets files and directories that are mounted by
+	// subPath follow the updates of their volume while their container runs.
+	SubPathUpdates = "laterna.dev/subpath-updates"
+)
