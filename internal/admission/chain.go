@@ -21,6 +21,7 @@ import (
 	"laterna.dev/laterna/internal/admission/priority"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
 	"laterna.dev/laterna/internal/admission/tolerations"
+	"laterna.dev/laterna/internal/admission/topologylabels"
 )
 
 // Config is what the plugins work with. All fields are required.
@@ -51,5 +52,6 @@ func NewChain(c Config) (admission.Interface, error) {
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		priority.New(),
 		tolerations.New(),
+		topologylabels.New(c.Client),
 	), nil
 }
