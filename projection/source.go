@@ -21,14 +21,21 @@ type projector struct {
 	sources Sources
 	mode    int32
 	files   map[string]atomicdir.File // by cleaned path
+	// credentials are the paths of tokens and certificates.
+	credentials map[string]bool
 }
 
 func (p *projector) add(file string, data []byte, mode int32, uid *int64) {
-	clean := path.Clean(file)
-	if file == "" {
-		clean = ""
-	}
+	clean := cleanPath(file)
+	delete(p.credentials, clean)
 	p.files[clean] = atomicdir.File{Path: clean, Data: data, Mode: fs.FileMode(mode), UID: uid}
+}
+
+func cleanPath(file string) string {
+	if file == "" {
+		return ""
+	}
+	return path.Clean(file)
 }
 
 // tree returns what was collected, in the order of paths, with the group's share.
@@ -178,6 +185,7 @@ func (p *projector) token(t *corev1.ServiceAccountTokenProjection) error {
 		mode = privateMode
 	}
 	p.add(t.Path, data, mode, user)
+	p.credentials[cleanPath(t.Path)] = true
 	return nil
 }
 

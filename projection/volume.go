@@ -8,8 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-
-	"laterna.dev/laterna/projection/atomicdir"
 )
 
 // DefaultMode is the mode of files when a volume gives none, as the API server's
@@ -32,35 +30,22 @@ type Sources struct {
 	Allocatable corev1.ResourceList
 }
 
-// Volume returns the files of a volume of pod. The error of a projected volume names
-// every source that failed.
-//
-// Owners: a token belongs to the user that all containers run as, if there is one
-// (see [FSUser]), and is then private (0600); the pod's fsGroup, if set, gets every
-// file and may read it (0440 is added to its mode).
-func Volume(pod *corev1.Pod, v *corev1.Volume, s Sources) (atomicdir.Tree, error) {
-	p := projector{pod: pod, sources: s, files: map[string]atomicdir.File{}}
-	var err error
+func (p *projector) volume(v *corev1.Volume) error {
 	switch {
 	case v.Secret != nil:
 		p.mode = mode(v.Secret.DefaultMode, DefaultMode)
-		err = p.secret(v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
+		return p.secret(v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
 	case v.ConfigMap != nil:
 		p.mode = mode(v.ConfigMap.DefaultMode, DefaultMode)
-		err = p.configMap(v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
+		return p.configMap(v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
 	case v.DownwardAPI != nil:
 		p.mode = mode(v.DownwardAPI.DefaultMode, DefaultMode)
-		err = p.downward(v.DownwardAPI.Items)
+		return p.downward(v.DownwardAPI.Items)
 	case v.Projected != nil:
 		p.mode = mode(v.Projected.DefaultMode, DefaultMode)
-		err = p.projected(v.Projected.Sources)
-	default:
-		err = fmt.Errorf("volume of kind %q is %w", Kind(v), ErrUnsupported)
+		return p.projected(v.Projected.Sources)
 	}
-	if err != nil {
-		return atomicdir.Tree{}, err
-	}
-	return p.tree(), nil
+	return fmt.Errorf("volume of kind %q is %w", Kind(v), ErrUnsupported)
 }
 
 // Projected tells whether Volume can make the files of v.

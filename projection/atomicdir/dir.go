@@ -36,13 +36,16 @@ type Dir struct {
 	turn   sync.Mutex // guards seq and next
 	seq    uint64
 	next   ticket     // the latest tree handed in and not given up
+	ids    ids        // who owns what a tree gives to nobody
 	mu     sync.Mutex // guards everything below, and the directory
 	closed bool
 
 	current string            // the published generation, "" before the first
-	sum     [sha256.Size]byte // digest of what current holds, zero when not known
-	last    uint64            // highest generation number in use
-	old     []replaced        // oldest first
+	sum     [sha256.Size]byte // digest of what current shall hold, zero when not known
+	found   [sha256.Size]byte // digest of what Open found, where sum is not known
+	staged  staged
+	last    uint64     // highest generation number in use
+	old     []replaced // oldest first
 	timer   clock.Timer
 	done    uint64 // highest ticket that is published
 	result  Result
@@ -80,7 +83,12 @@ func open(path string, options Options, before func(op, name string) error) (*Di
 	if d.clock == nil {
 		d.clock = clock.RealClock{}
 	}
-	if err := d.adopt(); err != nil {
+	info, err := root.Stat(".")
+	if err == nil {
+		d.ids = inherited(info)
+		err = d.adopt()
+	}
+	if err != nil {
 		root.Close()
 		return nil, fmt.Errorf("recovering %s: %w", path, err)
 	}
@@ -127,8 +135,8 @@ func (d *Dir) TryPublish(tree Tree) (Result, error) {
 	return result, err
 }
 
-// Close ends the removal of replaced generations and gives the directory back. What
-// is published stays.
+// Close removes what is staged, ends the removal of replaced generations and gives
+// the directory back. What is published stays.
 func (d *Dir) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +147,7 @@ func (d *Dir) Close() error {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
-	return d.ops.root.Close()
+	return errors.Join(d.unstage(), d.ops.root.Close())
 }
 
 // Pin opens the generation that is published in dir now. All reads through it see
@@ -149,7 +157,7 @@ func Pin(dir string) (*os.Root, error) {
 }
 
 func (d *Dir) enter(tree Tree) (ticket, error) {
-	p, err := newPlan(tree)
+	p, err := newPlan(tree, d.ids)
 	if err != nil {
 		return ticket{}, err
 	}
@@ -201,12 +209,17 @@ func (d *Dir) attempt(t ticket) (Result, error) {
 // unchanged tells whether p is what is published. It reads the files only if nothing
 // already known says otherwise.
 func (d *Dir) unchanged(p *plan) bool {
-	return d.current != "" && (d.sum == [sha256.Size]byte{} || d.sum == p.sum) && d.holds(p)
+	return d.current != "" && (d.sum == [sha256.Size]byte{} || d.sum == p.sum) &&
+		d.published() == d.current && d.holds(d.current, p)
 }
 
-// replace writes p and swaps it in. Before the swap it undoes all on error.
-func (d *Dir) replace(p *plan) error {
-	name, err := d.write(p)
+// replace writes p, unless it is staged, and swaps it in. Before the swap it undoes
+// all on error.
+func (d *Dir) replace(p *plan) (err error) {
+	name := d.promote(p)
+	if name == "" {
+		name, err = d.write(p, generationPrefix)
+	}
 	if err == nil {
 		err = d.point(name)
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,8 @@ func generationNumber(name string) (uint64, bool) {
 	n, err := strconv.ParseUint(m[1], 10, 64)
 	return n, err == nil
 }
+
+const generationPrefix = ".."
 
 // replaced is a generation that ..data no longer points at.
 type replaced struct {
@@ -45,6 +48,11 @@ func (d *Dir) adopt() error {
 	d.current = d.published()
 	latest, _ := generationNumber(d.current)
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), stagedPrefix) && e.IsDir() {
+			if err := d.ops.removeTree(e.Name()); err != nil {
+				return err
+			}
+		}
 		n, ok := generationNumber(e.Name())
 		if !ok || e.Name() == d.current {
 			continue
@@ -83,8 +91,8 @@ func (d *Dir) published() string {
 }
 
 // write makes a new generation of p's files and returns its name.
-func (d *Dir) write(p *plan) (string, error) {
-	name, err := d.newGeneration()
+func (d *Dir) write(p *plan, prefix string) (string, error) {
+	name, err := d.newName(prefix, func(name string) error { return d.ops.mkdir(name, 0o700) })
 	if err != nil {
 		return "", err
 	}
@@ -112,26 +120,28 @@ func (d *Dir) write(p *plan) (string, error) {
 	return name, in.setDir(".", p.group)
 }
 
-func (d *Dir) newGeneration() (string, error) {
-	stamp := d.clock.Now().UTC().Format("..2006_01_02_15_04_05.")
+// newName makes something under a generation's name that is free. The name is empty
+// when nothing was made.
+func (d *Dir) newName(prefix string, create func(name string) error) (string, error) {
+	stamp := prefix + d.clock.Now().UTC().Format("2006_01_02_15_04_05.")
 	for range 100 {
 		d.last++
 		name := stamp + strconv.FormatUint(d.last, 10)
-		err := d.ops.mkdir(name, 0o700)
+		err := create(name)
+		if err == nil {
+			return name, nil
+		}
 		if !errors.Is(err, fs.ErrExist) {
-			return name, err
+			return "", err
 		}
 	}
 	return "", fmt.Errorf("no free name for a generation after %s%d", stamp, d.last)
 }
 
-// holds tells whether the published generation is exactly p, on disk and not only
-// by what is remembered.
-func (d *Dir) holds(p *plan) bool {
-	if d.current == "" || d.published() != d.current {
-		return false
-	}
-	root, err := d.ops.root.OpenRoot(d.current)
+// holds tells whether a generation is exactly p, on disk and not only by what is
+// remembered.
+func (d *Dir) holds(name string, p *plan) bool {
+	root, err := d.ops.root.OpenRoot(name)
 	if err != nil {
 		return false
 	}

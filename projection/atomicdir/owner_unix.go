@@ -5,6 +5,7 @@ package atomicdir
 import (
 	"io/fs"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -16,6 +17,45 @@ func setOwner(f *os.File, uid, gid *int64) error {
 		return nil
 	}
 	return f.Chown(number(uid), number(gid))
+}
+
+// keptID and keptMode are what stays of a tree's wishes.
+func keptID(id *int64, otherwise int64) int64 {
+	if id == nil {
+		return otherwise
+	}
+	return *id
+}
+
+func keptMode(mode fs.FileMode) fs.FileMode { return mode }
+
+// inherited tells who owns what this process creates in a directory. Only Linux asks
+// for the setgid bit; the BSDs always pass on the directory's group.
+func inherited(dir fs.FileInfo) ids {
+	own := ids{int64(os.Geteuid()), int64(os.Getegid())}
+	stat, ok := dir.Sys().(*syscall.Stat_t)
+	if ok && (dir.Mode()&fs.ModeSetgid != 0 || runtime.GOOS != "linux") {
+		own.gid = int64(stat.Gid)
+	}
+	return own
+}
+
+func ownersOf(info fs.FileInfo) (uid, gid *int64) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, nil
+	}
+	u, g := int64(stat.Uid), int64(stat.Gid)
+	return &u, &g
+}
+
+// groupOf returns the group that a directory of a generation was given, or nil.
+func groupOf(dir fs.FileInfo) *int64 {
+	if dir.Mode()&fs.ModeSetgid == 0 {
+		return nil
+	}
+	_, gid := ownersOf(dir)
+	return gid
 }
 
 // finishDir opens a finished directory to its readers. The setgid bit comes last

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -96,7 +95,7 @@ type plan struct {
 	sum   [sha256.Size]byte
 }
 
-func newPlan(t Tree) (*plan, error) {
+func newPlan(t Tree, ids ids) (*plan, error) {
 	files := make([]File, len(t.Files))
 	for i, f := range t.Files {
 		clean, err := cleanPath(f.Path)
@@ -117,7 +116,7 @@ func newPlan(t Tree) (*plan, error) {
 	if err := p.addDirs(); err != nil {
 		return nil, err
 	}
-	p.sum = p.digest()
+	p.sum = p.digest(ids)
 	return p, nil
 }
 
@@ -148,36 +147,32 @@ func (p *plan) addDirs() error {
 	return nil
 }
 
-// digest covers all that makes two trees differ.
-func (p *plan) digest() (sum [sha256.Size]byte) {
+// ids are the owners of what a process creates in a directory without saying whose it
+// shall be.
+type ids struct{ uid, gid int64 }
+
+// digest covers all that makes two trees differ for a reader.
+func (p *plan) digest(ids ids) (sum [sha256.Size]byte) {
 	h := sha256.New()
-	addID(h, p.group)
-	for _, f := range p.files {
-		addBytes(h, []byte(f.Path))
-		addBytes(h, f.Data)
-		addID(h, f.UID)
-		addID(h, f.GID)
-		addNumber(h, uint64(f.Mode))
+	// The lengths keep two different trees from being the same sequence of bytes.
+	b := appendID(nil, p.group, -1)
+	for i := range p.files {
+		f := &p.files[i]
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Path)))
+		b = append(b, f.Path...)
+		b = appendID(b, f.UID, ids.uid)
+		b = appendID(b, f.GID, ids.gid)
+		b = binary.LittleEndian.AppendUint64(b, uint64(keptMode(f.Mode)))
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Data)))
+		h.Write(b)
+		h.Write(f.Data)
+		b = b[:0]
 	}
+	h.Write(b)
 	h.Sum(sum[:0])
 	return sum
 }
 
-func addNumber(h hash.Hash, n uint64) {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], n)
-	h.Write(b[:])
-}
-
-func addBytes(h hash.Hash, b []byte) {
-	addNumber(h, uint64(len(b)))
-	h.Write(b)
-}
-
-func addID(h hash.Hash, id *int64) {
-	if id == nil {
-		addNumber(h, 1<<63)
-		return
-	}
-	addNumber(h, uint64(*id))
+func appendID(b []byte, id *int64, otherwise int64) []byte {
+	return binary.LittleEndian.AppendUint64(b, uint64(keptID(id, otherwise)))
 }

@@ -1,0 +1,105 @@
+package atomicdir
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+// Digest returns the name of the published generation and the SHA-256 of what it
+// shows: paths, bytes, modes, owners. Two trees that no reader can tell apart have
+// the same digest, also across processes. It is remembered from the publication;
+// after [Open] the files are read once to find it. Before the first publication the
+// name is empty.
+//
+// The digest of a small secret can be guessed from: treat it as one.
+func (d *Dir) Digest() (generation string, sum [sha256.Size]byte, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return "", sum, errClosed
+	case d.current == "":
+		return "", sum, nil
+	case d.sum != sum:
+		return d.current, d.sum, nil
+	case d.found != sum:
+		return d.current, d.found, nil
+	}
+	tree, err := d.read()
+	if err != nil {
+		return "", sum, fmt.Errorf("reading what is published: %w", err)
+	}
+	p, err := newPlan(tree, d.ids)
+	if err != nil {
+		return "", sum, fmt.Errorf("reading what is published: %w", err)
+	}
+	d.found = p.sum
+	return d.current, p.sum, nil
+}
+
+// Tree reads back what is published: every file with its bytes, mode and owner as
+// they are on disk. Publishing it again changes nothing. The error wraps
+// [fs.ErrNotExist] when nothing is published.
+func (d *Dir) Tree() (Tree, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return Tree{}, errClosed
+	}
+	tree, err := d.read()
+	if err != nil {
+		return Tree{}, fmt.Errorf("reading what is published: %w", err)
+	}
+	return tree, nil
+}
+
+func (d *Dir) read() (Tree, error) {
+	if d.current == "" {
+		return Tree{}, fs.ErrNotExist
+	}
+	root, err := d.ops.root.OpenRoot(d.current)
+	if err != nil {
+		return Tree{}, err
+	}
+	defer root.Close()
+	in := ops{root: root, before: d.ops.before}
+	info, err := root.Lstat(".")
+	if err != nil {
+		return Tree{}, err
+	}
+	t := Tree{Group: groupOf(info)}
+	for dirs := []string{"."}; len(dirs) > 0; dirs = dirs[1:] {
+		entries, err := in.list(dirs[0])
+		if err != nil {
+			return Tree{}, err
+		}
+		for _, e := range entries {
+			name := path.Join(dirs[0], e.Name())
+			if e.IsDir() {
+				dirs = append(dirs, name)
+				continue
+			}
+			file, err := in.readFile(name)
+			if err != nil {
+				return Tree{}, err
+			}
+			t.Files = append(t.Files, file)
+		}
+	}
+	return t, nil
+}
+
+func (o ops) readFile(name string) (File, error) {
+	info, err := o.root.Lstat(name)
+	if err != nil {
+		return File{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return File{}, fmt.Errorf("%s: not a regular file", name)
+	}
+	data, err := o.root.ReadFile(name)
+	uid, gid := ownersOf(info)
+	return File{Path: name, Data: data, Mode: info.Mode().Perm(), UID: uid, GID: gid}, err
+}
