@@ -21,13 +21,18 @@ type Lookups struct {
 	Secret    func(name string) (*corev1.Secret, error)
 	Field     func(*corev1.ObjectFieldSelector) (string, error)
 	Resource  func(*corev1.ResourceFieldSelector) (string, error)
+	// File reads a file of a volume. Its error is fs.ErrNotExist when there is none,
+	// and goes into messages that users see.
+	File func(*corev1.FileKeySelector) ([]byte, error)
 }
 
 // Container returns the variables of container c in a pod of namespace: those of
 // envFrom in list order, then those of env in order, then the service variables
 // whose names are still free. A later variable of the same name replaces the value
-// of the earlier one in place. Errors carry upstream's wording; they become the
-// message of CreateContainerConfigError.
+// of the earlier one in place, and the order is the same each time. Errors carry
+// upstream's wording and no value; they become the message of
+// CreateContainerConfigError. An environment that Linux or the runtime cannot pass to
+// a program is an error too.
 func Container(namespace string, c *corev1.Container, services []Var, look Lookups) ([]Var, error) {
 	b := builder{namespace: namespace, look: look, index: map[string]int{}, services: map[string]string{}}
 	for _, v := range services {
@@ -44,9 +49,15 @@ func Container(namespace string, c *corev1.Container, services []Var, look Looku
 		}
 	}
 	for _, v := range services {
-		if _, taken := b.index[v.Name]; !taken {
-			b.set(v.Name, v.Value)
+		if _, taken := b.index[v.Name]; taken {
+			continue
 		}
+		if err := b.set(v.Name, v.Value); err != nil {
+			return nil, err
+		}
+	}
+	if err := check(b.vars); err != nil {
+		return nil, err
 	}
 	return b.vars, nil
 }
@@ -56,17 +67,24 @@ type builder struct {
 	look      Lookups
 	services  map[string]string
 
-	vars  []Var
-	index map[string]int
+	vars    []Var
+	index   map[string]int
+	written int // bytes of everything set so far, also of what was replaced
 }
 
-func (b *builder) set(name, value string) {
+// set adds or replaces a variable. All that is set is bounded, so that values made
+// of values cannot grow without end.
+func (b *builder) set(name, value string) error {
+	if b.written += len(name) + len(value); b.written > mostTotal {
+		return errTooLarge
+	}
 	if i, ok := b.index[name]; ok {
 		b.vars[i].Value = value
-		return
+		return nil
 	}
 	b.index[name] = len(b.vars)
 	b.vars = append(b.vars, Var{name, value})
+	return nil
 }
 
 // get is the mapping of $(VAR): variables defined so far, then service variables.
@@ -87,7 +105,9 @@ func (b *builder) from(src *corev1.EnvFromSource) error {
 			return optionalObject(err, src.ConfigMapRef.Optional)
 		}
 		for _, k := range sortedKeys(cm.Data) {
-			b.set(src.Prefix+k, cm.Data[k])
+			if err := b.set(src.Prefix+k, cm.Data[k]); err != nil {
+				return err
+			}
 		}
 	case src.SecretRef != nil:
 		secret, err := b.look.Secret(src.SecretRef.Name)
@@ -95,7 +115,9 @@ func (b *builder) from(src *corev1.EnvFromSource) error {
 			return optionalObject(err, src.SecretRef.Optional)
 		}
 		for _, k := range sortedKeys(secret.Data) {
-			b.set(src.Prefix+k, string(secret.Data[k]))
+			if err := b.set(src.Prefix+k, string(secret.Data[k])); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -104,17 +126,17 @@ func (b *builder) from(src *corev1.EnvFromSource) error {
 // env adds one variable. Only a literal value is expanded.
 func (b *builder) env(e *corev1.EnvVar) error {
 	if e.Value != "" || e.ValueFrom == nil {
-		b.set(e.Name, Expand(e.Value, b.get))
-		return nil
+		value, err := Expand(e.Value, mostString(), b.get)
+		if err != nil {
+			return tooLong(e.Name)
+		}
+		return b.set(e.Name, value)
 	}
 	value, found, err := b.valueFrom(e.ValueFrom)
-	if err != nil {
+	if err != nil || !found {
 		return err
 	}
-	if found {
-		b.set(e.Name, value)
-	}
-	return nil
+	return b.set(e.Name, value)
 }
 
 func (b *builder) valueFrom(src *corev1.EnvVarSource) (value string, found bool, err error) {
@@ -129,6 +151,8 @@ func (b *builder) valueFrom(src *corev1.EnvVarSource) (value string, found bool,
 		return b.configMapKey(src.ConfigMapKeyRef)
 	case src.SecretKeyRef != nil:
 		return b.secretKey(src.SecretKeyRef)
+	case src.FileKeyRef != nil:
+		return b.fileKey(src.FileKeyRef)
 	}
 	return "", false, nil
 }

@@ -2,6 +2,8 @@ package env
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,6 +36,17 @@ func lookups() Lookups {
 		},
 		Field:    func(ref *corev1.ObjectFieldSelector) (string, error) { return "field:" + ref.FieldPath, nil },
 		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) { return "resource:" + ref.Resource, nil },
+		File: func(ref *corev1.FileKeySelector) ([]byte, error) {
+			switch ref.Path {
+			case "app.env":
+				return []byte("A='from $(file)'\nEMPTY=''\n"), nil
+			case "broken.env":
+				return []byte("\nA=secret\n"), nil
+			case "loop.env":
+				return nil, errors.New("not a regular file")
+			}
+			return nil, fmt.Errorf("reading: %w", fs.ErrNotExist)
+		},
 	}
 }
 
@@ -45,6 +58,14 @@ func cmKey(name, key string, optional bool) *corev1.EnvVarSource {
 
 func secretKey(name, key string, optional bool) *corev1.EnvVarSource {
 	return &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: ref(name), Key: key, Optional: &optional}}
+}
+
+func fileKey(file, key string, optional bool) *corev1.EnvVarSource {
+	return &corev1.EnvVarSource{FileKeyRef: &corev1.FileKeySelector{VolumeName: "data", Path: file, Key: key, Optional: &optional}}
+}
+
+func one(source *corev1.EnvVarSource) corev1.Container {
+	return corev1.Container{Env: []corev1.EnvVar{{Name: "V", ValueFrom: source}}}
 }
 
 func TestContainer(t *testing.T) {
@@ -104,9 +125,22 @@ func TestContainer(t *testing.T) {
 				},
 			},
 		},
-		"missing configmap":      {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: cmKey("none", "a", false)}}}, err: `configmaps "none" not found`},
-		"missing configmap key":  {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: cmKey("cm", "k", false)}}}, err: "couldn't find key k in ConfigMap ns/cm"},
-		"missing secret key":     {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: secretKey("s", "k", false)}}}, err: "couldn't find key k in Secret ns/s"},
+		"missing configmap":         {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: cmKey("none", "a", false)}}}, err: `configmaps "none" not found`},
+		"missing configmap key":     {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: cmKey("cm", "k", false)}}}, err: "couldn't find key k in ConfigMap ns/cm"},
+		"missing secret key":        {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: secretKey("s", "k", false)}}}, err: "couldn't find key k in Secret ns/s"},
+		"from a file, as it stands": {container: one(fileKey("app.env", "A", false)), want: []Var{{"V", "from $(file)"}}},
+		"optional key of a file": {container: corev1.Container{Env: []corev1.EnvVar{
+			{Name: "V", ValueFrom: fileKey("app.env", "NONE", true)}, {Name: "W", ValueFrom: fileKey("app.env", "EMPTY", true)}, {Name: "X", ValueFrom: fileKey("none.env", "A", true)},
+		}}},
+		"missing key of a file":      {container: one(fileKey("app.env", "NONE", false)), err: `environment variable key "NONE" not found in file "app.env" of volume "data"`},
+		"empty value in a file":      {container: one(fileKey("app.env", "EMPTY", false)), err: `environment variable key "EMPTY" not found in file "app.env" of volume "data"`},
+		"missing file":               {container: one(fileKey("none.env", "A", false)), err: `couldn't parse env file "none.env" in volume "data": no such file`},
+		"broken file, also optional": {container: one(fileKey("broken.env", "A", true)), err: `couldn't parse env file "broken.env" in volume "data": invalid environment variable format at line 2: value must be enclosed in single quotes`},
+		"what is no file, optional":  {container: one(fileKey("loop.env", "A", true)), err: `couldn't parse env file "loop.env" in volume "data": not a regular file`},
+		"relaxed names": {
+			container: corev1.Container{Env: []corev1.EnvVar{{Name: "a b", Value: "1"}, {Name: "1.x-/:", Value: "$(a b)2"}, {Name: "$(a b)", Value: "3"}}},
+			want:      []Var{{"a b", "1"}, {"1.x-/:", "12"}, {"$(a b)", "3"}},
+		},
 		"optional but forbidden": {container: corev1.Container{Env: []corev1.EnvVar{{Name: "A", ValueFrom: cmKey("forbidden", "k", true)}}}, err: "forbidden"},
 	}
 	for name, tt := range tests {
@@ -149,11 +183,13 @@ func TestExpand(t *testing.T) {
 		"a$":          "a$",
 		"$A ${A}":     "$A ${A}",
 		"$()":         "empty",
+		"$(A)$($$":    "1$($",
+		"$(A $(B)":    "$(A $(B)",
 		"tail $(A)$(": "tail 1$(",
 		"grüße $(A) ": "grüße 1 ",
 	} {
-		if got := Expand(in, get); got != want {
-			t.Errorf("Expand(%q) = %q, want %q", in, got, want)
+		if got, err := Expand(in, 100, get); got != want || err != nil {
+			t.Errorf("Expand(%q) = %q, %v, want %q", in, got, err, want)
 		}
 	}
 }
@@ -165,15 +201,23 @@ func FuzzExpand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		unknown := func(string) (string, bool) { return "", false }
 		// Without known names only "$$" changes.
-		if got := Expand(s, unknown); len(got) > len(s) || strings.Count(got, "$") > strings.Count(s, "$") {
-			t.Errorf("Expand(%q) = %q grew", s, got)
+		got, err := Expand(s, len(s), unknown)
+		if err != nil || strings.Count(got, "$") > strings.Count(s, "$") {
+			t.Errorf("Expand(%q) = %q, %v", s, got, err)
+		}
+		known := func(string) (string, bool) { return "value", true }
+		if got, err := Expand(s, 10, known); len(got) > 10 {
+			t.Errorf("Expand(%q) = %q, %v is longer than it may be", s, got, err)
 		}
 	})
 }
 
 func TestCommand(t *testing.T) {
 	c := &corev1.Container{Command: []string{"sh", "-c", "echo $(A) $A"}, Args: []string{"$(B)", "$$(A)"}}
-	command, args := Command(c, []Var{{"A", "1"}})
+	command, args, err := Command(c, []Var{{"A", "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if want := []string{"sh", "-c", "echo 1 $A"}; !reflect.DeepEqual(command, want) {
 		t.Errorf("command %q, want %q", command, want)
 	}

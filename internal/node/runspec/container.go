@@ -23,7 +23,8 @@ type ContainerOptions struct {
 }
 
 // Container returns the specification of container c. The error is one of the
-// security context (runAsNonRoot), with upstream's wording.
+// security context (runAsNonRoot), with upstream's wording, or says that a program
+// cannot be given such arguments.
 func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.ContainerSpec, error) {
 	security, err := containerSecurity(pod, c, o.Image)
 	if err != nil {
@@ -40,7 +41,9 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 		Resources: resources(pod, c, o.MemoryCapacity),
 		Security:  security,
 	}
-	out.Command, out.Args = env.Command(c, o.Env)
+	if out.Command, out.Args, err = env.Command(c, o.Env); err != nil {
+		return nil, err
+	}
 	for _, v := range o.Env {
 		out.Env = append(out.Env, cri.EnvVar(v))
 	}
