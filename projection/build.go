@@ -35,9 +35,11 @@ type Built struct {
 // credentials meanwhile: the files of those tokens that could be had, without any
 // other file.
 //
-// Owners: a token belongs to the user that all containers run as, if there is one
-// (see [FSUser]), and is then private (0600); the pod's fsGroup, if set, gets every
-// file and may read it (0440 is added to its mode).
+// Owners: an item's user counts before the volume's defaultUser (KEP-5936); zero is
+// root. A token that neither says anything about belongs to the user that all
+// containers run as, if there is one (see [FSUser]), and is then private (0600). The
+// pod's fsGroup, if set, gets every file and may read it: a token is private, and 0440
+// is added to the mode of all files.
 func Build(pod *corev1.Pod, v *corev1.Volume, s Sources) (Built, error) {
 	p := projector{pod: pod, sources: s, files: map[string]atomicdir.File{}, credentials: map[string]bool{}}
 	err := p.volume(v)

@@ -8,5 +8,5 @@
 // package projection/atomicdir; fetching objects and tokens and mounting volumes is
 // the caller's.
 //
-// Behaviour and the texts of errors are those of Kubernetes 1.36.
+// Behaviour and the texts of errors are those of Kubernetes 1.37.
 package projection

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,7 +20,8 @@ import (
 type projector struct {
 	pod     *corev1.Pod
 	sources Sources
-	mode    int32
+	mode    int32                     // the volume's defaultMode
+	user    *int64                    // and defaultUser
 	files   map[string]atomicdir.File // by cleaned path
 	// credentials are the paths of tokens and certificates.
 	credentials map[string]bool
@@ -96,7 +98,7 @@ func (p *projector) secret(name string, items []corev1.KeyToPath, optional *bool
 	}
 	if len(items) == 0 {
 		for key := range secret.Data {
-			p.add(key, secret.Data[key], p.mode, nil)
+			p.add(key, secret.Data[key], p.mode, p.user)
 		}
 	}
 	return p.items(items, get, isTrue(optional), "references non-existent secret key: %s")
@@ -122,10 +124,10 @@ func (p *projector) configMap(name string, items []corev1.KeyToPath, optional *b
 	}
 	if len(items) == 0 {
 		for key, text := range cm.Data {
-			p.add(key, []byte(text), p.mode, nil)
+			p.add(key, []byte(text), p.mode, p.user)
 		}
 		for key, data := range cm.BinaryData {
-			p.add(key, data, p.mode, nil)
+			p.add(key, data, p.mode, p.user)
 		}
 	}
 	return p.items(items, get, isTrue(optional), "configmap references non-existent config key: %s")
@@ -140,7 +142,7 @@ func (p *projector) items(items []corev1.KeyToPath, get func(string) ([]byte, bo
 	}
 	for _, item := range items {
 		if data, ok := get(item.Key); ok {
-			p.add(item.Path, data, mode(item.Mode, p.mode), nil)
+			p.add(item.Path, data, mode(item.Mode, p.mode), cmp.Or(item.User, p.user))
 		}
 	}
 	return nil
@@ -154,7 +156,7 @@ func (p *projector) downward(items []corev1.DownwardAPIVolumeFile) error {
 			errs = append(errs, err)
 			continue
 		}
-		p.add(items[i].Path, []byte(value), mode(items[i].Mode, p.mode), nil)
+		p.add(items[i].Path, []byte(value), mode(items[i].Mode, p.mode), cmp.Or(items[i].User, p.user))
 	}
 	return utilerrors.NewAggregate(errs)
 }
@@ -169,7 +171,7 @@ func (p *projector) downwardValue(item *corev1.DownwardAPIVolumeFile) (string, e
 	return "", nil
 }
 
-// privateMode is a token's mode when somebody in particular shall read it.
+// privateMode is a token's mode when Kubernetes itself finds out who shall read it.
 const privateMode = 0o600
 
 func (p *projector) token(t *corev1.ServiceAccountTokenProjection) error {
@@ -180,8 +182,14 @@ func (p *projector) token(t *corev1.ServiceAccountTokenProjection) error {
 	if err != nil {
 		return err
 	}
-	user, mode := FSUser(p.pod), p.mode
-	if user != nil || FSGroup(p.pod) != nil {
+	user, mode := cmp.Or(t.User, p.user), p.mode
+	if user == nil {
+		user = FSUser(p.pod)
+		if user != nil {
+			mode = privateMode
+		}
+	}
+	if FSGroup(p.pod) != nil {
 		mode = privateMode
 	}
 	p.add(t.Path, data, mode, user)

@@ -33,16 +33,16 @@ type Sources struct {
 func (p *projector) volume(v *corev1.Volume) error {
 	switch {
 	case v.Secret != nil:
-		p.mode = mode(v.Secret.DefaultMode, DefaultMode)
+		p.mode, p.user = mode(v.Secret.DefaultMode, DefaultMode), v.Secret.DefaultUser
 		return p.secret(v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
 	case v.ConfigMap != nil:
-		p.mode = mode(v.ConfigMap.DefaultMode, DefaultMode)
+		p.mode, p.user = mode(v.ConfigMap.DefaultMode, DefaultMode), v.ConfigMap.DefaultUser
 		return p.configMap(v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
 	case v.DownwardAPI != nil:
-		p.mode = mode(v.DownwardAPI.DefaultMode, DefaultMode)
+		p.mode, p.user = mode(v.DownwardAPI.DefaultMode, DefaultMode), v.DownwardAPI.DefaultUser
 		return p.downward(v.DownwardAPI.Items)
 	case v.Projected != nil:
-		p.mode = mode(v.Projected.DefaultMode, DefaultMode)
+		p.mode, p.user = mode(v.Projected.DefaultMode, DefaultMode), v.Projected.DefaultUser
 		return p.projected(v.Projected.Sources)
 	}
 	return fmt.Errorf("volume of kind %q is %w", Kind(v), ErrUnsupported)

@@ -67,13 +67,21 @@ volumes: [{name: p, projected: {sources: [{secret: {name: s}}, {clusterTrustBund
 containers: [{name: a, image: i, env: [{name: V, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]}]
 `, want: []Finding{{Path: "spec.containers[0].env[0].valueFrom.fileKeyRef", Blocks: true,
 			Message: notHonoured + ": variables from this kind of source are not set, and the pod does not start"}}},
-		"owners of files only warn": {spec: `
+		"owners of files are honoured": {spec: `
 containers: [{name: a, image: i}]
-volumes: [{name: s, secret: {secretName: s, defaultUser: 5, items: [{key: k, path: p, user: 5}]}}]
-`, want: []Finding{
-			{Path: "spec.volumes[0].secret.items[0].user", Message: notHonoured},
-			{Path: "spec.volumes[0].secret.defaultUser", Message: notHonoured},
-		}},
+volumes:
+- {name: s, secret: {secretName: s, defaultUser: 5, items: [{key: k, path: p, user: 5}]}}
+- {name: c, configMap: {name: c, defaultUser: 0, items: [{key: k, path: p, user: 0}]}}
+- {name: d, downwardAPI: {defaultUser: 5, items: [{path: p, user: 5}]}}
+- name: p
+  projected:
+    defaultUser: 5
+    sources:
+    - {secret: {items: [{user: 5}]}}
+    - {configMap: {items: [{user: 5}]}}
+    - {downwardAPI: {items: [{user: 5}]}}
+    - {serviceAccountToken: {path: t, user: 5}}
+`},
 		"one key of a map": {spec: `
 containers: [{name: a, image: i, resources: {limits: {cpu: 1, example.com/gpu: 1}}}]
 `, want: []Finding{{Path: "spec.containers[0].resources.limits[example.com/gpu]", Message: notHonoured}}},
