@@ -17,14 +17,6 @@ func each[T any](in []T, copyInto func(in, out *T)) []T {
 	return out
 }
 
-func pointer[T any](in *T) *T {
-	if in == nil {
-		return nil
-	}
-	out := *in
-	return &out
-}
-
 // DeepCopyInto copies p into out.
 func (p *PodProjection) DeepCopyInto(out *PodProjection) {
 	*out = *p
@@ -98,8 +90,8 @@ func (v *VolumeStatus) DeepCopyInto(out *VolumeStatus) {
 	out.PublishedTime = v.PublishedTime.DeepCopy()
 	out.Sources = each(v.Sources, func(in, out *SourceStatus) { *out = *in })
 	out.Tokens = each(v.Tokens, (*TokenStatus).DeepCopyInto)
-	out.Checks = each(v.Checks, (*CheckStatus).DeepCopyInto)
-	out.Actions = each(v.Actions, (*ActionStatus).DeepCopyInto)
+	out.Checks = each(v.Checks, (*OutcomeStatus).DeepCopyInto)
+	out.Actions = each(v.Actions, (*OutcomeStatus).DeepCopyInto)
 }
 
 // DeepCopyInto copies t into out.
@@ -109,16 +101,8 @@ func (t *TokenStatus) DeepCopyInto(out *TokenStatus) {
 	out.RotationTime = t.RotationTime.DeepCopy()
 }
 
-// DeepCopyInto copies c into out.
-func (c *CheckStatus) DeepCopyInto(out *CheckStatus) {
-	*out = *c
-	out.Time = *c.Time.DeepCopy()
-	out.ExitCode = pointer(c.ExitCode)
-}
-
-// DeepCopyInto copies a into out.
-func (a *ActionStatus) DeepCopyInto(out *ActionStatus) {
-	*out = *a
-	out.Time = *a.Time.DeepCopy()
-	out.ExitCode = pointer(a.ExitCode)
+// DeepCopyInto copies o into out.
+func (o *OutcomeStatus) DeepCopyInto(out *OutcomeStatus) {
+	*out = *o
+	out.Time = *o.Time.DeepCopy()
 }

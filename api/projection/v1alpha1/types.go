@@ -76,18 +76,20 @@ type VolumeStatus struct {
 	// before stays readable meanwhile. Empty when all is well.
 	// +optional
 	Problem string `json:"problem,omitempty"`
-	// checks are the last outcomes, for each container, of checks that decide whether
-	// an update is published.
+	// checks are the last outcomes of the commands that decide whether an update is
+	// published.
 	// +optional
 	// +listType=map
 	// +listMapKey=container
-	Checks []CheckStatus `json:"checks,omitempty"`
-	// actions are the last outcomes, for each container, of what is done when the
-	// files have changed.
+	// +listMapKey=action
+	Checks []OutcomeStatus `json:"checks,omitempty"`
+	// actions are the last outcomes of what is done in containers when the files have
+	// changed.
 	// +optional
 	// +listType=map
 	// +listMapKey=container
-	Actions []ActionStatus `json:"actions,omitempty"`
+	// +listMapKey=action
+	Actions []OutcomeStatus `json:"actions,omitempty"`
 }
 
 // SourceKind is the kind of an object that volumes show.
@@ -132,57 +134,41 @@ type TokenStatus struct {
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
 }
 
-// Outcome is how a check or an action ended.
+// Result is how a check or an action ended.
 // +enum
-type Outcome string
+type Result string
 
-// Outcomes.
+// Results.
 const (
 	// Succeeded: the command exited with 0, the signal was sent, the container ended
 	// to be started again.
-	Succeeded Outcome = "Succeeded"
+	Succeeded Result = "Succeeded"
 	// Failed: the command exited with another code, did not end in time, or could not
-	// be started. A failed check keeps the update from being published.
-	Failed Outcome = "Failed"
+	// be started.
+	Failed Result = "Failed"
+	// Rejected: the check refused the update, which is not published.
+	Rejected Result = "Rejected"
 	// Skipped: there was nobody to ask or to tell, such as a container that does not
-	// run. A skipped check lets the update pass.
-	Skipped Outcome = "Skipped"
+	// run. A check that is skipped lets the update pass.
+	Skipped Result = "Skipped"
 )
 
-// CheckStatus is how the last check of an update in a container ended.
-type CheckStatus struct {
-	// container that the check ran in.
-	Container string `json:"container"`
-	// outcome is Succeeded, Failed or Skipped.
-	Outcome Outcome `json:"outcome"`
-	// time at which the check ended.
-	Time metav1.Time `json:"time"`
-	// exitCode of the command, when it ended by itself.
-	// +optional
-	ExitCode *int32 `json:"exitCode,omitempty"`
-	// message says more. The command's output is in it only where the volume shows
-	// neither Secrets nor tokens.
-	// +optional
-	Message string `json:"message,omitempty"`
-}
-
-// ActionStatus is how the last action in a container ended.
-type ActionStatus struct {
-	// container that was told.
+// OutcomeStatus is how the last check of an update, or the last action after one,
+// ended in a container.
+type OutcomeStatus struct {
+	// container that was asked or told.
 	Container string `json:"container"`
 	// action is what was done, such as "signal SIGHUP", "exec nginx" or "restart".
 	Action string `json:"action"`
-	// generation of the volume that the action followed.
+	// result is Succeeded, Failed, Rejected or Skipped.
+	Result Result `json:"result"`
+	// time at which it ended.
+	Time metav1.Time `json:"time"`
+	// generation of the volume that was checked or acted upon.
 	// +optional
 	Generation string `json:"generation,omitempty"`
-	// outcome is Succeeded, Failed or Skipped.
-	Outcome Outcome `json:"outcome"`
-	// time at which the action ended.
-	Time metav1.Time `json:"time"`
-	// exitCode of the command, when it ended by itself.
-	// +optional
-	ExitCode *int32 `json:"exitCode,omitempty"`
-	// message says more, under the same rule as that of checks.
+	// message says more. What a command printed is in it only where the volume shows
+	// neither Secrets nor tokens.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -223,8 +209,8 @@ const (
 	// MaxSources and MaxTokens count over all volumes of a pod.
 	MaxSources = 1024
 	MaxTokens  = 256
-	// MaxContainers is how many checks, and how many actions, one volume has.
-	MaxContainers = 64
+	// MaxOutcomes is how many checks, and how many actions, one volume has.
+	MaxOutcomes = 32
 	// MaxMessage is the length of problems and messages in bytes.
 	MaxMessage = 1024
 )

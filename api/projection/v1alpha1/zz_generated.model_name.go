@@ -6,13 +6,8 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
-func (in ActionStatus) OpenAPIModelName() string {
-	return "dev.laterna.projection.v1alpha1.ActionStatus"
-}
-
-// OpenAPIModelName returns the OpenAPI model name for this type.
-func (in CheckStatus) OpenAPIModelName() string {
-	return "dev.laterna.projection.v1alpha1.CheckStatus"
+func (in OutcomeStatus) OpenAPIModelName() string {
+	return "dev.laterna.projection.v1alpha1.OutcomeStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -371,8 +371,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.Unknown{}.OpenAPIModelName():                             schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
 		intstr.IntOrString{}.OpenAPIModelName():                          schema_apimachinery_pkg_util_intstr_IntOrString(ref),
 		version.Info{}.OpenAPIModelName():                                schema_k8sio_apimachinery_pkg_version_Info(ref),
-		v1alpha1.ActionStatus{}.OpenAPIModelName():                       schema_laterna_api_projection_v1alpha1_ActionStatus(ref),
-		v1alpha1.CheckStatus{}.OpenAPIModelName():                        schema_laterna_api_projection_v1alpha1_CheckStatus(ref),
+		v1alpha1.OutcomeStatus{}.OpenAPIModelName():                      schema_laterna_api_projection_v1alpha1_OutcomeStatus(ref),
 		v1alpha1.PodProjection{}.OpenAPIModelName():                      schema_laterna_api_projection_v1alpha1_PodProjection(ref),
 		v1alpha1.PodProjectionList{}.OpenAPIModelName():                  schema_laterna_api_projection_v1alpha1_PodProjectionList(ref),
 		v1alpha1.PodProjectionSpec{}.OpenAPIModelName():                  schema_laterna_api_projection_v1alpha1_PodProjectionSpec(ref),
@@ -19742,16 +19741,16 @@ func schema_k8sio_apimachinery_pkg_version_Info(ref common.ReferenceCallback) co
 	}
 }
 
-func schema_laterna_api_projection_v1alpha1_ActionStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+func schema_laterna_api_projection_v1alpha1_OutcomeStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "ActionStatus is how the last action in a container ended.",
+				Description: "OutcomeStatus is how the last check of an update, or the last action after one, ended in a container.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"container": {
 						SchemaProps: spec.SchemaProps{
-							Description: "container that was told.",
+							Description: "container that was asked or told.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -19765,97 +19764,37 @@ func schema_laterna_api_projection_v1alpha1_ActionStatus(ref common.ReferenceCal
 							Format:      "",
 						},
 					},
+					"result": {
+						SchemaProps: spec.SchemaProps{
+							Description: "result is Succeeded, Failed, Rejected or Skipped.\n\nPossible enum values:\n - `\"Failed\"` : the command exited with another code, did not end in time, or could not be started.\n - `\"Rejected\"` : the check refused the update, which is not published.\n - `\"Skipped\"` : there was nobody to ask or to tell, such as a container that does not run. A check that is skipped lets the update pass.\n - `\"Succeeded\"` : the command exited with 0, the signal was sent, the container ended to be started again.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Failed", "Rejected", "Skipped", "Succeeded"},
+						},
+					},
+					"time": {
+						SchemaProps: spec.SchemaProps{
+							Description: "time at which it ended.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
 					"generation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "generation of the volume that the action followed.",
+							Description: "generation of the volume that was checked or acted upon.",
 							Type:        []string{"string"},
 							Format:      "",
-						},
-					},
-					"outcome": {
-						SchemaProps: spec.SchemaProps{
-							Description: "outcome is Succeeded, Failed or Skipped.\n\nPossible enum values:\n - `\"Failed\"` : the command exited with another code, did not end in time, or could not be started. A failed check keeps the update from being published.\n - `\"Skipped\"` : there was nobody to ask or to tell, such as a container that does not run. A skipped check lets the update pass.\n - `\"Succeeded\"` : the command exited with 0, the signal was sent, the container ended to be started again.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-							Enum:        []interface{}{"Failed", "Skipped", "Succeeded"},
-						},
-					},
-					"time": {
-						SchemaProps: spec.SchemaProps{
-							Description: "time at which the action ended.",
-							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
-						},
-					},
-					"exitCode": {
-						SchemaProps: spec.SchemaProps{
-							Description: "exitCode of the command, when it ended by itself.",
-							Type:        []string{"integer"},
-							Format:      "int32",
 						},
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message says more, under the same rule as that of checks.",
+							Description: "message says more. What a command printed is in it only where the volume shows neither Secrets nor tokens.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 				},
-				Required: []string{"container", "action", "outcome", "time"},
-			},
-		},
-		Dependencies: []string{
-			metav1.Time{}.OpenAPIModelName()},
-	}
-}
-
-func schema_laterna_api_projection_v1alpha1_CheckStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
-	return common.OpenAPIDefinition{
-		Schema: spec.Schema{
-			SchemaProps: spec.SchemaProps{
-				Description: "CheckStatus is how the last check of an update in a container ended.",
-				Type:        []string{"object"},
-				Properties: map[string]spec.Schema{
-					"container": {
-						SchemaProps: spec.SchemaProps{
-							Description: "container that the check ran in.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-					"outcome": {
-						SchemaProps: spec.SchemaProps{
-							Description: "outcome is Succeeded, Failed or Skipped.\n\nPossible enum values:\n - `\"Failed\"` : the command exited with another code, did not end in time, or could not be started. A failed check keeps the update from being published.\n - `\"Skipped\"` : there was nobody to ask or to tell, such as a container that does not run. A skipped check lets the update pass.\n - `\"Succeeded\"` : the command exited with 0, the signal was sent, the container ended to be started again.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-							Enum:        []interface{}{"Failed", "Skipped", "Succeeded"},
-						},
-					},
-					"time": {
-						SchemaProps: spec.SchemaProps{
-							Description: "time at which the check ended.",
-							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
-						},
-					},
-					"exitCode": {
-						SchemaProps: spec.SchemaProps{
-							Description: "exitCode of the command, when it ended by itself.",
-							Type:        []string{"integer"},
-							Format:      "int32",
-						},
-					},
-					"message": {
-						SchemaProps: spec.SchemaProps{
-							Description: "message says more. The command's output is in it only where the volume shows neither Secrets nor tokens.",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
-				},
-				Required: []string{"container", "outcome", "time"},
+				Required: []string{"container", "action", "result", "time"},
 			},
 		},
 		Dependencies: []string{
@@ -20225,17 +20164,18 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Extensions: spec.Extensions{
 								"x-kubernetes-list-map-keys": []interface{}{
 									"container",
+									"action",
 								},
 								"x-kubernetes-list-type": "map",
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "checks are the last outcomes, for each container, of checks that decide whether an update is published.",
+							Description: "checks are the last outcomes of the commands that decide whether an update is published.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.CheckStatus{}.OpenAPIModelName()),
+										Ref: ref(v1alpha1.OutcomeStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20246,17 +20186,18 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Extensions: spec.Extensions{
 								"x-kubernetes-list-map-keys": []interface{}{
 									"container",
+									"action",
 								},
 								"x-kubernetes-list-type": "map",
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "actions are the last outcomes, for each container, of what is done when the files have changed.",
+							Description: "actions are the last outcomes of what is done in containers when the files have changed.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.ActionStatus{}.OpenAPIModelName()),
+										Ref: ref(v1alpha1.OutcomeStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20267,6 +20208,6 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			metav1.Time{}.OpenAPIModelName(), v1alpha1.ActionStatus{}.OpenAPIModelName(), v1alpha1.CheckStatus{}.OpenAPIModelName(), v1alpha1.SourceStatus{}.OpenAPIModelName(), v1alpha1.TokenStatus{}.OpenAPIModelName()},
+			metav1.Time{}.OpenAPIModelName(), v1alpha1.OutcomeStatus{}.OpenAPIModelName(), v1alpha1.SourceStatus{}.OpenAPIModelName(), v1alpha1.TokenStatus{}.OpenAPIModelName()},
 	}
 }

@@ -1,0 +1,55 @@
+// Package podprojection owns the PodProjection kind of
+// projection.laterna.dev/v1alpha1: validation, table and storage.
+//
+// The types live in api/projection/v1alpha1. Objects are written by
+// internal/node/podprojection and, where their pod is gone, deleted by
+// internal/controller/podprojection. Which node may write which object is decided by
+// internal/authz/node and internal/admission/noderestriction.
+package podprojection
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+type object = v1alpha1.PodProjection
+
+// nodeNameField is selectable, as it is on pods.
+const nodeNameField = "spec.nodeName"
+
+// NewStorage returns the storage of pod projections by path. There is no status
+// subresource: one writer writes all of the object, and what it says about a new pod
+// is stored with the first request.
+func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
+	store, err := resource.New(resource.Definition[*object]{
+		GroupVersion: v1alpha1.SchemeGroupVersion,
+		Plural:       v1alpha1.Plural,
+		Singular:     "podprojection",
+		ShortNames:   []string{"pproj"},
+		Namespaced:   true,
+		New:          func() *object { return &object{} },
+		NewList:      func() runtime.Object { return &v1alpha1.PodProjectionList{} },
+		Rules: resource.Rules[*object]{
+			Validate:       func(_ context.Context, p *object) field.ErrorList { return validate(p) },
+			ValidateUpdate: func(_ context.Context, p, old *object) field.ErrorList { return validateUpdate(p, old) },
+		},
+		Columns: columns(),
+		Fields:  func(p *object) fields.Set { return fields.Set{nodeNameField: p.Spec.NodeName} },
+	}, env)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]rest.Storage{v1alpha1.Plural: store}, nil
+}
+
+// RegisterFieldLabels makes the node selectable.
+func RegisterFieldLabels(s *runtime.Scheme) error {
+	return resource.AddFieldLabels(s, v1alpha1.SchemeGroupVersion.WithKind(v1alpha1.Kind), nodeNameField)
+}
