@@ -2,7 +2,9 @@ package cri
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -70,6 +72,29 @@ func (c *Client) ContainerStatus(ctx context.Context, id string) (Container, err
 		out.Mounts = append(out.Mounts, Mount{HostPath: m.HostPath, ContainerPath: m.ContainerPath, ReadOnly: m.Readonly})
 	}
 	return out, nil
+}
+
+// ContainerPID returns the number of the container's first process on this machine.
+// The runtime tells it in the verbose part of the status, which CRI leaves to
+// runtimes; containerd and CRI-O have it. The process may have ended since.
+func (c *Client) ContainerPID(ctx context.Context, id string) (int, error) {
+	const op = "asking for a container's process"
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := c.runtime.ContainerStatus(ctx, &runtimeapi.ContainerStatusRequest{ContainerId: id, Verbose: true})
+	if err != nil {
+		return 0, callError(op, err)
+	}
+	var info struct {
+		PID int `json:"pid"`
+	}
+	if err := json.Unmarshal([]byte(r.GetInfo()["info"]), &info); err != nil {
+		return 0, fmt.Errorf("%s: reading the runtime's answer: %w", op, err)
+	}
+	if info.PID <= 0 {
+		return 0, fmt.Errorf("%s: %w", op, ErrNotFound)
+	}
+	return info.PID, nil
 }
 
 // ListContainers returns the containers that match, in no order.

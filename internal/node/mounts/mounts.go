@@ -1,7 +1,7 @@
 // Package mounts lists and removes mounts below a directory.
 //
-// It owns the reading of /proc/self/mountinfo for cleaning up; making mounts lives
-// with those who need them.
+// It owns the reading of mountinfo, and cleaning up by it; making mounts lives with
+// those who need them.
 package mounts
 
 import (
@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,20 @@ import (
 
 // Mount is one line of mountinfo.
 type Mount struct {
-	// Point is where the mount is, as this process sees it.
+	// ID is the mount's number, Parent that of the mount it is in.
+	ID, Parent uint64
+	// Device is the file system's number, as stat has it.
+	Device uint64
+	// Root is the file of the file system that the mount shows. One that was removed
+	// since ends in "//deleted".
+	Root string
+	// Point is where the mount is, as the process that is asked sees it.
 	Point string
+	// Options are the mount's own, such as ro and nosuid.
+	Options []string
+	// Propagation says shared:N, master:N, propagate_from:N and unbindable; none is
+	// private.
+	Propagation []string
 	// Type is the file system's type, such as tmpfs or overlay.
 	Type string
 }
@@ -32,7 +45,7 @@ func Under(dir string) ([]Mount, error) {
 		return nil, fmt.Errorf("listing mounts: %w", err)
 	}
 	defer f.Close()
-	all, err := parse(f)
+	all, err := Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("listing mounts: %w", err)
 	}
@@ -49,21 +62,39 @@ func within(path, dir string) bool {
 	return path != dir && strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// parse reads mountinfo (proc_pid_mountinfo(5)).
-func parse(r io.Reader) ([]Mount, error) {
+// Read reads mountinfo (proc_pid_mountinfo(5)).
+func Read(r io.Reader) ([]Mount, error) {
 	var all []Mount
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20) // overlay options can be long
 	for lines.Scan() {
-		before, after, ok := strings.Cut(lines.Text(), " - ")
-		fields := strings.Fields(before)
-		if !ok || len(fields) < 6 {
-			return nil, fmt.Errorf("line %q is not of mountinfo", lines.Text())
+		m, err := parse(lines.Text())
+		if err != nil {
+			return nil, fmt.Errorf("line %q is not of mountinfo: %w", lines.Text(), err)
 		}
-		kind, _, _ := strings.Cut(after, " ")
-		all = append(all, Mount{Point: unescape.Replace(fields[4]), Type: kind})
+		all = append(all, m)
 	}
 	return all, lines.Err()
+}
+
+func parse(line string) (m Mount, err error) {
+	before, after, ok := strings.Cut(line, " - ")
+	fields := strings.Fields(before)
+	if !ok || len(fields) < 6 {
+		return m, errors.New("fields are missing")
+	}
+	major, minor, _ := strings.Cut(fields[2], ":")
+	var numbers [4]uint64
+	for i, text := range []string{fields[0], fields[1], major, minor} {
+		if numbers[i], err = strconv.ParseUint(text, 10, 32); err != nil {
+			return m, err
+		}
+	}
+	m.ID, m.Parent, m.Device = numbers[0], numbers[1], unix.Mkdev(uint32(numbers[2]), uint32(numbers[3]))
+	m.Root, m.Point = unescape.Replace(fields[3]), unescape.Replace(fields[4])
+	m.Options, m.Propagation = strings.Split(fields[5], ","), fields[6:]
+	m.Type, _, _ = strings.Cut(after, " ")
+	return m, nil
 }
 
 // unescape undoes the octal escapes of mountinfo.

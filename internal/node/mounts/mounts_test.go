@@ -3,6 +3,7 @@ package mounts
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,15 +80,32 @@ func TestTheDirectorysOwnMountStays(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
-	got, err := parse(strings.NewReader(`22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-41 22 0:5 / /a\040b\011c\134d rw,nosuid - tmpfs tmpfs rw,size=1k
+func TestRead(t *testing.T) {
+	got, err := Read(strings.NewReader(`22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+41 22 0:300 /f\040//deleted /a\040b\011c\134d ro,nosuid shared:7 master:3 - tmpfs tmpfs rw,size=1k
 `))
-	want := []Mount{{"/", "ext4"}, {"/a b\tc\\d", "tmpfs"}}
-	if err != nil || !slices.Equal(got, want) {
+	want := []Mount{
+		{ID: 22, Parent: 1, Device: unix.Mkdev(254, 0), Root: "/", Point: "/", Options: []string{"rw", "relatime"}, Propagation: []string{"shared:1"}, Type: "ext4"},
+		{ID: 41, Parent: 22, Device: unix.Mkdev(0, 300), Root: "/f //deleted", Point: "/a b\tc\\d", Options: []string{"ro", "nosuid"}, Propagation: []string{"shared:7", "master:3"}, Type: "tmpfs"},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
-	if _, err := parse(strings.NewReader("22 1 254:0 / / rw\n")); err == nil {
-		t.Error("a line of another format is no error")
+	for _, bad := range []string{"22 1 254:0 / / rw\n", "x 1 254:0 / / rw - a b c\n", "1 1 254 / / rw - a b c\n", "\n"} {
+		if _, err := Read(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q is no error", bad)
+		}
 	}
+}
+
+// FuzzRead holds that no text crashes the reader and that a line is never lost.
+func FuzzRead(f *testing.F) {
+	f.Add("22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n")
+	f.Add("41 22 0:5 /a\\040 /b rw - tmpfs tmpfs rw\n41 22 0:5 / / rw - - -\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := Read(strings.NewReader(text))
+		if err == nil && len(all) != strings.Count(strings.TrimSuffix(text, "\n")+"\n", "\n") && text != "" {
+			t.Errorf("%d mounts in %q", len(all), text)
+		}
+	})
 }
