@@ -68,7 +68,7 @@ func keepObserved(s, old *corev1.PodStatus) {
 }
 
 func validateStatus(p, old *corev1.Pod) field.ErrorList {
-	errs := validateAnnotationUpdate(p, old)
+	errs := append(validateAnnotationUpdate(p, old), validateOnUpdate(p, old)...)
 	errs = append(errs, podspec.ValidateAnnotations(p.Annotations, &p.Spec, field.NewPath("metadata", "annotations"))...)
 	errs = append(errs, validateFinalizers(p.Finalizers, field.NewPath("metadata", "finalizers"))...)
 	path := field.NewPath("status")

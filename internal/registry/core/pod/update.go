@@ -29,6 +29,7 @@ var updatable = []string{
 func validateUpdate(p, old *corev1.Pod) field.ErrorList {
 	errs := validatePod(p, podspec.Options{AnyTokenPath: hasForeignTokenPath(&old.Spec)})
 	errs = append(errs, validateAnnotationUpdate(p, old)...)
+	errs = append(errs, validateOnUpdate(p, old)...)
 	path := field.NewPath("spec")
 	for _, list := range []struct {
 		name          string
