@@ -45,6 +45,8 @@ type Publication struct {
 	// First says that the volume showed nothing before, so that no container of the
 	// pod can have read it.
 	First bool
+	// Content says that more than tokens changed.
+	Content bool
 }
 
 // Status is what a volume of API content shows now.
@@ -63,7 +65,8 @@ type Status struct {
 	Published time.Time
 	// Generation is the name of the directory that ..data leads to.
 	Generation string
-	// Problem says why the volume is not up to date; empty when it is.
+	// Problem says why the volume is not up to date; empty when it is. It names
+	// objects, keys and paths, and holds nothing of their values.
 	Problem string
 }
 

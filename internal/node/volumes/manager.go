@@ -24,7 +24,7 @@ import (
 	"laterna.dev/laterna/internal/rootfd"
 )
 
-// Config of a manager. All fields are required.
+// Config of a manager. Fields are required unless they say otherwise.
 type Config struct {
 	Objects *objects.Cache
 	Tokens  *tokencache.Cache
@@ -38,6 +38,17 @@ type Config struct {
 	NodeAllocatable func() corev1.ResourceList
 	// Event records an event about a pod. It is called from workers and must not wait.
 	Event func(pod *corev1.Pod, eventType, reason, message string)
+
+	// Gate decides on new content of volumes that show something already; nil lets all
+	// of it pass.
+	Gate Gate
+	// Published, unless nil, is called after each publication that changed a volume's
+	// files, in their order for each volume. It is called from workers and must not
+	// wait, but may call the manager.
+	Published func(pod *corev1.Pod, p Publication)
+	// Changed, unless nil, is called when the pod's Snapshot has become another one,
+	// under the same conditions.
+	Changed func(uid types.UID)
 }
 
 // Manager makes volumes. Its methods may be called concurrently.
@@ -48,8 +59,10 @@ type Manager struct {
 	path  string // of root, without links
 	queue workqueue.TypedInterface[*volume]
 	stop  func()
-	done  sync.WaitGroup
-	life  sync.RWMutex // held for reading while root is used outside of workers
+	done  sync.WaitGroup // workers
+	// checks are those of the gate that run.
+	checks sync.WaitGroup
+	life   sync.RWMutex // held for reading while root is used outside of workers
 
 	mu sync.Mutex
 	// pods is nil after Close.
@@ -101,6 +114,7 @@ func (m *Manager) Close() error {
 	for _, p := range pods {
 		m.forget(p)
 	}
+	m.checks.Wait()
 	m.life.Lock()
 	defer m.life.Unlock()
 	return m.root.Close()
@@ -172,6 +186,7 @@ func (m *Manager) update(p *pod, spec *corev1.Pod) {
 	if old == spec || maps.Equal(old.Labels, spec.Labels) && maps.Equal(old.Annotations, spec.Annotations) && apiequality.Semantic.DeepEqual(old.Spec, spec.Spec) {
 		return
 	}
+	p.version.Store(&spec.ResourceVersion)
 	for _, v := range p.inOrder() {
 		m.queue.Add(v)
 	}

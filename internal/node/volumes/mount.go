@@ -86,6 +86,9 @@ func (m *Manager) mountContent(parent *rootfd.Dir, v *volume, spec *corev1.Pod) 
 		return err
 	}
 	v.content, err = atomicdir.Open(filepath.Join(m.path, v.dir), atomicdir.Options{Clock: m.cfg.Clock})
+	if err == nil {
+		v.setShown(found(v.content))
+	}
 	return err
 }
 

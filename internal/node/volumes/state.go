@@ -25,9 +25,12 @@ import (
 type pod struct {
 	uid  types.UID
 	spec atomic.Pointer[corev1.Pod] // the latest; only read
-	ctx  context.Context            // ends when the pod is torn down
-	end  context.CancelFunc
-	busy sync.WaitGroup // goroutines that ask for tokens
+	// version is that of the first pod that showed what spec shows: it does not follow
+	// changes of the status.
+	version atomic.Pointer[string]
+	ctx     context.Context // ends when the pod is torn down
+	end     context.CancelFunc
+	busy    sync.WaitGroup // goroutines that work for the pod
 
 	mu      sync.Mutex // guards volumes, and orders teardown after setup
 	volumes map[string]*volume
@@ -37,6 +40,7 @@ func newPod(ctx context.Context, spec *corev1.Pod) *pod {
 	p := &pod{uid: spec.UID, volumes: map[string]*volume{}}
 	p.ctx, p.end = context.WithCancel(ctx)
 	p.spec.Store(spec)
+	p.version.Store(&spec.ResourceVersion)
 	return p
 }
 
@@ -65,8 +69,8 @@ func (p *pod) waiting() (names []string) {
 			continue
 		}
 		text := fmt.Sprintf("volume %q", v.source.Name)
-		if err := v.problem(); err != nil {
-			text += " (" + err.Error() + ")"
+		if problem := v.problem(); problem != "" {
+			text += " (" + problem + ")"
 		}
 		names = append(names, text)
 	}
@@ -75,23 +79,31 @@ func (p *pod) waiting() (names []string) {
 
 // volume is one volume of a pod.
 type volume struct {
-	pod     *pod
-	source  *corev1.Volume // part of the pod's spec, which cannot change
-	index   int            // in spec.volumes
-	dir     string         // below the pods directory
-	keys    []objects.Key
-	tokens  map[tokencache.Request]projection.TokenRef
-	release []func()
-	ready   chan struct{} // closed when the volume is first whole
+	pod        *pod
+	source     *corev1.Volume // part of the pod's spec, which cannot change
+	index      int            // in spec.volumes
+	dir        string         // below the pods directory
+	sources    []source
+	keys       []objects.Key
+	tokenFiles []tokenFile
+	tokens     map[tokencache.Request]projection.TokenRef
+	release    []func()
+	ready      chan struct{} // closed when the volume is first whole
+	told       Status        // belongs to the worker that has the volume
 
-	mu      sync.Mutex // held by the one worker that works on it; guards what follows
-	closed  bool
-	mounted bool
-	content *atomicdir.Dir // of volumes that show API content, once mounted
+	mu       sync.Mutex // held by the worker that has the volume; guards what follows
+	closed   bool
+	mounted  bool
+	content  *atomicdir.Dir // of volumes that show API content, once mounted
+	untold   bool           // files changed without a Publication
+	trial    *trial         // content that the gate looks at
+	rejected rejection
 
 	state    sync.Mutex // guards what follows
+	shown    shown      // changed with mu held too, so that its holder may read it
 	failure  error      // why the last attempt failed
 	failures int        // in a row
+	note     string     // why the volume is not up to date although nothing failed
 	nextTell time.Time  // no event before
 	timer    clock.Timer
 	asking   map[tokencache.Request]bool
@@ -106,11 +118,14 @@ func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
 		tokens: map[tokencache.Request]projection.TokenRef{},
 		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
 	}
-	for _, r := range projection.Refs(source) {
-		v.keys = append(v.keys, objects.Key{Kind: objects.Kind(r.Kind), Namespace: spec.Namespace, Name: r.Name})
+	v.sources, v.tokenFiles = sourcesOf(spec, source), tokenFilesOf(source)
+	for _, s := range v.sources {
+		if s.kind != kindPod {
+			v.keys = append(v.keys, s.key)
+		}
 	}
-	for _, r := range projection.Tokens(source) {
-		v.tokens[v.request(spec, r)] = r
+	for _, t := range v.tokenFiles {
+		v.tokens[v.request(spec, t.ref)] = t.ref
 	}
 	return v
 }
@@ -132,10 +147,14 @@ func (v *volume) isReady() bool {
 	}
 }
 
-func (v *volume) problem() error {
+// problem says why the volume is not up to date, "" when it is.
+func (v *volume) problem() string {
 	v.state.Lock()
 	defer v.state.Unlock()
-	return v.failure
+	if v.failure != nil {
+		return v.failure.Error()
+	}
+	return v.note
 }
 
 // plugin is the name that Kubernetes gives a kind of volume in paths.

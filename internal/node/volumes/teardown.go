@@ -74,7 +74,8 @@ func (v *volume) lost() {
 		v.content.Close() // its directory is gone
 		v.content = nil
 	}
-	v.mounted = false
+	v.mounted, v.trial, v.rejected = false, nil, rejection{}
+	v.setShown(shown{})
 }
 
 // close waits for the worker that is at it and lets no other begin.

@@ -1,0 +1,95 @@
+package volumes
+
+import (
+	"strings"
+	"time"
+
+	"laterna.dev/laterna/projection"
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// shown is what a volume's directory holds, as far as it is known. What the zero
+// value leaves out is not known: after a start of the agent that is all but
+// generation and at.
+type shown struct {
+	generation string // empty when nothing was ever published
+	at         time.Time
+	digest     []byte
+	// content is the sum of what is not a credential, kept only where it is needed.
+	content     sum
+	credentials map[string]bool
+	versions    []string // of the volume's sources, in their order
+	tokens      []TokenStatus
+}
+
+// show records a publication, and that it is to be told if files changed. The caller
+// holds v.mu.
+func (m *Manager) show(v *volume, result atomicdir.Result, now shown, content bool, out *outcome) {
+	first := v.shown.generation == ""
+	now.generation, now.at, now.digest = result.Generation, v.shown.at, v.shown.digest
+	if result.Changed {
+		now.at, now.digest = m.cfg.Clock.Now(), nil
+		m.cfg.Log.Debug("published a volume", "volume", v.dir, "generation", result.Generation)
+		if m.cfg.Published != nil {
+			out.published = append(out.published, Publication{v.source.Name, result.Generation, first, content})
+		}
+	}
+	if now.digest == nil {
+		if _, digest, err := v.content.Digest(); err == nil {
+			now.digest = digest[:]
+		}
+	}
+	v.setShown(now)
+}
+
+func (v *volume) setShown(now shown) {
+	v.state.Lock()
+	defer v.state.Unlock()
+	v.shown = now
+}
+
+// found is what an earlier process left in a directory.
+func found(content *atomicdir.Dir) shown {
+	name, digest, err := content.Digest()
+	if err != nil || name == "" {
+		return shown{}
+	}
+	return shown{generation: name, at: publishedAt(name), digest: digest[:]}
+}
+
+// publishedAt reads the time out of a generation's name, to the second.
+func publishedAt(generation string) time.Time {
+	stamp := strings.TrimPrefix(generation, "..")
+	if dot := strings.LastIndexByte(stamp, '.'); dot >= 0 {
+		stamp = stamp[:dot]
+	}
+	at, err := time.Parse("2006_01_02_15_04_05", stamp)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// credentials are the paths of v at which tokens are published.
+func (v *volume) credentials() map[string]bool {
+	if v.shown.credentials != nil {
+		return v.shown.credentials
+	}
+	return projection.CredentialPaths(v.source)
+}
+
+// shownContent is the sum of the content that is published, read back where it is not
+// known. The error wraps fs.ErrNotExist when there is none.
+func (m *Manager) shownContent(v *volume) (sum, error) {
+	if v.shown.content != (sum{}) {
+		return v.shown.content, nil
+	}
+	tree, err := v.content.Tree()
+	if err != nil {
+		return sum{}, err
+	}
+	now := v.shown
+	now.content = sumBeside(tree, v.credentials())
+	v.setShown(now)
+	return now.content, nil
+}
