@@ -1,6 +1,7 @@
 package podspec
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -130,6 +131,54 @@ func TestProjectedVolumes(t *testing.T) {
 		{"certificate of Kubernetes' own signers", projected("{podCertificate: {signerName: kubernetes.io/x, keyType: ED25519, keyPath: k, certificateChainPath: k, maxExpirationSeconds: 86401}}"), []string{
 			s + ".podCertificate.maxExpirationSeconds: Invalid value: 86401: if provided, maxExpirationSeconds must be <= 86400",
 			p + `: Invalid value: "k": conflicting duplicate paths`}},
+	})
+}
+
+// TestOwnersOfFiles holds the range of KEP-5936's fields at each of their places.
+func TestOwnersOfFiles(t *testing.T) {
+	const rule = ": must be between 0 and 2147483647, inclusive"
+	const sources = v + ".projected.sources"
+	testWrong(t, []wrong{
+		{"right", volume("{name: a, configMap: {name: c, defaultUser: 0, items: [{key: k, path: p, user: 2147483647}]}}"), nil},
+		{"secret", volume("{name: a, secret: {secretName: s, defaultUser: 2147483648, items: [{key: k, path: p, user: -1}]}}"), []string{
+			v + ".secret.defaultUser: Invalid value: 2147483648" + rule, v + ".secret.items[0].user: Invalid value: -1" + rule}},
+		{"config map", volume("{name: a, configMap: {name: c, defaultUser: -1, items: [{key: k, path: p, user: -2}]}}"), []string{
+			v + ".configMap.defaultUser: Invalid value: -1" + rule, v + ".configMap.items[0].user: Invalid value: -2" + rule}},
+		{"Downward API", volume("{name: a, downwardAPI: {defaultUser: -1, items: [{path: p, user: -2, fieldRef: {fieldPath: metadata.name}}]}}"), []string{
+			v + ".downwardAPI.defaultUser: Invalid value: -1" + rule, v + ".downwardAPI.user: Invalid value: -2" + rule}},
+		{"projected", volume("{name: a, projected: {defaultUser: -1, sources: [{secret: {name: s, items: [{key: k, path: a, user: -2}]}}, {configMap: {name: s, items: [{key: k, path: b, user: -3}]}}, " +
+			"{downwardAPI: {items: [{path: c, user: -4, fieldRef: {fieldPath: metadata.name}}]}}, {serviceAccountToken: {path: d, user: -5}}, {clusterTrustBundle: {name: nn, path: e, user: -6}}, " +
+			"{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: f, user: -7}}]}}"), []string{
+			v + ".projected.defaultUser: Invalid value: -1" + rule,
+			sources + "[0].secret.items[0].user: Invalid value: -2" + rule,
+			sources + "[1].configMap.items[0].user: Invalid value: -3" + rule,
+			sources + "[2].downwardAPI.user: Invalid value: -4" + rule,
+			sources + "[3].serviceAccountToken.user: Invalid value: -5" + rule,
+			sources + "[4].clusterTrustBundle.user: Invalid value: -6" + rule,
+			sources + "[5].podCertificate.user: Invalid value: -7" + rule}},
+	})
+}
+
+func TestSourcesOfSigners(t *testing.T) {
+	const bundle, certificate = v + ".projected.sources[0].clusterTrustBundle", v + ".projected.sources[0].podCertificate"
+	long := strings.Repeat("a", 565) + ".b/c"
+	testWrong(t, []wrong{
+		{"bundle by name and signer", projected("{clusterTrustBundle: {name: nn, signerName: a.b/c, path: p}}"), []string{
+			bundle + `: Invalid value: {"name":"nn","signerName":"a.b/c","path":"p"}: only one of name and signerName may be used`}},
+		{"no name", projected("{clusterTrustBundle: {name: '', path: ../p}}"), []string{
+			bundle + ".name: Required value: must be a valid object name",
+			bundle + `.name: Invalid value: "": not a valid clustertrustbundlename: ` + domain,
+			bundle + `.path: Invalid value: "../p": must not contain '..'`}},
+		{"no path part", projected("{podCertificate: {signerName: a.b, keyType: ED25519, keyPath: k}}"), []string{
+			certificate + `.signerName: Invalid value: "a.b": must be a fully qualified domain and path of the form 'example.com/signer-name'`}},
+		{"a long signer", projected("{podCertificate: {signerName: " + long + ", keyType: ED25519, keyPath: k}}"), []string{
+			certificate + `.signerName: Invalid value: "` + long[:567] + `": validating label "` + long[:565] + `": must be no more than 63 characters`}},
+		{"a life of 91 days", projected("{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 7862400}}"), nil},
+		{"a second more", projected("{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 7862401}}"), []string{
+			certificate + ".maxExpirationSeconds: Invalid value: 7862401: if provided, maxExpirationSeconds must be <= 7862400"}},
+		{"annotation without a domain", projected("{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, userAnnotations: {plain: x}}}"), []string{
+			certificate + `.userAnnotations[plain]: Invalid value: "plain": must be a domain-prefixed key (such as "acme.io/foo")`}},
+		{"spellings of one path", projected("{secret: {name: s, items: [{key: a, path: a/./b}]}}, {configMap: {name: c, items: [{key: a, path: a//b}]}}"), nil},
 	})
 }
 
