@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/authentication/selfsubjectreview"
 	reviews "laterna.dev/laterna/internal/registry/authentication/tokenreview"
@@ -33,6 +34,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/registry/projection/podprojection"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
 	"laterna.dev/laterna/internal/registry/rbac/role"
@@ -65,6 +67,10 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 	if err != nil {
 		return nil, err
 	}
+	projections, err := merge(plain(env, podprojection.NewStorage))
+	if err != nil {
+		return nil, err
+	}
 	guarded := func(build func(resource.Env, registryAccess) (map[string]rest.Storage, error)) maker {
 		return func() (map[string]rest.Storage, error) { return build(env, a.registry()) }
 	}
@@ -83,6 +89,7 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 		}},
 		{coordinationv1.SchemeGroupVersion, coordination},
 		{rbacv1.SchemeGroupVersion, s.rbac},
+		{v1alpha1.SchemeGroupVersion, projections},
 	}
 	return s, nil
 }

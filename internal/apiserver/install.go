@@ -49,7 +49,7 @@ func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *sc
 		AllServedVersionsByResource: served,
 		OptionsExternalVersion:      &schema.GroupVersion{Version: "v1"},
 		ParameterCodec:              sch.Parameters,
-		Serializer:                  sch.Codecs,
+		Serializer:                  sch.Serializer(g.version.Group),
 		Creater:                     sch,
 		Convertor:                   sch,
 		ConvertabilityChecker:       sch,

@@ -59,16 +59,16 @@ type storageCodec struct {
 // newBackend takes over client, which stop closes. ctx ends the background work.
 func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, secret value.Transformer) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
-	protobuf, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
-	if !ok {
-		return nil, fmt.Errorf("scheme has no encoding %s", runtime.ContentTypeProtobuf)
-	}
 	compactor := etcd3.NewCompactor(client, compactionInterval, clock.RealClock{}, nil)
 	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, secret: secret}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range scheme.GroupVersions() {
+		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), scheme.StorageType(gv.Group))
+		if !ok {
+			return nil, fmt.Errorf("scheme has no encoding %s", scheme.StorageType(gv.Group))
+		}
 		b.codecs[gv.Group] = storageCodec{
-			codec:     s.Codecs.CodecForVersions(protobuf.Serializer, s.Codecs.UniversalDeserializer(), gv, runtime.InternalGroupVersioner),
+			codec:     s.Codecs.CodecForVersions(encoding.Serializer, s.Codecs.UniversalDeserializer(), gv, runtime.InternalGroupVersioner),
 			versioner: runtime.NewMultiGroupVersioner(gv, schema.GroupKind{Group: gv.Group}),
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
+
+	"laterna.dev/laterna/api/projection/v1alpha1"
 )
 
 // Config is what the plugin works with. All fields are required.
@@ -94,6 +96,8 @@ func (p *Plugin) admit(ctx context.Context, node string, a admission.Attributes)
 		}
 	case coordinationv1.Resource("leases"):
 		return lease(node, a)
+	case v1alpha1.Resource(v1alpha1.Plural):
+		return p.podProjection(ctx, node, a)
 	}
 	return nil
 }

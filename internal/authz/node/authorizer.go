@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/rbac"
 )
 
@@ -135,6 +136,8 @@ func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.A
 			return a.pod(ctx, node, attrs)
 		case coordinationv1.Resource("leases"):
 			return lease(node, attrs)
+		case v1alpha1.Resource(v1alpha1.Plural):
+			return a.podProjection(ctx, node, attrs)
 		case schema.GroupResource{Group: "certificates.k8s.io", Resource: "podcertificaterequests"},
 			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceclaims"},
 			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceslices"},
@@ -209,6 +212,18 @@ func (a *Authorizer) pod(ctx context.Context, node string, attrs authorizer.Attr
 		}
 	}
 	return verdict{}
+}
+
+// podProjection allows a node to read and write what it says about its own pods: the
+// object has its pod's name.
+func (a *Authorizer) podProjection(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
+	switch attrs.GetVerb() {
+	case "create":
+		return allow // the name of a new object is not known here; admission checks it
+	case "get", "update", "patch", "delete":
+		return a.referenced(ctx, node, podKind, attrs)
+	}
+	return refuse("can only get, create, update, patch, or delete individual pod projections")
 }
 
 // selectsNode reports whether a list or watch is limited to pods of the node.

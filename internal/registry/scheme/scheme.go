@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
@@ -30,6 +31,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/service"
+	"laterna.dev/laterna/internal/registry/projection/podprojection"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
 	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
 )
@@ -59,7 +61,11 @@ var groups = []group{
 	{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme},
 	{policyv1.SchemeGroupVersion, policyv1.AddToScheme},
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
+	{v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme},
 }
+
+// ours are the groups that this project adds. Their types have no protobuf form.
+var ours = map[string]bool{v1alpha1.GroupName: true}
 
 // kinds adds what the kinds' own packages say about them.
 var kinds = []func(*runtime.Scheme) error{
@@ -70,6 +76,7 @@ var kinds = []func(*runtime.Scheme) error{
 	pod.RegisterDefaults, pod.RegisterFieldLabels, pod.RegisterParameters,
 	secret.RegisterDefaults, secret.RegisterFieldLabels,
 	service.RegisterDefaults, service.RegisterFieldLabels,
+	podprojection.RegisterFieldLabels,
 	clusterrolebinding.RegisterDefaults,
 	rolebinding.RegisterDefaults,
 }

@@ -1,6 +1,10 @@
 package bootstrap
 
-import rbacv1 "k8s.io/api/rbac/v1"
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"laterna.dev/laterna/api/projection/v1alpha1"
+)
 
 // NodeRules are what any node may do, whatever runs on it. The Node authorizer and
 // the NodeRestriction admission narrow them to the node's own objects.
@@ -33,6 +37,7 @@ func NodeRules() []rbacv1.PolicyRule {
 		on(read, "certificates.k8s.io", "clustertrustbundles"),
 		on("get", "core", "serviceaccounts"),
 		on("get list watch create", "certificates.k8s.io", "podcertificaterequests"),
+		on("get create update patch delete", v1alpha1.GroupName, v1alpha1.Plural),
 	}
 }
 
