@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	resourcehelper "k8s.io/component-helpers/resource"
 
 	"laterna.dev/laterna/internal/node/status"
 )
@@ -44,14 +45,12 @@ func admit(pod *corev1.Pod, others []*corev1.Pod, allocatable corev1.ResourceLis
 	return nil
 }
 
-// requests sums up what a pod's containers ask for: CPU in thousandths, the rest in
-// bytes.
+// requests is what a pod asks for, as a whole or by its containers: CPU in
+// thousandths, the rest in bytes.
 func requests(pod *corev1.Pod) map[corev1.ResourceName]int64 {
-	out := map[corev1.ResourceName]int64{}
-	for _, c := range pod.Spec.Containers {
-		for name := range c.Resources.Requests {
-			out[name] += amount(name, c.Resources.Requests)
-		}
+	out, list := map[corev1.ResourceName]int64{}, resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	for name := range list {
+		out[name] = amount(name, list)
 	}
 	return out
 }

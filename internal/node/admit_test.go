@@ -21,6 +21,8 @@ func TestAdmit(t *testing.T) {
 	}
 	ended, deleted := asks("2"), asks("2")
 	ended.Status.Phase, deleted.DeletionTimestamp = corev1.PodSucceeded, &metav1.Time{}
+	whole := asks("100m")
+	whole.Spec.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1500m")}}
 	elsewhere := asks("0")
 	elsewhere.Spec.NodeSelector = map[string]string{"disk": "ssd"}
 	for name, tt := range map[string]struct {
@@ -33,6 +35,7 @@ func TestAdmit(t *testing.T) {
 		"ended do not count": {pod: asks("2"), others: []*corev1.Pod{ended, deleted}},
 		"asks for nothing":   {pod: asks("0"), others: []*corev1.Pod{asks("2")}},
 		"too much":           {pod: asks("1500m"), others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
+		"the whole pod asks": {pod: whole, others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
 		"too many":           {pod: asks("0"), others: []*corev1.Pod{asks("0"), asks("0"), asks("0")}, reason: "OutOfpods", text: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"},
 		"another node":       {pod: elsewhere, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
 	} {

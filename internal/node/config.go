@@ -78,6 +78,9 @@ type podVolumes interface {
 	Adopt(pods []*corev1.Pod)
 	// MountsFor returns the mounts of a container that is about to start.
 	MountsFor(pod *corev1.Pod, container string) ([]volumes.Mount, error)
+	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when
+	// there is none.
+	ReadFile(uid types.UID, volume, path string, limit int64) ([]byte, error)
 	// Teardown removes the pod's directory with all its volumes.
 	Teardown(ctx context.Context, uid types.UID) error
 	// Orphans lists pods that have a directory and are known to nobody.

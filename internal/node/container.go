@@ -12,10 +12,8 @@ import (
 
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
-	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
-	"laterna.dev/laterna/projection"
 )
 
 // startContainer makes and starts one container. What goes wrong becomes the
@@ -36,7 +34,13 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 			return again
 		}
 		w.watchObjects(pod, c)
-		return w.notStarted(pod, c, status.CreateContainerConfigError, err)
+		pause := w.notStarted(pod, c, status.CreateContainerConfigError, err)
+		if readsFiles(c) {
+			// Another container may write the file at any time, and nothing tells.
+			state.retry.until = w.now().Add(retryFirst)
+			pause = retryFirst
+		}
+		return pause
 	}
 	ctx = context.WithoutCancel(ctx)
 	id, err := w.a.cri().CreateContainer(ctx, sandbox.ID, spec, sandboxSpec)
@@ -148,60 +152,6 @@ func resolveSubPaths(pod *corev1.Pod, container string, vars []env.Var) (*corev1
 	}
 	out.Spec.Containers[i].VolumeMounts = mounts
 	return &out, nil
-}
-
-func (w *worker) environment(wait context.Context, pod *corev1.Pod, c *corev1.Container) ([]env.Var, error) {
-	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
-	var services []*corev1.Service
-	for _, s := range w.a.services.List() {
-		services = append(services, s.(*corev1.Service))
-	}
-	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, services), env.Lookups{
-		ConfigMap: func(name string) (*corev1.ConfigMap, error) {
-			return w.a.objects.ConfigMap(wait, pod.Namespace, name)
-		},
-		Secret: func(name string) (*corev1.Secret, error) {
-			return w.a.objects.Secret(wait, pod.Namespace, name)
-		},
-		Field: func(ref *corev1.ObjectFieldSelector) (string, error) { return projection.FieldRef(pod, ref) },
-		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) {
-			return projection.ResourceFieldRef(pod, c.Name, ref, w.a.Allocatable())
-		},
-	})
-}
-
-// watchObjects wakes the worker as soon as an object changes that the container's
-// environment could not be made from.
-func (w *worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
-	state := w.container(c.Name)
-	if len(state.release) > 0 {
-		return
-	}
-	seen := map[objects.Key]bool{}
-	watch := func(kind objects.Kind, name string) {
-		key := objects.Key{Kind: kind, Namespace: pod.Namespace, Name: name}
-		if !seen[key] {
-			seen[key] = true
-			state.release = append(state.release, w.a.objects.Acquire(key, w.poke))
-		}
-	}
-	for _, f := range c.EnvFrom {
-		switch {
-		case f.ConfigMapRef != nil:
-			watch(objects.ConfigMap, f.ConfigMapRef.Name)
-		case f.SecretRef != nil:
-			watch(objects.Secret, f.SecretRef.Name)
-		}
-	}
-	for _, e := range c.Env {
-		switch {
-		case e.ValueFrom == nil:
-		case e.ValueFrom.ConfigMapKeyRef != nil:
-			watch(objects.ConfigMap, e.ValueFrom.ConfigMapKeyRef.Name)
-		case e.ValueFrom.SecretKeyRef != nil:
-			watch(objects.Secret, e.ValueFrom.SecretKeyRef.Name)
-		}
-	}
 }
 
 // removeContainer removes a container that does not run, with its log.

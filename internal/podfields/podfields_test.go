@@ -63,10 +63,22 @@ containers: [{name: a, image: i}]
 volumes: [{name: p, projected: {sources: [{secret: {name: s}}, {clusterTrustBundle: {name: b, path: c}}]}}]
 `, want: []Finding{{Path: "spec.volumes[0].projected.sources[1].clusterTrustBundle", Blocks: true,
 			Message: notHonoured + ": files of this kind of source are not written, and the pod does not start"}}},
-		"a variable's source blocks": {spec: `
-containers: [{name: a, image: i, env: [{name: V, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]}]
-`, want: []Finding{{Path: "spec.containers[0].env[0].valueFrom.fileKeyRef", Blocks: true,
-			Message: notHonoured + ": variables from this kind of source are not set, and the pod does not start"}}},
+		"variables of every kind are honoured": {spec: `
+containers:
+- name: a
+  image: i
+  envFrom: [{prefix: P_, configMapRef: {name: c, optional: true}}, {secretRef: {name: s}}]
+  env:
+  - {name: F, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k, optional: true}}}
+  - {name: D, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: status.hostIPs}}}
+  - {name: R, valueFrom: {resourceFieldRef: {containerName: a, resource: limits.cpu, divisor: 1m}}}
+  - {name: C, valueFrom: {configMapKeyRef: {name: c, key: k, optional: true}}}
+resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1, memory: 1Gi}}
+`},
+		"huge pages of a whole pod are not": {spec: `
+containers: [{name: a, image: i}]
+resources: {limits: {cpu: 1, hugepages-2Mi: 2Mi}}
+`, want: []Finding{{Path: "spec.resources.limits[hugepages-2Mi]", Message: notHonoured}}},
 		"owners of files are honoured": {spec: `
 containers: [{name: a, image: i}]
 volumes:

@@ -2,6 +2,8 @@ package runspec
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	resourcehelper "k8s.io/component-helpers/resource"
 
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/cri"
@@ -22,41 +24,76 @@ const (
 )
 
 // resources maps requests and limits: CPU shares from the request (from the limit
-// when there is no request), quota and memory from the limits.
+// when there is no request), quota and memory from the limits. Where the container
+// has no limit, the one of the whole pod is its own (KEP-2837), so that what reads
+// its control group sees it.
 func resources(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) cri.Resources {
-	limits := c.Resources.Limits
 	out := cri.Resources{
 		CPUShares:   shares(cpuRequest(c)),
-		MemoryBytes: limits.Memory().Value(),
+		MemoryBytes: limit(c.Resources.Limits.Memory(), podLevel(pod).Limits.Memory()).Value(),
 		OOMScoreAdj: oomScore(pod, c, memoryCapacity),
 	}
-	if milli := limits.Cpu().MilliValue(); milli > 0 {
+	if out.CPUQuota = quota(limit(c.Resources.Limits.Cpu(), podLevel(pod).Limits.Cpu())); out.CPUQuota > 0 {
 		out.CPUPeriod = cpuPeriod
-		out.CPUQuota = max(milli*cpuPeriod/1000, minQuota)
 	}
 	return out
 }
 
-// PodLimits is what a pod's containers may use together: CPU shares from all
-// requests, and a limit where each container has one.
+// limit is a container's, or the pod's where it has none.
+func limit(own, whole *resource.Quantity) *resource.Quantity {
+	if own.IsZero() {
+		return whole
+	}
+	return own
+}
+
+// quota is the time of each period that a limit of CPU leaves, zero without a limit.
+func quota(cpu *resource.Quantity) int64 {
+	milli := cpu.MilliValue()
+	if milli <= 0 {
+		return 0
+	}
+	return max(milli*cpuPeriod/1000, minQuota)
+}
+
+// podLevel are the requests and limits of the pod as a whole.
+func podLevel(pod *corev1.Pod) *corev1.ResourceRequirements {
+	if pod.Spec.Resources == nil {
+		return &corev1.ResourceRequirements{}
+	}
+	return pod.Spec.Resources
+}
+
+// PodLimits is what a pod's containers may use together: what the pod says, else CPU
+// shares from all requests, and a limit where each container has one.
 func PodLimits(pod *corev1.Pod) cgroups.Limits {
 	out := cgroups.Limits{CPUPeriod: cpuPeriod}
 	var share int64
 	cpu, memory := true, true
 	for i := range pod.Spec.Containers {
-		r := resources(pod, &pod.Spec.Containers[i], 0)
+		limits := pod.Spec.Containers[i].Resources.Limits
 		share += cpuRequest(&pod.Spec.Containers[i])
-		cpu, memory = cpu && r.CPUQuota > 0, memory && r.MemoryBytes > 0
-		out.CPUQuota += r.CPUQuota
-		out.MemoryBytes += r.MemoryBytes
+		cpu, memory = cpu && !limits.Cpu().IsZero(), memory && !limits.Memory().IsZero()
+		out.CPUQuota += quota(limits.Cpu())
+		out.MemoryBytes += limits.Memory().Value()
 	}
-	out.CPUShares = shares(share)
 	if !cpu {
 		out.CPUQuota = 0
 	}
 	if !memory {
 		out.MemoryBytes = 0
 	}
+	whole := podLevel(pod)
+	if request := whole.Requests.Cpu().MilliValue(); request > 0 {
+		share = request
+	}
+	if most := quota(whole.Limits.Cpu()); most > 0 {
+		out.CPUQuota = most
+	}
+	if most := whole.Limits.Memory().Value(); most > 0 {
+		out.MemoryBytes = most
+	}
+	out.CPUShares = shares(share)
 	return out
 }
 
@@ -82,6 +119,19 @@ func oomScore(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) int64 
 	if memoryCapacity <= 0 {
 		return maxBurstableScore
 	}
-	score := 1000 - (1000*c.Resources.Requests.Memory().Value())/memoryCapacity
+	request := c.Resources.Requests.Memory().Value() + unshared(pod)
+	score := 1000 - (1000*request)/memoryCapacity
 	return min(max(score, minBurstableScore), maxBurstableScore)
+}
+
+// unshared is each container's part of the memory that the pod requests as a whole
+// and no container for itself.
+func unshared(pod *corev1.Pod) int64 {
+	whole := podLevel(pod).Requests.Memory().Value()
+	if whole == 0 {
+		return 0
+	}
+	sum := resourcehelper.AggregateContainerRequests(pod, resourcehelper.PodResourcesOptions{})
+	inContainers := sum[corev1.ResourceMemory]
+	return max(whole-inContainers.Value(), 0) / int64(len(pod.Spec.Containers)+len(pod.Spec.InitContainers))
 }

@@ -160,6 +160,28 @@ func TestResources(t *testing.T) {
 	}
 }
 
+func TestPodLevelResources(t *testing.T) {
+	list := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	p := testPod(
+		corev1.Container{Name: "own", Resources: corev1.ResourceRequirements{Requests: list("100m", "128Mi"), Limits: list("200m", "256Mi")}},
+		corev1.Container{Name: "bare"},
+	)
+	p.Spec.Resources = &corev1.ResourceRequirements{Requests: list("500m", "512Mi"), Limits: list("1", "768Mi")}
+	for i, want := range []cri.Resources{
+		{CPUShares: 102, CPUPeriod: 100000, CPUQuota: 20000, MemoryBytes: 256 << 20, OOMScoreAdj: 688},
+		{CPUShares: 2, CPUPeriod: 100000, CPUQuota: 100000, MemoryBytes: 768 << 20, OOMScoreAdj: 813},
+	} {
+		if got := resources(p, &p.Spec.Containers[i], 1<<30); got != want {
+			t.Errorf("container %d: %+v, want %+v", i, got, want)
+		}
+	}
+	if got, want := PodLimits(p), (cgroups.Limits{CPUShares: 512, CPUPeriod: 100000, CPUQuota: 100000, MemoryBytes: 768 << 20}); got != want {
+		t.Errorf("pod: %+v, want %+v", got, want)
+	}
+}
+
 func TestPodLimits(t *testing.T) {
 	c := func(request, limit, memory string) corev1.Container {
 		out := corev1.Container{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}}

@@ -1,0 +1,79 @@
+package node
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/projection"
+)
+
+// mostEnvFile is how large a file may be that variables are read from, in bytes.
+const mostEnvFile = 1 << 20
+
+// environment makes a container's variables from what its sources are now. pod has
+// its addresses.
+func (w *worker) environment(wait context.Context, pod *corev1.Pod, c *corev1.Container) ([]env.Var, error) {
+	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
+	var services []*corev1.Service
+	for _, s := range w.a.services.List() {
+		services = append(services, s.(*corev1.Service))
+	}
+	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, services), env.Lookups{
+		ConfigMap: func(name string) (*corev1.ConfigMap, error) {
+			return w.a.objects.ConfigMap(wait, pod.Namespace, name)
+		},
+		Secret: func(name string) (*corev1.Secret, error) {
+			return w.a.objects.Secret(wait, pod.Namespace, name)
+		},
+		File: func(ref *corev1.FileKeySelector) ([]byte, error) {
+			return w.a.volumes.ReadFile(pod.UID, ref.VolumeName, ref.Path, mostEnvFile)
+		},
+		Field: func(ref *corev1.ObjectFieldSelector) (string, error) { return projection.FieldRef(pod, ref) },
+		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) {
+			return projection.ResourceFieldRef(pod, c.Name, ref, w.a.Allocatable())
+		},
+	})
+}
+
+// watchObjects wakes the worker as soon as an object changes that the container's
+// environment could not be made from.
+func (w *worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
+	state := w.container(c.Name)
+	if len(state.release) > 0 {
+		return
+	}
+	seen := map[objects.Key]bool{}
+	watch := func(kind objects.Kind, name string) {
+		key := objects.Key{Kind: kind, Namespace: pod.Namespace, Name: name}
+		if !seen[key] {
+			seen[key] = true
+			state.release = append(state.release, w.a.objects.Acquire(key, w.poke))
+		}
+	}
+	for _, f := range c.EnvFrom {
+		switch {
+		case f.ConfigMapRef != nil:
+			watch(objects.ConfigMap, f.ConfigMapRef.Name)
+		case f.SecretRef != nil:
+			watch(objects.Secret, f.SecretRef.Name)
+		}
+	}
+	for _, e := range c.Env {
+		switch {
+		case e.ValueFrom == nil:
+		case e.ValueFrom.ConfigMapKeyRef != nil:
+			watch(objects.ConfigMap, e.ValueFrom.ConfigMapKeyRef.Name)
+		case e.ValueFrom.SecretKeyRef != nil:
+			watch(objects.Secret, e.ValueFrom.SecretKeyRef.Name)
+		}
+	}
+}
+
+// readsFiles reports whether a container has a variable from a file of a volume.
+func readsFiles(c *corev1.Container) bool {
+	return slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil })
+}
