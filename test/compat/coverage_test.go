@@ -1,0 +1,173 @@
+package compat
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	// behavioursFile is upstream's list of conformance behaviours, by area.
+	behavioursFile = "testdata/conformance.tsv"
+	coverageFile   = "COVERAGE.md"
+)
+
+// owedAreas are the areas of the list whose every behaviour has a test.
+var owedAreas = []string{"1-projection"}
+
+// tags follow the name of a behaviour and say when upstream runs it.
+var tags = regexp.MustCompile(` \[(Conformance|NodeConformance|LinuxOnly|Serial|Slow|Projection)\]`)
+
+// TestCoverageIsComplete holds COVERAGE.md to the list of behaviours and to the tests
+// that this package has.
+func TestCoverageIsComplete(t *testing.T) {
+	owed, later := behaviours(t)
+	tests := readTests(t)
+	seen := map[string]bool{}
+	for _, row := range coverageRows(t) {
+		name, test := row[0], row[1]
+		switch {
+		case seen[name]:
+			t.Errorf("%s: listed twice", name)
+		case slices.Contains(later, name):
+			t.Errorf("%s: it is of an area that owes nothing yet", name)
+		case !slices.Contains(owed, name):
+			t.Errorf("%s: no such behaviour", name)
+		case tests[test] == nil:
+			t.Errorf("%s: no test %s in this package", name, test)
+		case !tests[test].subtests[tags.ReplaceAllString(name, "")]:
+			t.Errorf("%s: %s has no sub-test of that name", name, test)
+		case tests[test].skips:
+			t.Errorf("%s: %s may skip", name, test)
+		}
+		seen[name] = true
+	}
+	for _, name := range owed {
+		if !seen[name] {
+			t.Errorf("not listed: %s", name)
+		}
+	}
+	if len(owed) != 111 {
+		t.Errorf("%d behaviours are owed, the list has had 111", len(owed))
+	}
+}
+
+// behaviours reads the list.
+func behaviours(t *testing.T) (owed, later []string) {
+	t.Helper()
+	raw, err := os.ReadFile(behavioursFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		columns := strings.Split(strings.TrimSpace(line), "\t")
+		switch {
+		case len(columns) != 5:
+			t.Fatalf("%s: %d columns in %q", behavioursFile, len(columns), line)
+		case slices.Contains(owedAreas, columns[3]):
+			owed = append(owed, columns[1])
+		default:
+			later = append(later, columns[1])
+		}
+	}
+	return owed, later
+}
+
+// coverageRows reads the pairs of behaviour and test from the tables.
+func coverageRows(t *testing.T) (rows [][2]string) {
+	t.Helper()
+	raw, err := os.ReadFile(coverageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| [") && len(cells) == 2 {
+			rows = append(rows, [2]string{strings.TrimPrefix(cells[0], "| "), strings.TrimSuffix(strings.TrimSpace(cells[1]), " |")})
+		}
+	}
+	return rows
+}
+
+// testSource is what the sources say of a test function: of itself and of all that it
+// uses in this package.
+type testSource struct {
+	subtests map[string]bool
+	skips    bool
+}
+
+// readTests reads the package's own sources.
+func readTests(t *testing.T) map[string]*testSource {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]ast.Node{}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), entry.Name(), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				declared[f.Name.Name] = f
+			}
+		}
+	}
+	all := map[string]*testSource{}
+	for name := range declared {
+		if strings.HasPrefix(name, "Test") && name != "TestMain" {
+			all[name] = &testSource{subtests: map[string]bool{}}
+			all[name].read(name, declared, map[string]bool{})
+		}
+	}
+	return all
+}
+
+// read collects the names of sub-tests, which are literal: the first argument of Run,
+// the second of conforms and the field "behaviour" of a table.
+func (s *testSource) read(name string, declared map[string]ast.Node, done map[string]bool) {
+	if declared[name] == nil || done[name] {
+		return
+	}
+	done[name] = true
+	ast.Inspect(declared[name], func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Ident:
+			s.read(n.Name, declared, done)
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "behaviour" {
+				s.add(n.Value)
+			}
+		case *ast.CallExpr:
+			method, ok := n.Fun.(*ast.SelectorExpr)
+			switch {
+			case !ok:
+			case method.Sel.Name == "Run" && len(n.Args) == 2:
+				s.add(n.Args[0])
+			case method.Sel.Name == "conforms" && len(n.Args) == 3:
+				s.add(n.Args[1])
+			case strings.HasPrefix(method.Sel.Name, "Skip"):
+				s.skips = true
+			}
+		}
+		return true
+	})
+}
+
+func (s *testSource) add(e ast.Expr) {
+	if literal, ok := e.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+		if name, err := strconv.Unquote(literal.Value); err == nil {
+			s.subtests[name] = true
+		}
+	}
+}
