@@ -32,7 +32,10 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	}
 	pause, late := w.deadlineLeft(pod)
 	if late {
-		return w.fail(ctx, wait, pod)
+		return w.fail(ctx, wait, pod, outlived(pod))
+	}
+	if v := w.evicted(); v != nil {
+		return w.fail(ctx, wait, pod, v)
 	}
 	p := decide(pod, &w.rt)
 	if !p.over {
@@ -93,14 +96,13 @@ func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
 	return max(left, 0), left <= 0
 }
 
-// fail ends a pod whose time is over.
-func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
-	const message = "Pod was active on the node longer than the specified deadline"
+// fail ends a pod for good.
+func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) time.Duration {
 	if w.failed == nil {
-		w.failed = &status.Waiting{Reason: reasonDeadline, Message: message}
-		w.a.recorder.Event(podRef(pod), corev1.EventTypeNormal, reasonDeadline, message)
+		w.failed = &v.Waiting
+		w.a.recorder.Event(podRef(pod), v.eventType, v.Reason, v.Message)
 	}
-	if pause := w.stopAll(ctx, wait, pod, grace(pod)); pause > 0 {
+	if pause := w.stopAll(ctx, wait, pod, v.grace); pause > 0 {
 		return pause
 	}
 	w.report(pod, true)

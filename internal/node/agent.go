@@ -129,7 +129,7 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
 	manager, err := volumes.New(ctx, volumes.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
-		NodeAllocatable: a.Allocatable, Event: a.Event,
+		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)

@@ -26,6 +26,7 @@ const (
 	reasonKillSandbox       = "FailedKillPod"
 	reasonClusterDNS        = "MissingClusterDNS"
 	reasonDeadline          = "DeadlineExceeded"
+	reasonEvicted           = "Evicted"
 	// reasonUnsupported is ours: the pod waits, since a field of it is not honoured.
 	reasonUnsupported = "UnsupportedField"
 )

@@ -44,6 +44,8 @@ type worker struct {
 	exited map[string]int
 	// poked says that something that a container waits for has changed.
 	poked bool
+	// tooMuch is what the pod took too much of, "" while it has not.
+	tooMuch string
 	// interrupt ends the waiting of the step under way.
 	interrupt context.CancelFunc
 	// view is rt.containers for readers.

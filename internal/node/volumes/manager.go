@@ -46,6 +46,11 @@ type Config struct {
 	// files, in their order for each volume. It is called from workers and must not
 	// wait, but may call the manager.
 	Published func(pod *corev1.Pod, p Publication)
+	// Evict, unless nil, is told that a pod's emptyDir on disk is larger than its
+	// sizeLimit, now and again until the pod is torn down. It must not wait.
+	Evict func(pod *corev1.Pod, message string)
+	// Wall is real time, by which volumes are measured; nil is the machine's clock.
+	Wall clock.WithTicker
 	// Changed, unless nil, is called when the pod's Snapshot has become another one,
 	// under the same conditions.
 	Changed func(uid types.UID)
@@ -62,7 +67,9 @@ type Manager struct {
 	done  sync.WaitGroup // workers
 	// checks are those of the gate that run.
 	checks sync.WaitGroup
-	life   sync.RWMutex // held for reading while root is used outside of workers
+	// measuring is held by the one who measures a volume.
+	measuring chan struct{}
+	life      sync.RWMutex // held for reading while root is used outside of workers
 
 	mu sync.Mutex
 	// pods is nil after Close.
@@ -86,10 +93,13 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the pods directory: %w", err)
 	}
+	if cfg.Wall == nil {
+		cfg.Wall = clock.RealClock{}
+	}
 	m := &Manager{
 		ctx: ctx, cfg: cfg, root: root, path: path,
-		queue: workqueue.NewTyped[*volume](),
-		pods:  map[types.UID]*pod{}, users: map[tokencache.Request]map[*volume]struct{}{},
+		queue: workqueue.NewTyped[*volume](), measuring: make(chan struct{}, 1),
+		pods: map[types.UID]*pod{}, users: map[tokencache.Request]map[*volume]struct{}{},
 	}
 	unsubscribe := cfg.Tokens.Subscribe(m.tokenChanged)
 	unwatch := context.AfterFunc(ctx, m.queue.ShutDown)

@@ -106,6 +106,10 @@ func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod)
 		return err
 	}
 	defer dir.Close()
+	if limit := diskLimit(v.source); limit > 0 && m.cfg.Evict != nil && !v.measured {
+		v.measured = true
+		v.pod.busy.Go(func() { m.watchSize(v, limit) })
+	}
 	if fresh, err := empty(filepath.Join(m.path, v.dir)); err != nil || !fresh {
 		return err
 	}

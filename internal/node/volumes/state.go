@@ -95,6 +95,7 @@ type volume struct {
 	closed   bool
 	mounted  bool
 	content  *atomicdir.Dir // of volumes that show API content, once mounted
+	measured bool           // of an emptyDir with a limit, once that is watched
 	untold   bool           // files changed without a Publication
 	trial    *trial         // content that the gate looks at
 	rejected rejection
