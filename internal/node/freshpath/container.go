@@ -1,0 +1,179 @@
+package freshpath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/mounts"
+	"laterna.dev/laterna/internal/node/volumes"
+	"laterna.dev/laterna/internal/rootfd"
+)
+
+// maxMounts bounds the mounts of one volume in one container that are followed. Only
+// a container that makes mounts itself has so many.
+const maxMounts = 256
+
+// container brings the mounts of volumes in one container up to date.
+func (f *Follower) container(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string) {
+	if p.stuck[c.ID] {
+		return
+	}
+	ns, err := f.enter(ctx, p, c)
+	if err != nil {
+		f.entered(ctx, p, spec, c, names, err)
+		return
+	}
+	defer ns.leave()
+	for _, name := range names {
+		if err := f.volume(ctx, ns, p, spec, c, name); err != nil {
+			f.entered(ctx, p, spec, c, []string{name}, err)
+		}
+	}
+}
+
+// entered tells of an error that is not about one mount.
+func (f *Follower) entered(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, fs.ErrNotExist): // the container has ended, or the volume is being torn down
+		f.cfg.Log.Debug("subPaths of a container not looked at", "pod", spec.Name, "namespace", spec.Namespace, "container", c.Name, "error", err)
+		return
+	case errors.Is(err, errStuck):
+		p.stuck[c.ID] = true
+	}
+	f.tellAll(p, spec, c, names, "its mounts by subPath do not follow: "+cause(err))
+}
+
+func (f *Follower) tellAll(p *pod, spec *corev1.Pod, c Container, names []string, message string) {
+	for _, name := range names {
+		f.tell(p, spec, place{container: c.Name, volume: name}, message)
+	}
+}
+
+// enter goes into the container's mount namespace.
+func (f *Follower) enter(ctx context.Context, p *pod, c Container) (*namespace, error) {
+	held := p.procs[c.ID]
+	if held == nil || !held.Alive() {
+		found, err := f.cfg.Hold(ctx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if held != nil {
+			held.Close()
+		}
+		held, p.procs[c.ID] = found, found
+	}
+	return enter(held.Descriptor())
+}
+
+// volume brings the mounts of one volume up to date.
+func (f *Follower) volume(ctx context.Context, ns *namespace, p *pod, spec *corev1.Pod, c Container, name string) error {
+	content, err := f.cfg.Volumes.Content(spec.UID, name)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	all, err := ns.mounts()
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, m := range all {
+		subPath, ok := volumes.SubPathOf(m.Root)
+		if !ok || m.Device != content.Device {
+			continue
+		}
+		if count++; count > maxMounts {
+			return fmt.Errorf("the container has more than %d mounts of the volume", maxMounts)
+		}
+		err := f.follow(ctx, ns, content, m, subPath)
+		switch {
+		case errors.Is(err, errStuck), ctx.Err() != nil:
+			return err
+		case err == nil:
+			f.tell(p, spec, place{c.Name, name, m.Point}, "")
+		default:
+			f.tell(p, spec, place{c.Name, name, m.Point}, fmt.Sprintf("%s keeps what it was: %s", m.Point, cause(err)))
+		}
+	}
+	f.tell(p, spec, place{container: c.Name, volume: name}, "")
+	return nil
+}
+
+// follow brings one mount up to date.
+func (f *Follower) follow(ctx context.Context, ns *namespace, content *volumes.Content, m mounts.Mount, subPath string) error {
+	now, err := content.Open(subPath)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return fmt.Errorf("the volume has no %q any more", subPath)
+	}
+	if err != nil {
+		return err
+	}
+	defer now.Close()
+	was, err := ns.open(ctx, m)
+	if err != nil {
+		return err
+	}
+	defer was.Close()
+	if same, err := same(was, now); same || err != nil {
+		return err
+	}
+	attributes, err := attributesOf(m)
+	if err != nil {
+		return err
+	}
+	tree, err := now.Clone()
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	if err := tree.Set(attributes); err != nil {
+		return err
+	}
+	return ns.exchange(m, was, tree)
+}
+
+// cause is err without the node's paths, which mean nothing to the pod's owner.
+func cause(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Op + ": " + at.Err.Error()
+	}
+	return err.Error()
+}
+
+// same tells whether a mount need not be exchanged: it shows this very file, or one
+// with the same content, mode and owner, so that nobody who watches it is disturbed.
+// A directory's files are removed with their generation: it is always exchanged.
+func same(was, now *rootfd.Dir) (bool, error) {
+	w, err := was.Stat()
+	if err != nil {
+		return false, err
+	}
+	n, err := now.Stat()
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case w.Dev == n.Dev && w.Ino == n.Ino:
+		return true, nil
+	case w.Mode&unix.S_IFMT != n.Mode&unix.S_IFMT:
+		return false, fmt.Errorf("it is a %s in the volume now and was a %s; restart the container to see it", kind(n.Mode), kind(w.Mode))
+	case w.Mode != n.Mode, w.Uid != n.Uid, w.Gid != n.Gid, w.Size != n.Size, w.Mode&unix.S_IFMT != unix.S_IFREG:
+		return false, nil
+	}
+	return sameBytes(was, now)
+}
+
+func kind(mode uint32) string {
+	if mode&unix.S_IFMT == unix.S_IFDIR {
+		return "directory"
+	}
+	return "file"
+}
