@@ -67,7 +67,7 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 	if err != nil {
 		return nil, err
 	}
-	projections, err := merge(plain(env, podprojection.NewStorage))
+	projections, err := podprojection.NewStorage(env, c.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
 
 func (s *storages) authentication() map[string]rest.Storage {
 	all := map[string]rest.Storage{}
-	maps.Copy(all, reviews.NewStorage(bearer(s.tokens.check), s.tokens.issuers.APIAudiences()))
+	maps.Copy(all, reviews.NewStorage(bearer(s.tokens.check), s.tokens.issuers.APIAudiences))
 	maps.Copy(all, selfsubjectreview.NewStorage(clock.RealClock{}))
 	return all
 }

@@ -53,6 +53,10 @@ type ServingConfig struct {
 	// GetCertificate returns the serving certificate, chosen by server name. It is
 	// asked at every handshake, so a renewed certificate is used at once.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// IssuerCertificate returns a serving certificate for the host of an issuer
+	// that is accepted, where GetCertificate's is not good for it. It is asked at
+	// handshakes that name such a host.
+	IssuerCertificate func(host string) (*tls.Certificate, error)
 	// ClientCAs verifies client certificates.
 	ClientCAs *x509.CertPool
 	// MaxRequestBytes limits request bodies; 0 means 3 MiB, as in Kubernetes.

@@ -42,6 +42,7 @@ type Server struct {
 	backend *backend
 	access  *access
 	ring    *keys.Ring
+	issuers *issuer.Set
 	generic *genericserver.GenericAPIServer
 	front   *front
 	boot    boot
@@ -82,7 +83,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.warmUp(ctx, life); err != nil {
 		return err
 	}
-	s.front = newFront(life, s.config.Serving, s.generic.Handler, s.config.Log, s.fail)
+	serving := s.config.Serving
+	serving.GetCertificate = chooseCertificate(serving, s.issuers.Hosts)
+	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
 			return err
@@ -184,8 +187,10 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if err != nil {
 		return err
 	}
+	s.issuers = all.tokens.issuers
 	c := s.libraryConfig(sch)
-	c.Authentication.APIAudiences = all.tokens.issuers.APIAudiences()
+	// Audiences change with the issuers: the authenticator knows those of now.
+	c.Authentication.APIAudiences = nil
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(all.tokens.check))
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
@@ -239,7 +244,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.SkipOpenAPIInstallation = true
 	guard := quantity.NewGuard(sch.Scheme)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
-		return genericserver.DefaultBuildHandlerChain(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes), c)
+		return s.issuers.Route(genericserver.DefaultBuildHandlerChain(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes), c))
 	}
 	return c
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -63,6 +65,19 @@ func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Lo
 	f.server.Protocols.SetHTTP1(true)
 	f.server.Protocols.SetHTTP2(true)
 	return f
+}
+
+// chooseCertificate serves an accepted issuer's host with a certificate of its own
+// where the server's is not good for it, and everybody else with the server's.
+func chooseCertificate(c ServingConfig, issuers func() []string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		own, err := c.GetCertificate(hello)
+		host := strings.ToLower(hello.ServerName)
+		if err != nil || host == "" || c.IssuerCertificate == nil || own.Leaf != nil && own.Leaf.VerifyHostname(host) == nil || !slices.Contains(issuers(), host) {
+			return own, err
+		}
+		return c.IssuerCertificate(host)
+	}
 }
 
 var errStopped = errors.New("server has stopped")

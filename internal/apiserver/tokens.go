@@ -34,6 +34,7 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, b *backen
 		JWKSURI:         c.Tokens.JWKSURI,
 		ExternalAddress: c.Serving.Advertise.String(),
 		Keys:            ring,
+		Clock:           c.Clock,
 	})
 	if err != nil {
 		return nil, err

@@ -131,11 +131,12 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 	return apiserver.Config{
 		Store: apiserver.StoreConfig{Await: await, EncryptionKeyFile: s.dir.EncryptionKey()},
 		Serving: apiserver.ServingConfig{
-			Listeners:      []net.Listener{l},
-			Advertise:      advertise,
-			GetCertificate: s.identity.server.GetCertificate,
-			ClientCAs:      s.identity.authority.Pool(),
-			ReadyChecks:    ready,
+			Listeners:         []net.Listener{l},
+			Advertise:         advertise,
+			GetCertificate:    s.identity.server.GetCertificate,
+			IssuerCertificate: s.identity.authority.Hosts().Certificate,
+			ClientCAs:         s.identity.authority.Pool(),
+			ReadyChecks:       ready,
 		},
 		Services: apiserver.ServicesConfig{Range: s.serviceRange()},
 		Tokens:   s.tokens(),

@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync/atomic"
+	"time"
 
 	"laterna.dev/laterna/boundtoken/jwks"
 )
 
-// Where the API server serves the two documents.
+// Where the API server serves the two documents of the active issuer; those of every
+// accepted issuer are below its own URL (see Set.Route).
 const (
 	DiscoveryPath = "/.well-known/openid-configuration"
 	JWKSPath      = "/openid/v1/jwks"
 )
 
-// cacheControl is that of the API server with keys of its own.
-const cacheControl = "public, max-age=3600"
+// maxAge is how long a document may be kept by who reads it: the API server's, with
+// keys of its own. A key is published for this long before it signs.
+const maxAge = time.Hour
 
 // metadata is the discovery document (OpenID Connect Discovery 1.0, section 3),
 // with the fields that the API server gives.
@@ -30,79 +32,92 @@ type metadata struct {
 	SigningAlgs   []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// documents renders the two documents, anew whenever the keys change.
-type documents struct {
-	issuer, uri string
-	keys        KeySource
-	hidden      error // why they are not served, or nil
-	last        atomic.Pointer[rendered]
+// pages are the documents as one state and one set of keys make them.
+type pages struct {
+	view      *view
+	set       *jwks.Set
+	keySet    []byte
+	discovery map[string][]byte // by issuer; only of those that can be discovered
 }
 
-type rendered struct {
-	set               *jwks.Set
-	discovery, keySet []byte
-}
-
-func (d *documents) get(ctx context.Context) (*rendered, error) {
-	set, err := d.keys.Keys(ctx)
+// render returns the documents of now, waiting for the first key.
+func (s *Set) render(ctx context.Context) (*pages, error) {
+	set, err := s.config.Keys.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if r := d.last.Load(); r != nil && r.set == set {
-		return r, nil
+	v := s.now()
+	if p := s.pages.Load(); p != nil && p.set == set && p.view == v {
+		return p, nil
 	}
-	r := &rendered{set: set}
-	r.discovery, err = json.Marshal(metadata{
-		Issuer:        d.issuer,
-		JWKSURI:       d.uri,
-		ResponseTypes: []string{"id_token"},
-		SubjectTypes:  []string{"public"},
-		SigningAlgs:   set.Algorithms(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding discovery document: %v", err)
-	}
-	if r.keySet, err = json.Marshal(set); err != nil {
+	p := &pages{view: v, set: set, discovery: map[string][]byte{}}
+	if p.keySet, err = json.Marshal(set); err != nil {
 		return nil, fmt.Errorf("encoding key set: %v", err)
 	}
-	d.last.Store(r)
-	return r, nil
+	for _, i := range v.accepted {
+		if Undiscoverable(i) != nil {
+			continue
+		}
+		p.discovery[i], err = json.Marshal(metadata{
+			Issuer:        i,
+			JWKSURI:       s.keySetURI(i),
+			ResponseTypes: []string{"id_token"},
+			SubjectTypes:  []string{"public"},
+			SigningAlgs:   set.Algorithms(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("encoding discovery document: %v", err)
+		}
+	}
+	s.pages.Store(p)
+	return p, nil
 }
 
-// Discovery returns the discovery document of the active issuer, waiting for the
+// Discovery returns the discovery document of an accepted issuer, waiting for the
 // first key.
-func (s *Set) Discovery(ctx context.Context) ([]byte, error) {
-	r, err := s.documents.get(ctx)
+func (s *Set) Discovery(ctx context.Context, issuer string) ([]byte, error) {
+	p, err := s.render(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.discovery, nil
+	if doc, ok := p.discovery[issuer]; ok {
+		return doc, nil
+	}
+	if err := Undiscoverable(issuer); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("issuer %q is not accepted", issuer)
 }
 
 // KeySet returns the accepted keys as a JWK set, waiting for the first key.
 func (s *Set) KeySet(ctx context.Context) ([]byte, error) {
-	r, err := s.documents.get(ctx)
+	p, err := s.render(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.keySet, nil
+	return p.keySet, nil
 }
 
-// DiscoveryHandler serves the discovery document; mount it at DiscoveryPath.
+// DiscoveryHandler serves the discovery document of the issuer that Route found, or
+// of the active one; mount it at DiscoveryPath.
 func (s *Set) DiscoveryHandler() http.Handler {
-	return s.documents.handler("application/json", s.Discovery)
+	return s.handler("application/json", s.Discovery)
 }
 
 // JWKSHandler serves the key set; mount it at JWKSPath.
 func (s *Set) JWKSHandler() http.Handler {
-	return s.documents.handler(jwks.MediaType, s.KeySet)
+	return s.handler(jwks.MediaType, func(ctx context.Context, _ string) ([]byte, error) { return s.KeySet(ctx) })
 }
 
 // handler serves a document to GET and HEAD. As on the API server, an issuer
 // that cannot be discovered has no documents.
-func (d *documents) handler(mediaType string, document func(context.Context) ([]byte, error)) http.Handler {
+func (s *Set) handler(mediaType string, document func(context.Context, string) ([]byte, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d.hidden != nil {
+		issuer, ok := r.Context().Value(issuerKey{}).(string)
+		if !ok {
+			issuer = s.Active()
+		}
+		if Undiscoverable(issuer) != nil {
 			http.NotFound(w, r)
 			return
 		}
@@ -111,16 +126,26 @@ func (d *documents) handler(mediaType string, document func(context.Context) ([]
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
-		body, err := document(r.Context())
+		body, err := document(r.Context(), issuer)
 		if err != nil {
 			http.Error(w, "signing keys are not ready", http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", mediaType)
-		w.Header().Set("Cache-Control", cacheControl)
+		w.Header().Set("Cache-Control", s.cacheControl())
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		if r.Method == http.MethodGet {
 			w.Write(body)
 		}
 	})
+}
+
+// cacheControl lets nobody keep a document beyond the next change of the keys that is
+// known to come.
+func (s *Set) cacheControl() string {
+	age := maxAge
+	if next, ok := s.config.Keys.NextChange(); ok {
+		age = min(age, max(next.Sub(s.config.Clock.Now()), 0))
+	}
+	return "public, max-age=" + strconv.Itoa(int(age/time.Second))
 }

@@ -7,6 +7,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
@@ -22,14 +26,17 @@ type KeySource interface {
 	// Keys returns the accepted keys, waiting for the first; the same set
 	// until they change.
 	Keys(ctx context.Context) (*jwks.Set, error)
+	// NextChange returns when the keys will change by themselves, if that is known.
+	NextChange() (at time.Time, ok bool)
 }
 
 // Config is what a Set is made from.
 type Config struct {
 	// Issuers are the values of --service-account-issuer: the first signs
-	// and is discoverable, all are accepted. Empty means Default.
+	// unless Apply says otherwise, all are always accepted. Empty means Default.
 	Issuers []string
-	// APIAudiences are the values of --api-audiences; empty means Issuers.
+	// APIAudiences are the values of --api-audiences; empty means the accepted
+	// issuers.
 	APIAudiences []string
 	// JWKSURI is the value of --service-account-jwks-uri, or "".
 	JWKSURI string
@@ -38,37 +45,42 @@ type Config struct {
 	ExternalAddress string
 	// Keys has the signing keys.
 	Keys KeySource
+	// Clock rules until when issuers are trusted; it may be a test clock.
+	Clock clock.PassiveClock
 }
 
-// Set is the issuers of a server, safe for concurrent use.
+// Set is the issuers of a server, safe for concurrent use. Which issuer signs and
+// which others are trusted can change while it is used (Apply); every method looks at
+// one state as a whole.
 type Set struct {
-	issuers   []string
-	audiences []string
-	keys      KeySource
-	documents documents
+	config Config
+	// external is the key set's URL for the issuers of the flags.
+	external string
+	view     atomic.Pointer[view]
+	pages    atomic.Pointer[pages]
 }
 
 // New checks c by the rules of the API server's flags.
 func New(c Config) (*Set, error) {
+	if c.Clock == nil || c.Keys == nil {
+		return nil, errors.New("issuer: incomplete configuration")
+	}
 	if len(c.Issuers) == 0 {
 		c.Issuers = []string{Default}
 	}
 	if err := Validate(c.Issuers); err != nil {
 		return nil, err
 	}
-	if len(c.APIAudiences) == 0 {
-		c.APIAudiences = c.Issuers
-	}
 	if slices.Contains(c.APIAudiences, "") {
 		return nil, errors.New("API audience must not be empty")
 	}
-	s := &Set{issuers: slices.Clone(c.Issuers), audiences: slices.Clone(c.APIAudiences), keys: c.Keys}
-	uri, err := jwksURI(c)
-	if err != nil {
+	c.Issuers, c.APIAudiences = slices.Clone(c.Issuers), slices.Clone(c.APIAudiences)
+	s := &Set{config: c}
+	var err error
+	if s.external, err = jwksURI(c); err != nil {
 		return nil, err
 	}
-	s.documents = documents{issuer: c.Issuers[0], uri: uri, keys: c.Keys, hidden: Undiscoverable(c.Issuers[0])}
-	return s, nil
+	return s, s.Apply(State{})
 }
 
 // Validate checks values of --service-account-issuer as the API server does:
@@ -129,23 +141,9 @@ func ValidateJWKSURI(uri string) error {
 	return nil
 }
 
-// Active returns the issuer of new tokens.
-func (s *Set) Active() string { return s.issuers[0] }
-
-// Accepted returns the issuers whose tokens are accepted, Active first. The
-// result must not be changed.
-func (s *Set) Accepted() []string { return s.issuers }
-
-// APIAudiences returns the audiences that the API server answers to. The result
-// must not be changed.
-func (s *Set) APIAudiences() []string { return s.audiences }
-
-// Discoverable returns nil if the discovery document is served, else why not.
-func (s *Set) Discoverable() error { return s.documents.hidden }
-
 // Mint issues a token that says claims, from the active issuer.
 func (s *Set) Mint(ctx context.Context, claims boundtoken.Claims) (boundtoken.Token, error) {
-	signer, err := s.keys.Signer(ctx)
+	signer, err := s.config.Keys.Signer(ctx)
 	if err != nil {
 		return boundtoken.Token{}, err
 	}

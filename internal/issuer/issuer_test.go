@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
@@ -25,10 +26,12 @@ import (
 type fixed struct {
 	signer boundtoken.Signer
 	set    *jwks.Set
+	next   time.Time
 }
 
 func (f *fixed) Signer(context.Context) (boundtoken.Signer, error) { return f.signer, nil }
 func (f *fixed) Keys(context.Context) (*jwks.Set, error)           { return f.set, nil }
+func (f *fixed) NextChange() (time.Time, bool)                     { return f.next, !f.next.IsZero() }
 
 func source(t testing.TB, private ...crypto.Signer) *fixed {
 	t.Helper()
@@ -63,6 +66,9 @@ func newSet(t testing.TB, c issuer.Config) *issuer.Set {
 	}
 	if c.Keys == nil {
 		c.Keys = source(t, ecKey(t))
+	}
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
 	}
 	s, err := issuer.New(c)
 	if err != nil {
@@ -99,6 +105,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"jwks uri no host":  {issuer.Config{JWKSURI: "https:///keys"}, "not an https URL"},
 		"no place for keys": {issuer.Config{}, "external address"},
 	} {
+		tc.config.Keys, tc.config.Clock = waiting{}, clock.RealClock{}
 		if _, err := issuer.New(tc.config); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", name, err, tc.want)
 		}
@@ -161,8 +168,8 @@ func TestUndiscoverableIssuersHaveNoDocuments(t *testing.T) {
 	} {
 		s := newSet(t, issuer.Config{Issuers: []string{iss}})
 		for _, h := range []http.Handler{s.DiscoveryHandler(), s.JWKSHandler()} {
-			if w := get(h, "GET", "/"); (w.Code == 404) != hidden || (s.Discoverable() != nil) != hidden {
-				t.Errorf("%s: %d, %v", iss, w.Code, s.Discoverable())
+			if w := get(h, "GET", "/"); (w.Code == 404) != hidden {
+				t.Errorf("%s: %d", iss, w.Code)
 			}
 		}
 	}
@@ -186,6 +193,8 @@ func (waiting) Signer(ctx context.Context) (boundtoken.Signer, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+func (waiting) NextChange() (time.Time, bool) { return time.Time{}, false }
 
 func (waiting) Keys(ctx context.Context) (*jwks.Set, error) {
 	<-ctx.Done()

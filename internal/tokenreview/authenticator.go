@@ -26,6 +26,9 @@ type Issuer interface {
 	Accepted() []string
 	// APIAudiences returns the audiences of this API server.
 	APIAudiences() []string
+	// WasTrusted returns until when an issuer's tokens were accepted, for those
+	// that are not any more.
+	WasTrusted(issuer string) (until time.Time, ok bool)
 }
 
 // KeySource has the keys that tokens are signed with. *keys.Ring is one.
@@ -158,7 +161,13 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*boundtoken.C
 	return &claims, nil
 }
 
-func accepts(i Issuer, c *boundtoken.Claims) error { return c.CheckIssuer(i.Accepted()) }
+func accepts(i Issuer, c *boundtoken.Claims) error {
+	err := c.CheckIssuer(i.Accepted())
+	if until, ok := i.WasTrusted(c.Issuer); err != nil && ok {
+		return fmt.Errorf("%w: it was trusted until %s", err, until.UTC().Format(time.RFC3339))
+	}
+	return err
+}
 
 // noteAge counts tokens of extended life and marks the use of one that should
 // have been replaced.

@@ -33,10 +33,15 @@ type system struct {
 	signer      boundtoken.Signer
 	set         *jwks.Set
 	issuers     []string
+	former      map[string]time.Time // issuers that were trusted once
 }
 
-func (s *system) Accepted() []string                      { return s.issuers }
-func (s *system) APIAudiences() []string                  { return []string{"api"} }
+func (s *system) Accepted() []string     { return s.issuers }
+func (s *system) APIAudiences() []string { return []string{"api"} }
+func (s *system) WasTrusted(issuer string) (time.Time, bool) {
+	until, ok := s.former[issuer]
+	return until, ok
+}
 func (s *system) Keys(context.Context) (*jwks.Set, error) { return s.set, nil }
 func (s *system) uid(k tokenreview.ObjectKey) string      { return s.store.objects[k].UID }
 func (s *system) ref(k tokenreview.ObjectKey) boundtoken.Ref {
@@ -202,9 +207,12 @@ func TestRefusals(t *testing.T) {
 		"clock forward, pod deleting": {[]tokenreview.ObjectKey{pod}, func(t *testing.T, s *system) { terminating(pod, -30*time.Second)(t, s); advance(50*time.Minute)(t, s) }, ""},
 		"key replaced":                {nil, func(t *testing.T, s *system) { s.set = jwks.New(newSigner(t).Key()) }, "invalid signature, no keys found"},
 		"key joined by another":       {nil, func(t *testing.T, s *system) { s.set = jwks.New(s.signer.Key(), newSigner(t).Key()) }, ""},
-		"issuer replaced":             {nil, func(_ *testing.T, s *system) { s.issuers = []string{"https://test.default.svc"} }, `token issuer "https://kubernetes.default.svc" is invalid`},
-		"issuer joined by another":    {nil, func(_ *testing.T, s *system) { s.issuers = []string{"https://test.default.svc", iss} }, ""},
-		"store cannot tell":           {nil, func(_ *testing.T, s *system) { s.store.err = errors.New("no leader") }, "service account token cannot be checked: reading revisions: no leader"},
+		"issuer not trusted any more": {nil, func(_ *testing.T, s *system) {
+			s.issuers, s.former = []string{"https://test.default.svc"}, map[string]time.Time{iss: time.Unix(0, 0)}
+		}, `token issuer "https://kubernetes.default.svc" is invalid: it was trusted until 1970-01-01T00:00:00Z`},
+		"issuer replaced":          {nil, func(_ *testing.T, s *system) { s.issuers = []string{"https://test.default.svc"} }, `token issuer "https://kubernetes.default.svc" is invalid`},
+		"issuer joined by another": {nil, func(_ *testing.T, s *system) { s.issuers = []string{"https://test.default.svc", iss} }, ""},
+		"store cannot tell":        {nil, func(_ *testing.T, s *system) { s.store.err = errors.New("no leader") }, "service account token cannot be checked: reading revisions: no leader"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t)

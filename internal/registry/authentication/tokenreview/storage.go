@@ -21,15 +21,15 @@ import (
 )
 
 // NewStorage returns the storage of tokenreviews. Auth is what authenticates the
-// server's requests; audiences are those of the API server, for reviews that ask
+// server's requests; audiences returns those of the API server now, for reviews that ask
 // for none.
-func NewStorage(auth authenticator.Request, audiences []string) map[string]rest.Storage {
+func NewStorage(auth authenticator.Request, audiences func() []string) map[string]rest.Storage {
 	return map[string]rest.Storage{"tokenreviews": &storage{auth, audiences}}
 }
 
 type storage struct {
 	auth      authenticator.Request
-	audiences []string
+	audiences func() []string
 }
 
 var (
@@ -63,7 +63,7 @@ func (s *storage) Create(ctx context.Context, obj runtime.Object, validate rest.
 	}
 	audiences := review.Spec.Audiences
 	if len(audiences) == 0 {
-		audiences = s.audiences
+		audiences = s.audiences()
 	}
 	status, err := s.review(ctx, review.Spec.Token, audiences)
 	if err != nil {

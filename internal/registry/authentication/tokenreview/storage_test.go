@@ -47,7 +47,7 @@ func pods(ctx context.Context, token string) (*authenticator.Response, bool, err
 }
 
 func review(auth authenticator.Request, token string, audiences ...string) (*authenticationv1.TokenReview, error) {
-	s := tokenreview.NewStorage(auth, []string{"a", "api"})["tokenreviews"].(rest.Creater)
+	s := tokenreview.NewStorage(auth, only("a", "api"))["tokenreviews"].(rest.Creater)
 	obj, err := s.Create(context.Background(), &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: audiences}}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 	if err != nil {
@@ -98,7 +98,7 @@ func TestBadReviews(t *testing.T) {
 	if _, err := review(chain(pods), ""); !apierrors.IsBadRequest(err) || err.Error() != "token is required for TokenReview in authentication" {
 		t.Errorf("no token: %v", err)
 	}
-	s := tokenreview.NewStorage(chain(pods), nil)["tokenreviews"].(rest.Creater)
+	s := tokenreview.NewStorage(chain(pods), only())["tokenreviews"].(rest.Creater)
 	_, err := s.Create(request.WithNamespace(context.Background(), "ns"), &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "good"}}, nil, nil)
 	if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), "namespace is not allowed on this type: ns") {
 		t.Errorf("in a namespace: %v", err)
@@ -122,7 +122,7 @@ func TestCallersCredentialsAreNotTheTokens(t *testing.T) {
 		_, ok := r.Context().Value(trusted{}).(bool)
 		return &authenticator.Response{User: &user.DefaultInfo{Name: "system:apiserver"}, Audiences: authenticator.Audiences{"a"}}, ok, nil
 	})
-	s := tokenreview.NewStorage(union.New(loopback, chain(pods)), []string{"a"})["tokenreviews"].(rest.Creater)
+	s := tokenreview.NewStorage(union.New(loopback, chain(pods)), only("a"))["tokenreviews"].(rest.Creater)
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), trusted{}, true))
 	defer cancel()
 	obj, err := s.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "bad"}}, nil, nil)
@@ -149,4 +149,9 @@ func TestCarelessAuthenticators(t *testing.T) {
 	if got, err := review(nobody, "good", "a"); err != nil || got.Status.Authenticated {
 		t.Errorf("anonymous: %+v, %v", got, err)
 	}
+}
+
+// only are audiences that do not change.
+func only(audiences ...string) func() []string {
+	return func() []string { return audiences }
 }

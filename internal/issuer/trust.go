@@ -1,0 +1,155 @@
+package issuer
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is which issuer signs and which others are trusted, as operators set it while
+// the server runs. The zero value is what the flags say.
+type State struct {
+	// Active is the issuer of new tokens; "" means the first of the flags.
+	Active string
+	// Trusted are other issuers whose tokens are accepted.
+	Trusted []Trust
+}
+
+// Trust is an issuer whose tokens are accepted for a while.
+type Trust struct {
+	Issuer string
+	// Until is when that ends; the zero time means never.
+	Until time.Time
+}
+
+// Apply takes a state over: at once for everything that starts afterwards. Issuers of
+// the flags stay accepted whatever it says. A state with an issuer that the flag would
+// not take is refused, and the earlier one stays.
+func (s *Set) Apply(state State) error {
+	if state.Active == "" {
+		state.Active = s.config.Issuers[0]
+	}
+	all := []Trust{{Issuer: state.Active}}
+	for _, t := range append(slices.Clone(state.Trusted), trusts(s.config.Issuers)...) {
+		if err := Validate([]string{t.Issuer}); err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(known Trust) bool { return known.Issuer == t.Issuer })
+		switch {
+		case i < 0:
+			all = append(all, t)
+		case t.Until.IsZero() || !all[i].Until.IsZero() && t.Until.After(all[i].Until):
+			all[i].Until = t.Until
+		}
+	}
+	if err := Validate([]string{state.Active}); err != nil {
+		return err
+	}
+	s.view.Store(s.look(all, s.config.Clock.Now()))
+	return nil
+}
+
+func trusts(issuers []string) (all []Trust) {
+	for _, i := range issuers {
+		all = append(all, Trust{Issuer: i})
+	}
+	return all
+}
+
+// view is a state as it is between two moments.
+type view struct {
+	all []Trust // active first, each once
+	// from and to bound the time for which the rest is right; zero is no bound.
+	from, to  time.Time
+	accepted  []string
+	audiences []string
+}
+
+func (s *Set) look(all []Trust, now time.Time) *view {
+	v := &view{all: all}
+	for _, t := range all {
+		switch {
+		case t.Until.IsZero():
+		case now.Before(t.Until):
+			if v.to.IsZero() || t.Until.Before(v.to) {
+				v.to = t.Until
+			}
+		default:
+			if t.Until.After(v.from) {
+				v.from = t.Until
+			}
+			continue
+		}
+		v.accepted = append(v.accepted, t.Issuer)
+	}
+	v.audiences = s.config.APIAudiences
+	if len(v.audiences) == 0 {
+		v.audiences = v.accepted
+	}
+	return v
+}
+
+func (v *view) holds(now time.Time) bool {
+	return (v.from.IsZero() || !now.Before(v.from)) && (v.to.IsZero() || now.Before(v.to))
+}
+
+// now returns the state as it is at this moment.
+func (s *Set) now() *view {
+	for {
+		v, now := s.view.Load(), s.config.Clock.Now()
+		if v.holds(now) {
+			return v
+		}
+		s.view.CompareAndSwap(v, s.look(v.all, now))
+	}
+}
+
+// Active returns the issuer of new tokens.
+func (s *Set) Active() string { return s.now().accepted[0] }
+
+// Accepted returns the issuers whose tokens are accepted, Active first. The
+// result must not be changed.
+func (s *Set) Accepted() []string { return s.now().accepted }
+
+// APIAudiences returns the audiences that the API server answers to. The result
+// must not be changed.
+func (s *Set) APIAudiences() []string { return s.now().audiences }
+
+// WasTrusted returns until when an issuer's tokens were accepted; ok is false for one
+// that never was, as far as is known, and for one that is.
+func (s *Set) WasTrusted(issuer string) (until time.Time, ok bool) {
+	now := s.config.Clock.Now()
+	for _, t := range s.view.Load().all {
+		if t.Issuer == issuer && !t.Until.IsZero() && !now.Before(t.Until) {
+			return t.Until, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// Hosts returns the names, without ports, under which relying parties reach the
+// accepted issuers: a serving certificate should cover them.
+func (s *Set) Hosts() (hosts []string) {
+	for _, i := range s.Accepted() {
+		u, err := url.Parse(i)
+		if err != nil || Undiscoverable(i) != nil {
+			continue
+		}
+		if host := strings.ToLower(u.Hostname()); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// keySetURI is where the keys of an issuer's tokens are: what the flag says, this
+// server's own address for the issuers of the flags, and a place below the issuer for
+// others, as on OpenShift.
+func (s *Set) keySetURI(issuer string) string {
+	if s.config.JWKSURI != "" || slices.Contains(s.config.Issuers, issuer) {
+		return s.external
+	}
+	return fmt.Sprintf("%s%s", strings.TrimSuffix(issuer, "/"), JWKSPath)
+}
