@@ -129,7 +129,12 @@ func TestEnv(t *testing.T) {
 		{"unknown resource", one("{resourceFieldRef: {resource: limits.x}}"), []string{path + `.resourceFieldRef.resource: Unsupported value: "limits.x": supported values: "limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory"`}},
 		{"divisor of cpu", one("{resourceFieldRef: {resource: requests.cpu, divisor: 1k}}"), []string{path + `.resourceFieldRef.divisor: Invalid value: "requests.cpu": only divisor's values 1m and 1 are supported with the cpu resource`}},
 		{"divisor of memory", one("{resourceFieldRef: {resource: limits.memory, divisor: 2Mi}}"), []string{path + `.resourceFieldRef.divisor: Invalid value: "limits.memory": only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource`}},
-		{"file key", with("volumes: [{name: e, emptyDir: {}}]") + "  \n", nil},
+		{"file key", one("{fileKeyRef: {volumeName: e, path: a/b.env, key: 'any key, 1'}}") + "volumes: [{name: e, emptyDir: {medium: Memory}}]", nil},
+		{"file key of another volume", one("{fileKeyRef: {volumeName: c, path: a, key: k}}") + "volumes: [{name: c, configMap: {name: c}}]", []string{
+			path + `.fileKeyRef.volumeName: Invalid value: "c": referenced volume must be of type emptyDir`}},
+		{"file key outside", one("{fileKeyRef: {volumeName: e, path: a/../../b, key: 'a=b'}}") + "volumes: [{name: e, emptyDir: {}}]", []string{
+			path + `.fileKeyRef.path: Invalid value: "a/../../b": must not contain '..'`,
+			path + `.fileKeyRef.key: Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII characters other than '='`}},
 		{"file key wrong", one("{fileKeyRef: {volumeName: x, path: /a, key: ''}}"), []string{
 			path + `.fileKeyRef.volumeName: Not found: "x"`,
 			path + `.fileKeyRef.path: Invalid value: "/a": must be a relative path`,
