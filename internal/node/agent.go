@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/freshpath"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/node/tokencache"
@@ -32,6 +33,7 @@ type Agent struct {
 	services cache.Store
 	objects  podObjects
 	volumes  podVolumes
+	fresh    *freshpath.Follower
 
 	// turns holds a token for each sandbox that is being made.
 	turns chan struct{}
@@ -130,11 +132,12 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	manager, err := volumes.New(ctx, volumes.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
 		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,
+		Published: func(pod *corev1.Pod, p volumes.Publication) { go a.fresh.Fresh(ctx, pod, p.Volume) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
-	a.objects, a.volumes = cached, manager
+	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	return func() {
 		if err := manager.Close(); err != nil {
 			a.cfg.Log.Warn("volumes not closed", "error", err)

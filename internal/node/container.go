@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/env"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 )
@@ -121,37 +118,6 @@ func (w *worker) containerSpec(wait context.Context, pod *corev1.Pod, c *corev1.
 		Instance: w.a.cfg.Instance, Attempt: attempt, Image: image, Env: vars, Mounts: mounts,
 		MemoryCapacity: w.a.registrar.Facts().Memory,
 	})
-}
-
-// resolveSubPaths is the pod with the container's subPathExpr made subPath: each
-// variable must have a value, and the result must stay in the volume.
-func resolveSubPaths(pod *corev1.Pod, container string, vars []env.Var) (*corev1.Pod, error) {
-	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
-	has := func(m corev1.VolumeMount) bool { return m.SubPathExpr != "" }
-	if i < 0 || !slices.ContainsFunc(pod.Spec.Containers[i].VolumeMounts, has) {
-		return pod, nil
-	}
-	out := *pod
-	out.Spec.Containers = slices.Clone(pod.Spec.Containers)
-	mounts := slices.Clone(pod.Spec.Containers[i].VolumeMounts)
-	for j := range mounts {
-		if !has(mounts[j]) {
-			continue
-		}
-		path, err := env.ExpandAll(mounts[j].SubPathExpr, vars)
-		if err != nil {
-			return nil, err
-		}
-		if filepath.IsAbs(path) {
-			return nil, fmt.Errorf("error SubPath `%s` must not be an absolute path", path)
-		}
-		if path != "" && !filepath.IsLocal(path) {
-			return nil, fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", path)
-		}
-		mounts[j].SubPath, mounts[j].SubPathExpr = path, ""
-	}
-	out.Spec.Containers[i].VolumeMounts = mounts
-	return &out, nil
 }
 
 // removeContainer removes a container that does not run, with its log.

@@ -136,6 +136,7 @@ func (w *worker) killing(pod *corev1.Pod, c cri.Container, message string) {
 // release frees the pod's volumes and control group.
 func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
 	w.volumes.cancel()
+	w.a.fresh.Forget(w.uid)
 	if err := w.a.volumes.Teardown(ctx, w.uid); err != nil {
 		w.log("volumes not torn down", "error", err)
 		return again

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -60,6 +61,7 @@ type worker struct {
 	containers   map[string]*containerState
 	sandboxRetry retry
 	volumes      volumeSetup
+	followed     map[string]bool // containers, by ID, whose subPaths were looked at
 	deadline     time.Time // on the agent's clock; zero is none
 	failed       *status.Waiting
 	warned       bool // of what the agent does not honour
@@ -132,6 +134,10 @@ func withAnnotations(pod *corev1.Pod, seen string) *corev1.Pod {
 // update gives the worker the pod as it is in the API now.
 func (w *worker) update(pod *corev1.Pod) {
 	w.mu.Lock()
+	// A container that could not be made from the pod's labels or annotations may be now.
+	if !maps.Equal(w.api.Annotations, pod.Annotations) || !maps.Equal(w.api.Labels, pod.Labels) {
+		w.poked = true
+	}
 	ending := pod.DeletionTimestamp != nil && (w.api.DeletionTimestamp == nil || grace(pod) != grace(w.api))
 	w.set(pod)
 	if ending && w.interrupt != nil {
@@ -262,7 +268,9 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 		p := w.end(ctx, wait, pod, gone)
 		return p, w.ended && gone
 	}
-	return sooner(pause, w.advance(ctx, wait, pod)), false
+	pause = sooner(pause, w.advance(ctx, wait, pod))
+	w.followSubPaths(ctx, pod)
+	return pause, false
 }
 
 func (w *worker) markDirty() {

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/freshpath"
+)
+
+// resolveSubPaths is the pod with the container's subPathExpr made subPath: each
+// variable must have a value, and the result must stay in the volume.
+func resolveSubPaths(pod *corev1.Pod, container string, vars []env.Var) (*corev1.Pod, error) {
+	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
+	has := func(m corev1.VolumeMount) bool { return m.SubPathExpr != "" }
+	if i < 0 || !slices.ContainsFunc(pod.Spec.Containers[i].VolumeMounts, has) {
+		return pod, nil
+	}
+	out := *pod
+	out.Spec.Containers = slices.Clone(pod.Spec.Containers)
+	mounts := slices.Clone(pod.Spec.Containers[i].VolumeMounts)
+	for j := range mounts {
+		if !has(mounts[j]) {
+			continue
+		}
+		at, err := env.ExpandAll(mounts[j].SubPathExpr, vars)
+		if err != nil {
+			return nil, err
+		}
+		if path.IsAbs(at) {
+			return nil, fmt.Errorf("error SubPath `%s` must not be an absolute path", at)
+		}
+		if slices.Contains(strings.Split(at, "/"), "..") {
+			return nil, fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", at)
+		}
+		mounts[j].SubPath, mounts[j].SubPathExpr = at, ""
+	}
+	out.Spec.Containers[i].VolumeMounts = mounts
+	return &out, nil
+}
+
+// newFollower makes what lets subPaths follow updates in running containers.
+func (a *Agent) newFollower(volumes freshpath.Volumes) *freshpath.Follower {
+	return freshpath.New(freshpath.Config{
+		Volumes: volumes, Running: a.runningContainers, Hold: a.holdContainer, Event: a.Event, Log: a.cfg.Log,
+	})
+}
+
+// runningContainers are the containers of a pod that run, as far as its worker knows.
+func (a *Agent) runningContainers(uid types.UID) (running []freshpath.Container) {
+	w := a.worker(uid)
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.view {
+		if c.State == cri.ContainerRunning {
+			running = append(running, freshpath.Container{ID: c.ID, Name: c.Name})
+		}
+	}
+	return running
+}
+
+// followSubPaths looks once at each container that runs: what was published between
+// the making of its mounts and now, or while no agent ran, is in it then.
+func (w *worker) followSubPaths(ctx context.Context, pod *corev1.Pod) {
+	if !freshpath.Follows(pod) {
+		w.followed = nil
+		return
+	}
+	followed := map[string]bool{}
+	for _, c := range w.rt.containers {
+		if c.State != cri.ContainerRunning {
+			continue
+		}
+		followed[c.ID] = true
+		if !w.followed[c.ID] {
+			w.a.fresh.Started(ctx, pod, freshpath.Container{ID: c.ID, Name: c.Name})
+		}
+	}
+	w.followed = followed
+}
