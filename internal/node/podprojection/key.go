@@ -1,0 +1,89 @@
+package podprojection
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"laterna.dev/laterna/api/projection/v1alpha1"
+)
+
+// KeyFile is the name of the key's file in the data directory.
+const KeyFile = "podprojection.key"
+
+const keySize = 32
+
+// Key makes digests. Whoever has it can find out by trying which guess of a secret a
+// digest belongs to, so it stays on the node. It prints as [redacted].
+type Key struct{ secret []byte }
+
+// String implements fmt.Stringer.
+func (Key) String() string { return "[redacted]" }
+
+// GoString implements fmt.GoStringer.
+func (k Key) GoString() string { return k.String() }
+
+// OpenKey reads the key from the data directory, making it (0600) where there is none.
+func OpenKey(dir string) (Key, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Key{}, fmt.Errorf("opening the data directory: %w", err)
+	}
+	defer root.Close()
+	secret, err := root.ReadFile(KeyFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return newKey(root)
+	case err != nil:
+		return Key{}, fmt.Errorf("reading the key of digests: %w", err)
+	case len(secret) != keySize:
+		return Key{}, fmt.Errorf("the key of digests in %s has %d bytes, not %d: remove the file, a new one is made", filepath.Join(dir, KeyFile), len(secret), keySize)
+	}
+	if err := root.Chmod(KeyFile, 0o600); err != nil {
+		return Key{}, fmt.Errorf("closing the key of digests to others: %w", err)
+	}
+	return Key{secret}, nil
+}
+
+// newKey writes the file under another name first: half a key is never seen.
+func newKey(root *os.Root) (Key, error) {
+	k := Key{make([]byte, keySize)}
+	if _, err := rand.Read(k.secret); err != nil {
+		return Key{}, fmt.Errorf("making the key of digests: %w", err)
+	}
+	const part = KeyFile + ".new"
+	if err := root.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Key{}, fmt.Errorf("making the key of digests: %w", err)
+	}
+	f, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return Key{}, fmt.Errorf("making the key of digests: %w", err)
+	}
+	_, err = f.Write(k.secret)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = root.Rename(part, KeyFile)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("writing the key of digests: %w", err)
+	}
+	return k, nil
+}
+
+// digest is what an object says of a tree with the given SHA-256. The namespace is part
+// of it: who sees digests of one namespace and can make volumes in another must not be
+// able to compare guesses.
+func (k Key) digest(namespace string, tree []byte) string {
+	if len(tree) == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, k.secret)
+	fmt.Fprintf(mac, "laterna volume digest\x00%s\x00", namespace)
+	mac.Write(tree)
+	return v1alpha1.DigestPrefix + hex.EncodeToString(mac.Sum(nil))
+}
