@@ -206,11 +206,13 @@ const DigestPrefix = "hmac-sha256:"
 // agent leaves out what is beyond and says so in the message of InStep.
 const (
 	MaxVolumes = 256
-	// MaxSources and MaxTokens count over all volumes of a pod.
-	MaxSources = 1024
-	MaxTokens  = 256
-	// MaxOutcomes is how many checks, and how many actions, one volume has.
-	MaxOutcomes = 32
-	// MaxMessage is the length of problems and messages in bytes.
+	// MaxSources, MaxTokens and MaxOutcomes (checks and actions together) count over all
+	// volumes of a pod.
+	MaxSources  = 1024
+	MaxTokens   = 256
+	MaxOutcomes = 128
+	// MaxMessage is the length of problems, messages, paths and audiences in bytes,
+	// MaxName that of names and actions.
 	MaxMessage = 1024
+	MaxName    = 253
 )

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -26,8 +27,8 @@ const nodeNameField = "spec.nodeName"
 
 // NewStorage returns the storage of pod projections by path. There is no status
 // subresource: one writer writes all of the object, and what it says about a new pod
-// is stored with the first request.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
+// is stored with the first request. The system's clock tells how long tokens live.
+func NewStorage(env resource.Env, system clock.PassiveClock) (map[string]rest.Storage, error) {
 	store, err := resource.New(resource.Definition[*object]{
 		GroupVersion: v1alpha1.SchemeGroupVersion,
 		Plural:       v1alpha1.Plural,
@@ -40,7 +41,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 			Validate:       func(_ context.Context, p *object) field.ErrorList { return validate(p) },
 			ValidateUpdate: func(_ context.Context, p, old *object) field.ErrorList { return validateUpdate(p, old) },
 		},
-		Columns: columns(),
+		Columns: columns(system),
 		Fields:  func(p *object) fields.Set { return fields.Set{nodeNameField: p.Spec.NodeName} },
 	}, env)
 	if err != nil {

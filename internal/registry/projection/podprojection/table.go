@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -14,7 +15,7 @@ import (
 // none is the cell of what there is none of, as in kubectl's own tables.
 const none = "<none>"
 
-func columns() resource.Columns[*object] {
+func columns(system clock.PassiveClock) resource.Columns[*object] {
 	return resource.Columns[*object]{
 		Columns: []resource.Column{
 			resource.Name(),
@@ -27,15 +28,17 @@ func columns() resource.Columns[*object] {
 			{Name: "Last Action", Type: "string", Priority: 1, Description: "The last outcome of a check or of an on-update action."},
 			{Name: "Problem", Type: "string", Priority: 1, Description: "Why the files do not follow their sources."},
 		},
-		Row: func(p *object) []any { return row(p, time.Now()) },
+		Row: func(p *object) []any { return row(p, time.Now(), system.Now()) },
 	}
 }
 
-func row(p *object, now time.Time) []any {
+// row takes the time of files from the machine and that of tokens from the system,
+// whose clock tests advance.
+func row(p *object, now, system time.Time) []any {
 	s := &p.Status
 	inStep, all := s.InStep()
 	return []any{
-		p.Name, volumeNames(s), fmt.Sprintf("%d/%d", inStep, all), ago(published(s), now), until(rotation(s), now),
+		p.Name, volumeNames(s), fmt.Sprintf("%d/%d", inStep, all), ago(published(s), now), until(rotation(s), system),
 		resource.Age(p), p.Spec.NodeName, lastOutcome(s), problem(s),
 	}
 }

@@ -16,13 +16,8 @@ import (
 	"laterna.dev/laterna/api/projection/v1alpha1"
 )
 
-// Limits in bytes.
-const (
-	maxVersion  = 128
-	maxAudience = 4096
-	maxPath     = 4096
-	maxAction   = 256
-)
+// maxVersion is the length of resource versions and names of generations in bytes.
+const maxVersion = 128
 
 var digest = regexp.MustCompile("^" + v1alpha1.DigestPrefix + "[0-9a-f]{64}$")
 
@@ -57,18 +52,20 @@ func validateOwner(p *object) field.ErrorList {
 
 func validateStatus(s *v1alpha1.PodProjectionStatus, at *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateConditions(s.Conditions, at.Child("conditions"))
-	errs = append(errs, atMost(at.Child("volumes"), len(s.Volumes), v1alpha1.MaxVolumes)...)
-	sources, tokens := 0, 0
+	sources, tokens, outcomes := 0, 0, 0
 	for i := range s.Volumes {
-		sources += len(s.Volumes[i].Sources)
-		tokens += len(s.Volumes[i].Tokens)
+		v := &s.Volumes[i]
+		sources, tokens, outcomes = sources+len(v.Sources), tokens+len(v.Tokens), outcomes+len(v.Checks)+len(v.Actions)
 	}
-	errs = append(errs, atMost(at.Child("volumes").Child("sources"), sources, v1alpha1.MaxSources)...)
-	errs = append(errs, atMost(at.Child("volumes").Child("tokens"), tokens, v1alpha1.MaxTokens)...)
+	volumes := at.Child("volumes")
+	errs = append(errs, atMost(volumes, "volumes", len(s.Volumes), v1alpha1.MaxVolumes)...)
+	errs = append(errs, atMost(volumes, "sources", sources, v1alpha1.MaxSources)...)
+	errs = append(errs, atMost(volumes, "tokens", tokens, v1alpha1.MaxTokens)...)
+	errs = append(errs, atMost(volumes, "checks and actions", outcomes, v1alpha1.MaxOutcomes)...)
 	if len(errs) > 0 {
 		return errs
 	}
-	return each(at.Child("volumes"), s.Volumes, validateVolume, func(v *v1alpha1.VolumeStatus) string { return v.Name })
+	return each(volumes, s.Volumes, validateVolume, func(v *v1alpha1.VolumeStatus) string { return v.Name })
 }
 
 func validateVolume(v *v1alpha1.VolumeStatus, at *field.Path) field.ErrorList {
@@ -96,7 +93,10 @@ func validateSource(s *v1alpha1.SourceStatus, at *field.Path) field.ErrorList {
 	if !slices.Contains(kinds, s.Kind) {
 		errs = append(errs, field.NotSupported(at.Child("kind"), s.Kind, kinds))
 	}
-	errs = append(errs, wrong(at.Child("name"), s.Name, apivalidation.NameIsDNSSubdomain(s.Name, false))...)
+	if s.Name == "" { // any other name can stand in a pod
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	}
+	errs = append(errs, long(at.Child("name"), s.Name, v1alpha1.MaxName)...)
 	errs = append(errs, long(at.Child("observedVersion"), s.ObservedVersion, maxVersion)...)
 	return append(errs, long(at.Child("publishedVersion"), s.PublishedVersion, maxVersion)...)
 }
@@ -106,16 +106,13 @@ func validateToken(t *v1alpha1.TokenStatus, at *field.Path) field.ErrorList {
 	if t.Path == "" || path.IsAbs(t.Path) || slices.Contains(strings.Split(t.Path, "/"), "..") {
 		errs = append(errs, field.Invalid(at.Child("path"), t.Path, "must be a path inside the volume"))
 	}
-	errs = append(errs, long(at.Child("path"), t.Path, maxPath)...)
-	return append(errs, long(at.Child("audience"), t.Audience, maxAudience)...)
+	errs = append(errs, long(at.Child("path"), t.Path, v1alpha1.MaxMessage)...)
+	return append(errs, long(at.Child("audience"), t.Audience, v1alpha1.MaxMessage)...)
 }
 
 var results = []v1alpha1.Result{v1alpha1.Failed, v1alpha1.Rejected, v1alpha1.Skipped, v1alpha1.Succeeded}
 
 func validateOutcomes(all []v1alpha1.OutcomeStatus, at *field.Path) field.ErrorList {
-	if errs := atMost(at, len(all), v1alpha1.MaxOutcomes); errs != nil {
-		return errs
-	}
 	return each(at, all, validateOutcome, func(o *v1alpha1.OutcomeStatus) string { return o.Container + ": " + o.Action })
 }
 
@@ -130,7 +127,7 @@ func validateOutcome(o *v1alpha1.OutcomeStatus, at *field.Path) field.ErrorList 
 	if o.Time.IsZero() {
 		errs = append(errs, field.Required(at.Child("time"), ""))
 	}
-	errs = append(errs, long(at.Child("action"), o.Action, maxAction)...)
+	errs = append(errs, long(at.Child("action"), o.Action, v1alpha1.MaxName)...)
 	errs = append(errs, long(at.Child("generation"), o.Generation, maxVersion)...)
 	return append(errs, long(at.Child("message"), o.Message, v1alpha1.MaxMessage)...)
 }
@@ -165,9 +162,9 @@ func long(at *field.Path, value string, most int) field.ErrorList {
 	return field.ErrorList{field.TooLong(at, "" /* unused */, most)}
 }
 
-func atMost(at *field.Path, count, most int) field.ErrorList {
+func atMost(at *field.Path, what string, count, most int) field.ErrorList {
 	if count <= most {
 		return nil
 	}
-	return field.ErrorList{field.Forbidden(at, fmt.Sprintf("there are %d, at most %d are allowed", count, most))}
+	return field.ErrorList{field.Forbidden(at, fmt.Sprintf("has %d %s, at most %d are allowed", count, what, most))}
 }
