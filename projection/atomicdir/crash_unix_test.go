@@ -8,15 +8,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
 
-const childDir = "ATOMICDIR_TEST_CHILD"
+const (
+	childDir  = "ATOMICDIR_TEST_CHILD"
+	childWork = "ATOMICDIR_TEST_WORK"
+	childStop = "ATOMICDIR_TEST_STOP"
+)
 
 // TestMain lets the test binary run itself as the writer that is killed.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
+	switch dir := os.Getenv(childDir); {
+	case dir != "" && os.Getenv(childWork) != "":
+		killSelf(dir)
+	case dir != "":
 		writeForever(dir)
 	}
 	os.Exit(m.Run())
@@ -30,6 +38,58 @@ func writeForever(dir string) {
 	}
 	os.Stderr.WriteString(err.Error())
 	os.Exit(1)
+}
+
+// killSelf does the work that it is told and kills its process at the given call.
+func killSelf(dir string) {
+	stop, err := strconv.Atoi(os.Getenv(childStop))
+	if err == nil {
+		var d *Dir
+		d, err = open(dir, Options{}, func(string, string) error {
+			if stop--; stop == -1 {
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+			return nil
+		})
+		if err == nil {
+			err = works[os.Getenv(childWork)](d)
+		}
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestKilledAtEveryCall kills a process at every one of its calls, for all of its
+// work.
+func TestKilledAtEveryCall(t *testing.T) {
+	for work := range works {
+		t.Run(work, func(t *testing.T) {
+			t.Parallel()
+			for stop := 0; ; stop++ {
+				dir := showsOld(t)
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), childDir+"="+dir, childWork+"="+work, childStop+"="+strconv.Itoa(stop))
+				out, err := cmd.CombinedOutput()
+				if err == nil {
+					if stop < 15 {
+						t.Errorf("only %d calls", stop)
+					}
+					return
+				}
+				if cmd.ProcessState.ExitCode() != -1 {
+					t.Fatalf("stop %d: the writer ended by itself: %v: %s", stop, err, out)
+				}
+				if version := readAll(t, dir); version != "old" && version != "new" {
+					t.Errorf("stop %d: %q published", stop, version)
+				}
+				recovered(t, dir, stop)
+			}
+		})
+	}
 }
 
 func rounds(short, long int) int {

@@ -225,7 +225,7 @@ func (d *Dir) replace(p *plan) (err error) {
 	}
 	if err != nil {
 		if name != "" {
-			err = errors.Join(err, d.ops.removeTree(name))
+			err = errors.Join(err, d.discard(name))
 		}
 		return fmt.Errorf("publishing: %w", err)
 	}
@@ -234,6 +234,15 @@ func (d *Dir) replace(p *plan) (err error) {
 	}
 	d.current, d.sum = name, p.sum
 	return nil
+}
+
+// discard removes a generation that was not published, later if not now.
+func (d *Dir) discard(name string) error {
+	err := d.ops.removeTree(name)
+	if err != nil {
+		d.old = append(d.old, replaced{name, d.clock.Now()})
+	}
+	return err
 }
 
 // point makes ..data lead to the generation name.

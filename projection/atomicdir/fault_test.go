@@ -9,27 +9,22 @@ import (
 	"testing"
 )
 
-var errKilled = errors.New("killed")
-
-// stopAt returns a hook that lets n calls through and refuses every later one, as if
-// the process had been killed between two system calls.
-func stopAt(n int) func(op, name string) error {
-	return func(string, string) error {
-		if n--; n < 0 {
-			return errKilled
-		}
-		return nil
-	}
+// fault stands between the writer and its call number n: it refuses that one and,
+// where it lasts, every later one.
+type fault struct {
+	n     int
+	lasts bool
+	calls int
+	hit   bool
 }
 
-// failOnce returns a hook that fails call n alone: the writer lives and cleans up.
-func failOnce(n int) func(op, name string) error {
-	return func(op, name string) error {
-		if n--; n == -1 {
-			return fmt.Errorf("%s %s: no space left", op, name)
-		}
-		return nil
+func (f *fault) before(op, name string) error {
+	f.calls++
+	if f.calls-1 == f.n || f.hit && f.lasts {
+		f.hit = true
+		return fmt.Errorf("%s %s: input/output error", op, name)
 	}
+	return nil
 }
 
 func faultTree(version string) Tree {
@@ -81,48 +76,91 @@ func tidy(t *testing.T, d *Dir, dir, version string) {
 	}
 }
 
-// TestEveryStopBetweenTwoCalls stops the writer before its first, second, third …
-// system call of an update and shows: the old or the new files are readable whole,
-// and the next writer finishes without help.
-func TestEveryStopBetweenTwoCalls(t *testing.T) {
-	for name, hook := range map[string]func(int) func(op, name string) error{"killed": stopAt, "failed": failOnce} {
-		t.Run(name, func(t *testing.T) {
-			for n := 0; ; n++ {
-				if done := stopOnce(t, n, hook); done {
-					if n < 15 {
-						t.Errorf("only %d calls were stopped", n)
-					}
-					return
-				}
-			}
-		})
-	}
+// works are what a writer does in a directory that shows "old", until it shows "new".
+var works = map[string]func(d *Dir) error{
+	"publish": func(d *Dir) error {
+		return publishAll(d, "new")
+	},
+	"stage and publish": func(d *Dir) error {
+		_, err := d.Stage(faultTree("new"))
+		return errors.Join(err, publishAll(d, "new"))
+	},
+	"stage others": func(d *Dir) error {
+		_, err1 := d.Stage(faultTree("other"))
+		err2 := publishAll(d, "new")
+		_, err3 := d.Stage(faultTree("another"))
+		return errors.Join(err1, err2, err3, d.Unstage())
+	},
+	"read back and publish": func(d *Dir) error {
+		_, _, err1 := d.Digest()
+		_, err2 := d.Tree()
+		return errors.Join(err1, err2, publishAll(d, "new"))
+	},
 }
 
-func stopOnce(t *testing.T, n int, hook func(int) func(op, name string) error) (done bool) {
+func publishAll(d *Dir, version string) error {
+	if _, err := d.TryPublish(faultTree(version)); err != nil {
+		return err
+	}
+	return d.Purge()
+}
+
+// showsOld makes a directory with the first publication.
+func showsOld(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	before, err := Open(dir, Options{})
+	d, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := before.Publish(t.Context(), faultTree("old")); err != nil {
+	defer d.Close()
+	if _, err := d.Publish(t.Context(), faultTree("old")); err != nil {
 		t.Fatal(err)
 	}
-	before.Close()
+	return dir
+}
 
-	d, err := open(dir, Options{}, hook(n))
-	if err == nil {
-		_, err = d.Publish(t.Context(), faultTree("new"))
-		if err == nil {
-			err = d.Purge()
+// TestEveryStopBetweenTwoCalls stops the writer before its first, second, third …
+// system call of opening, staging and publishing and shows: the old or the new files
+// are readable whole, and the next writer finishes without help. A writer that lives
+// (the call fails once, or everything fails for a while) finishes by trying again.
+func TestEveryStopBetweenTwoCalls(t *testing.T) {
+	for name, work := range works {
+		for _, mode := range []struct {
+			name          string
+			lasts, killed bool
+		}{{"killed", true, true}, {"fails once", false, false}, {"fails for a while", true, false}} {
+			t.Run(name+", "+mode.name, func(t *testing.T) {
+				for n := 0; ; n++ {
+					if !stopOnce(t, work, &fault{n: n, lasts: mode.lasts}, mode.killed) {
+						if n < 15 {
+							t.Errorf("only %d calls were stopped", n)
+						}
+						return
+					}
+				}
+			})
 		}
 	}
-	version := readAll(t, dir)
-	if err == nil && version != "new" {
-		t.Errorf("stop %d: succeeded with %q published", n, version)
+}
+
+func stopOnce(t *testing.T, work func(*Dir) error, f *fault, killed bool) (hit bool) {
+	dir := showsOld(t)
+	d, err := open(dir, Options{}, f.before)
+	if err == nil {
+		err = work(d)
 	}
-	if d != nil && hook(0)("", "") != errKilled { // a living writer just tries again
+	version := readAll(t, dir)
+	if version != "old" && version != "new" || err == nil && version != "new" {
+		t.Errorf("stop %d: %q published, error %v", f.n, version, err)
+	}
+	hit, n := f.hit, f.n
+	if d != nil && !killed {
+		f.n, f.hit = -1, false
 		if _, err := d.Publish(t.Context(), faultTree("new")); err != nil {
+			t.Errorf("stop %d: second try: %v", n, err)
+		}
+		if err := d.Unstage(); err != nil {
 			t.Errorf("stop %d: second try: %v", n, err)
 		}
 		tidy(t, d, dir, "new")
@@ -130,21 +168,28 @@ func stopOnce(t *testing.T, n int, hook func(int) func(op, name string) error) (
 	if d != nil {
 		d.Close()
 	}
-	after, err2 := Open(dir, Options{})
-	if err2 != nil {
-		t.Fatalf("stop %d: %v", n, err2)
+	recovered(t, dir, n)
+	return hit
+}
+
+// recovered shows that the next writer needs no help, whatever the last one left.
+func recovered(t *testing.T, dir string, stop int) {
+	t.Helper()
+	version := readAll(t, dir)
+	d, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatalf("stop %d: %v", stop, err)
 	}
-	defer after.Close()
-	if version != readAll(t, dir) && version != "old" {
-		t.Errorf("stop %d: opening changed what is published", n)
+	defer d.Close()
+	if got := readAll(t, dir); got != version {
+		t.Errorf("stop %d: opening changed %q to %q", stop, version, got)
 	}
 	for _, next := range []string{"new", "newer"} {
-		if _, err := after.Publish(t.Context(), faultTree(next)); err != nil {
-			t.Errorf("stop %d: after restart: %v", n, err)
+		if _, err := d.Publish(t.Context(), faultTree(next)); err != nil {
+			t.Errorf("stop %d: after restart: %v", stop, err)
 		}
-		tidy(t, after, dir, next)
+		tidy(t, d, dir, next)
 	}
-	return err == nil
 }
 
 // TestLeftoverOfTheSwap covers what a crash between making and renaming the link

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -38,8 +37,11 @@ type replaced struct {
 func (d *Dir) adopt() error {
 	d.mu.Lock() // the timer that it starts takes its turn
 	defer d.mu.Unlock()
-	if err := d.ops.remove(tmpLink); err != nil {
-		return err
+	// Only what is there: removing nothing fails too on a read-only file system.
+	if _, err := d.ops.root.Lstat(tmpLink); err == nil {
+		if err := d.ops.remove(tmpLink); err != nil {
+			return err
+		}
 	}
 	entries, err := d.ops.list(".")
 	if err != nil {
@@ -96,28 +98,45 @@ func (d *Dir) write(p *plan, prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	root, err := d.ops.root.OpenRoot(name)
+	return name, d.fill(name, p)
+}
+
+// fill writes p into the empty generation name. Directories are opened to readers
+// last, the generation itself as the very last.
+func (d *Dir) fill(name string, p *plan) error {
+	w, err := d.walkIn(name)
 	if err != nil {
-		return name, err
+		return err
 	}
-	defer root.Close()
-	in := ops{root: root, before: d.ops.before}
+	defer w.close()
 	for _, dir := range p.dirs {
-		if err := in.mkdir(dir, 0o700); err != nil {
-			return name, err
+		in, base, err := w.beside(dir)
+		if err != nil {
+			return err
+		}
+		if err := in.mkdir(base, 0o700); err != nil {
+			return err
 		}
 	}
-	for _, f := range p.files {
-		if err := in.writeFile(f.Path, f); err != nil {
-			return name, err
+	for i := range p.files {
+		in, base, err := w.beside(p.files[i].Path)
+		if err != nil {
+			return err
+		}
+		if err := in.writeFile(base, &p.files[i]); err != nil {
+			return err
 		}
 	}
-	for _, dir := range slices.Backward(p.dirs) {
-		if err := in.setDir(dir, p.group); err != nil {
-			return name, err
+	for _, dir := range p.dirs {
+		in, err := w.in(dir)
+		if err != nil {
+			return err
+		}
+		if err := in.setDir(".", p.group); err != nil {
+			return err
 		}
 	}
-	return name, in.setDir(".", p.group)
+	return w.top.setDir(".", p.group)
 }
 
 // newName makes something under a generation's name that is free. The name is empty
@@ -136,66 +155,4 @@ func (d *Dir) newName(prefix string, create func(name string) error) (string, er
 		}
 	}
 	return "", fmt.Errorf("no free name for a generation after %s%d", stamp, d.last)
-}
-
-// holds tells whether a generation is exactly p, on disk and not only by what is
-// remembered.
-func (d *Dir) holds(name string, p *plan) bool {
-	root, err := d.ops.root.OpenRoot(name)
-	if err != nil {
-		return false
-	}
-	defer root.Close()
-	in := ops{root: root}
-	want := make(map[string]*File, len(p.files))
-	for i := range p.files {
-		want[p.files[i].Path] = &p.files[i]
-	}
-	found := 0
-	for _, dir := range append([]string{"."}, p.dirs...) {
-		n, ok := in.dirHolds(dir, want, p)
-		if !ok {
-			return false
-		}
-		found += n
-	}
-	return found == len(p.files)
-}
-
-// dirHolds compares one directory and returns how many of the wanted files it has;
-// any other file in it is a difference.
-func (o ops) dirHolds(dir string, want map[string]*File, p *plan) (files int, ok bool) {
-	info, err := o.root.Lstat(dir)
-	if err != nil || !info.IsDir() || !sameDir(info, p.group) {
-		return 0, false
-	}
-	entries, err := o.list(dir)
-	if err != nil {
-		return 0, false
-	}
-	for _, e := range entries {
-		name := path.Join(dir, e.Name())
-		if e.IsDir() {
-			if _, known := slices.BinarySearch(p.dirs, name); !known {
-				return 0, false
-			}
-			continue
-		}
-		file := want[name]
-		if file == nil || !o.sameFile(file) {
-			return 0, false
-		}
-		files++
-	}
-	return files, true
-}
-
-func (o ops) sameFile(want *File) bool {
-	info, err := o.root.Lstat(want.Path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(want.Data)) ||
-		!sameMode(info, want.Mode) || !ownedBy(info, want.UID, want.GID) {
-		return false
-	}
-	data, err := o.root.ReadFile(want.Path)
-	return err == nil && string(data) == string(want.Data)
 }

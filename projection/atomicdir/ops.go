@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// ops is every system call that changes the directory, one method each, so that a
-// test can stop the writer between any two of them.
+// ops is every system call that changes or reads the directory, one method each, so
+// that a test can stop the writer between any two of them or make one fail.
 type ops struct {
 	root *os.Root
 	// before is asked ahead of each call; its error stands for the call's. Nil in
@@ -69,17 +69,22 @@ func (o ops) removeTree(name string) error {
 }
 
 func (o ops) removeSlowly(name string) error {
-	entries, err := o.list(name)
+	root, err := o.root.OpenRoot(name)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer root.Close()
+	in := ops{root: root, before: o.before}
+	entries, err := in.list(".")
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	for _, e := range entries {
-		child := name + "/" + e.Name()
+		remove := in.remove
 		if e.IsDir() {
-			if err := o.removeSlowly(child); err != nil {
-				return err
-			}
-		} else if err := o.remove(child); err != nil {
+			remove = in.removeSlowly
+		}
+		if err := remove(e.Name()); err != nil {
 			return err
 		}
 	}
@@ -88,7 +93,7 @@ func (o ops) removeSlowly(name string) error {
 
 // writeFile creates name, which must not exist, with exactly this content, mode and
 // owner.
-func (o ops) writeFile(name string, file File) error {
+func (o ops) writeFile(name string, file *File) error {
 	if err := o.ask("create", name); err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (o ops) writeFile(name string, file File) error {
 	return errors.Join(err, f.Close())
 }
 
-func (o ops) fill(f *os.File, file File) error {
+func (o ops) fill(f *os.File, file *File) error {
 	if err := o.ask("write", file.Path); err != nil {
 		return err
 	}
@@ -134,8 +139,18 @@ func (o ops) setDir(name string, group *int64) error {
 	return finishDir(f, group)
 }
 
+func (o ops) readFile(name string) ([]byte, error) {
+	if err := o.ask("read", name); err != nil {
+		return nil, err
+	}
+	return o.root.ReadFile(name)
+}
+
 // list returns the entries of a directory, unsorted.
 func (o ops) list(name string) ([]fs.DirEntry, error) {
+	if err := o.ask("list", name); err != nil {
+		return nil, err
+	}
 	f, err := o.root.Open(name)
 	if err != nil {
 		return nil, err

@@ -59,39 +59,45 @@ func (d *Dir) read() (Tree, error) {
 	if d.current == "" {
 		return Tree{}, fs.ErrNotExist
 	}
-	root, err := d.ops.root.OpenRoot(d.current)
+	w, err := d.walkIn(d.current)
 	if err != nil {
 		return Tree{}, err
 	}
-	defer root.Close()
-	in := ops{root: root, before: d.ops.before}
-	info, err := root.Lstat(".")
+	defer w.close()
+	info, err := w.top.root.Lstat(".")
 	if err != nil {
 		return Tree{}, err
 	}
 	t := Tree{Group: groupOf(info)}
-	for dirs := []string{"."}; len(dirs) > 0; dirs = dirs[1:] {
-		entries, err := in.list(dirs[0])
+	for dirs := []string{"."}; len(dirs) > 0; {
+		dir := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		in, err := w.in(dir)
+		if err != nil {
+			return Tree{}, err
+		}
+		entries, err := in.list(".")
 		if err != nil {
 			return Tree{}, err
 		}
 		for _, e := range entries {
-			name := path.Join(dirs[0], e.Name())
 			if e.IsDir() {
-				dirs = append(dirs, name)
+				dirs = append(dirs, path.Join(dir, e.Name()))
 				continue
 			}
-			file, err := in.readFile(name)
+			file, err := in.file(e.Name())
 			if err != nil {
 				return Tree{}, err
 			}
+			file.Path = path.Join(dir, e.Name())
 			t.Files = append(t.Files, file)
 		}
 	}
 	return t, nil
 }
 
-func (o ops) readFile(name string) (File, error) {
+// file reads the file name of this directory, all but its path.
+func (o ops) file(name string) (File, error) {
 	info, err := o.root.Lstat(name)
 	if err != nil {
 		return File{}, err
@@ -99,7 +105,7 @@ func (o ops) readFile(name string) (File, error) {
 	if !info.Mode().IsRegular() {
 		return File{}, fmt.Errorf("%s: not a regular file", name)
 	}
-	data, err := o.root.ReadFile(name)
+	data, err := o.readFile(name)
 	uid, gid := ownersOf(info)
-	return File{Path: name, Data: data, Mode: info.Mode().Perm(), UID: uid, GID: gid}, err
+	return File{Data: data, Mode: info.Mode().Perm(), UID: uid, GID: gid}, err
 }

@@ -2,6 +2,7 @@ package atomicdir_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +76,65 @@ func TestFullOfInodes(t *testing.T) {
 	}
 }
 
+// TestFullAtAnyPoint leaves room for one more inode each time, so that the file
+// system is full at every allocation of an update in turn: of its directories, files
+// and links, staged or not.
+func TestFullAtAnyPoint(t *testing.T) {
+	inodes := func(t *testing.T, dir string, n uint64) {
+		t.Helper()
+		if err := unix.Mount("", dir, "", unix.MS_REMOUNT, fmt.Sprintf("nr_inodes=%d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, after := files("a", "1", "d/b", "1", "old", "1"), files("a", "2", "d/b", "2", "e/f/g", "2", "new", "2")
+	old, updated := map[string]string{"a": "1", "d/b": "1", "old": "1"}, map[string]string{"a": "2", "d/b": "2", "e/f/g": "2", "new": "2"}
+	for _, staged := range []bool{false, true} {
+		failures := 0
+		for room := uint64(0); ; room++ {
+			dir := tmpfs(t, "nr_inodes=100")
+			d := open(t, dir)
+			publish(t, d, before)
+			var fs unix.Statfs_t
+			if err := unix.Statfs(dir, &fs); err != nil {
+				t.Fatal(err)
+			}
+			inodes(t, dir, fs.Files-fs.Ffree+room)
+			var err error
+			if staged {
+				_, err = d.Stage(after)
+			}
+			if err == nil {
+				_, err = d.Publish(t.Context(), after)
+			}
+			if err == nil {
+				wantVisible(t, dir, updated)
+				break
+			}
+			failures++
+			if !errors.Is(err, unix.ENOSPC) {
+				t.Fatalf("room for %d: %v", room, err)
+			}
+			if r, err := os.ReadFile(dir + "/..data/a"); err != nil || string(r) != "1" && string(r) != "2" {
+				t.Errorf("room for %d: a = %q, %v", room, r, err)
+			} else if string(r) == "1" {
+				wantVisible(t, dir, old)
+			}
+			inodes(t, dir, 100)
+			publish(t, d, after)
+			wantVisible(t, dir, updated)
+			if err := errors.Join(d.Unstage(), d.Purge()); err != nil {
+				t.Fatal(err)
+			}
+			if got := generations(t, dir); len(got) != 1 {
+				t.Errorf("room for %d: remains %q", room, got)
+			}
+		}
+		if failures < 9 {
+			t.Errorf("staged %v: full at %d points only", staged, failures)
+		}
+	}
+}
+
 func TestReadOnlyFileSystem(t *testing.T) {
 	dir := tmpfs(t, "")
 	d := open(t, dir)
@@ -92,7 +152,15 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	if r, err := d.Publish(t.Context(), files("a", "1")); err != nil || r.Changed {
 		t.Errorf("the same tree: %+v, %v", r, err)
 	}
+	if _, err := d.Stage(files("a", "2")); !errors.Is(err, unix.EROFS) {
+		t.Errorf("staging: %v", err)
+	}
 	wantVisible(t, dir, map[string]string{"a": "1"})
+	d.Close()
+	d = open(t, dir) // an agent that restarts meanwhile
+	if r, err := d.Publish(t.Context(), files("a", "1")); err != nil || r.Changed {
+		t.Errorf("the same tree, after a restart: %+v, %v", r, err)
+	}
 	remount(0)
 	publish(t, d, files("a", "2"))
 	wantVisible(t, dir, map[string]string{"a": "2"})
