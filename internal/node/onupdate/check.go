@@ -1,0 +1,123 @@
+package onupdate
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/volumes"
+)
+
+// Guards implements volumes.Gate.
+func (r *Runner) Guards(pod *corev1.Pod, volume string) bool {
+	if _, has := annotation(pod); !has {
+		return false
+	}
+	return len(r.checks(r.state(pod), pod, volume)) > 0
+}
+
+// checks are the rules that guard a volume.
+func (r *Runner) checks(st *podState, pod *corev1.Pod, volume string) (found []rule) {
+	r.read(st, pod)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, k := range st.rules {
+		if k.IsCheck() && slices.Contains(k.Volumes, volume) {
+			found = append(found, k)
+		}
+	}
+	return found
+}
+
+// Check implements volumes.Gate: all checks of the volume must pass, in the
+// annotation's order. One that cannot be run because there is nobody to run it counts
+// as passed: a container that has crashed must be able to get what mends it.
+func (r *Runner) Check(ctx context.Context, pod *corev1.Pod, c volumes.Candidate) volumes.Verdict {
+	st := r.state(pod)
+	worst := Outcome{}
+	for _, k := range r.checks(st, pod, c.Volume) {
+		e := r.check(ctx, st, pod, k, c)
+		if ctx.Err() != nil {
+			return volumes.Verdict{Reject: true}
+		}
+		o := Outcome{
+			Volume: c.Volume, Check: true, Action: k.String(), Container: k.Container,
+			Time: r.cfg.Clock.Now(), Result: e.result, Message: e.message,
+		}
+		if worst.Action == "" || severity[o.Result] > severity[worst.Result] {
+			worst = o
+		}
+		switch e.result {
+		case Rejected:
+			r.warn(st, k.Container, ReasonRejected, o.Message)
+		case Skipped:
+			r.warn(st, k.Container, ReasonUnchecked, o.Message)
+		}
+		if e.result == Rejected {
+			break
+		}
+	}
+	if worst.Action != "" {
+		st.mu.Lock()
+		st.outcomes = keep(st.outcomes, worst)
+		st.mu.Unlock()
+		r.remember(st)
+		r.changed(st.uid)
+	}
+	return volumes.Verdict{Reject: worst.Result == Rejected}
+}
+
+// check runs one check.
+func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rule, candidate volumes.Candidate) ended {
+	dir, ok := mountedAt(pod, k.Container, candidate)
+	if !ok {
+		return skipped(candidate, fmt.Sprintf("container %s sees it by subPath only", k.Container))
+	}
+	c, ok := r.container(ctx, st, k.Container)
+	switch {
+	case !ok:
+		return ended{}
+	case !c.Running:
+		return skipped(candidate, notRunning(k.Container, c))
+	case c.Crashing:
+		return skipped(candidate, fmt.Sprintf("container %s has crashed and was restarted just now", k.Container))
+	}
+	res, err := r.exec(ctx, c.ID, k.CheckCommand(dir), k.Timeout)
+	e := outcomeOf(k.Rule, res, err)
+	switch {
+	case e.result == Succeeded:
+		return e
+	case r.hasEnded(st, k.Container, c.ID):
+		return skipped(candidate, fmt.Sprintf("container %s ended during the check", k.Container))
+	}
+	message := fmt.Sprintf("volume %q keeps its files: %s", candidate.Volume, e.message)
+	if candidate.Confidential && len(res.Stdout)+len(res.Stderr) > 0 {
+		message = shorten(message + hidden)
+	} else {
+		message = withShown(pod, k.Rule, message, res)
+	}
+	return ended{result: Rejected, message: message}
+}
+
+func skipped(c volumes.Candidate, why string) ended {
+	return ended{result: Skipped, message: shorten(fmt.Sprintf("volume %q is published without its check: %s", c.Volume, why))}
+}
+
+// mountedAt is where a container sees the candidate; ok is false when it mounts no
+// more than parts of the volume.
+func mountedAt(pod *corev1.Pod, container string, c volumes.Candidate) (dir string, ok bool) {
+	for i := range pod.Spec.Containers {
+		if pod.Spec.Containers[i].Name != container {
+			continue
+		}
+		for _, m := range pod.Spec.Containers[i].VolumeMounts {
+			if m.Name == c.Volume && m.SubPath == "" && m.SubPathExpr == "" {
+				return path.Join("/", m.MountPath, c.Dir), true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,67 @@
+package onupdate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// memoryFile is the file in a pod's directory that says what was done.
+const memoryFile = "on-update.json"
+
+// memory is what must outlive the agent.
+type memory struct {
+	// Volumes has, by volume, how far its actions are.
+	Volumes map[string]progress `json:"volumes,omitempty"`
+	// Restarting has, by container, the ID of the one that is to be replaced.
+	Restarting map[string]string `json:"restarting,omitempty"`
+	Outcomes   []Outcome         `json:"outcomes,omitempty"`
+}
+
+// progress is the newest update of a volume and which rules are to be run for it yet.
+type progress struct {
+	Generation string   `json:"generation"`
+	Pending    []string `json:"pending,omitempty"`
+}
+
+// load reads the memory of a pod; what is missing or broken is empty.
+func (r *Runner) load(uid types.UID) (m memory) {
+	root, err := os.OpenRoot(r.cfg.PodDir(uid))
+	if err == nil {
+		defer root.Close()
+		var data []byte
+		if data, err = root.ReadFile(memoryFile); err == nil {
+			err = json.Unmarshal(data, &m)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.cfg.Log.Warn("what was done on updates of a pod is not known", "uid", uid, "error", err)
+		return memory{}
+	}
+	return m
+}
+
+// save replaces a pod's memory. A pod whose directory is gone needs none.
+func save(dir string, m memory) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	const next = memoryFile + ".next"
+	if err := root.WriteFile(next, data, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", next, err)
+	}
+	return root.Rename(next, memoryFile)
+}
