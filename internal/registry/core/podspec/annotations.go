@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/api"
 )
 
 // ValidateAnnotations checks the annotations that have a meaning for pods.
@@ -18,6 +20,9 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 	}
 	if value, ok := annotations[corev1.PodDeletionCost]; ok && !isDeletionCost(value) {
 		errs = append(errs, field.Invalid(path.Key(corev1.PodDeletionCost), value, "must be a 32bit integer"))
+	}
+	if value, ok := annotations[api.SubPathUpdates]; ok && value != "true" && value != "false" {
+		errs = append(errs, field.NotSupported(path.Key(api.SubPathUpdates), value, []string{"true", "false"}))
 	}
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name, ok := strings.CutPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix)

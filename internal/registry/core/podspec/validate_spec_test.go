@@ -115,12 +115,17 @@ func TestAnnotations(t *testing.T) {
 		"controller.kubernetes.io/pod-deletion-cost":            "+1",
 		"container.apparmor.security.beta.kubernetes.io/nobody": "unconfined",
 		"container.apparmor.security.beta.kubernetes.io/main":   "unconfined",
-		"anything.else": "x",
+		"anything.else":               "x",
+		"laterna.dev/subpath-updates": "yes",
 	}, spec, field.NewPath("metadata", "annotations")), []string{
 		`metadata.annotations[kubernetes.io/config.mirror]: Invalid value: "x": must set spec.nodeName if mirror pod annotation is set`,
 		`metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: "+1": must be a 32bit integer`,
+		`metadata.annotations[laterna.dev/subpath-updates]: Unsupported value: "yes": supported values: "true", "false"`,
 		`metadata.annotations[container.apparmor.security.beta.kubernetes.io/nobody]: Invalid value: "nobody": container not found`,
 	})
+	for _, value := range []string{"true", "false"} {
+		compare(t, ValidateAnnotations(map[string]string{"laterna.dev/subpath-updates": value}, spec, field.NewPath("metadata", "annotations")), nil)
+	}
 }
 
 func TestWarnings(t *testing.T) {
