@@ -19,6 +19,7 @@ import (
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/containerd"
+	"laterna.dev/laterna/internal/node/podprojection"
 )
 
 // nodePlane is the node agent of this process with what it stands on.
@@ -68,22 +69,27 @@ func newNodePlane(ctx context.Context, s *system, n names, url string) (*nodePla
 
 // run runs the agent until ctx ends. Containers keep running.
 func (p *nodePlane) run(ctx context.Context) error {
-	client, err := p.client()
+	config := p.clientConfig()
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making the node's client: %w", err)
+	}
+	projections, err := podprojection.NewClient(config)
 	if err != nil {
 		return err
 	}
-	agent, err := p.newAgent(client)
+	agent, err := p.newAgent(client, projections)
 	if err != nil {
 		return err
 	}
 	return agent.Run(ctx)
 }
 
-// client speaks to the API as the node, over the same connection that a node on
-// another machine would use.
-func (p *nodePlane) client() (kubernetes.Interface, error) {
+// clientConfig lets clients speak to the API as the node, over the same connection that
+// a node on another machine would use.
+func (p *nodePlane) clientConfig() *rest.Config {
 	id := p.system.identity
-	config := &rest.Config{
+	return &rest.Config{
 		Host: p.url,
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData: id.authority.PEM(),
@@ -96,14 +102,9 @@ func (p *nodePlane) client() (kubernetes.Interface, error) {
 		// A pod's start waits for the agent's requests: it does not limit itself.
 		QPS: -1,
 	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("making the node's client: %w", err)
-	}
-	return client, nil
 }
 
-func (p *nodePlane) newAgent(client kubernetes.Interface) (*node.Agent, error) {
+func (p *nodePlane) newAgent(client kubernetes.Interface, projections rest.Interface) (*node.Agent, error) {
 	s := p.system
 	groups, err := cgroups.Detect()
 	if err != nil {
@@ -117,6 +118,7 @@ func (p *nodePlane) newAgent(client kubernetes.Interface) (*node.Agent, error) {
 		Root:          s.dir.Path,
 		ClusterDomain: s.config.Network.ClusterDomain,
 		Client:        client,
+		Projections:   projections,
 		Runtime:       p.runtime,
 		Groups:        node.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
 		PodAPI: node.PodAPI{

@@ -28,6 +28,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	}
 	a.mu.Unlock()
 	a.volumes.Adopt(adopted)
+	a.reportProjections(adopted...)
 
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/freshpath"
 	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/podprojection"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/node/tokencache"
 	"laterna.dev/laterna/internal/node/volumes"
@@ -34,6 +35,8 @@ type Agent struct {
 	objects  podObjects
 	volumes  podVolumes
 	fresh    *freshpath.Follower
+	// projections is nil where nothing is reported about what pods have loaded.
+	projections *podprojection.Writer
 
 	// turns holds a token for each sandbox that is being made.
 	turns chan struct{}
@@ -129,16 +132,23 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	cached := objects.New(ctx, objects.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
 	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
-	manager, err := volumes.New(ctx, volumes.Config{
+	var manager *volumes.Manager
+	err = a.openProjections(ctx, func(uid types.UID) []volumes.Status { return manager.Snapshot(uid) })
+	if err != nil {
+		return nil, err
+	}
+	manager, err = volumes.New(ctx, volumes.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
 		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,
 		Published: func(pod *corev1.Pod, p volumes.Publication) { go a.fresh.Fresh(ctx, pod, p.Volume) },
+		Changed:   a.projectionChanged,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	return func() {
+		a.projections.Wait()
 		if err := manager.Close(); err != nil {
 			a.cfg.Log.Warn("volumes not closed", "error", err)
 		}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/node/cgroups"
@@ -37,7 +38,11 @@ type Config struct {
 	MaxPods int64
 
 	// Client speaks as system:node:<NodeName>, without a rate limit of its own.
-	Client  kubernetes.Interface
+	Client kubernetes.Interface
+	// Projections is the same client for what pods have loaded, made by
+	// podprojection.NewClient; nil reports nothing.
+	Projections rest.Interface
+
 	Runtime RuntimeProvider
 	Groups  Groups
 	PodAPI  PodAPI

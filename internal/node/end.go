@@ -141,6 +141,7 @@ func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
 		w.log("volumes not torn down", "error", err)
 		return again
 	}
+	w.a.projections.Remove(ctx, w.uid)
 	if err := w.a.cfg.Groups.RemovePod(w.uid); err != nil {
 		// Processes that are on their way out may still be in it.
 		w.log("control group not removed", "error", err)

@@ -27,6 +27,7 @@ func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) {
 			return
 		}
 	}
+	w.a.reportProjections(pod)
 	ctx, v.stop = context.WithCancel(ctx)
 	done := make(chan struct{})
 	v.done = done

@@ -1,0 +1,40 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/node/podprojection"
+	"laterna.dev/laterna/internal/node/volumes"
+)
+
+// openProjections makes what reports to the API what pods have loaded. Without a client
+// of its own nothing is reported.
+func (a *Agent) openProjections(ctx context.Context, snapshot func(types.UID) []volumes.Status) error {
+	if a.cfg.Projections == nil {
+		return nil
+	}
+	key, err := podprojection.OpenKey(a.cfg.Root)
+	if err != nil {
+		return fmt.Errorf("opening pod projections: %w", err)
+	}
+	a.projections = podprojection.New(ctx, podprojection.Config{
+		Client: a.cfg.Projections, NodeName: a.cfg.NodeName, Key: key, Snapshot: snapshot,
+		Wall: a.cfg.Wall, Log: a.cfg.Log,
+	})
+	return nil
+}
+
+// projectionChanged tells that the volumes of a pod show something else, or why they do
+// not.
+func (a *Agent) projectionChanged(uid types.UID) { a.projections.Changed(uid) }
+
+// reportProjections has what pods have loaded reported from now on.
+func (a *Agent) reportProjections(pods ...*corev1.Pod) {
+	for _, pod := range pods {
+		a.projections.Add(pod)
+	}
+}
