@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -126,16 +127,36 @@ func (d *Daemon) forgetContainers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
 	ctx = metadata.AppendToOutgoingContext(ctx, "containerd-namespace", Namespace)
-	containers := containersapi.NewContainersClient(conn)
-	list, err := containers.List(ctx, &containersapi.ListContainersRequest{})
+	list, err := containers(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("listing containers: %w", err)
 	}
 	var errs []error
-	for _, c := range list.GetContainers() {
+	for _, c := range list {
 		errs = append(errs, forget(ctx, conn, c))
 	}
 	return errors.Join(append(errs, forgetSandboxes(ctx, conn))...)
+}
+
+// containers returns all containers, without their specifications: they come one by
+// one, since a few with a large environment are too much for one message.
+func containers(ctx context.Context, conn *grpc.ClientConn) ([]*containersapi.Container, error) {
+	stream, err := containersapi.NewContainersClient(conn).ListStream(ctx, &containersapi.ListContainersRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var all []*containersapi.Container
+	for {
+		next, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := next.GetContainer()
+		all = append(all, &containersapi.Container{ID: c.GetID(), Snapshotter: c.GetSnapshotter(), SnapshotKey: c.GetSnapshotKey()})
+	}
 }
 
 // forgetSandboxes deletes the records that containerd 2 keeps of sandboxes apart from
