@@ -10,9 +10,9 @@ import (
 )
 
 // mostTotal bounds an environment or the arguments of a container together, in
-// bytes. It is more than Linux passes to any program (6 MiB), and keeps references
-// to references from filling the agent's memory.
-const mostTotal = 8 << 20
+// bytes. Linux passes no more to any program, and references to references cannot
+// fill the agent's memory.
+const mostTotal = 6 << 20
 
 // mostString is the longest argument or NAME=VALUE that Linux passes to a program,
 // in bytes: MAX_ARG_STRLEN without the zero at its end.
