@@ -63,12 +63,12 @@ func (m *Manager) publishChecked(v *volume, p *picture, out *outcome) {
 	switch {
 	case v.trial != nil:
 		out.note = noteChecking
-		m.renewTokens(v, p, out)
+		m.renewTokens(v, out)
 	case v.rejected == rejection{wanted, rules(out.spec)}:
 		out.note = noteRejected
-		m.renewTokens(v, p, out)
+		m.renewTokens(v, out)
 	default:
-		m.renewTokens(v, p, out)
+		m.renewTokens(v, out)
 		m.try(v, p, wanted, out)
 	}
 }

@@ -33,16 +33,26 @@ type bench struct {
 	root string
 	pods []*corev1.Pod
 	end  func() error // of the manager
+	// config, unless nil, changes the configuration of each manager.
+	config func(*volumes.Config)
+	tokens *tokencache.Cache
 
-	mu     sync.Mutex
-	events []string
+	mu        sync.Mutex
+	events    []string
+	published []volumes.Publication
 }
 
 // newBench works in a new directory, from which all pods are torn down after the
 // test; then it is checked to be free of mounts.
 func newBench(t testing.TB, api *fakeapi.Server) *bench {
 	t.Helper()
-	b := &bench{t: t, api: api, root: filepath.Join(t.TempDir(), "pods")}
+	return newBenchWith(t, api, nil)
+}
+
+// newBenchWith is newBench with another configuration.
+func newBenchWith(t testing.TB, api *fakeapi.Server, config func(*volumes.Config)) *bench {
+	t.Helper()
+	b := &bench{t: t, api: api, root: filepath.Join(t.TempDir(), "pods"), config: config}
 	b.start()
 	t.Cleanup(func() {
 		for _, p := range b.pods {
@@ -65,15 +75,19 @@ func (b *bench) start() {
 	log := slog.New(slog.DiscardHandler)
 	client := b.api.Client()
 	cache := objects.New(ctx, objects.Config{Client: client, Clock: clock.RealClock{}, Log: log})
-	m, err := volumes.New(ctx, volumes.Config{
-		Objects: cache,
-		Tokens:  tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.RealClock{}, Log: log}),
-		Root:    b.root, Clock: clock.RealClock{}, Log: log,
+	b.tokens = tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.RealClock{}, Log: log})
+	config := volumes.Config{
+		Objects: cache, Tokens: b.tokens,
+		Root: b.root, Clock: clock.RealClock{}, Log: log,
 		NodeAllocatable: func() corev1.ResourceList {
 			return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 		},
-		Event: b.record,
-	})
+		Event: b.record, Published: b.publish,
+	}
+	if b.config != nil {
+		b.config(&config)
+	}
+	m, err := volumes.New(ctx, config)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -94,6 +108,32 @@ func (b *bench) record(pod *corev1.Pod, eventType, reason, message string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.events = append(b.events, fmt.Sprintf("%s %s %s %s", pod.Name, eventType, reason, message))
+}
+
+func (b *bench) publish(_ *corev1.Pod, p volumes.Publication) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.published = append(b.published, p)
+}
+
+// publications returns those so far.
+func (b *bench) publications() []volumes.Publication {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]volumes.Publication(nil), b.published...)
+}
+
+// rotate replaces all tokens.
+func (b *bench) rotate() { b.tokens.Invalidate(func(tokencache.Request) bool { return true }) }
+
+// status is what the pod's only volume shows.
+func (b *bench) status(p *corev1.Pod) volumes.Status {
+	b.t.Helper()
+	all := b.Snapshot(p.UID)
+	if len(all) != 1 {
+		b.t.Fatalf("snapshot %+v", all)
+	}
+	return all[0]
 }
 
 func (b *bench) told() []string {

@@ -25,11 +25,11 @@ type picture struct {
 	sum      sum // of the content, once it was asked for
 }
 
-// project makes the picture of v from what is known now. Beside an error the picture
-// has the tokens that are there.
-func (m *Manager) project(v *volume) (*picture, error) {
+// project makes a picture of v, or of a part of it, from what is known now. Beside an
+// error the picture has the tokens that are there.
+func (m *Manager) project(v *volume, what *corev1.Volume) (*picture, error) {
 	r := m.newReading(v)
-	built, err := projection.Build(r.spec, v.source, r.sources())
+	built, err := projection.Build(r.spec, what, r.sources())
 	return r.picture(built), err
 }
 
@@ -100,6 +100,19 @@ func (r *reading) picture(built projection.Built) *picture {
 		}
 	}
 	return p
+}
+
+// onlyTokens is the part of v that shows tokens.
+func onlyTokens(v *corev1.Volume) *corev1.Volume {
+	if v.Projected == nil {
+		return nil
+	}
+	part, projected := *v, *v.Projected
+	projected.Sources = slices.DeleteFunc(slices.Clone(projected.Sources), func(s corev1.VolumeProjection) bool {
+		return s.ServiceAccountToken == nil
+	})
+	part.Projected = &projected
+	return &part
 }
 
 // tokenFile is a token that a volume asks for.

@@ -68,12 +68,12 @@ func (m *Manager) publish(v *volume, out *outcome) {
 		out.waits("waiting for the API server's answer")
 		return
 	}
-	p, err := m.project(v)
+	p, err := m.project(v, v.source)
 	switch {
 	case errors.Is(err, errUnknown):
 		out.waits("waiting for the API server's answer")
 	case err != nil:
-		m.renewTokens(v, p, out)
+		m.renewTokens(v, out)
 		out.failed(err)
 	case m.guarded(v, out.spec):
 		m.publishChecked(v, p, out)
@@ -111,9 +111,9 @@ func (m *Manager) follows(v *volume) bool {
 	return len(v.tokenFiles) > 0 && m.cfg.Published != nil || m.guarded(v, v.pod.spec.Load())
 }
 
-// renewTokens publishes p's tokens with the content that is published already, because p's
-// own must not or cannot replace it. Tokens that p does not have stay.
-func (m *Manager) renewTokens(v *volume, p *picture, out *outcome) {
+// renewTokens publishes fresh tokens with the content that is published already,
+// because newer content must not or cannot replace it. Tokens that cannot be had stay.
+func (m *Manager) renewTokens(v *volume, out *outcome) {
 	if v.shown.generation == "" {
 		return
 	}
@@ -121,19 +121,21 @@ func (m *Manager) renewTokens(v *volume, p *picture, out *outcome) {
 		out.usable = true
 		return
 	}
+	// On their own: a file of the newer content may be in a token's place.
+	fresh, _ := m.project(v, v.onlyTokens)
 	tree, err := v.content.Tree()
 	if err != nil {
 		out.failed(diskError{err})
 		return
 	}
-	result, ok := m.tryPublish(v, p.Renew(tree, v.credentials()), out)
+	result, ok := m.tryPublish(v, fresh.Renew(tree, v.credentials()), out)
 	if !ok {
 		return
 	}
 	now := v.shown
-	now.tokens = renewed(now.tokens, p.tokens)
+	now.tokens = renewed(now.tokens, fresh.tokens)
 	m.show(v, result, now, false, out)
-	out.usable = len(p.tokens) == len(v.tokenFiles)
+	out.usable = len(fresh.tokens) == len(v.tokenFiles)
 }
 
 // renewed is fresh, and of old what fresh has not.

@@ -1,10 +1,10 @@
 package volumes
 
 import (
+	"path"
 	"strings"
 	"time"
 
-	"laterna.dev/laterna/projection"
 	"laterna.dev/laterna/projection/atomicdir"
 )
 
@@ -70,12 +70,17 @@ func publishedAt(generation string) time.Time {
 	return at
 }
 
-// credentials are the paths of v at which tokens are published.
+// credentials are the paths of v at which tokens are published; where that is not
+// known, all at which tokens may be.
 func (v *volume) credentials() map[string]bool {
 	if v.shown.credentials != nil {
 		return v.shown.credentials
 	}
-	return projection.CredentialPaths(v.source)
+	all := map[string]bool{}
+	for _, t := range v.tokenFiles {
+		all[path.Clean(t.path)] = true
+	}
+	return all
 }
 
 // shownContent is the sum of the content that is published, read back where it is not

@@ -86,6 +86,7 @@ type volume struct {
 	sources    []source
 	keys       []objects.Key
 	tokenFiles []tokenFile
+	onlyTokens *corev1.Volume // the part of source that has them, nil when there is none
 	tokens     map[tokencache.Request]projection.TokenRef
 	release    []func()
 	ready      chan struct{} // closed when the volume is first whole
@@ -119,7 +120,7 @@ func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
 		tokens: map[tokencache.Request]projection.TokenRef{},
 		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
 	}
-	v.sources, v.tokenFiles = sourcesOf(spec, source), tokenFilesOf(source)
+	v.sources, v.tokenFiles, v.onlyTokens = sourcesOf(spec, source), tokenFilesOf(source), onlyTokens(source)
 	for _, s := range v.sources {
 		if s.kind != kindPod {
 			v.keys = append(v.keys, s.key)
