@@ -108,6 +108,10 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 		out.failed(diskError{err})
 		return
 	}
+	if dir == v.shown.generation { // no reader could tell it from what is published
+		m.swap(v, p, out)
+		return
+	}
 	t := &trial{picture: p, content: content}
 	v.trial = t
 	out.note = noteChecking

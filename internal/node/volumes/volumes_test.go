@@ -558,20 +558,3 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%d requests after the pod was gone", more-n)
 	}
 }
-
-func TestManyWritesBecomeOnePublication(t *testing.T) {
-	api := fakeapi.New(t)
-	api.Put(fakeapi.ConfigMap("ns", "c", "n", "0"))
-	b := newBench(t, api)
-	p := b.pod("p", one("configMap: {name: c}"))
-	b.setup(p)
-	dir := b.mount(p)
-	for n := range 500 {
-		api.Put(fakeapi.ConfigMap("ns", "c", "n", fmt.Sprint(n+1)))
-	}
-	eventually(t, "the last state", func() bool { return read(dir, "n") == "500" })
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) > 11 { // ..data, n, and nine generations
-		t.Errorf("%d entries, %v", len(entries), err)
-	}
-}
