@@ -50,6 +50,7 @@ images: ## the test images as archives under build/images
 lint: ## formatting, vet, the rules of the house
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
+	@scripts/platforms.sh
 	$(GO) test ./internal/arch
 
 .PHONY: test

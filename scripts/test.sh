@@ -12,9 +12,13 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 $GO vet ./...
+scripts/platforms.sh
 
 echo "== tests"
 $GO test -timeout 30m $($GO list ./... | grep -v /test/compat)
+
+echo "== Windows, under Wine"
+$GO run ./test/wine ./projection
 
 echo "== race detector"
 CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/component ./boundtoken/... ./internal/keys ./projection/atomicdir
