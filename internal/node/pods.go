@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,12 +78,19 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was
-// interrupted.
+// interrupted. A container that could not be made from the pod's labels and
+// annotations is tried again at once when they change.
 func (a *Agent) podReplaced(old, pod *corev1.Pod) {
 	if old.UID != pod.UID {
 		a.podDeleted(old)
 	}
 	a.podChanged(pod)
+	if maps.Equal(old.Labels, pod.Labels) && maps.Equal(old.Annotations, pod.Annotations) {
+		return
+	}
+	if w := a.worker(pod.UID); w != nil {
+		w.poke()
+	}
 }
 
 // podDeleted tells the worker that the API has the pod no more.
