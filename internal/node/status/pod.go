@@ -2,6 +2,7 @@ package status
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -85,6 +86,7 @@ func addresses(in Input, out *corev1.PodStatus) {
 		for _, ip := range in.Sandbox.IPs {
 			ips = append(ips, corev1.PodIP{IP: ip})
 		}
+		slices.SortStableFunc(ips, func(a, b corev1.PodIP) int { return otherFamily(in.HostIPs, a.IP) - otherFamily(in.HostIPs, b.IP) })
 	}
 	out.PodIPs = slices.Clone(ips)
 	if len(out.PodIPs) > 0 {
@@ -93,6 +95,15 @@ func addresses(in Input, out *corev1.PodStatus) {
 	if len(out.HostIPs) > 0 {
 		out.HostIP = out.HostIPs[0].IP
 	}
+}
+
+// otherFamily is 1 for an address that is not of the family of the node's primary
+// one; those come after.
+func otherFamily(hostIPs []string, ip string) int {
+	if len(hostIPs) > 0 && strings.Contains(hostIPs[0], ":") != strings.Contains(ip, ":") {
+		return 1
+	}
+	return 0
 }
 
 // phase follows the pod life cycle: Pending until every container was started once,

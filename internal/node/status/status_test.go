@@ -72,6 +72,19 @@ func TestPhase(t *testing.T) {
 	}
 }
 
+func TestAddressOfTheNodesFamilyComesFirst(t *testing.T) {
+	for host, want := range map[string]string{"192.0.2.1": "10.0.0.2 fd00::2", "2001:db8::1": "fd00::2 10.0.0.2"} {
+		for _, ips := range [][]string{{"10.0.0.2", "fd00::2"}, {"fd00::2", "10.0.0.2"}} {
+			in := input(pod("Always", "a"), runs("a"))
+			in.HostIPs, in.Sandbox.IPs = []string{host}, ips
+			s := Pod(in)
+			if got := s.PodIPs[0].IP + " " + s.PodIPs[1].IP; got != want || s.PodIP != s.PodIPs[0].IP {
+				t.Errorf("on %s: %s and %s, want %s", host, s.PodIP, got, want)
+			}
+		}
+	}
+}
+
 func TestRunningPod(t *testing.T) {
 	p := pod("Always", "a")
 	p.Generation = 4
