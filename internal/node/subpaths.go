@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -70,21 +71,23 @@ func (a *Agent) runningContainers(uid types.UID) (running []freshpath.Container)
 }
 
 // followSubPaths looks once at each container that runs: what was published between
-// the making of its mounts and now, or while no agent ran, is in it then.
-func (w *worker) followSubPaths(ctx context.Context, pod *corev1.Pod) {
+// the making of its mounts and now, or while no agent ran, is in it then. It returns
+// the pause before a container must be tried again.
+func (w *worker) followSubPaths(ctx context.Context, pod *corev1.Pod) (pause time.Duration) {
 	if !freshpath.Follows(pod) {
 		w.followed = nil
-		return
+		return 0
 	}
 	followed := map[string]bool{}
 	for _, c := range w.rt.containers {
 		if c.State != cri.ContainerRunning {
 			continue
 		}
-		followed[c.ID] = true
-		if !w.followed[c.ID] {
-			w.a.fresh.Started(ctx, pod, freshpath.Container{ID: c.ID, Name: c.Name})
+		followed[c.ID] = w.followed[c.ID] || w.a.fresh.Started(ctx, pod, freshpath.Container{ID: c.ID, Name: c.Name})
+		if !followed[c.ID] {
+			pause = again
 		}
 	}
 	w.followed = followed
+	return pause
 }

@@ -62,7 +62,7 @@ type worker struct {
 	sandboxRetry retry
 	volumes      volumeSetup
 	followed     map[string]bool // containers, by ID, whose subPaths were looked at
-	deadline     time.Time // on the agent's clock; zero is none
+	deadline     time.Time       // on the agent's clock; zero is none
 	failed       *status.Waiting
 	warned       bool // of what the agent does not honour
 	finished     bool // everything but the pod object is cleaned up
@@ -269,8 +269,7 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 		return p, w.ended && gone
 	}
 	pause = sooner(pause, w.advance(ctx, wait, pod))
-	w.followSubPaths(ctx, pod)
-	return pause, false
+	return sooner(pause, w.followSubPaths(ctx, pod)), false
 }
 
 func (w *worker) markDirty() {

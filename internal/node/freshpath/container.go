@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/mounts"
+	"laterna.dev/laterna/internal/node/procfs"
 	"laterna.dev/laterna/internal/node/volumes"
 	"laterna.dev/laterna/internal/rootfd"
 )
@@ -18,36 +19,43 @@ import (
 // a container that makes mounts itself has so many.
 const maxMounts = 256
 
-// container brings the mounts of volumes in one container up to date.
-func (f *Follower) container(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string) {
+// container brings the mounts of volumes in one container up to date. It returns false
+// when another try may get further.
+func (f *Follower) container(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string) (looked bool) {
 	if p.stuck[c.ID] {
-		return
+		return true
 	}
-	ns, err := f.enter(ctx, p, c)
+	held, err := f.hold(ctx, p, c)
 	if err != nil {
-		f.entered(ctx, p, spec, c, names, err)
-		return
+		f.cfg.Log.Debug("process of a container not found", "pod", spec.Name, "namespace", spec.Namespace, "container", c.Name, "error", err)
+		return false
+	}
+	ns, err := enter(held.Descriptor())
+	if err != nil {
+		return f.failed(ctx, p, spec, c, names, err)
 	}
 	defer ns.leave()
-	for _, name := range names {
-		if err := f.volume(ctx, ns, p, spec, c, name); err != nil {
-			f.entered(ctx, p, spec, c, []string{name}, err)
+	looked = true
+	for i, name := range names {
+		err := f.volume(ctx, ns, p, spec, c, name)
+		if errors.Is(err, errStuck) {
+			p.stuck[c.ID] = true
+			return f.failed(ctx, p, spec, c, names[i:], err)
 		}
+		looked = (err == nil || f.failed(ctx, p, spec, c, []string{name}, err)) && looked
 	}
+	return looked
 }
 
-// entered tells of an error that is not about one mount.
-func (f *Follower) entered(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string, err error) {
-	switch {
-	case ctx.Err() != nil:
-		return
-	case errors.Is(err, fs.ErrNotExist): // the container has ended, or the volume is being torn down
+// failed tells of an error that is not about one mount; it returns whether the error
+// is for good.
+func (f *Follower) failed(ctx context.Context, p *pod, spec *corev1.Pod, c Container, names []string, err error) bool {
+	if ctx.Err() != nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) { // the container has ended, or the volume
 		f.cfg.Log.Debug("subPaths of a container not looked at", "pod", spec.Name, "namespace", spec.Namespace, "container", c.Name, "error", err)
-		return
-	case errors.Is(err, errStuck):
-		p.stuck[c.ID] = true
+		return false
 	}
 	f.tellAll(p, spec, c, names, "its mounts by subPath do not follow: "+cause(err))
+	return true
 }
 
 func (f *Follower) tellAll(p *pod, spec *corev1.Pod, c Container, names []string, message string) {
@@ -56,20 +64,21 @@ func (f *Follower) tellAll(p *pod, spec *corev1.Pod, c Container, names []string
 	}
 }
 
-// enter goes into the container's mount namespace.
-func (f *Follower) enter(ctx context.Context, p *pod, c Container) (*namespace, error) {
+// hold holds the container's first process, for as long as it lives.
+func (f *Follower) hold(ctx context.Context, p *pod, c Container) (*procfs.Held, error) {
 	held := p.procs[c.ID]
-	if held == nil || !held.Alive() {
-		found, err := f.cfg.Hold(ctx, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		if held != nil {
-			held.Close()
-		}
-		held, p.procs[c.ID] = found, found
+	if held != nil && held.Alive() {
+		return held, nil
 	}
-	return enter(held.Descriptor())
+	found, err := f.cfg.Hold(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		held.Close()
+	}
+	p.procs[c.ID] = found
+	return found, nil
 }
 
 // volume brings the mounts of one volume up to date.

@@ -101,11 +101,14 @@ func (f *Follower) Fresh(ctx context.Context, spec *corev1.Pod, volume string) {
 }
 
 // Started is Fresh for a container that has just been started or taken over: its
-// mounts were made from what was published a moment ago.
-func (f *Follower) Started(ctx context.Context, spec *corev1.Pod, c Container) {
+// mounts were made from what was published a moment ago. It returns false when the
+// container could not be looked at, which may pass.
+func (f *Follower) Started(ctx context.Context, spec *corev1.Pod, c Container) (looked bool) {
+	looked = true
 	if names := bySubPath(spec, c.Name); len(names) > 0 {
-		f.turn(spec, func(p *pod) { f.container(ctx, p, spec, c, names) })
+		f.turn(spec, func(p *pod) { looked = f.container(ctx, p, spec, c, names) })
 	}
+	return looked
 }
 
 // Forget gives up what is remembered of a pod.

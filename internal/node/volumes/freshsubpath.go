@@ -21,7 +21,7 @@ type Content struct {
 }
 
 // Content opens a volume of API content. Its error is fs.ErrNotExist when the pod has
-// no such volume or it is not set up. The caller closes it.
+// no such volume or it is not mounted. The caller closes it.
 func (m *Manager) Content(uid types.UID, volume string) (*Content, error) {
 	done, err := m.use()
 	if err != nil {
@@ -43,10 +43,15 @@ func (m *Manager) content(uid types.UID, volume string) (*volume, error) {
 		return nil, fmt.Errorf("pod %s: %w", uid, fs.ErrNotExist)
 	}
 	v := p.volume(volume)
-	if v == nil || v.source.EmptyDir != nil || !v.isReady() {
+	if v == nil || v.source.EmptyDir != nil {
 		return nil, fmt.Errorf("content of volume %q: %w", volume, fs.ErrNotExist)
 	}
-	return v, m.stillMounted(v)
+	// Asked of the kernel, since what an earlier process made counts too.
+	mounted, err := m.root.MountPoint(v.dir)
+	if err == nil && !mounted {
+		err = fmt.Errorf("content of volume %q: %w", volume, fs.ErrNotExist)
+	}
+	return v, err
 }
 
 func (m *Manager) openContent(v *volume) (*Content, error) {
