@@ -60,69 +60,105 @@ func New(ctx context.Context, cfg Config) *Cache {
 // entry is one referenced object. The cache's mutex guards all of it.
 type entry struct {
 	key   Key
-	refs  map[*reference]struct{}
+	refs  map[*Reference]struct{}
 	stop  context.CancelFunc
 	known chan struct{} // closed with the first answer
 	// The last answer: an object, or why there is none.
 	object metav1.Object
 	err    error
+	// final says that object can never change, so that nothing watches it any more.
+	// Those who came before it was deleted keep it; who comes later has a new entry.
+	final bool
+	// before is what an earlier entry has, to be shared when it is the same.
+	before metav1.Object
 }
 
-type reference struct{ changed func() }
+// Reference keeps an object for one user.
+type Reference struct {
+	cache   *Cache
+	entry   *entry
+	changed func()
+}
 
-// Acquire begins to keep an object, or shares it with who keeps it already, until
-// release is called. changed, unless nil, is called after every change of the answer:
+// Keep begins to keep an object, or shares it with who keeps it already, until
+// Release is called. changed, unless nil, is called after every change of the answer:
 // first when the object or its absence is known, then when it appears, changes or
 // goes. It runs on the watch's goroutine and must return quickly; it may be called
-// once more while release runs.
-func (c *Cache) Acquire(key Key, changed func()) (release func()) {
+// once more while Release runs. An immutable object never changes for its user, also
+// when it is deleted; a user who comes after that gets what is there then.
+func (c *Cache) Keep(key Key, changed func()) *Reference {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[key]
-	if e == nil {
-		ctx, stop := context.WithCancel(c.ctx)
-		e = &entry{key: key, refs: map[*reference]struct{}{}, stop: stop, known: make(chan struct{})}
-		c.entries[key] = e
-		w := &watcher{cache: c, entry: e, source: c.sources[key.Kind]}
-		c.running.Go(func() { w.run(ctx) })
+	if e == nil || e.final {
+		e = c.follow(key, e)
 	}
-	r := &reference{changed}
+	r := &Reference{c, e, changed}
 	e.refs[r] = struct{}{}
-	return func() { c.release(e, r) }
+	return r
 }
 
-func (c *Cache) release(e *entry, r *reference) {
+// follow makes an entry in place of an earlier one, if there is one.
+func (c *Cache) follow(key Key, earlier *entry) *entry {
+	ctx, stop := context.WithCancel(c.ctx)
+	e := &entry{key: key, refs: map[*Reference]struct{}{}, stop: stop, known: make(chan struct{})}
+	if earlier != nil {
+		e.before = earlier.object
+	}
+	c.entries[key] = e
+	w := &watcher{cache: c, entry: e, source: c.sources[key.Kind]}
+	c.running.Go(func() { w.run(ctx) })
+	return e
+}
+
+// Acquire is Keep for who reads with Get.
+func (c *Cache) Acquire(key Key, changed func()) (release func()) {
+	return c.Keep(key, changed).Release
+}
+
+// Release ends the reference. It may be called again.
+func (r *Reference) Release() {
+	c, e := r.cache, r.entry
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(e.refs, r)
-	if len(e.refs) == 0 && c.entries[e.key] == e {
-		delete(c.entries, e.key)
-		e.stop()
+	if len(e.refs) > 0 {
+		return
 	}
+	if c.entries[e.key] == e {
+		delete(c.entries, e.key)
+	}
+	e.stop()
 }
 
-// Peek returns the last answer for a kept object without waiting; known is false
-// before the first one, and when nobody keeps the object. The object is shared: it
-// must not be changed. For a missing object the error satisfies
-// apierrors.IsNotFound and reads `secret "x" not found`.
-func (c *Cache) Peek(key Key) (object metav1.Object, err error, known bool) {
+// Peek returns the last answer without waiting; known is false before the first one.
+// The object is shared: it must not be changed. For a missing object the error
+// satisfies apierrors.IsNotFound and reads `secret "x" not found`.
+func (r *Reference) Peek() (object metav1.Object, err error, known bool) {
+	return r.cache.peek(r.entry)
+}
+
+func (c *Cache) peek(e *entry) (object metav1.Object, err error, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.entries[key]
-	if e == nil || !answered(e) {
+	if !answered(e) {
 		return nil, nil, false
 	}
 	return e.object, e.err, true
 }
 
-// Get is Peek that waits for the first answer. An object that nobody keeps is read
-// from the API.
+// Get returns an object that is kept, waiting for the first answer. One that nobody
+// keeps or watches any more is read from the API.
 func (c *Cache) Get(ctx context.Context, key Key) (metav1.Object, error) {
 	c.mu.Lock()
 	e := c.entries[key]
+	watched := e != nil && !e.final
 	c.mu.Unlock()
-	if e == nil {
+	if !watched {
 		object, err := c.sources[key.Kind].get(ctx, key)
+		if err != nil && e != nil && !apierrors.IsNotFound(err) {
+			object, err, _ = c.peek(e)
+		}
 		return object, named(key, err)
 	}
 	select {
@@ -132,9 +168,8 @@ func (c *Cache) Get(ctx context.Context, key Key) (metav1.Object, error) {
 	case <-c.ctx.Done():
 		return nil, fmt.Errorf("waiting for %s %q: %w", key.Kind, key.Name, context.Cause(c.ctx))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return e.object, e.err
+	object, err, _ := c.peek(e)
+	return object, err
 }
 
 // Secret is Get for a Secret.
@@ -167,7 +202,11 @@ func (c *Cache) answer(e *entry, object metav1.Object, err error) {
 		c.mu.Unlock()
 		return
 	}
-	e.object, e.err = object, err
+	if e.before != nil && object != nil && sameObject(e.before, object) {
+		object = e.before
+	}
+	e.object, e.err, e.before = object, err, nil
+	e.final = object != nil && immutable(object)
 	calls := make([]func(), 0, len(e.refs))
 	for r := range e.refs {
 		if r.changed != nil {
@@ -196,7 +235,11 @@ func sameAnswer(e *entry, object metav1.Object, err error) bool {
 	if object == nil {
 		return e.err.Error() == err.Error()
 	}
-	return e.object.GetUID() == object.GetUID() && e.object.GetResourceVersion() == object.GetResourceVersion()
+	return sameObject(e.object, object)
+}
+
+func sameObject(a, b metav1.Object) bool {
+	return a.GetUID() == b.GetUID() && a.GetResourceVersion() == b.GetResourceVersion()
 }
 
 // named gives the error for a missing object the text that users know.

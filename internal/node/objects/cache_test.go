@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/node/fakeapi"
@@ -89,7 +90,9 @@ func TestLifeOfAnObject(t *testing.T) {
 	api.Delete("secrets", "ns", "s")
 	await(t, changes)
 	want(t, c, `secret "s" not found`)
-	if _, err, known := c.Peek(secretKey); !known || !apierrors.IsNotFound(err) {
+	r := c.Keep(secretKey, nil)
+	defer r.Release()
+	if _, err, known := r.Peek(); !known || !apierrors.IsNotFound(err) {
 		t.Errorf("Peek: %v, %v", err, known)
 	}
 	api.Put(fakeapi.Secret("ns", "s", "k", "again"))
@@ -136,9 +139,6 @@ func TestWithoutAReferenceTheAPIIsRead(t *testing.T) {
 	want(t, c, `secret "s" not found`)
 	api.Put(fakeapi.Secret("ns", "s", "k", "1"))
 	want(t, c, "1")
-	if _, _, known := c.Peek(secretKey); known {
-		t.Error("Peek knows what nobody keeps")
-	}
 	c.Acquire(secretKey, nil)()
 	want(t, c, "1")
 }
@@ -168,6 +168,68 @@ func TestImmutableObjectsAreNotWatched(t *testing.T) {
 	await(t, changes)
 	api.Put(fakeapi.ConfigMap("ns", "c", "k", "3"))
 	quiet(t, changes)
+}
+
+func TestImmutableObjectsThatAreMadeAnew(t *testing.T) {
+	yes := true
+	frozen := func(value string) *corev1.Secret {
+		s := fakeapi.Secret("ns", "s", "k", value)
+		s.Immutable = &yes
+		return s
+	}
+	seen := func(r *objects.Reference) (object metav1.Object) {
+		t.Helper()
+		began := time.Now()
+		for time.Since(began) < 10*time.Second {
+			if object, _, known := r.Peek(); known {
+				return object
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		t.Fatal("no answer")
+		return nil
+	}
+	api := fakeapi.New(t)
+	api.Put(frozen("1"))
+	c := newCache(t, api)
+	first := c.Keep(secretKey, nil)
+	defer first.Release()
+	seen(first)
+	second := c.Keep(secretKey, nil)
+	defer second.Release()
+	if a, b := seen(first), seen(second); a != b {
+		t.Error("the same object is held twice")
+	}
+
+	api.Delete("secrets", "ns", "s")
+	api.Put(frozen("2"))
+	changes := make(chan struct{}, 10)
+	later := c.Keep(secretKey, func() { changes <- struct{}{} })
+	defer later.Release()
+	if got := string(seen(later).(*corev1.Secret).Data["k"]); got != "2" {
+		t.Errorf("who comes later has %q", got)
+	}
+	if got := string(seen(first).(*corev1.Secret).Data["k"]); got != "1" {
+		t.Errorf("who came before has %q", got)
+	}
+	want(t, c, "2")
+	api.Down()
+	want(t, c, "2") // what never changes is good enough without a server
+	api.Up()
+	await(t, changes)
+	quiet(t, changes)
+
+	api.Delete("secrets", "ns", "s")
+	api.Put(fakeapi.Secret("ns", "s", "k", "3"))
+	mutable := c.Keep(secretKey, func() { changes <- struct{}{} })
+	defer mutable.Release()
+	await(t, changes)
+	api.Put(fakeapi.Secret("ns", "s", "k", "4"))
+	await(t, changes)
+	want(t, c, "4")
+	if n := api.Count("watch"); n != 1 {
+		t.Errorf("%d watches, want one of the object that can change", n)
+	}
 }
 
 func TestServerRestart(t *testing.T) {

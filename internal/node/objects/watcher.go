@@ -135,7 +135,7 @@ func (w *watcher) found(object metav1.Object) (final bool) {
 // the knowledge that there is none.
 func (w *watcher) failed(ctx context.Context, err error) {
 	w.tries++
-	object, last, known := w.cache.Peek(w.entry.key)
+	object, last, known := w.cache.peek(w.entry)
 	better := object != nil || apierrors.IsNotFound(last)
 	if ctx.Err() == nil && !better && (known || w.tries >= quietTries) {
 		w.cache.answer(w.entry, nil, err)

@@ -11,8 +11,8 @@ import (
 // tokens that nobody has asked for.
 func (m *Manager) known(v *volume) bool {
 	all := true
-	for _, key := range v.keys {
-		_, _, known := m.cfg.Objects.Peek(key)
+	for _, object := range v.kept {
+		_, _, known := object.Peek()
 		all = all && known
 	}
 	for request := range v.tokens {

@@ -146,7 +146,7 @@ func rules(spec *corev1.Pod) string { return spec.Annotations[api.OnUpdate] }
 
 // confidential tells whether v shows anything but ConfigMaps and the Downward API.
 func confidential(v *volume) bool {
-	for _, key := range v.keys {
+	for key := range v.kept {
 		if key.Kind == objects.Secret {
 			return true
 		}

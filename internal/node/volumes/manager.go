@@ -237,9 +237,13 @@ func (m *Manager) ensure(spec *corev1.Pod) (*pod, error) {
 
 // depend has v marked whenever something that it shows changes.
 func (m *Manager) depend(v *volume) {
+	v.mu.Lock() // a worker that is called already waits until all is there
+	defer v.mu.Unlock()
 	mark := func() { m.queue.Add(v) }
-	for _, key := range v.keys {
-		v.release = append(v.release, m.cfg.Objects.Acquire(key, mark))
+	for _, s := range v.sources {
+		if s.kind != kindPod {
+			v.kept[s.key] = m.cfg.Objects.Keep(s.key, mark)
+		}
 	}
 	if len(v.tokens) == 0 {
 		return

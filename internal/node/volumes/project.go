@@ -73,7 +73,7 @@ func (r *reading) sources() projection.Sources {
 }
 
 func peek[T metav1.Object](r *reading, key objects.Key) (none T, err error) {
-	object, err, known := r.m.cfg.Objects.Peek(key)
+	object, err, known := r.v.kept[key].Peek()
 	switch {
 	case !known:
 		return none, errUnknown

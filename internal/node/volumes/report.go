@@ -112,7 +112,7 @@ func (m *Manager) tell(v *volume) {
 	if m.cfg.Changed == nil || !projection.Projected(v.source) {
 		return
 	}
-	if now := m.status(v); !reflect.DeepEqual(now, v.told) {
+	if now := v.status(); !reflect.DeepEqual(now, v.told) {
 		v.told = now
 		m.cfg.Changed(v.pod.uid)
 	}

@@ -25,13 +25,13 @@ func (m *Manager) Snapshot(uid types.UID) []Status {
 	var out []Status
 	for _, v := range all {
 		if projection.Projected(v.source) {
-			out = append(out, m.status(v))
+			out = append(out, v.status())
 		}
 	}
 	return out
 }
 
-func (m *Manager) status(v *volume) Status {
+func (v *volume) status() Status {
 	v.state.Lock()
 	defer v.state.Unlock()
 	s := Status{
@@ -42,7 +42,7 @@ func (m *Manager) status(v *volume) Status {
 		s.Problem = v.failure.Error()
 	}
 	for i, source := range v.sources {
-		status := SourceStatus{Kind: source.kind, Name: source.name, Observed: m.observed(v, source)}
+		status := SourceStatus{Kind: source.kind, Name: source.name, Observed: v.observed(source)}
 		if v.shown.versions != nil {
 			status.Published = v.shown.versions[i]
 		}
@@ -52,11 +52,11 @@ func (m *Manager) status(v *volume) Status {
 }
 
 // observed is the newest version of a source that is known, "" when it is not there.
-func (m *Manager) observed(v *volume, s source) string {
+func (v *volume) observed(s source) string {
 	if s.kind == kindPod {
 		return *v.pod.version.Load()
 	}
-	object, err, known := m.cfg.Objects.Peek(s.key)
+	object, err, known := v.kept[s.key].Peek()
 	if !known || err != nil {
 		return ""
 	}

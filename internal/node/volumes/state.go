@@ -84,13 +84,12 @@ type volume struct {
 	index      int            // in spec.volumes
 	dir        string         // below the pods directory
 	sources    []source
-	keys       []objects.Key
 	tokenFiles []tokenFile
 	onlyTokens *corev1.Volume // the part of source that has them, nil when there is none
 	tokens     map[tokencache.Request]projection.TokenRef
-	release    []func()
-	ready      chan struct{} // closed when the volume is first whole
-	told       Status        // belongs to the worker that has the volume
+	kept       map[objects.Key]*objects.Reference // of the sources; set before any worker sees it
+	ready      chan struct{}                      // closed when the volume is first whole
+	told       Status                             // belongs to the worker that has the volume
 
 	mu       sync.Mutex // held by the worker that has the volume; guards what follows
 	closed   bool
@@ -117,15 +116,10 @@ func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
 	v := &volume{
 		pod: p, source: source, index: index, ready: make(chan struct{}),
 		dir:    path.Join(string(p.uid), "volumes", "kubernetes.io~"+plugin(source), source.Name),
-		tokens: map[tokencache.Request]projection.TokenRef{},
+		tokens: map[tokencache.Request]projection.TokenRef{}, kept: map[objects.Key]*objects.Reference{},
 		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
 	}
 	v.sources, v.tokenFiles, v.onlyTokens = sourcesOf(spec, source), tokenFilesOf(source), onlyTokens(source)
-	for _, s := range v.sources {
-		if s.kind != kindPod {
-			v.keys = append(v.keys, s.key)
-		}
-	}
 	for _, t := range v.tokenFiles {
 		v.tokens[v.request(spec, t.ref)] = t.ref
 	}

@@ -55,8 +55,8 @@ func (m *Manager) forget(p *pod) {
 
 // independ undoes depend.
 func (m *Manager) independ(v *volume) {
-	for _, release := range v.release {
-		release()
+	for _, object := range v.kept {
+		object.Release()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
