@@ -21,8 +21,9 @@ const Default = "https://kubernetes.default.svc"
 
 // KeySource has the signing keys. *keys.Ring is one.
 type KeySource interface {
-	// Signer returns what signs now, waiting for the first key.
-	Signer(ctx context.Context) (boundtoken.Signer, error)
+	// Signer returns what signs now a token that ends at end, waiting for the
+	// first key.
+	Signer(ctx context.Context, end time.Time) (boundtoken.Signer, error)
 	// Keys returns the accepted keys, waiting for the first; the same set
 	// until they change.
 	Keys(ctx context.Context) (*jwks.Set, error)
@@ -143,7 +144,7 @@ func ValidateJWKSURI(uri string) error {
 
 // Mint issues a token that says claims, from the active issuer.
 func (s *Set) Mint(ctx context.Context, claims boundtoken.Claims) (boundtoken.Token, error) {
-	signer, err := s.config.Keys.Signer(ctx)
+	signer, err := s.config.Keys.Signer(ctx, claims.Expiry.Time())
 	if err != nil {
 		return boundtoken.Token{}, err
 	}

@@ -29,9 +29,9 @@ type fixed struct {
 	next   time.Time
 }
 
-func (f *fixed) Signer(context.Context) (boundtoken.Signer, error) { return f.signer, nil }
-func (f *fixed) Keys(context.Context) (*jwks.Set, error)           { return f.set, nil }
-func (f *fixed) NextChange() (time.Time, bool)                     { return f.next, !f.next.IsZero() }
+func (f *fixed) Signer(context.Context, time.Time) (boundtoken.Signer, error) { return f.signer, nil }
+func (f *fixed) Keys(context.Context) (*jwks.Set, error)                      { return f.set, nil }
+func (f *fixed) NextChange() (time.Time, bool)                                { return f.next, !f.next.IsZero() }
 
 func source(t testing.TB, private ...crypto.Signer) *fixed {
 	t.Helper()
@@ -189,7 +189,7 @@ func TestDocumentsBeforeTheFirstKey(t *testing.T) {
 // waiting is a KeySource that never has a key.
 type waiting struct{}
 
-func (waiting) Signer(ctx context.Context) (boundtoken.Signer, error) {
+func (waiting) Signer(ctx context.Context, _ time.Time) (boundtoken.Signer, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

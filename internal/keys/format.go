@@ -1,15 +1,11 @@
 package keys
 
 import (
+	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"laterna.dev/laterna/boundtoken"
@@ -17,107 +13,154 @@ import (
 
 // formatVersion is the version of the stored form that this program writes. A
 // store with a greater one was written by a later program.
-const formatVersion = 1
-
-// State is what a key is used for. All keys of a ring are published and
-// accepted; exactly one signs.
-type State string
-
-const (
-	// Active is the state of the key that signs.
-	Active State = "active"
-	// Accepted is the state of a key that no longer signs, or not yet.
-	Accepted State = "accepted"
-)
+const formatVersion = 2
 
 // stored is the ring as it is kept.
 type stored struct {
-	Version int         `json:"version"`
-	Keys    []storedKey `json:"keys"`
+	Version int `json:"version"`
+	// Algorithm is what the flag asked for when it was last heeded.
+	Algorithm boundtoken.Algorithm `json:"algorithm"`
+	Keys      []storedKey          `json:"keys"`
 }
 
 type storedKey struct {
 	// ID repeats what follows from the key, to notice damage.
-	ID      string    `json:"id"`
-	State   State     `json:"state"`
-	Created time.Time `json:"created"`
-	// PKCS8 is the private key in PKCS #8 DER form.
-	PKCS8 []byte `json:"pkcs8"`
+	ID        string    `json:"id"`
+	State     State     `json:"state"`
+	Published time.Time `json:"published"`
+	SignsFrom time.Time `json:"signsFrom"`
+	RetiredAt time.Time `json:"retiredAt,omitzero"`
+	LastEnd   time.Time `json:"lastEnd,omitzero"`
+	// PKCS8 is the private key in PKCS #8 DER form; PKIX is the public key in PKIX
+	// DER form, of a key that has retired and has no private half any more.
+	PKCS8 []byte `json:"pkcs8,omitempty"`
+	PKIX  []byte `json:"pkix,omitempty"`
 }
 
-// key is a storedKey, ready for use.
-type key struct {
-	state   State
-	created time.Time
-	signer  boundtoken.Signer
-	pkcs8   []byte
-}
-
-func (k key) public() boundtoken.Key { return k.signer.Key() }
-
-func generate(alg boundtoken.Algorithm) (crypto.Signer, error) {
-	switch alg {
-	case boundtoken.RS256:
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case boundtoken.ES256:
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func encode(s *state) ([]byte, error) {
+	out := stored{Version: formatVersion, Algorithm: s.algorithm}
+	for i := range s.keys {
+		k := &s.keys[i]
+		sk := storedKey{
+			ID: k.ID, State: k.State,
+			Published: k.Published, SignsFrom: k.SignsFrom, RetiredAt: k.RetiredAt, LastEnd: k.LastEnd,
+			PKCS8: k.pkcs8,
+		}
+		if k.State == Retired {
+			var err error
+			if sk.PKIX, err = x509.MarshalPKIXPublicKey(k.Public); err != nil {
+				return nil, fmt.Errorf("encoding signing key %s: %v", k.ID, err)
+			}
+		}
+		out.Keys = append(out.Keys, sk)
 	}
-	return nil, fmt.Errorf("signing algorithm %q: want %s or %s", alg, boundtoken.RS256, boundtoken.ES256)
-}
-
-// newKey makes a key that signs.
-func newKey(alg boundtoken.Algorithm, now time.Time) (key, error) {
-	private, err := generate(alg)
+	data, err := json.Marshal(out)
 	if err != nil {
-		return key{}, fmt.Errorf("making signing key: %v", err)
+		return nil, fmt.Errorf("encoding signing keys: %v", err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
+	return data, nil
+}
+
+// decode reads a stored ring. now is when keys of the first stored form are said to
+// have retired, as that form does not tell. Its errors hold no key material.
+func decode(data []byte, now time.Time) (state, error) {
+	s, err := read(data, now)
 	if err != nil {
-		return key{}, fmt.Errorf("encoding signing key: %v", err)
+		return state{}, fmt.Errorf("reading signing keys: %v", err)
 	}
-	signer, err := boundtoken.NewSigner(private)
+	return s, nil
+}
+
+func read(data []byte, now time.Time) (state, error) {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return state{}, errDamaged
+	}
+	switch head.Version {
+	case 1:
+		return readFirst(data, now)
+	case formatVersion:
+	default:
+		return state{}, fmt.Errorf("stored in version %d, this program knows version %d (was the data written by a later release?)", head.Version, formatVersion)
+	}
+	var in stored
+	if err := strictly(data, &in); err != nil {
+		return state{}, err
+	}
+	s := state{algorithm: in.Algorithm}
+	for i := range in.Keys {
+		k, err := in.Keys[i].open()
+		if err != nil {
+			return state{}, fmt.Errorf("key %d: %v", i, err)
+		}
+		s.keys = append(s.keys, k)
+	}
+	return s, s.check()
+}
+
+var errDamaged = fmt.Errorf("the stored form is damaged")
+
+// strictly decodes JSON whose fields are all known: one that is not would be lost when
+// the ring is next written.
+func strictly(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil || d.More() {
+		return errDamaged
+	}
+	return nil
+}
+
+// check tells whether the keys can be those of a ring.
+func (s *state) check() error {
+	count := map[State]int{}
+	seen := map[string]bool{}
+	for i := range s.keys {
+		k := &s.keys[i]
+		if seen[k.ID] {
+			return fmt.Errorf("key %d is there twice", i)
+		}
+		seen[k.ID] = true
+		count[k.State]++
+	}
+	switch {
+	case count[Signing] != 1:
+		return fmt.Errorf("%d keys sign instead of 1", count[Signing])
+	case count[Upcoming] > 1:
+		return fmt.Errorf("%d keys are upcoming, want at most 1", count[Upcoming])
+	case !s.algorithm.Valid():
+		return fmt.Errorf("unknown algorithm %q", s.algorithm)
+	}
+	return nil
+}
+
+func (sk *storedKey) open() (key, error) {
+	var k key
+	var err error
+	switch sk.State {
+	case Upcoming, Signing:
+		k, err = readPrivate(sk.PKCS8)
+	case Retired:
+		k, err = readPublic(sk.PKIX)
+	default:
+		return key{}, fmt.Errorf("unknown state %q", sk.State)
+	}
 	if err != nil {
 		return key{}, err
 	}
-	return key{state: Active, created: now, signer: signer, pkcs8: der}, nil
+	if k.ID != sk.ID {
+		return key{}, fmt.Errorf("does not match its ID")
+	}
+	k.State = sk.State
+	k.Published, k.SignsFrom = sk.Published.UTC(), sk.SignsFrom.UTC()
+	k.RetiredAt, k.LastEnd = sk.RetiredAt.UTC(), sk.LastEnd.UTC()
+	return k, nil
 }
 
-func encode(ring []key) ([]byte, error) {
-	s := stored{Version: formatVersion}
-	for _, k := range ring {
-		s.Keys = append(s.Keys, storedKey{ID: k.public().ID, State: k.state, Created: k.created.UTC(), PKCS8: k.pkcs8})
-	}
-	return json.Marshal(s)
-}
-
-// decode reads a stored ring. Its errors hold no key material.
-func decode(data []byte) ([]key, error) {
-	var s stored
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("reading signing keys: the stored form is damaged")
-	}
-	if s.Version != formatVersion {
-		return nil, fmt.Errorf("reading signing keys: stored in version %d, this program knows version %d (was the data written by a later release?)", s.Version, formatVersion)
-	}
-	var ring []key
-	for i, sk := range s.Keys {
-		k, err := sk.open()
-		if err != nil {
-			return nil, fmt.Errorf("reading signing keys: key %d: %v", i, err)
-		}
-		ring = append(ring, k)
-	}
-	if n := len(slices.Collect(active(ring))); n != 1 {
-		return nil, fmt.Errorf("reading signing keys: %d keys are active instead of 1", n)
-	}
-	return ring, nil
-}
-
-func (sk storedKey) open() (key, error) {
-	if sk.State != Active && sk.State != Accepted {
-		return key{}, fmt.Errorf("unknown state %q", sk.State)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(sk.PKCS8)
+func readPrivate(der []byte) (key, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return key{}, fmt.Errorf("not a private key")
 	}
@@ -125,48 +168,21 @@ func (sk storedKey) open() (key, error) {
 	if !ok {
 		return key{}, fmt.Errorf("a %T cannot sign", parsed)
 	}
-	signer, err := boundtoken.NewSigner(private)
+	return openPrivate(private, der)
+}
+
+func readPublic(der []byte) (key, error) {
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return key{}, fmt.Errorf("not a public key")
+	}
+	k, err := boundtoken.NewKey(public)
 	if err != nil {
 		return key{}, err
 	}
-	if signer.Key().ID != sk.ID {
-		return key{}, fmt.Errorf("does not match its ID")
-	}
-	return key{state: sk.State, created: sk.Created, signer: signer, pkcs8: sk.PKCS8}, nil
-}
-
-// active yields the positions of the keys that sign.
-func active(ring []key) func(func(int) bool) {
-	return func(yield func(int) bool) {
-		for i, k := range ring {
-			if k.state == Active && !yield(i) {
-				return
-			}
-		}
-	}
-}
-
-// withActive returns ring with one key of the algorithm active: the ring itself
-// if that is so, else one where a key that it holds already, or the one that
-// make returns, has taken over. changed tells which.
-func withActive(ring []key, alg boundtoken.Algorithm, make func() (key, error)) (next []key, changed bool, err error) {
-	for i := range active(ring) {
-		if ring[i].public().Algorithm == alg {
-			return ring, false, nil
-		}
-	}
-	next = slices.Clone(ring)
-	for i := range next {
-		next[i].state = Accepted
-	}
-	fits := func(k key) bool { return k.public().Algorithm == alg }
-	if i := slices.IndexFunc(next, fits); i >= 0 {
-		next[i].state = Active
-		return next, true, nil
-	}
-	k, err := make()
+	t, err := typeOf(public)
 	if err != nil {
-		return nil, false, err
+		return key{}, err
 	}
-	return append(next, k), true, nil
+	return key{Key: Key{Key: k, Type: t}}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -35,34 +36,44 @@ type Backend interface {
 
 // Config is what a Ring needs.
 type Config struct {
-	// Algorithm of the key that signs: RS256 (also for "") or ES256. A ring
-	// in the store whose active key is of the other algorithm gets a new
-	// active key; the old one stays accepted.
+	// Algorithm of the first key: RS256 (also for ""), ES256, ES384 or ES512. A
+	// ring in the store that was made, or last changed so, for another algorithm
+	// begins a rotation to it.
 	Algorithm boundtoken.Algorithm
-	// Clock stamps keys and paces retries.
+	// Clock is what keys live by; it may jump.
 	Clock clock.Clock
-	Log   *slog.Logger
+	// Settled is closed once Clock shows the time of the system, before which no
+	// key takes a step. Nil means that it does from the start.
+	Settled <-chan struct{}
+	Log     *slog.Logger
 }
 
 // Ring holds the signing keys as last read from the store. Its methods are safe
 // for concurrent use.
 type Ring struct {
-	alg   boundtoken.Algorithm
-	clock clock.Clock
-	log   *slog.Logger
+	first   Type
+	clock   clock.Clock
+	settled <-chan struct{}
+	log     *slog.Logger
 
 	fresh  func() (key, error) // makes the first key, once
 	loaded chan struct{}       // closed once view is set
+	view   atomic.Pointer[view]
 
-	mu   sync.RWMutex
-	view view
-	rev  int64
+	// turn holds a value while somebody uses the backend and replaces the view.
+	turn    chan struct{}
+	backend Backend
+
+	mu          sync.Mutex
+	subscribers map[chan struct{}]struct{}
 }
 
-// view is what users of the ring see of it.
+// view is what users of the ring see of it. It does not change.
 type view struct {
-	signer boundtoken.Signer
-	set    *jwks.Set
+	state state
+	set   *jwks.Set
+	// signing is the key of state that signs.
+	signing *key
 }
 
 // New returns a ring that has no keys until Run reads or makes them.
@@ -70,12 +81,22 @@ func New(c Config) (*Ring, error) {
 	if c.Algorithm == "" {
 		c.Algorithm = boundtoken.RS256
 	}
-	if c.Algorithm != boundtoken.RS256 && c.Algorithm != boundtoken.ES256 {
-		return nil, fmt.Errorf("signing algorithm %q: want %s or %s", c.Algorithm, boundtoken.RS256, boundtoken.ES256)
+	t, ok := TypeFor(c.Algorithm)
+	if !ok {
+		return nil, fmt.Errorf("signing algorithm %q: want RS256, ES256, ES384 or ES512", c.Algorithm)
 	}
-	r := &Ring{alg: c.Algorithm, clock: c.Clock, log: c.Log, loaded: make(chan struct{})}
-	r.fresh = sync.OnceValues(func() (key, error) { return newKey(r.alg, r.clock.Now()) })
-	return r, nil
+	if c.Settled == nil {
+		settled := make(chan struct{})
+		close(settled)
+		c.Settled = settled
+	}
+	return &Ring{
+		first: t, clock: c.Clock, settled: c.Settled, log: c.Log,
+		fresh:       sync.OnceValues(func() (key, error) { return newKey(t) }),
+		loaded:      make(chan struct{}),
+		turn:        make(chan struct{}, 1),
+		subscribers: map[chan struct{}]struct{}{},
+	}, nil
 }
 
 // Prepare begins to make a key and returns at once. It is worth calling when the
@@ -83,176 +104,96 @@ func New(c Config) (*Ring, error) {
 // prepared key that the store turns out not to need is dropped.
 func (r *Ring) Prepare() { go r.fresh() }
 
-// Signer returns the signer to sign with now. It waits until Run has keys, or
-// ctx ends.
-func (r *Ring) Signer(ctx context.Context) (boundtoken.Signer, error) {
+// Signer returns the signer for a token that ends at end; zero is a token without
+// end, whose key is accepted until it is withdrawn. When it returns, the store knows
+// that the key is needed until then, so the token must not be made to end later. It
+// waits until Run has keys, or ctx ends.
+func (r *Ring) Signer(ctx context.Context, end time.Time) (boundtoken.Signer, error) {
 	v, err := r.current(ctx)
-	return v.signer, err
+	if err == nil && !v.signing.covers(end) {
+		v, err = r.change(ctx, false, func(s *state) (bool, error) { return s.raise(end), nil })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.signing.signer, nil
 }
 
 // Keys returns the keys whose tokens are accepted. It waits until Run has keys,
-// or ctx ends. The same set is returned until the keys change.
+// or ctx ends. The same set is returned until a key comes or goes.
 func (r *Ring) Keys(ctx context.Context) (*jwks.Set, error) {
 	v, err := r.current(ctx)
-	return v.set, err
+	if err != nil {
+		return nil, err
+	}
+	return v.set, nil
 }
 
-func (r *Ring) current(ctx context.Context) (view, error) {
+// Signing returns the key that signs. It waits until Run has keys, or ctx ends.
+func (r *Ring) Signing(ctx context.Context) (Key, error) {
+	v, err := r.current(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	return v.signing.Key, nil
+}
+
+// List returns all keys in the order in which they were made, and the revision of
+// the store that they were read at. It waits until Run has keys, or ctx ends.
+func (r *Ring) List(ctx context.Context) ([]Key, int64, error) {
+	v, err := r.current(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return v.list(), v.state.rev, nil
+}
+
+func (v *view) list() []Key {
+	out := make([]Key, len(v.state.keys))
+	for i := range v.state.keys {
+		out[i] = v.state.keys[i].Key
+	}
+	return out
+}
+
+func (r *Ring) current(ctx context.Context) (*view, error) {
+	if v := r.view.Load(); v != nil {
+		return v, nil
+	}
 	select {
 	case <-r.loaded:
-	default:
-		select {
-		case <-r.loaded:
-		case <-ctx.Done():
-			return view{}, fmt.Errorf("waiting for the signing keys: %w", context.Cause(ctx))
-		}
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.view, nil
-}
-
-// retryAfter is the pause before the store is asked again after an error.
-const retryAfter = time.Second
-
-// Run reads the keys from b, makes them if there are none, and follows changes
-// until ctx ends, when it returns nil. Failures to reach the store are retried;
-// keys that are stored but cannot be read end Run with an error, since a server
-// that would make new ones could lock everybody out.
-func (r *Ring) Run(ctx context.Context, b Backend) error {
-	for {
-		err := r.follow(ctx, b)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if damage := (*damageError)(nil); errors.As(err, &damage) {
-			return err
-		}
-		r.log.Warn("signing keys cannot be followed, will retry", "error", err, "after", retryAfter)
-		select {
-		case <-r.clock.After(retryAfter):
-		case <-ctx.Done():
-			return nil
-		}
+		return r.view.Load(), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the signing keys: %w", context.Cause(ctx))
 	}
 }
 
-// follow reads the keys and re-reads them on every change, until something fails.
-func (r *Ring) follow(ctx context.Context, b Backend) error {
-	ctx, cancel := context.WithCancel(ctx)
-	changes := make(chan struct{}, 1)
-	watch := make(chan error, 1)
-	go func() {
-		watch <- b.Watch(ctx, func() {
-			select {
-			case changes <- struct{}{}:
-			default: // one is on its way already
-			}
-		})
-	}()
-	defer func() { cancel(); <-watch }()
-	if err := r.agree(ctx, b); err != nil {
-		return err
-	}
-	for {
-		select {
-		case <-changes:
-			if err := r.refresh(ctx, b); err != nil {
-				return err
-			}
-		case err := <-watch:
-			watch <- err // for the deferred receive
-			return fmt.Errorf("watching signing keys: %v", err)
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// agree makes sure that the store has a ring with an active key of this server's
-// algorithm. Of several servers that try at once one wins, and the others take
-// what it stored.
-func (r *Ring) agree(ctx context.Context, b Backend) error {
-	for {
-		ring, rev, err := load(ctx, b)
-		if err != nil {
-			return err
-		}
-		next, changed, err := withActive(ring, r.alg, r.fresh)
-		if err != nil {
-			return err
-		}
-		if !changed {
-			r.show(ring, rev)
-			return nil
-		}
-		data, err := encode(next)
-		if err != nil {
-			return fmt.Errorf("encoding signing keys: %v", err)
-		}
-		rev, err = b.Store(ctx, data, rev)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("storing signing keys: %v", err)
-		}
-		r.show(next, rev)
-		return nil
-	}
-}
-
-// refresh takes over what is stored now.
-func (r *Ring) refresh(ctx context.Context, b Backend) error {
-	ring, rev, err := load(ctx, b)
-	if err != nil {
-		return err
-	}
-	if len(ring) == 0 {
-		return r.agree(ctx, b) // someone deleted the keys: there must be some
-	}
-	r.show(ring, rev)
-	return nil
-}
-
-// damageError is an error that trying again does not mend.
-type damageError struct{ error }
-
-func load(ctx context.Context, b Backend) ([]key, int64, error) {
-	data, rev, err := b.Load(ctx)
-	if err != nil {
-		return nil, 0, fmt.Errorf("loading signing keys: %v", err)
-	}
-	if data == nil {
-		return nil, rev, nil
-	}
-	ring, err := decode(data)
-	if err != nil {
-		return nil, 0, &damageError{err}
-	}
-	return ring, rev, nil
-}
-
-// show makes ring the one that users see, unless it is what they see already.
-func (r *Ring) show(ring []key, rev int64) {
-	var v view
-	var public []boundtoken.Key
-	for i, k := range ring {
-		public = append(public, k.public())
-		if k.state == Active {
-			v.signer = ring[i].signer
-		}
-	}
-	v.set = jwks.New(public...)
+// Subscribe returns a channel that gets a value after changes of the ring, one for
+// all that happened since it was last read, until cancel is called.
+func (r *Ring) Subscribe() (changed <-chan struct{}, cancel func()) {
+	ch := make(chan struct{}, 1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.view.set != nil && r.rev == rev {
-		return
+	r.subscribers[ch] = struct{}{}
+	return ch, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.subscribers, ch)
 	}
-	first := r.view.set == nil
-	r.view, r.rev = v, rev
-	if first {
-		close(r.loaded)
+}
+
+func (r *Ring) notify() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ch := range r.subscribers {
+		offer(ch)
 	}
-	r.log.Info("signing keys in use", "active", v.signer.Key().ID, "algorithm", v.signer.Key().Algorithm, "accepted", len(public))
+}
+
+// offer sends without waiting: one value is enough for all changes.
+func offer(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }

@@ -54,8 +54,9 @@ func (o *objects) Get(ctx context.Context, name string, _ *metav1.GetOptions) (r
 // source is an issuer.KeySource with one key.
 type source struct{ s boundtoken.Signer }
 
-func (k source) Signer(context.Context) (boundtoken.Signer, error) { return k.s, nil }
-func (k source) Keys(context.Context) (*jwks.Set, error)           { return jwks.New(k.s.Key()), nil }
+func (k source) Signer(context.Context, time.Time) (boundtoken.Signer, error) { return k.s, nil }
+func (k source) Keys(context.Context) (*jwks.Set, error)                      { return jwks.New(k.s.Key()), nil }
+func (k source) NextChange() (time.Time, bool)                                { return time.Time{}, false }
 
 // system is the storage and what it works on.
 type system struct {
