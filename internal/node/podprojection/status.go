@@ -50,7 +50,7 @@ func (in input) status() v1alpha1.PodProjectionStatus {
 	if left > 0 {
 		c.Message = cut(c.Message, v1alpha1.MaxMessage-64) + fmt.Sprintf(" (%d entries more than fit are not listed)", left)
 	}
-	c.LastTransitionTime = *stamp(in.now)
+	c.LastTransitionTime = metav1.NewTime(in.now.Truncate(time.Second))
 	meta.SetStatusCondition(&s.Conditions, c)
 	return s
 }
@@ -101,7 +101,7 @@ func (in input) outcome(volume string, checks bool) []v1alpha1.OutcomeStatus {
 			o.Time = in.now
 		}
 		all = append(all, v1alpha1.OutcomeStatus{
-			Container: o.Container, Action: cut(o.Action, v1alpha1.MaxName), Result: o.Result, Time: *stamp(o.Time),
+			Container: o.Container, Action: cut(o.Action, v1alpha1.MaxName), Result: o.Result, Time: metav1.NewTime(o.Time.Truncate(time.Second)),
 			Generation: o.Generation, Message: cut(o.Message, v1alpha1.MaxMessage),
 		})
 	}
@@ -144,6 +144,19 @@ func inStep(s *v1alpha1.PodProjectionStatus) metav1.Condition {
 	c.Status = metav1.ConditionFalse
 	c.Message = cut(strings.Join(append([]string{c.Message}, problems...), "; "), v1alpha1.MaxMessage)
 	return c
+}
+
+// upToDate tells whether there is nothing that the volumes wait for. One without a
+// digest was published by an earlier process and not looked at since.
+func upToDate(shown []volumes.Status) bool {
+	if slices.ContainsFunc(shown, func(v volumes.Status) bool { return len(v.Digest) == 0 }) {
+		return false
+	}
+	var s v1alpha1.PodProjectionStatus
+	for i := range shown {
+		s.Volumes = append(s.Volumes, input{}.volume(&shown[i]))
+	}
+	return inStep(&s).Status == metav1.ConditionTrue
 }
 
 // limit leaves out what is more than an object may hold, and counts it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,21 +22,26 @@ type record struct {
 	types.NamespacedName
 	uid types.UID
 
-	mu sync.Mutex // held during requests; guards what follows
+	turn chan struct{} // full during requests; guards what follows
 	// held is the object as the API has it, nil when it has none, or when look says
 	// that this is not known.
 	held     *v1alpha1.PodProjection
 	look     bool
+	whole    time.Time // no write before, unless all volumes are up to date
 	next     time.Time // no write before
 	failures int       // in a row
 }
 
-func newRecord(pod *corev1.Pod) *record {
-	return &record{
+func newRecord(pod *corev1.Pod, now time.Time) *record {
+	r := &record{
 		NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, uid: pod.UID,
-		// An earlier process may have written about a pod that is not new.
-		look: pod.Status.Phase != corev1.PodPending,
+		turn: make(chan struct{}, 1), whole: now.Add(wholeNew),
 	}
+	if pod.Status.Phase != corev1.PodPending {
+		// An earlier process may have written about it.
+		r.look, r.whole = true, now.Add(wholeOld)
+	}
+	return r
 }
 
 var (
@@ -72,7 +76,7 @@ func (w *Writer) discover(ctx context.Context) (asked bool, err error) {
 // object at the same time.
 const attempts = 6
 
-// write makes the object say what is shown. The caller holds r.mu.
+// write makes the object say what is shown. The caller has the turn.
 func (w *Writer) write(ctx context.Context, r *record, shown []volumes.Status) (asked bool, err error) {
 	for range attempts {
 		done := false

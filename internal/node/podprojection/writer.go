@@ -19,6 +19,11 @@ const (
 	// settle is how long a mark waits: the volumes of a pod that one change reaches are
 	// written together, and the files of other pods come first.
 	settle = 25 * time.Millisecond
+	// wholeNew and wholeOld are how long the first write about a pod waits for all of
+	// its volumes to be up to date: about one that starts, and about one that an earlier
+	// process may have written about already.
+	wholeNew = 500 * time.Millisecond
+	wholeOld = 5 * time.Second
 	// between is the least time between two writes of one pod.
 	between = time.Second
 	// patience bounds one request.
@@ -98,7 +103,7 @@ func (w *Writer) Add(pod *corev1.Pod) {
 	w.mu.Lock()
 	known := w.pods[pod.UID] != nil
 	if !known {
-		w.pods[pod.UID] = newRecord(pod)
+		w.pods[pod.UID] = newRecord(pod, w.cfg.Wall.Now())
 	}
 	w.mu.Unlock()
 	if !known {
@@ -130,8 +135,11 @@ func (w *Writer) Remove(ctx context.Context, uid types.UID) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.turn <- struct{}{}: // never given back: nobody writes any more
+	case <-ctx.Done():
+		return
+	}
 	if r.held == nil {
 		return
 	}
@@ -181,8 +189,12 @@ func (w *Writer) step(ctx context.Context, uid types.UID) (asked bool) {
 	if r == nil {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	default: // it is being removed
+		return false
+	}
 	if early := r.next.Sub(w.cfg.Wall.Now()); early > 0 {
 		w.queue.AddAfter(uid, early)
 		return false
@@ -191,6 +203,11 @@ func (w *Writer) step(ctx context.Context, uid types.UID) (asked bool) {
 	if shown == nil {
 		return false
 	}
+	if early := r.whole.Sub(w.cfg.Wall.Now()); early > 0 && !upToDate(shown) {
+		w.queue.AddAfter(uid, early)
+		return false
+	}
+	r.whole = time.Time{}
 	request, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	asked, err := w.bring(request, r, shown)
