@@ -27,6 +27,9 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 		}
 	}
 	a.mu.Unlock()
+	for _, pod := range adopted {
+		a.updates.Adopt(pod)
+	}
 	a.volumes.Adopt(adopted)
 	a.reportProjections(adopted...)
 
@@ -37,6 +40,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 		f, ok := found[uid]
 		w := newWorker(a, pod, a.seen(f.seen))
 		w.dirty = ok
+		w.updates = newUpdatesOf(a.updates.Restarting(uid), ok)
 		a.admitPod(w)
 		a.startWorker(w)
 	}

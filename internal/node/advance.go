@@ -37,7 +37,7 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	if v := w.evicted(); v != nil {
 		return w.fail(ctx, wait, pod, v)
 	}
-	p := decide(pod, &w.rt)
+	p := w.withReplacements(pod, decide(pod, &w.rt))
 	if !p.over {
 		pause = sooner(pause, w.start(ctx, wait, pod, p))
 	}

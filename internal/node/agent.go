@@ -17,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/freshpath"
 	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/node/onupdate"
 	"laterna.dev/laterna/internal/node/podprojection"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/node/tokencache"
@@ -35,6 +36,7 @@ type Agent struct {
 	objects  podObjects
 	volumes  podVolumes
 	fresh    *freshpath.Follower
+	updates  *onupdate.Runner
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 
@@ -137,17 +139,18 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.updates = a.newUpdates(ctx, func(uid types.UID) []volumes.Status { return manager.Snapshot(uid) })
 	manager, err = volumes.New(ctx, volumes.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
 		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,
-		Published: func(pod *corev1.Pod, p volumes.Publication) { go a.fresh.Fresh(ctx, pod, p.Volume) },
-		Changed:   a.projectionChanged,
+		Gate: a.updates, Published: a.updates.Published, Changed: a.volumesChanged,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	return func() {
+		a.updates.Wait()
 		a.projections.Wait()
 		if err := manager.Close(); err != nil {
 			a.cfg.Log.Warn("volumes not closed", "error", err)

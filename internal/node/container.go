@@ -21,6 +21,7 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 	if image == nil {
 		return pause
 	}
+	defer w.starting(c.Name)()
 	attempt, err := w.attempt(ctx, c, state)
 	if err != nil {
 		return w.notStarted(pod, c, status.CreateContainerError, err)
@@ -59,6 +60,7 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 		return again
 	}
 	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonStarted, "Container started")
+	w.runs(started, state.restart.delay)
 	state.waiting, state.retry = nil, retry{}
 	state.releaseObjects()
 	return 0
@@ -94,7 +96,8 @@ func (w *worker) attempt(ctx context.Context, c *corev1.Container, state *contai
 		}
 		return newest.Attempt, nil
 	}
-	if ended, dead := w.rt.ended[newest.ID]; dead {
+	_, asked := w.replaced(newest)
+	if ended, dead := w.rt.ended[newest.ID]; dead && !asked {
 		state.restart.next(ended, w.now())
 	}
 	return newest.Attempt + 1, nil

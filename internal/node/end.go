@@ -137,10 +137,12 @@ func (w *worker) killing(pod *corev1.Pod, c cri.Container, message string) {
 func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
 	w.volumes.cancel()
 	w.a.fresh.Forget(w.uid)
+	w.a.updates.Forget(w.uid)
 	if err := w.a.volumes.Teardown(ctx, w.uid); err != nil {
 		w.log("volumes not torn down", "error", err)
 		return again
 	}
+	w.a.updates.Forget(w.uid) // of what was published meanwhile
 	w.a.projections.Remove(ctx, w.uid)
 	if err := w.a.cfg.Groups.RemovePod(w.uid); err != nil {
 		// Processes that are on their way out may still be in it.

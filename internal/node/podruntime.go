@@ -155,6 +155,7 @@ func (w *worker) setContainers(containers []cri.Container) {
 	w.rt.containers, w.rt.ended = containers, ended
 	w.mu.Lock()
 	w.view = slices.Clone(containers)
+	w.updates.unseen = false
 	w.mu.Unlock()
 }
 

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/node/podprojection"
 	"laterna.dev/laterna/internal/node/volumes"
 )
@@ -22,10 +23,21 @@ func (a *Agent) openProjections(ctx context.Context, snapshot func(types.UID) []
 		return fmt.Errorf("opening pod projections: %w", err)
 	}
 	a.projections = podprojection.New(ctx, podprojection.Config{
-		Client: a.cfg.Projections, NodeName: a.cfg.NodeName, Key: key, Snapshot: snapshot,
+		Client: a.cfg.Projections, NodeName: a.cfg.NodeName, Key: key, Snapshot: snapshot, Outcomes: a.outcomes,
 		Wall: a.cfg.Wall, Log: a.cfg.Log,
 	})
 	return nil
+}
+
+// outcomes are how the rules of a pod ended, in the words of PodProjections.
+func (a *Agent) outcomes(uid types.UID) (all []podprojection.Outcome) {
+	for _, o := range a.updates.Outcomes(uid) {
+		all = append(all, podprojection.Outcome{
+			Volume: o.Volume, Check: o.Check, Container: o.Container, Action: o.Action, Result: v1alpha1.Result(o.Result),
+			Time: o.Time, Generation: o.Generation, Message: o.Message,
+		})
+	}
+	return all
 }
 
 // projectionChanged tells that the volumes of a pod show something else, or why they do

@@ -25,7 +25,7 @@ const (
 // volumes wake the worker when they are published.
 func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p plan) time.Duration {
 	for _, c := range p.stop {
-		w.killing(pod, c, "Container "+c.Name+" definition changed, will be restarted")
+		w.killing(pod, c, w.stopping(c))
 		if err := w.stopContainer(ctx, wait, c, grace(pod)); err != nil {
 			return again
 		}
@@ -88,7 +88,7 @@ func (w *worker) crashLoop(c *corev1.Container, state *containerState, now time.
 		return 0
 	}
 	ended, dead := w.rt.ended[attempts[0].ID]
-	if !dead {
+	if _, asked := w.replaced(attempts[0]); !dead || asked {
 		return 0
 	}
 	left := state.restart.wait(ended, now)

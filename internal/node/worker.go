@@ -47,6 +47,7 @@ type worker struct {
 	poked bool
 	// tooMuch is what the pod took too much of, "" while it has not.
 	tooMuch string
+	updates updates
 	// interrupt ends the waiting of the step under way.
 	interrupt context.CancelFunc
 	// view is rt.containers for readers.
@@ -104,7 +105,7 @@ func (r *retry) later(now time.Time, first, most time.Duration) {
 func newWorker(a *Agent, pod *corev1.Pod, seen string) *worker {
 	w := &worker{
 		a: a, uid: pod.UID, seen: seen, wake: make(chan struct{}, 1),
-		exited: map[string]int{}, containers: map[string]*containerState{},
+		exited: map[string]int{}, containers: map[string]*containerState{}, updates: newUpdatesOf(nil, false),
 	}
 	w.writer.a = a
 	w.set(pod)
@@ -145,6 +146,7 @@ func (w *worker) update(pod *corev1.Pod) {
 	}
 	current := w.pod
 	w.mu.Unlock()
+	w.a.updates.Sync(current)
 	w.a.volumes.Sync(current)
 	w.signal()
 }

@@ -46,10 +46,10 @@ func (r *Runner) run(st *podState, j *job) {
 	if st.ctx.Err() != nil {
 		return
 	}
-	message := e.message
+	message, but := e.message, quoted(j.volumes())+", but "
 	st.mu.Lock()
 	if e.result == Failed {
-		message = withShown(st.pod, j.Rule, message, e.exec)
+		message = withShown(st.pod, j.Rule, message, e.exec, maxMessage-len(but))
 	}
 	for volume, generation := range j.updates {
 		st.outcomes = keep(st.outcomes, Outcome{
@@ -64,7 +64,7 @@ func (r *Runner) run(st *podState, j *job) {
 	case Succeeded:
 		r.applied(st, j.Container, quoted(j.volumes())+": "+j.String()+" succeeded")
 	case Failed:
-		r.warn(st, j.Container, ReasonFailed, quoted(j.volumes())+", but "+message)
+		r.warn(st, j.Container, ReasonFailed, but+message)
 	}
 	r.changed(st.uid)
 }
@@ -188,15 +188,16 @@ func outcomeOf(k rules.Rule, res ExecResult, err error) ended {
 	return ended{result: Succeeded, exec: res}
 }
 
-// withShown is a message with what a command printed, as far as that may be shown.
-func withShown(pod *corev1.Pod, k rules.Rule, message string, res ExecResult) string {
+// withShown is a message of at most limit bytes with what a command printed, as far as
+// that may be shown.
+func withShown(pod *corev1.Pod, k rules.Rule, message string, res ExecResult, limit int) string {
 	switch {
 	case len(res.Stdout)+len(res.Stderr) == 0:
 		return shorten(message)
 	case slices.ContainsFunc(k.Volumes, func(v string) bool { return confidential(pod, v) }):
 		return shorten(message + hidden)
 	}
-	return withOutput(message, res)
+	return withOutput(message, res, limit)
 }
 
 const hidden = " (what it printed is not shown, since the volume has secrets or tokens)"

@@ -37,37 +37,31 @@ func (r *Runner) checks(st *podState, pod *corev1.Pod, volume string) (found []r
 // as passed: a container that has crashed must be able to get what mends it.
 func (r *Runner) Check(ctx context.Context, pod *corev1.Pod, c volumes.Candidate) volumes.Verdict {
 	st := r.state(pod)
-	worst := Outcome{}
+	reject := false
 	for _, k := range r.checks(st, pod, c.Volume) {
 		e := r.check(ctx, st, pod, k, c)
 		if ctx.Err() != nil {
 			return volumes.Verdict{Reject: true}
 		}
-		o := Outcome{
+		st.mu.Lock()
+		st.outcomes = keep(st.outcomes, Outcome{
 			Volume: c.Volume, Check: true, Action: k.String(), Container: k.Container,
 			Time: r.cfg.Clock.Now(), Result: e.result, Message: e.message,
-		}
-		if worst.Action == "" || severity[o.Result] > severity[worst.Result] {
-			worst = o
-		}
+		})
+		st.mu.Unlock()
+		r.remember(st)
 		switch e.result {
 		case Rejected:
-			r.warn(st, k.Container, ReasonRejected, o.Message)
+			r.warn(st, k.Container, ReasonRejected, e.message)
 		case Skipped:
-			r.warn(st, k.Container, ReasonUnchecked, o.Message)
+			r.warn(st, k.Container, ReasonUnchecked, e.message)
 		}
-		if e.result == Rejected {
+		if reject = e.result == Rejected; reject {
 			break
 		}
 	}
-	if worst.Action != "" {
-		st.mu.Lock()
-		st.outcomes = keep(st.outcomes, worst)
-		st.mu.Unlock()
-		r.remember(st)
-		r.changed(st.uid)
-	}
-	return volumes.Verdict{Reject: worst.Result == Rejected}
+	r.changed(st.uid)
+	return volumes.Verdict{Reject: reject}
 }
 
 // check runs one check.
@@ -97,7 +91,7 @@ func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rul
 	if candidate.Confidential && len(res.Stdout)+len(res.Stderr) > 0 {
 		message = shorten(message + hidden)
 	} else {
-		message = withShown(pod, k.Rule, message, res)
+		message = withShown(pod, k.Rule, message, res, maxMessage)
 	}
 	return ended{result: Rejected, message: message}
 }

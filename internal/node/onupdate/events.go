@@ -71,10 +71,17 @@ func (r *Runner) warn(st *podState, container, reason, message string) {
 	r.cfg.Event(pod, container, corev1.EventTypeWarning, reason, shorten(message))
 }
 
+// most is how many volumes a message names.
+const most = 3
+
 // quoted names volumes in messages.
 func quoted(volumes []string) string {
 	if len(volumes) == 1 {
 		return fmt.Sprintf("volume %q was updated", volumes[0])
 	}
-	return fmt.Sprintf(`volumes "%s" were updated`, strings.Join(volumes, `", "`))
+	more := ""
+	if n := len(volumes) - most; n > 0 {
+		volumes, more = volumes[:most], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf(`volumes "%s"%s were updated`, strings.Join(volumes, `", "`), more)
 }

@@ -20,8 +20,7 @@ const (
 	Skipped Result = "Skipped"
 )
 
-// Outcome is the last check or the last action of a volume. Where several belong to
-// one update, it is the worst of them.
+// Outcome is how a rule ended the last time, for one of its volumes.
 type Outcome struct {
 	Volume string `json:"volume"`
 	// Check says that it was before the update, else after it.
@@ -39,15 +38,12 @@ type Outcome struct {
 
 var severity = map[Result]int{Succeeded: 0, Skipped: 1, Failed: 2, Rejected: 2}
 
-// keep puts o among the outcomes. One for the same update stays if it is worse.
+// keep puts o among the outcomes, in place of the one before it. Rules that look the
+// same share one; for one update it is then the worse.
 func keep(all []Outcome, o Outcome) []Outcome {
-	i := slices.IndexFunc(all, func(k Outcome) bool { return k.Volume == o.Volume && k.Check == o.Check })
-	if i < 0 {
-		all = append(all, o)
-		slices.SortFunc(all, func(a, b Outcome) int {
-			return cmp.Or(cmp.Compare(a.Volume, b.Volume), rank(a)-rank(b))
-		})
-		return all
+	i, found := slices.BinarySearchFunc(all, o, order)
+	if !found {
+		return slices.Insert(all, i, o)
 	}
 	same := !o.Check && all[i].Generation == o.Generation
 	if !same || severity[o.Result] >= severity[all[i].Result] {
@@ -56,10 +52,22 @@ func keep(all []Outcome, o Outcome) []Outcome {
 	return all
 }
 
-// rank puts a volume's check before its action.
-func rank(o Outcome) int {
-	if o.Check {
-		return 0
+// order is by volume, then checks before actions, then by container and action.
+func order(a, b Outcome) int {
+	rank := func(o Outcome) int {
+		if o.Check {
+			return 0
+		}
+		return 1
 	}
-	return 1
+	return cmp.Or(cmp.Compare(a.Volume, b.Volume), rank(a)-rank(b), cmp.Compare(a.Container, b.Container), cmp.Compare(a.Action, b.Action))
+}
+
+// current are the outcomes of rules that still are.
+func current(all []Outcome, rules []rule) []Outcome {
+	return slices.DeleteFunc(slices.Clone(all), func(o Outcome) bool {
+		return !slices.ContainsFunc(rules, func(k rule) bool {
+			return k.Container == o.Container && k.String() == o.Action && slices.Contains(k.Volumes, o.Volume)
+		})
+	})
 }

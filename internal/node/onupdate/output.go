@@ -11,10 +11,10 @@ import (
 // maxMessage is how long the message of an Event or an Outcome may be, in bytes.
 const maxMessage = 1024
 
-// withOutput adds what a command printed to a message: its errors, or else its
-// output, in one line. What does not fit is cut off at the front, since the reason
-// comes last.
-func withOutput(message string, r ExecResult) string {
+// withOutput adds what a command printed to a message of at most limit bytes: its
+// errors, or else its output, in one line. What does not fit is cut off at the front,
+// since the reason comes last.
+func withOutput(message string, r ExecResult, limit int) string {
 	printed := oneLine(r.Stderr)
 	if printed == "" {
 		printed = oneLine(r.Stdout)
@@ -23,7 +23,7 @@ func withOutput(message string, r ExecResult) string {
 		return shorten(message)
 	}
 	const more = "…"
-	if room := maxMessage - len(message) - len(": "); len(printed) > room {
+	if room := limit - len(message) - len(": "); len(printed) > room {
 		cut := printed[len(printed)-max(room-len(more), 0):]
 		for len(cut) > 0 && !utf8.RuneStart(cut[0]) {
 			cut = cut[1:]

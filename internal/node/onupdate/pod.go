@@ -74,21 +74,27 @@ func (r *Runner) read(st *podState, pod *corev1.Pod) (changed bool) {
 		return false
 	}
 	st.text, st.rules = text, nil
-	if !has {
-		return true
+	if has {
+		st.rules = r.parse(pod, text)
 	}
+	st.outcomes = current(st.outcomes, st.rules)
+	return true
+}
+
+// parse reads the rules of a pod. Bad ones are told and not honoured, none of them.
+func (r *Runner) parse(pod *corev1.Pod, text string) (all []rule) {
 	read, err := rules.Parse(text)
 	if err == nil {
 		err = rules.Validate(read, pod)
 	}
 	if err != nil {
 		r.cfg.Event(pod, "", corev1.EventTypeWarning, ReasonInvalid, shorten(fmt.Sprintf("annotation %s is not honoured: %v", api.OnUpdate, err)))
-		return true
+		return nil
 	}
 	for i := range read {
-		st.rules = append(st.rules, rule{Rule: read[i], key: keyOf(&read[i]), index: i})
+		all = append(all, rule{Rule: read[i], key: keyOf(&read[i]), index: i})
 	}
-	return true
+	return all
 }
 
 // keyOf names a rule by what it says, so that a remembered one is found again.

@@ -90,8 +90,8 @@ func (r *Runner) Forget(uid types.UID) {
 	st.busy.Wait()
 }
 
-// Outcomes are the last check and the last action of each volume of a pod, in the
-// order of the volumes' names, the check first. They outlive the agent.
+// Outcomes are how a pod's rules ended the last time, in the order of the volumes'
+// names, checks first. They outlive the agent.
 func (r *Runner) Outcomes(uid types.UID) []Outcome {
 	st := r.find(uid)
 	if st == nil {

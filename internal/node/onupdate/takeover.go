@@ -20,6 +20,9 @@ func (r *Runner) Adopt(pod *corev1.Pod) {
 	maps.Copy(st.restarting, m.Restarting)
 	st.mu.Unlock()
 	r.read(st, pod)
+	st.mu.Lock()
+	st.outcomes = current(st.outcomes, st.rules)
+	st.mu.Unlock()
 	r.catchUp(st)
 }
 
