@@ -52,6 +52,49 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// FuzzCredentials holds that a path is called a credential when, and only when, the
+// file there is a token, whatever the paths of the sources are, and that what is
+// certain before building is so after it.
+func FuzzCredentials(f *testing.F) {
+	for _, p := range []string{"a", "a/b", "user", "./user", "a//b", "a/../user", "", "."} {
+		f.Add("token", p, p, true)
+		f.Add(p, "x", "user", false)
+	}
+	f.Fuzz(func(t *testing.T, token, later, last string, whole bool) {
+		secret := &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}}
+		if !whole {
+			secret.Items = []corev1.KeyToPath{{Key: "user", Path: last}}
+		}
+		v := &corev1.Volume{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: token}},
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{Path: later, FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}}},
+			{Secret: secret},
+		}}}}
+		built, err := projection.Build(&corev1.Pod{}, v, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isToken := map[string]bool{}
+		for _, file := range built.Tree.Files {
+			if strings.HasPrefix(string(file.Data), "token for") {
+				isToken[file.Path] = true
+			}
+		}
+		if !maps.Equal(isToken, built.Credentials) {
+			t.Errorf("%q, %q, %q: credentials %v, tokens are at %v", token, later, last, built.Credentials, isToken)
+		}
+		for p := range projection.CredentialPaths(v) {
+			if !isToken[p] {
+				t.Errorf("%q, %q, %q: %q is certain and not so", token, later, last, p)
+			}
+		}
+		renewed := built.Renew(built.Tree, built.Credentials)
+		if show(renewed) != show(built.Tree) {
+			t.Error("renewed by itself it changes")
+		}
+	})
+}
+
 func TestRenew(t *testing.T) {
 	published := atomicdir.Tree{Files: []atomicdir.File{
 		{Path: "conf", Data: []byte("old")}, {Path: "t", Data: []byte("stale")}, {Path: "user", Data: []byte("alice")},

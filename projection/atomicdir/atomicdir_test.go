@@ -318,6 +318,56 @@ func TestClosedAndMissing(t *testing.T) {
 	}
 }
 
+// FuzzOpen puts an entry of any name into a published directory, as a hostile or
+// crashed process may, and holds that opening keeps what is published and removes
+// nothing but generations.
+func FuzzOpen(f *testing.F) {
+	for _, name := range []string{"a", "..data_tmp", "..2026_01_01_00_00_00.1", "..2030_01_01_00_00_00.99", "..staged_2026_01_01_00_00_00.5", "..staged_", "..staged_x", "x"} {
+		for kind := range byte(3) {
+			f.Add(name, kind)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name string, kind byte) {
+		if atomicdir.CheckPath("x"+name) != nil || strings.ContainsAny(name, "/\\") || name == "" || len(name) > 250 {
+			return
+		}
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		d := open(t, dir)
+		first := publish(t, d, files("f", "1"))
+		d.Close()
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return
+		}
+		var err error
+		switch kind % 3 {
+		case 0:
+			err = os.WriteFile(path, nil, 0o644)
+		case 1:
+			err = os.MkdirAll(path+"/deep/er", 0o755)
+		case 2:
+			err = os.Symlink(elsewhere, path)
+		}
+		if err != nil {
+			return
+		}
+		d = open(t, dir)
+		if got := read(t, dir, "f"); got != "1" {
+			t.Fatalf("%q: f = %q", name, got)
+		}
+		if r := publish(t, d, files("f", "1")); r.Changed || r.Generation != first.Generation {
+			t.Errorf("%q: %+v", name, r)
+		}
+		ours := strings.HasPrefix(name, "..staged_") || strings.HasPrefix(name, "..data") || regexp.MustCompile(`^\.\.\d{4}(_\d\d){5}\.\d+$`).MatchString(name)
+		if _, err := os.Lstat(path); err != nil && !ours {
+			t.Errorf("%q was removed", name)
+		}
+		if entries, err := os.ReadDir(elsewhere); err != nil || len(entries) != 0 {
+			t.Errorf("%q: %v, %v", name, entries, err)
+		}
+	})
+}
+
 // FuzzPublish holds that whatever the path is, nothing appears outside the directory
 // and an accepted path is readable with its content.
 func FuzzPublish(f *testing.F) {

@@ -249,7 +249,7 @@ func (d *Dir) discard(name string) error {
 func (d *Dir) point(name string) error {
 	err := d.ops.symlink(name, tmpLink)
 	if errors.Is(err, fs.ErrExist) {
-		if err := d.ops.remove(tmpLink); err != nil {
+		if err := d.ops.removeTree(tmpLink); err != nil {
 			return err
 		}
 		err = d.ops.symlink(name, tmpLink)

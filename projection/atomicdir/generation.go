@@ -39,7 +39,7 @@ func (d *Dir) adopt() error {
 	defer d.mu.Unlock()
 	// Only what is there: removing nothing fails too on a read-only file system.
 	if _, err := d.ops.root.Lstat(tmpLink); err == nil {
-		if err := d.ops.remove(tmpLink); err != nil {
+		if err := d.ops.removeTree(tmpLink); err != nil {
 			return err
 		}
 	}

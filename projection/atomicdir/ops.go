@@ -69,6 +69,9 @@ func (o ops) removeTree(name string) error {
 }
 
 func (o ops) removeSlowly(name string) error {
+	if info, err := o.root.Lstat(name); err != nil || !info.IsDir() {
+		return errors.Join(ignoreMissing(err), o.remove(name))
+	}
 	root, err := o.root.OpenRoot(name)
 	if err != nil {
 		return ignoreMissing(err)

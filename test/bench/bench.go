@@ -35,6 +35,7 @@ var rows = []row{
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
 	{"objects", "ConfigMap create, get, update", measureObjects},
 	{"publish", "publishing a volume of 10 files", measurePublish},
+	{"volumes", "1,000 projected volumes in one process: time and memory", measureVolumes},
 	{"crypto", "bare cryptography, to compare with", measureCrypto},
 }
 
