@@ -17,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
+	"laterna.dev/laterna/internal/controller/podprojection"
 	"laterna.dev/laterna/internal/controller/rootca"
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
@@ -122,6 +123,7 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("namespace"), Metadata: meta}),
 		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("scheduler")}),
 		podgc.New(podgc.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podgc")}),
+		podprojection.New(podprojection.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podprojection"), Metadata: meta}),
 		nodelifecycle.New(nodelifecycle.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("nodelifecycle")}),
 		clusterroleaggregation.New(clusterroleaggregation.Config{Client: client, Informers: factory, Log: logOf("clusterroleaggregation")}),
 	}
