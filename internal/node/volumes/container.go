@@ -62,7 +62,7 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 	case mount.SubPathExpr != "":
 		return Mount{}, fmt.Errorf("subPathExpr %q is not expanded", mount.SubPathExpr)
 	}
-	if err := m.stillMounted(v); err != nil {
+	if err := m.stillThere(v); err != nil {
 		return Mount{}, err
 	}
 	out := Mount{
@@ -78,23 +78,6 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 	var err error
 	out.HostPath, err = m.bindSubPath(v, container, index, mount.SubPath)
 	return out, subPathError(mount.SubPath, err)
-}
-
-// stillMounted refuses a volume whose tmpfs somebody else unmounted, and has it made
-// anew: a container must never get the bare directory below.
-func (m *Manager) stillMounted(v *volume) error {
-	if v.source.EmptyDir != nil && v.source.EmptyDir.Medium != corev1.StorageMediumMemory {
-		return nil
-	}
-	v.mu.Lock() // a worker that is at it ends first
-	defer v.mu.Unlock()
-	mounted, err := m.root.MountPoint(v.dir)
-	if err != nil || mounted && v.mounted {
-		return err
-	}
-	v.lost()
-	m.queue.Add(v)
-	return fmt.Errorf("volume %q was unmounted by somebody else and is made anew, try again", v.source.Name)
 }
 
 func mountsOf(spec *corev1.Pod, container string) ([]corev1.VolumeMount, bool) {

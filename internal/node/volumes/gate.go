@@ -3,6 +3,7 @@ package volumes
 import (
 	"errors"
 	"io/fs"
+	"path"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,13 +41,13 @@ func (m *Manager) guarded(v *volume, spec *corev1.Pod) bool {
 // publishChecked publishes p's tokens, and its content once the gate has let it pass.
 // The caller holds v.mu.
 func (m *Manager) publishChecked(v *volume, p *picture, out *outcome) {
-	published, err := m.shownContent(v)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // somebody took away what was to be kept
+	if m.gone(v) { // somebody took away what was to be kept
 		m.endTrial(v)
 		m.swap(v, p, out)
 		return
-	case err != nil:
+	}
+	published, err := m.shownContent(v)
+	if err != nil {
 		out.failed(diskError{err})
 		return
 	}
@@ -71,6 +72,16 @@ func (m *Manager) publishChecked(v *volume, p *picture, out *outcome) {
 		m.renewTokens(v, out)
 		m.try(v, p, wanted, out)
 	}
+}
+
+// gone tells whether nothing is published in v any more.
+func (m *Manager) gone(v *volume) bool {
+	dir, err := m.root.Lookup(path.Join(v.dir, "..data"))
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	dir.Close()
+	return false
 }
 
 // takeVerdict does what the gate has decided and tells whether wanted is still to be

@@ -329,3 +329,26 @@ func TestAStormPassesTheGate(t *testing.T) {
 		t.Errorf("%d checks, the last of %q", len(checked), checked[len(checked)-1])
 	}
 }
+
+func TestWithoutFilesNothingIsChecked(t *testing.T) {
+	server := fakeapi.New(t)
+	put(server, "first")
+	b, g := guarded(t, server, nil)
+	p := b.pod("p", one(mixed))
+	b.setup(p)
+	dir := b.mount(p)
+	put(server, "bad")
+	eventually(t, "a rejection", func() bool { return strings.Contains(b.status(p).Problem, "rejected") })
+	target, err := os.Readlink(dir + "/..data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, target)); err != nil { // what was to be kept
+		t.Fatal(err)
+	}
+	b.mount(p) // a container starts
+	eventually(t, "some files", func() bool { return read(dir, "k") == "bad" && b.status(p).Problem == "" })
+	if got := g.checked(); !slices.Equal(got, []string{"bad"}) {
+		t.Errorf("checked %q", got)
+	}
+}

@@ -157,6 +157,43 @@ func tmpfs(parent *rootfd.Dir, name string, size int64) (*rootfd.Dir, error) {
 	return dir, nil
 }
 
+// stillThere refuses a volume that somebody else unmounted or removed, and has it made
+// anew: a container must never get the bare directory below. Files that somebody
+// removed are put back soon.
+func (m *Manager) stillThere(v *volume) error {
+	v.mu.Lock() // a worker that is at it ends first
+	defer v.mu.Unlock()
+	there, what, err := m.there(v)
+	if err != nil {
+		return err
+	}
+	if there && v.mounted {
+		if v.content != nil {
+			m.queue.Add(v)
+		}
+		return nil
+	}
+	v.lost()
+	m.queue.Add(v)
+	return fmt.Errorf("volume %q was %s by somebody else and is made anew, try again", v.source.Name, what)
+}
+
+// there tells whether a volume's place is there, and what happened to it otherwise.
+func (m *Manager) there(v *volume) (there bool, gone string, err error) {
+	if v.source.EmptyDir != nil && v.source.EmptyDir.Medium == corev1.StorageMediumDefault {
+		dir, err := m.root.Sub(v.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, "removed", nil
+		}
+		if err != nil {
+			return false, "", err
+		}
+		return true, "", dir.Close()
+	}
+	there, err = m.root.MountPoint(v.dir)
+	return there, "unmounted", err
+}
+
 // share gives a volume's own directory to a group, adds bits to its mode, and lets
 // what is made in it belong to the group too (setgid).
 func share(dir *rootfd.Dir, group int64, bits fs.FileMode) error {

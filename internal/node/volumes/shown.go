@@ -84,7 +84,7 @@ func (v *volume) credentials() map[string]bool {
 }
 
 // shownContent is the sum of the content that is published, read back where it is not
-// known. The error wraps fs.ErrNotExist when there is none.
+// known.
 func (m *Manager) shownContent(v *volume) (sum, error) {
 	if v.shown.content != (sum{}) {
 		return v.shown.content, nil

@@ -456,32 +456,6 @@ func TestVolumesThatWereUnmounted(t *testing.T) {
 	}
 }
 
-func TestFullDisk(t *testing.T) {
-	api := fakeapi.New(t)
-	api.Put(fakeapi.ConfigMap("ns", "c", "k", "1"))
-	b := newBench(t, api)
-	p := b.pod("p", one("configMap: {name: c}"))
-	b.setup(p)
-	dir := b.mount(p)
-	resize := func(size string) {
-		t.Helper()
-		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size="+size); err != nil {
-			t.Fatal(err)
-		}
-	}
-	resize("16k")
-	api.Put(fakeapi.ConfigMap("ns", "c", "k", strings.Repeat("x", 100<<10)))
-	eventually(t, "an event", func() bool { return len(b.told()) > 0 })
-	if got := b.told()[0]; !strings.Contains(got, "no space left on device") {
-		t.Errorf("event %q", got)
-	}
-	if got := read(dir, "k"); got != "1" {
-		t.Errorf("k = %q", got)
-	}
-	resize("10m")
-	eventually(t, "the new content", func() bool { return len(read(dir, "k")) == 100<<10 })
-}
-
 func TestMountsForErrors(t *testing.T) {
 	b := newBench(t, fakeapi.New(t))
 	p := b.pod("p", "{containers: [{name: c, volumeMounts: [{name: none, mountPath: /x}]}, {name: d, volumeMounts: [{name: e, mountPath: /x, subPathExpr: $(A)}]}, {name: bare}], volumes: [{name: e, emptyDir: {}}]}")
@@ -492,7 +466,7 @@ func TestMountsForErrors(t *testing.T) {
 		t.Errorf("a container without mounts: %v, %v", all, err)
 	}
 	b.setup(p)
-	for container, want := range map[string]string{"c": `volumeMounts[0] of container c: the pod has no volume "none"`, "d": "subPathExpr is not supported", "x": "container x not found"} {
+	for container, want := range map[string]string{"c": `volumeMounts[0] of container c: the pod has no volume "none"`, "d": `subPathExpr "$(A)" is not expanded`, "x": "container x not found"} {
 		if _, err := b.MountsFor(p, container); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", container, err)
 		}
