@@ -19,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 )
 
@@ -74,6 +75,21 @@ func node(name string, change func(*corev1.Node)) *corev1.Node {
 	return n
 }
 
+// projection is that of a pod made by pod, written by node a.
+func projection(name string, change func(*v1alpha1.PodProjection)) *v1alpha1.PodProjection {
+	p := &v1alpha1.PodProjection{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: name, UID: types.UID(name + "-uid")}}},
+		Spec: v1alpha1.PodProjectionSpec{NodeName: "a"},
+	}
+	if change != nil {
+		change(p)
+	}
+	return p
+}
+
+func finalizer(p *v1alpha1.PodProjection) { p.Finalizers = []string{"example.com/hold"} }
+
 func label(key string) func(*corev1.Node) { return func(n *corev1.Node) { n.Labels[key] = "x" } }
 
 func token(bound, uid string, audiences ...string) *authenticationv1.TokenRequest {
@@ -88,6 +104,9 @@ func request(op admission.Operation, resource, namespace, name string, obj, old 
 	gvr := corev1.SchemeGroupVersion.WithResource(resource)
 	if resource == "leases" {
 		gvr = coordinationv1.SchemeGroupVersion.WithResource(resource)
+	}
+	if resource == v1alpha1.Plural {
+		gvr = v1alpha1.SchemeGroupVersion.WithResource(resource)
 	}
 	return admission.NewAttributesRecord(obj, old, schema.GroupVersionKind{}, namespace, name, gvr, sub, op, nil, false, nodeA)
 }
@@ -109,6 +128,12 @@ func TestAdmit(t *testing.T) {
 	creates := func(p *corev1.Pod) admission.Attributes { return request(create, "pods", "n", p.Name, p, nil) }
 	changes := func(name string, change func(*corev1.Node)) admission.Attributes {
 		return request(update, "nodes", "", name, node(name, change), node(name, nil))
+	}
+	makes := func(name string, change func(*v1alpha1.PodProjection)) admission.Attributes {
+		return request(create, v1alpha1.Plural, "n", name, projection(name, change), nil)
+	}
+	rewrites := func(change, changeOld func(*v1alpha1.PodProjection)) admission.Attributes {
+		return request(update, v1alpha1.Plural, "n", "mine", projection("mine", change), projection("mine", changeOld))
 	}
 	for name, tc := range map[string]struct {
 		a    admission.Attributes
@@ -175,24 +200,41 @@ func TestAdmit(t *testing.T) {
 		"removes a label": {request(update, "nodes", "", "a", node("a", nil), node("a", label("node-restriction.kubernetes.io/secure"))),
 			`is not allowed to modify labels: node-restriction.kubernetes.io/secure`},
 
-		"token for its pod":              {tokens("robot", token("mine", "mine-uid", "vault")), ""},
-		"token without audience":         {tokens("robot", token("mine", "mine-uid")), ""},
-		"token for a granted audience":   {tokens("robot", token("mine", "mine-uid", "granted")), ""},
-		"grant is for another account":   {tokens("other", token("mine", "mine-uid", "granted")), `audience "granted" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience`},
-		"token for another audience":     {tokens("robot", token("mine", "mine-uid", "sts")), `audience "sts" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience`},
-		"token for two audiences":        {tokens("robot", token("mine", "mine-uid", "vault", "sts")), `node may only request 0 or 1 audiences`},
-		"token for another's pod":        {tokens("robot", token("theirs", "theirs-uid", "vault")), `node requested token bound to a pod scheduled on a different node`},
-		"token for an earlier pod":       {tokens("robot", token("mine", "old-uid", "vault")), `the UID in the bound object reference (old-uid) does not match the UID in record. The object might have been deleted and then recreated`},
-		"token without uid":              {tokens("robot", token("mine", "", "vault")), `node requested token with a pod binding without a uid`},
-		"token for a missing pod":        {tokens("robot", token("gone", "x", "vault")), `pods "gone" not found`},
-		"token bound to nothing":         {tokens("robot", &authenticationv1.TokenRequest{}), `node requested token not bound to a pod`},
-		"token bound to the node":        {tokens("robot", &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Node", Name: "a", UID: "a-uid"}}}), `node requested token not bound to a pod`},
-		"own lease":                      {request(update, "leases", "kube-node-lease", "a", nil, nil), ""},
-		"makes its lease":                {request(create, "leases", "kube-node-lease", "", &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, nil), ""},
-		"makes another's lease":          {request(create, "leases", "kube-node-lease", "", &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, nil), `can only access node lease with the same name as the requesting node`},
-		"updates another's lease":        {request(update, "leases", "kube-node-lease", "b", nil, nil), `can only access node lease with the same name as the requesting node`},
-		"lease elsewhere":                {request(update, "leases", "kube-system", "a", nil, nil), `can only access leases in the "kube-node-lease" system namespace`},
-		"other kinds are not restricted": {request(create, "events", "n", "e", &corev1.Event{}, nil), ""},
+		"token for its pod":                                   {tokens("robot", token("mine", "mine-uid", "vault")), ""},
+		"token without audience":                              {tokens("robot", token("mine", "mine-uid")), ""},
+		"token for a granted audience":                        {tokens("robot", token("mine", "mine-uid", "granted")), ""},
+		"grant is for another account":                        {tokens("other", token("mine", "mine-uid", "granted")), `audience "granted" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience`},
+		"token for another audience":                          {tokens("robot", token("mine", "mine-uid", "sts")), `audience "sts" not found in pod spec volume, system:node:a is not authorized to request tokens for this audience`},
+		"token for two audiences":                             {tokens("robot", token("mine", "mine-uid", "vault", "sts")), `node may only request 0 or 1 audiences`},
+		"token for another's pod":                             {tokens("robot", token("theirs", "theirs-uid", "vault")), `node requested token bound to a pod scheduled on a different node`},
+		"token for an earlier pod":                            {tokens("robot", token("mine", "old-uid", "vault")), `the UID in the bound object reference (old-uid) does not match the UID in record. The object might have been deleted and then recreated`},
+		"token without uid":                                   {tokens("robot", token("mine", "", "vault")), `node requested token with a pod binding without a uid`},
+		"token for a missing pod":                             {tokens("robot", token("gone", "x", "vault")), `pods "gone" not found`},
+		"token bound to nothing":                              {tokens("robot", &authenticationv1.TokenRequest{}), `node requested token not bound to a pod`},
+		"token bound to the node":                             {tokens("robot", &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Node", Name: "a", UID: "a-uid"}}}), `node requested token not bound to a pod`},
+		"own lease":                                           {request(update, "leases", "kube-node-lease", "a", nil, nil), ""},
+		"makes its lease":                                     {request(create, "leases", "kube-node-lease", "", &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, nil), ""},
+		"projection":                                          {makes("mine", nil), ""},
+		"projection of another node's pod":                    {makes("theirs", nil), `node "a" can only create projections of pods with spec.nodeName set to itself`},
+		"projection of no pod":                                {makes("missing", nil), `pods "missing" not found`},
+		"projection in another's name":                        {makes("mine", func(p *v1alpha1.PodProjection) { p.Spec.NodeName = "b" }), `node "a" can only create pod projections with spec.nodeName set to itself`},
+		"projection with a false uid":                         {makes("mine", func(p *v1alpha1.PodProjection) { p.OwnerReferences[0].UID = "z" }), `the UID in the owner reference (z) does not match the UID in record. The pod might have been deleted and then recreated`},
+		"projection of nobody":                                {makes("mine", func(p *v1alpha1.PodProjection) { p.OwnerReferences = nil }), `a pod projection must be owned by its pod alone`},
+		"projection that blocks deletion":                     {makes("mine", func(p *v1alpha1.PodProjection) { p.OwnerReferences[0].BlockOwnerDeletion = &yes }), `node "a" must not set blockOwnerDeletion on an owner reference`},
+		"projection with a finalizer":                         {makes("mine", finalizer), `node "a" is not allowed to modify finalizers of pod projections`},
+		"projection update":                                   {rewrites(nil, nil), ""},
+		"projection update with a finalizer of somebody else": {rewrites(finalizer, finalizer), ""},
+		"projection update that holds":                        {rewrites(finalizer, nil), `node "a" is not allowed to modify finalizers of pod projections`},
+		"projection update that lets go":                      {rewrites(nil, finalizer), `node "a" is not allowed to modify finalizers of pod projections`},
+		"projection update of another node's":                 {rewrites(nil, func(p *v1alpha1.PodProjection) { p.Spec.NodeName = "b" }), `node "a" can only update pod projections with spec.nodeName set to itself`},
+		"projection deletion":                                 {request(remove, v1alpha1.Plural, "n", "mine", nil, nil), ""},
+		"projection deletion of another node's pod":           {request(remove, v1alpha1.Plural, "n", "theirs", nil, nil), `node "a" can only delete projections of pods with spec.nodeName set to itself`},
+		"projection deletion without a pod":                   {request(remove, v1alpha1.Plural, "n", "missing", nil, nil), `pods "missing" not found`},
+		"subresource of a projection":                         {request(update, v1alpha1.Plural+"/status", "n", "mine", projection("mine", nil), projection("mine", nil)), `unexpected subresource "status" of a pod projection`},
+		"makes another's lease":                               {request(create, "leases", "kube-node-lease", "", &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, nil), `can only access node lease with the same name as the requesting node`},
+		"updates another's lease":                             {request(update, "leases", "kube-node-lease", "b", nil, nil), `can only access node lease with the same name as the requesting node`},
+		"lease elsewhere":                                     {request(update, "leases", "kube-system", "a", nil, nil), `can only access leases in the "kube-node-lease" system namespace`},
+		"other kinds are not restricted":                      {request(create, "events", "n", "e", &corev1.Event{}, nil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := noderestriction.New(noderestriction.Config{

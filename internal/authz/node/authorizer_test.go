@@ -129,6 +129,9 @@ func TestAuthorize(t *testing.T) {
 	leases := func(verb, namespace, name string) authorizer.AttributesRecord {
 		return authorizer.AttributesRecord{Verb: verb, APIGroup: "coordination.k8s.io", Namespace: namespace, Resource: "leases", Name: name, ResourceRequest: true}
 	}
+	projections := func(verb, namespace, name string) authorizer.AttributesRecord {
+		return authorizer.AttributesRecord{Verb: verb, APIGroup: "projection.laterna.dev", Namespace: namespace, Resource: "podprojections", Name: name, ResourceRequest: true}
+	}
 	const none = "no relationship found between node 'a' and this object"
 	const allowed = "allowed"
 	for _, tc := range []struct {
@@ -189,6 +192,20 @@ func TestAuthorize(t *testing.T) {
 		{"own node's status", sub("status", in("", r("patch", "nodes", "a"))), allowed},
 		{"deleting a node", in("", r("delete", "nodes", "a")), ""},
 		{"proxy to a node", sub("proxy", in("", r("get", "nodes", "b"))), ""},
+
+		{"making a pod projection", projections("create", "n", ""), allowed},
+		{"own pod's projection", projections("get", "n", "mine"), allowed},
+		{"writing own pod's projection", projections("update", "n", "mine"), allowed},
+		{"patching own pod's projection", projections("patch", "n", "mine"), allowed},
+		{"deleting own pod's projection", projections("delete", "n", "mine"), allowed},
+		{"another node's pod's projection", projections("get", "n", "theirs"), none},
+		{"writing another node's pod's projection", projections("update", "n", "theirs"), none},
+		{"deleting another node's pod's projection", projections("delete", "n", "theirs"), none},
+		{"projection of an unbound pod", projections("patch", "n", "nobodys"), none},
+		{"projection of the same name elsewhere", projections("get", "m", "mine"), none},
+		{"all pod projections", projections("list", "n", ""), "can only get, create, update, patch, or delete individual pod projections"},
+		{"watch of own pod's projection", projections("watch", "n", "mine"), "can only get, create, update, patch, or delete individual pod projections"},
+		{"deleting projections by the dozen", projections("deletecollection", "n", ""), "can only get, create, update, patch, or delete individual pod projections"},
 
 		{"own lease", leases("update", "kube-node-lease", "a"), allowed},
 		{"making a lease", leases("create", "kube-node-lease", ""), allowed},
