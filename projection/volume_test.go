@@ -31,6 +31,8 @@ var store = projection.Sources{
 		switch name {
 		case "c":
 			return &corev1.ConfigMap{Data: map[string]string{"conf": "text"}, BinaryData: map[string][]byte{"bin": {1, 2}}}, nil
+		case "both": // the API refuses it; objects of another server may have it
+			return &corev1.ConfigMap{Data: map[string]string{"k": "text"}, BinaryData: map[string][]byte{"k": {1}}}, nil
 		case "user":
 			return &corev1.ConfigMap{Data: map[string]string{"user": "from the config map"}}, nil
 		}
@@ -81,6 +83,10 @@ func TestVolume(t *testing.T) {
 
 		{"whole config map", "", "configMap: {name: c}", "bin 0644 -:- \x01\x02\nconf 0644 -:- text", ""},
 		{"config map items", "", "configMap: {name: c, defaultMode: 0444, items: [{key: bin, path: x}]}", "x 0444 -:- \x01\x02", ""},
+		{"data over binaryData, with items", "", "configMap: {name: both, items: [{key: k, path: a/b/c/d}]}", "a/b/c/d 0644 -:- text", ""},
+		{"binaryData over data, without", "", "configMap: {name: both}", "k 0644 -:- \x01", ""},
+		{"one key at two paths", "", "configMap: {name: c, items: [{key: conf, path: a/x}, {key: conf, path: b/x, mode: 0}]}", "a/x 0644 -:- text\nb/x 0000 -:- text", ""},
+		{"of two items at one path the later", "", "secret: {secretName: s, items: [{key: pass, path: a//x}, {key: user, path: ./a/x}]}", "a/x 0644 -:- bob", ""},
 		{"config map missing", "", "configMap: {name: none}", "", `configmap "none" not found`},
 		{"config map optional and missing", "", "configMap: {name: none, optional: true}", "", ""},
 		{"config map key missing", "", "configMap: {name: c, items: [{key: nope, path: a}]}", "", "configmap references non-existent config key: nope"},
@@ -94,6 +100,10 @@ func TestVolume(t *testing.T) {
 			{downwardAPI: {items: [{path: ns, fieldRef: {fieldPath: metadata.namespace}}]}}, {serviceAccountToken: {path: t, audience: vault, expirationSeconds: 7200}}, {}]}`,
 			"g/c 0440 -:- text\ng/u 0777 -:- bob\nns 0440 -:- ns\nt 0440 -:- token for \"vault\" 7200", ""},
 		{"projected, later over earlier", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: user}]}}, {configMap: {name: user}}]}", "user 0644 -:- from the config map", ""},
+		{"projected, whole over whole", "", "projected: {sources: [{secret: {name: s}}, {configMap: {name: user}}]}", "pass 0644 -:- \x00\xff\nuser 0644 -:- from the config map", ""},
+		{"projected, optional and missing takes nothing away", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: user}]}}, {configMap: {name: none, optional: true}}]}", "user 0644 -:- bob", ""},
+		{"projected, a missing key blocks all", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: u}, {key: nope, path: n}]}}, {configMap: {name: c, items: [{key: nix, path: x}]}}]}", "",
+			"[references non-existent secret key: nope, configmap references non-existent config key: nix]"},
 		{"projected, one spelling", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: a/./b}]}}, {configMap: {name: c, items: [{key: conf, path: a//b}]}}]}", "a/b 0644 -:- text", ""},
 		{"projected, all errors", "", "projected: {sources: [{secret: {name: none}}, {configMap: {name: none}}, {serviceAccountToken: {path: t, audience: down}}]}", "",
 			`[secret "none" not found, configmap "none" not found, failed to fetch token: no]`},
