@@ -59,6 +59,11 @@ func (s *Set) Lookup(id string) []boundtoken.Key {
 	return s.byID[id]
 }
 
+// Contains tells whether k is in the set, with the same ID.
+func (s *Set) Contains(k boundtoken.Key) bool {
+	return slices.ContainsFunc(s.byID[k.ID], func(o boundtoken.Key) bool { return equal(k, o) })
+}
+
 // Algorithms returns the algorithms of the keys, sorted, each once.
 func (s *Set) Algorithms() []string {
 	algs := []string{}

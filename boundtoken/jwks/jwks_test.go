@@ -95,6 +95,21 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestContains(t *testing.T) {
+	a, b := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
+	forged, renamed := b, a
+	forged.ID, renamed.ID = a.ID, b.ID
+	s := jwks.New(ecKey(t, elliptic.P256()), a)
+	for name, tc := range map[string]struct {
+		key  boundtoken.Key
+		want bool
+	}{"one of them": {a, true}, "another": {b, false}, "another by the ID of one": {forged, false}, "one by another ID": {renamed, false}, "none": {}} {
+		if got := s.Contains(tc.key); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestParseReadsWhatIsPublished(t *testing.T) {
 	in := jwks.New(rsaKey(t), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521()))
 	data, err := json.Marshal(in)
