@@ -11,3 +11,8 @@ const (
 	// subPath follow the updates of their volume while their container runs.
 	SubPathUpdates = "laterna.dev/subpath-updates"
 )
+
+// IssuerRevision is an annotation of nodes: the revision of
+// kubeapiservers.operator.openshift.io/cluster that the tokens of all pods of the node
+// are of, as a decimal number. The node's agent writes it.
+const IssuerRevision = "laterna.dev/issuer-revision"

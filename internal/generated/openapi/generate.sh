@@ -11,7 +11,11 @@ report=$(mktemp)
 header=$(mktemp)
 trap 'rm -f "$report" "$header"' EXIT
 
-ours=laterna.dev/laterna/api/projection/v1alpha1
+ours="
+laterna.dev/laterna/api/config/v1
+laterna.dev/laterna/api/operator/v1
+laterna.dev/laterna/api/projection/v1alpha1
+"
 theirs="
 k8s.io/api/authentication/v1
 k8s.io/api/authorization/v1
