@@ -23,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
+	configv1 "laterna.dev/laterna/api/config/v1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
@@ -62,10 +64,12 @@ var groups = []group{
 	{policyv1.SchemeGroupVersion, policyv1.AddToScheme},
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
 	{v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme},
+	{configv1.SchemeGroupVersion, configv1.AddToScheme},
+	{operatorv1.SchemeGroupVersion, operatorv1.AddToScheme},
 }
 
 // ours are the groups that this project adds. Their types have no protobuf form.
-var ours = map[string]bool{v1alpha1.GroupName: true}
+var ours = map[string]bool{v1alpha1.GroupName: true, configv1.GroupName: true, operatorv1.GroupName: true}
 
 // kinds adds what the kinds' own packages say about them.
 var kinds = []func(*runtime.Scheme) error{

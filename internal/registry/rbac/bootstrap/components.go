@@ -3,6 +3,7 @@ package bootstrap
 import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 )
 
@@ -38,6 +39,7 @@ func NodeRules() []rbacv1.PolicyRule {
 		on("get", "core", "serviceaccounts"),
 		on("get list watch create", "certificates.k8s.io", "podcertificaterequests"),
 		on("get create update patch delete", v1alpha1.GroupName, v1alpha1.Plural),
+		on(read, operatorv1.GroupName, operatorv1.KubeAPIServers.Resource),
 	}
 }
 

@@ -1,0 +1,104 @@
+// Package authentication owns the Authentication kind of config.openshift.io/v1:
+// validation, table and storage.
+//
+// The types live in api/config/v1. What follows from a change of the issuer is
+// carried out by internal/controller/tokenissuer, the rules of issuers are those of
+// internal/issuer.
+package authentication
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	configv1 "laterna.dev/laterna/api/config/v1"
+	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+type object = configv1.Authentication
+
+// NewStorage returns the storage of authentications by path.
+func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
+	store, err := resource.New(resource.Definition[*object]{
+		GroupVersion: configv1.SchemeGroupVersion,
+		Plural:       "authentications",
+		Singular:     "authentication",
+		New:          func() *object { return &object{} },
+		NewList:      func() runtime.Object { return &configv1.AuthenticationList{} },
+		Rules: resource.Rules[*object]{
+			ValidName:      onlyCluster,
+			Validate:       func(_ context.Context, a *object) field.ErrorList { return validate(a) },
+			ValidateUpdate: func(_ context.Context, a, _ *object) field.ErrorList { return validate(a) },
+			WarnCreate:     func(_ context.Context, a *object) []string { return warn(a) },
+			WarnUpdate: func(_ context.Context, a, old *object) []string {
+				if a.Spec == old.Spec {
+					return nil
+				}
+				return warn(a)
+			},
+		},
+		Columns: resource.Columns[*object]{
+			Columns: []resource.Column{
+				resource.Name(),
+				{Name: "Issuer", Type: "string", Description: "The issuer of service account tokens that is asked for."},
+				resource.AgeColumn(),
+			},
+			Row: func(a *object) []any { return []any{a.Name, shown(a.Spec.ServiceAccountIssuer), resource.Age(a)} },
+		},
+	}, env)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]rest.Storage{"authentications": store}, nil
+}
+
+func shown(issuer string) string {
+	if issuer == "" {
+		return "<default>"
+	}
+	return issuer
+}
+
+func onlyCluster(name string, _ bool) []string {
+	if name == configv1.Name {
+		return nil
+	}
+	return []string{fmt.Sprintf("must be %q: there is only one", configv1.Name)}
+}
+
+// maxIssuer is the length of an issuer in bytes: it is in every token.
+const maxIssuer = 1024
+
+func validate(a *object) field.ErrorList {
+	var errs field.ErrorList
+	spec := field.NewPath("spec")
+	if t := a.Spec.Type; t != "" && t != "None" {
+		errs = append(errs, field.NotSupported(spec.Child("type"), t, []string{"", "None"}))
+	}
+	at, value := spec.Child("serviceAccountIssuer"), a.Spec.ServiceAccountIssuer
+	if value == "" {
+		return errs
+	}
+	if len(value) > maxIssuer {
+		errs = append(errs, field.TooLong(at, "", maxIssuer))
+	} else if err := issuer.Validate([]string{value}); err != nil {
+		errs = append(errs, field.Invalid(at, value, err.Error()))
+	}
+	return errs
+}
+
+// warn tells what an issuer keeps from working, without being wrong.
+func warn(a *object) []string {
+	value := a.Spec.ServiceAccountIssuer
+	if value == "" {
+		return nil
+	}
+	if why := issuer.Undiscoverable(value); why != nil {
+		return []string{fmt.Sprintf("spec.serviceAccountIssuer: others cannot discover this issuer, its documents are not served: %v", why)}
+	}
+	return nil
+}
