@@ -55,7 +55,10 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 	}
 	w.setContainer(started)
 	if startErr != nil {
-		state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
+		state.waiting = nil
+		if restarts(pod.Spec.RestartPolicy, started) {
+			state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
+		}
 		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+cri.Message(startErr))
 		return again
 	}
