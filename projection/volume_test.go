@@ -102,7 +102,7 @@ func TestVolume(t *testing.T) {
 		{"projected, later over earlier", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: user}]}}, {configMap: {name: user}}]}", "user 0644 -:- from the config map", ""},
 		{"projected, whole over whole", "", "projected: {sources: [{secret: {name: s}}, {configMap: {name: user}}]}", "pass 0644 -:- \x00\xff\nuser 0644 -:- from the config map", ""},
 		{"projected, optional and missing takes nothing away", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: user}]}}, {configMap: {name: none, optional: true}}]}", "user 0644 -:- bob", ""},
-		{"projected, a missing key blocks all", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: u}, {key: nope, path: n}]}}, {configMap: {name: c, items: [{key: nix, path: x}]}}]}", "",
+		{"projected, a missing key blocks all", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: u}, {key: nope, path: m}]}}, {configMap: {name: c, items: [{key: nix, path: x}]}}]}", "",
 			"[references non-existent secret key: nope, configmap references non-existent config key: nix]"},
 		{"projected, one spelling", "", "projected: {sources: [{secret: {name: s, items: [{key: user, path: a/./b}]}}, {configMap: {name: c, items: [{key: conf, path: a//b}]}}]}", "a/b 0644 -:- text", ""},
 		{"projected, all errors", "", "projected: {sources: [{secret: {name: none}}, {configMap: {name: none}}, {serviceAccountToken: {path: t, audience: down}}]}", "",
