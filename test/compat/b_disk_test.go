@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,8 +47,9 @@ func TestB25WhoMayCreatePodsMayReadSecrets(t *testing.T) {
 func canary() string { return "canary-" + rand.Text() }
 
 // writtenIn lists the files below roots that hold one of values, as they are or in
-// base64 as the API shows Secrets, and leaves out what lies on tmpfs.
-func writtenIn(t testing.TB, values []string, roots ...string) (found []string) {
+// base64 as the API shows Secrets. It leaves out what lies on tmpfs and what was last
+// written before the values were made.
+func writtenIn(t testing.TB, made time.Time, values []string, roots ...string) (found []string) {
 	t.Helper()
 	var needles [][]byte
 	for _, v := range values {
@@ -61,7 +63,11 @@ func writtenIn(t testing.TB, values []string, roots ...string) (found []string) 
 				return nil
 			case err != nil:
 				return err
-			case d.Type().IsRegular() && holds(t, path, needles):
+			case !d.Type().IsRegular():
+				return nil
+			}
+			info, err := d.Info()
+			if err == nil && info.ModTime().After(made.Add(-time.Second)) && holds(t, path, needles) {
 				found = append(found, path)
 			}
 			return nil
@@ -114,6 +120,7 @@ func TestB25NoSecretOnANodesDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The directory around the data directory is kubectl's home here.
+	begun := time.Now()
 	roots := []string{filepath.Dir(s.Dir), dir.RunDir}
 	secrets := map[string]string{"whole": canary(), "projected": canary(), "part": canary(), "updated": canary()}
 	secret := s.secret(t, secrets)
@@ -142,14 +149,14 @@ func TestB25NoSecretOnANodesDisk(t *testing.T) {
 	s.until(t, made, `[ "$(cat /whole/updated)" = `+changed+` ]`)
 	values = append(values, changed)
 
-	if found := writtenIn(t, values, roots...); len(found) > 0 {
+	if found := writtenIn(t, begun, values, roots...); len(found) > 0 {
 		t.Errorf("secrets or tokens are on disk in %q", found)
 	}
 	if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(s.Log(), v) }) {
 		t.Error("a secret or token is in the log")
 	}
 	// The search finds what is there to be found: what a ConfigMap says is no secret.
-	if found := writtenIn(t, []string{public}, dir.Etcd()); len(found) == 0 {
+	if found := writtenIn(t, begun, []string{public}, dir.Etcd()); len(found) == 0 {
 		t.Error("the content of a ConfigMap is not found in the store: the search is blind")
 	}
 }
@@ -162,12 +169,12 @@ func TestB25SecretInTheEnvironmentIsWithTheRuntimeOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := canary()
+	begun, value := time.Now(), canary()
 	secret := s.secret(t, map[string]string{"key": value})
 	pod := shell(s.name("pod"), forever)
 	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "SECRET", ValueFrom: keyEnv(secretFiles, secret.Name, "key")}}
 	s.runs(t, pod)
-	found := writtenIn(t, []string{value}, filepath.Dir(s.Dir), dir.RunDir)
+	found := writtenIn(t, begun, []string{value}, filepath.Dir(s.Dir), dir.RunDir)
 	if !slices.Contains(found, filepath.Join(dir.Containerd(), "io.containerd.metadata.v1.bolt", "meta.db")) {
 		t.Errorf("it is in %q, not in the runtime's database, as docs/security.md says", found)
 	}
