@@ -203,7 +203,8 @@ func TestVariablesFromFiles(t *testing.T) {
 	}
 
 	write(`sed -i s/one/two/ /data/sub/app.env`)
-	s.sh(t, "kubectl exec -n "+ns+" files -c reader -- kill 1")
+	// The command may end with its container before it can say how it went.
+	s.command(t, "kubectl", "exec", "-n", ns, "files", "-c", "reader", "--", "kill", "1").Run()
 	eventually(t, 20*time.Second, func() error {
 		out, err := s.command(t, "kubectl", "exec", "-n", ns, "files", "-c", "reader", "--", "env").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "KEY=$(KEY) two\n") {
