@@ -10,6 +10,9 @@
 // A publication writes a new generation and renames a link over ..data, which is
 // the moment of change. Whoever watches the directory sees one rename of ..data.
 //
+// A tree can be written ahead of its publication (see [Dir.Stage]), for being looked
+// at; its directory is called "..staged_…" until then.
+//
 // # Reading
 //
 // A reader that needs several files of one publication pins a generation: it opens

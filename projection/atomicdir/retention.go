@@ -71,7 +71,8 @@ func (d *Dir) pruneByTimer() {
 }
 
 // Purge removes every replaced generation at once, whatever its age: after it only
-// the published one is readable. For revoking what an older publication held.
+// the published one is readable, and what is staged. For revoking what an older
+// publication held.
 func (d *Dir) Purge() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
