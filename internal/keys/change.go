@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
@@ -46,6 +47,24 @@ func (r *Ring) Rotate(ctx context.Context, want Rotation) (Key, int64, error) {
 	return v.state.keys[made].Key, v.state.rev, nil
 }
 
+// Rehearse returns the key that Rotate would make at now in a ring of these keys, without
+// making it: it has no ID and no public half.
+func Rehearse(all []Key, want Rotation, now time.Time) (Key, error) {
+	s := state{}
+	for i := range all {
+		s.keys = append(s.keys, key{Key: all[i]})
+	}
+	if want.Type == "" {
+		want.Type = s.in(Signing).Type
+	}
+	if err := s.rotate(key{Key: Key{Type: want.Type}}, now, want.Immediate); err != nil {
+		return Key{}, err
+	}
+	k := s.keys[len(s.keys)-1].Key
+	k.Algorithm = k.Type.Algorithm()
+	return k, nil
+}
+
 // Withdraw forgets an upcoming or retired key, whose tokens are refused from now on:
 // by this server when it returns, by others as soon as they learn of it. allow is asked
 // first, with the key and the revision of the store; what it returns is returned. The
@@ -64,6 +83,16 @@ func (r *Ring) Withdraw(ctx context.Context, id string, allow func(Key, int64) e
 		}
 		return true, s.withdraw(id)
 	})
+	return err
+}
+
+// Refresh takes over what the store holds at some time after the call. Without it,
+// users see what another server has stored a few milliseconds later.
+func (r *Ring) Refresh(ctx context.Context) error {
+	if _, err := r.current(ctx); err != nil {
+		return err
+	}
+	_, err := r.change(ctx, true, func(*state) (bool, error) { return false, nil })
 	return err
 }
 

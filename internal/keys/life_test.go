@@ -192,6 +192,33 @@ func TestRotationDuringARotation(t *testing.T) {
 	})
 }
 
+func TestRehearsal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &memory{}
+		s := serve(t, b, boundtoken.ES256, 0)
+		all, rev, _ := s.List(t.Context())
+		for _, want := range []Rotation{{}, {Immediate: true}, {Type: RSA4096}} {
+			k, err := Rehearse(all, want, time.Now())
+			kind, state := want.Type, Upcoming
+			if kind == "" {
+				kind = ECDSAP256
+			}
+			if want.Immediate {
+				state = Signing
+			}
+			if err != nil || k.Type != kind || k.Algorithm != kind.Algorithm() || k.State != state || k.ID != "" {
+				t.Errorf("%+v: %+v, %v", want, k, err)
+			}
+		}
+		s.rotate(Rotation{})
+		all, after, _ := s.List(t.Context())
+		var pending *PendingError
+		if _, err := Rehearse(all, Rotation{}, time.Now()); !errors.As(err, &pending) || after != rev+1 || all[0].State != Signing {
+			t.Errorf("during a rotation: %v; revision %d after %d", err, after, rev)
+		}
+	})
+}
+
 func TestWithdrawal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, &memory{}, boundtoken.ES256, 0)
@@ -298,6 +325,12 @@ func TestDeafServer(t *testing.T) {
 			t.Errorf("%s signs beyond the bound, want %s", by, k.ID)
 		}
 		s2.want("now it knows", old, Retired, k.ID, Signing)
+		k2 := s1.rotate(Rotation{})
+		s2.want("it hears nothing", old, Retired, k.ID, Signing)
+		if err := s2.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s2.want("but it can ask", old, Retired, k.ID, Signing, k2.ID, Upcoming)
 	})
 }
 

@@ -46,6 +46,11 @@ func Since(t metav1.Time) string {
 	return duration.HumanDuration(time.Since(t.Time))
 }
 
+// NewTableConvertor returns the table of a kind that is not served by a Store.
+func NewTableConvertor[T Object](columns Columns[T]) rest.TableConvertor {
+	return tableConvertor[T]{columns}
+}
+
 type tableConvertor[T Object] struct{ columns Columns[T] }
 
 var _ rest.TableConvertor = tableConvertor[Object]{}
