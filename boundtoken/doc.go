@@ -14,5 +14,8 @@
 // parameters besides alg, kid and typ (so a token can never bring its own key),
 // no repeated names, whole seconds in dates.
 //
+// Tokens that are kept in Secrets, as Kubernetes made them before, have claims of
+// their own ([LegacyClaims]).
+//
 // Key sets in JWK form are in the package boundtoken/jwks.
 package boundtoken

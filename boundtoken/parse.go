@@ -30,6 +30,7 @@ var headerNames = map[string]bool{"alg": true, "kid": true, "typ": true}
 type Parsed struct {
 	header Header
 	claims Claims
+	legacy *LegacyClaims // nil unless the token says to be kept in a Secret
 	raw    string
 }
 
@@ -74,6 +75,9 @@ func Parse(text string) (*Parsed, error) {
 	}
 	if err := josejson.Unmarshal(payload, &p.claims); err != nil {
 		return nil, malformed("its claims are not of the right types")
+	}
+	if err := p.readLegacy(payload); err != nil {
+		return nil, err
 	}
 	if _, err := decodePart(parts[2], "signature"); err != nil {
 		return nil, err
