@@ -13,6 +13,7 @@ trap 'rm -f "$report" "$header"' EXIT
 
 ours="
 laterna.dev/laterna/api/config/v1
+laterna.dev/laterna/api/identity/v1alpha1
 laterna.dev/laterna/api/operator/v1
 laterna.dev/laterna/api/projection/v1alpha1
 "

@@ -20,8 +20,9 @@ import (
 	common "k8s.io/kube-openapi/pkg/common"
 	spec "k8s.io/kube-openapi/pkg/validation/spec"
 	configv1 "laterna.dev/laterna/api/config/v1"
+	v1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
-	v1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
+	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 )
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
@@ -377,6 +378,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		configv1.AuthenticationList{}.OpenAPIModelName():                 schema_laterna_api_config_v1_AuthenticationList(ref),
 		configv1.AuthenticationSpec{}.OpenAPIModelName():                 schema_laterna_api_config_v1_AuthenticationSpec(ref),
 		configv1.AuthenticationStatus{}.OpenAPIModelName():               schema_laterna_api_config_v1_AuthenticationStatus(ref),
+		v1alpha1.SigningKey{}.OpenAPIModelName():                         schema_laterna_api_identity_v1alpha1_SigningKey(ref),
+		v1alpha1.SigningKeyList{}.OpenAPIModelName():                     schema_laterna_api_identity_v1alpha1_SigningKeyList(ref),
+		v1alpha1.SigningKeySpec{}.OpenAPIModelName():                     schema_laterna_api_identity_v1alpha1_SigningKeySpec(ref),
+		v1alpha1.SigningKeyStatus{}.OpenAPIModelName():                   schema_laterna_api_identity_v1alpha1_SigningKeyStatus(ref),
 		operatorv1.KubeAPIServer{}.OpenAPIModelName():                    schema_laterna_api_operator_v1_KubeAPIServer(ref),
 		operatorv1.KubeAPIServerList{}.OpenAPIModelName():                schema_laterna_api_operator_v1_KubeAPIServerList(ref),
 		operatorv1.KubeAPIServerSpec{}.OpenAPIModelName():                schema_laterna_api_operator_v1_KubeAPIServerSpec(ref),
@@ -384,14 +389,14 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		operatorv1.NodeStatus{}.OpenAPIModelName():                       schema_laterna_api_operator_v1_NodeStatus(ref),
 		operatorv1.OperatorCondition{}.OpenAPIModelName():                schema_laterna_api_operator_v1_OperatorCondition(ref),
 		operatorv1.ServiceAccountIssuerStatus{}.OpenAPIModelName():       schema_laterna_api_operator_v1_ServiceAccountIssuerStatus(ref),
-		v1alpha1.OutcomeStatus{}.OpenAPIModelName():                      schema_laterna_api_projection_v1alpha1_OutcomeStatus(ref),
-		v1alpha1.PodProjection{}.OpenAPIModelName():                      schema_laterna_api_projection_v1alpha1_PodProjection(ref),
-		v1alpha1.PodProjectionList{}.OpenAPIModelName():                  schema_laterna_api_projection_v1alpha1_PodProjectionList(ref),
-		v1alpha1.PodProjectionSpec{}.OpenAPIModelName():                  schema_laterna_api_projection_v1alpha1_PodProjectionSpec(ref),
-		v1alpha1.PodProjectionStatus{}.OpenAPIModelName():                schema_laterna_api_projection_v1alpha1_PodProjectionStatus(ref),
-		v1alpha1.SourceStatus{}.OpenAPIModelName():                       schema_laterna_api_projection_v1alpha1_SourceStatus(ref),
-		v1alpha1.TokenStatus{}.OpenAPIModelName():                        schema_laterna_api_projection_v1alpha1_TokenStatus(ref),
-		v1alpha1.VolumeStatus{}.OpenAPIModelName():                       schema_laterna_api_projection_v1alpha1_VolumeStatus(ref),
+		projectionv1alpha1.OutcomeStatus{}.OpenAPIModelName():            schema_laterna_api_projection_v1alpha1_OutcomeStatus(ref),
+		projectionv1alpha1.PodProjection{}.OpenAPIModelName():            schema_laterna_api_projection_v1alpha1_PodProjection(ref),
+		projectionv1alpha1.PodProjectionList{}.OpenAPIModelName():        schema_laterna_api_projection_v1alpha1_PodProjectionList(ref),
+		projectionv1alpha1.PodProjectionSpec{}.OpenAPIModelName():        schema_laterna_api_projection_v1alpha1_PodProjectionSpec(ref),
+		projectionv1alpha1.PodProjectionStatus{}.OpenAPIModelName():      schema_laterna_api_projection_v1alpha1_PodProjectionStatus(ref),
+		projectionv1alpha1.SourceStatus{}.OpenAPIModelName():             schema_laterna_api_projection_v1alpha1_SourceStatus(ref),
+		projectionv1alpha1.TokenStatus{}.OpenAPIModelName():              schema_laterna_api_projection_v1alpha1_TokenStatus(ref),
+		projectionv1alpha1.VolumeStatus{}.OpenAPIModelName():             schema_laterna_api_projection_v1alpha1_VolumeStatus(ref),
 	}
 }
 
@@ -19892,6 +19897,200 @@ func schema_laterna_api_config_v1_AuthenticationStatus(ref common.ReferenceCallb
 	}
 }
 
+func schema_laterna_api_identity_v1alpha1_SigningKey(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SigningKey is a key that service account tokens are signed with, without its private half. To create one is to rotate: the server makes a key, names it, publishes it and, when everybody can know it, signs with it. To delete one is to withdraw it at once with every token that it signed; the key that signs cannot be deleted. Nothing can be changed.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata. The server gives the name: the first 16 hexadecimal digits of the digest whose other form is the key ID. Labels and annotations are not kept.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what is wanted of a new key.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.SigningKeySpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what the key is and does. The server fills it in.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.SigningKeyStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.SigningKeySpec{}.OpenAPIModelName(), v1alpha1.SigningKeyStatus{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_identity_v1alpha1_SigningKeyList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SigningKeyList is a list of signing keys.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard list's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the keys, in the order in which they were made.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.SigningKey{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.SigningKey{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_identity_v1alpha1_SigningKeySpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SigningKeySpec is what is wanted of a new key.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is one of RSA2048, RSA3072, RSA4096, ECDSAP256, ECDSAP384 and ECDSAP521. Defaults to the type of the key that signs.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"activation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "activation says when the key signs: Scheduled, the default, when it has been published for an hour, or Immediate.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_laterna_api_identity_v1alpha1_SigningKeyStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SigningKeyStatus is what a key is and does. Its times are those of the system's clock (see laterna clock).",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"keyID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "keyID is the value of the header kid in tokens that the key signed.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"algorithm": {
+						SchemaProps: spec.SchemaProps{
+							Description: "algorithm of signatures: RS256, ES256, ES384 or ES512.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"state": {
+						SchemaProps: spec.SchemaProps{
+							Description: "state is Upcoming, Signing or Retired.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"published": {
+						SchemaProps: spec.SchemaProps{
+							Description: "published is when the key was first published.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"signsFrom": {
+						SchemaProps: spec.SchemaProps{
+							Description: "signsFrom is when the key signs, or began to.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"retired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "retired is when the key ceased to sign.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"expires": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expires bounds the ends of the tokens that the key signed: none ends later. Absent as long as it signed none. The year 9999 stands for tokens without an end, whose key stays until it is deleted.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"publicKey": {
+						SchemaProps: spec.SchemaProps{
+							Description: "publicKey is the public half in PEM form (PKIX).",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_laterna_api_operator_v1_KubeAPIServer(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -20331,14 +20530,14 @@ func schema_laterna_api_projection_v1alpha1_PodProjection(ref common.ReferenceCa
 						SchemaProps: spec.SchemaProps{
 							Description: "spec says whose files are described. It cannot change.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.PodProjectionSpec{}.OpenAPIModelName()),
+							Ref:         ref(projectionv1alpha1.PodProjectionSpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
 							Description: "status is what the files show.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.PodProjectionStatus{}.OpenAPIModelName()),
+							Ref:         ref(projectionv1alpha1.PodProjectionStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -20346,7 +20545,7 @@ func schema_laterna_api_projection_v1alpha1_PodProjection(ref common.ReferenceCa
 			},
 		},
 		Dependencies: []string{
-			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.PodProjectionSpec{}.OpenAPIModelName(), v1alpha1.PodProjectionStatus{}.OpenAPIModelName()},
+			metav1.ObjectMeta{}.OpenAPIModelName(), projectionv1alpha1.PodProjectionSpec{}.OpenAPIModelName(), projectionv1alpha1.PodProjectionStatus{}.OpenAPIModelName()},
 	}
 }
 
@@ -20385,7 +20584,7 @@ func schema_laterna_api_projection_v1alpha1_PodProjectionList(ref common.Referen
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.PodProjection{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.PodProjection{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20396,7 +20595,7 @@ func schema_laterna_api_projection_v1alpha1_PodProjectionList(ref common.Referen
 			},
 		},
 		Dependencies: []string{
-			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.PodProjection{}.OpenAPIModelName()},
+			metav1.ListMeta{}.OpenAPIModelName(), projectionv1alpha1.PodProjection{}.OpenAPIModelName()},
 	}
 }
 
@@ -20469,7 +20668,7 @@ func schema_laterna_api_projection_v1alpha1_PodProjectionStatus(ref common.Refer
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.VolumeStatus{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.VolumeStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20479,7 +20678,7 @@ func schema_laterna_api_projection_v1alpha1_PodProjectionStatus(ref common.Refer
 			},
 		},
 		Dependencies: []string{
-			metav1.Condition{}.OpenAPIModelName(), v1alpha1.VolumeStatus{}.OpenAPIModelName()},
+			metav1.Condition{}.OpenAPIModelName(), projectionv1alpha1.VolumeStatus{}.OpenAPIModelName()},
 	}
 }
 
@@ -20622,7 +20821,7 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.SourceStatus{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.SourceStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20643,7 +20842,7 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.TokenStatus{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.TokenStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20672,7 +20871,7 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.OutcomeStatus{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.OutcomeStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20694,7 +20893,7 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.OutcomeStatus{}.OpenAPIModelName()),
+										Ref: ref(projectionv1alpha1.OutcomeStatus{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -20705,6 +20904,6 @@ func schema_laterna_api_projection_v1alpha1_VolumeStatus(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			metav1.Time{}.OpenAPIModelName(), v1alpha1.OutcomeStatus{}.OpenAPIModelName(), v1alpha1.SourceStatus{}.OpenAPIModelName(), v1alpha1.TokenStatus{}.OpenAPIModelName()},
+			metav1.Time{}.OpenAPIModelName(), projectionv1alpha1.OutcomeStatus{}.OpenAPIModelName(), projectionv1alpha1.SourceStatus{}.OpenAPIModelName(), projectionv1alpha1.TokenStatus{}.OpenAPIModelName()},
 	}
 }
