@@ -33,8 +33,8 @@ func newStage(t *testing.T) *stage {
 	return &stage{system: shared, ns: shared.namespace(t), client: shared.client(t)}
 }
 
-// conforms runs the check of one behaviour, beside others. The behaviour is named as
-// upstream does, without the tags in brackets.
+// conforms runs the check of one behaviour, beside others. What upstream's conformance
+// tests check has the name that it has there, without the tags in brackets.
 func (s *stage) conforms(t *testing.T, behaviour string, check func(t *testing.T)) {
 	t.Helper()
 	t.Run(behaviour, func(t *testing.T) {

@@ -119,13 +119,13 @@ func (s *stage) optionalUpdates(t *testing.T, k kind) {
 	s.until(t, pod, `[ ! -e /etc/volumes/delete/data-1 ]`)
 }
 
-// holder is an object that can be made immutable, as its client sees it.
+// holder is a ConfigMap or Secret with its client.
 type holder struct {
-	create, update  func() error // update sends what the other fields have changed
-	refresh, delete func() error
-	data            func(key, value string)
-	immutable       func() **bool
-	meta            func() *metav1.ObjectMeta
+	create, update, refresh, delete func() error
+	// The fields of the copy that update sends.
+	data      func(key, value string)
+	immutable func() **bool
+	meta      func() *metav1.ObjectMeta
 }
 
 func TestConformanceImmutable(t *testing.T) {
