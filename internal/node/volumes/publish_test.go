@@ -1,13 +1,18 @@
 package volumes_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/node/fakeapi"
 )
@@ -162,4 +167,36 @@ func TestManyVolumesAtOnce(t *testing.T) {
 	if n := server.Count("watch"); n > each {
 		t.Errorf("%d watches for %d objects", n, each)
 	}
+}
+
+func TestATokenThatCannotBeHadHoldsUpNoOther(t *testing.T) {
+	server := fakeapi.New(t)
+	var broken atomic.Bool
+	var n atomic.Int64
+	server.Token = func(_, account string, r *authenticationv1.TokenRequest) error {
+		if broken.Load() && r.Spec.Audiences[0] == "bad" {
+			return apierrors.NewForbidden(corev1.Resource("serviceaccounts"), account, errors.New("not any more"))
+		}
+		r.Status.Token = fmt.Sprint(r.Spec.Audiences[0], n.Add(1))
+		r.Status.ExpirationTimestamp = metav1.NewTime(time.Now().Add(time.Duration(*r.Spec.ExpirationSeconds) * time.Second))
+		return nil
+	}
+	b := newBench(t, server)
+	p := b.pod("p", one(`projected: {sources: [
+	  {serviceAccountToken: {path: bad, audience: bad, expirationSeconds: 1}}, {serviceAccountToken: {path: good, audience: good}}]}`))
+	b.setup(p)
+	dir := b.mount(p)
+	broken.Store(true)
+	eventually(t, "a refusal", func() bool { return strings.Contains(b.status(p).Problem, "expired and refresh failed") })
+	stale, old := read(dir, "bad"), read(dir, "good")
+	b.rotate()
+	eventually(t, "the other token", func() bool { return read(dir, "good") != old })
+	if got := read(dir, "bad"); got != stale || !strings.HasPrefix(got, "bad") {
+		t.Errorf("the token that cannot be had became %q", got)
+	}
+	if tokens := b.status(p).Tokens; len(tokens) != 2 {
+		t.Errorf("tokens %+v", tokens)
+	}
+	broken.Store(false)
+	eventually(t, "recovery", func() bool { return read(dir, "bad") != stale && b.status(p).Problem == "" })
 }

@@ -152,13 +152,15 @@ func TestSetupWaitsForWhatIsMissing(t *testing.T) {
 			if n := len(b.told()); n != 2 {
 				t.Errorf("%d events in 1.2 s", n)
 			}
+			began := time.Now()
 			tc.mend(api)
 			select {
 			case err := <-done:
+				t.Logf("went on after %v", time.Since(began))
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(2 * time.Second):
+			case <-time.After(250 * time.Millisecond): // milliseconds on a quiet machine
 				t.Error("did not go on")
 			}
 			if got := read(b.mount(p), "k"); got != "1" {
