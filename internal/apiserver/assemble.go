@@ -15,6 +15,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
+	configv1 "laterna.dev/laterna/api/config/v1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/authentication/selfsubjectreview"
@@ -23,6 +25,7 @@ import (
 	"laterna.dev/laterna/internal/registry/authorization/selfsubjectaccessreview"
 	"laterna.dev/laterna/internal/registry/authorization/selfsubjectrulesreview"
 	"laterna.dev/laterna/internal/registry/authorization/subjectaccessreview"
+	"laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
@@ -34,6 +37,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
@@ -49,6 +53,8 @@ type storages struct {
 	groups   []apiGroup
 	core     map[string]rest.Storage
 	rbac     map[string]rest.Storage
+	config   map[string]rest.Storage
+	operator map[string]rest.Storage
 	services *service.Storage
 	pods     *pod.Storage
 	tokens   *tokens
@@ -58,6 +64,13 @@ type storages struct {
 func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *backend) (*storages, error) {
 	s := &storages{}
 	if err := s.addCore(env, c, a); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.config, err = authentication.NewStorage(env); err != nil {
+		return nil, err
+	}
+	if s.operator, err = kubeapiserver.NewStorage(env); err != nil {
 		return nil, err
 	}
 	if err := s.addTokens(c, ring, b); err != nil {
@@ -90,6 +103,8 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 		{coordinationv1.SchemeGroupVersion, coordination},
 		{rbacv1.SchemeGroupVersion, s.rbac},
 		{v1alpha1.SchemeGroupVersion, projections},
+		{configv1.SchemeGroupVersion, s.config},
+		{operatorv1.SchemeGroupVersion, s.operator},
 	}
 	return s, nil
 }
@@ -154,7 +169,7 @@ func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
 		*into = getter
 	}
 	var err error
-	if s.tokens, err = newTokens(c, ring, objects, b); err != nil {
+	if s.tokens, err = newTokens(c, ring, objects, s.operator, b); err != nil {
 		return err
 	}
 	issue, err := token.NewStorage(token.Config{

@@ -43,6 +43,7 @@ type Server struct {
 	access  *access
 	ring    *keys.Ring
 	issuers *issuer.Set
+	follow  *issuers
 	generic *genericserver.GenericAPIServer
 	front   *front
 	boot    boot
@@ -102,6 +103,10 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	if err := s.backend.awaitCaches(ctx); err != nil {
 		return err
 	}
+	if err := s.follow.load(ctx); err != nil {
+		return err
+	}
+	s.background.Go(func() { s.follow.follow(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
 	return s.access.await(ctx)
@@ -187,7 +192,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if err != nil {
 		return err
 	}
-	s.issuers = all.tokens.issuers
+	s.issuers, s.follow = all.tokens.issuers, all.tokens.follow
 	c := s.libraryConfig(sch)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil

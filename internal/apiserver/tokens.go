@@ -7,6 +7,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/utils/clock"
 
@@ -20,12 +21,13 @@ import (
 type tokens struct {
 	ring    *keys.Ring
 	issuers *issuer.Set
+	follow  *issuers
 	check   authenticator.Token
 }
 
 // newTokens joins keys, issuers and the check of tokens against what they are
 // bound to.
-func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, b *backend) (*tokens, error) {
+func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator map[string]rest.Storage, b *backend) (*tokens, error) {
 	t := &tokens{ring: ring}
 	var err error
 	t.issuers, err = issuer.New(issuer.Config{
@@ -39,13 +41,17 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, b *backen
 	if err != nil {
 		return nil, err
 	}
+	if t.follow, err = newIssuers(t.issuers, operator, c.Log); err != nil {
+		return nil, err
+	}
 	warnOfTokens(c, t.issuers.Active())
 	check, err := tokenreview.New(tokenreview.Config{
-		Issuer:  t.issuers,
-		Keys:    ring,
-		Objects: tokenreview.NewProven(tokenreview.FromGetters(objects), b.revisions),
-		Clock:   c.Clock,
-		Wall:    clock.RealClock{},
+		Issuer:        t.issuers,
+		Keys:          ring,
+		ConfirmIssuer: t.follow.confirm,
+		Objects:       tokenreview.NewProven(tokenreview.FromGetters(objects), b.revisions),
+		Clock:         c.Clock,
+		Wall:          clock.RealClock{},
 	})
 	if err != nil {
 		return nil, err

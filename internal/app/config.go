@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -61,9 +62,12 @@ type StoreConfig struct {
 
 // TokensConfig is how service account tokens are issued and checked.
 type TokensConfig struct {
-	Issuers          []string        `json:"serviceAccountIssuers,omitempty"`
-	APIAudiences     []string        `json:"apiAudiences,omitempty"`
-	MaxExpiration    metav1.Duration `json:"serviceAccountMaxTokenExpiration,omitzero"`
+	Issuers       []string        `json:"serviceAccountIssuers,omitempty"`
+	APIAudiences  []string        `json:"apiAudiences,omitempty"`
+	MaxExpiration metav1.Duration `json:"serviceAccountMaxTokenExpiration,omitzero"`
+	// IssuerOverlap is how long tokens of a former issuer are accepted; 0 refuses
+	// them at once.
+	IssuerOverlap    metav1.Duration `json:"serviceAccountIssuerOverlap"`
 	JWKSURI          string          `json:"serviceAccountJWKSURI,omitempty"`
 	ExtendExpiration bool            `json:"serviceAccountExtendTokenExpiration"`
 	SigningAlgorithm string          `json:"signingAlgorithm,omitempty"`
@@ -92,7 +96,7 @@ func Default() Config {
 		TypeMeta: metav1.TypeMeta{APIVersion: ConfigAPIVersion, Kind: ConfigKind},
 		DataDir:  datadir.Default(),
 		Serving:  ServingConfig{Listen: "127.0.0.1:6443", PublicDiscovery: true},
-		Tokens:   TokensConfig{ExtendExpiration: true, SigningAlgorithm: "RS256"},
+		Tokens:   TokensConfig{ExtendExpiration: true, SigningAlgorithm: "RS256", IssuerOverlap: metav1.Duration{Duration: 24 * time.Hour}},
 		Network: NetworkConfig{
 			ClusterCIDR:           "10.244.0.0/16",
 			ServiceClusterIPRange: "10.96.0.0/16",
@@ -179,8 +183,8 @@ func problem(err error) string {
 func inPlace(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {
-		// The one value that decodes itself, and so is not told its path.
-		return errors.New("tokens.serviceAccountMaxTokenExpiration: want a duration such as 24h")
+		// Values that decode themselves, and so are not told their path.
+		return errors.New("tokens.serviceAccountMaxTokenExpiration, tokens.serviceAccountIssuerOverlap: want a duration such as 24h")
 	}
 	want := "text"
 	switch wrong.Type.Kind() {

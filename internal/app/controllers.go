@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
+	configv1 "laterna.dev/laterna/api/config/v1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
@@ -22,6 +24,8 @@ import (
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
 	"laterna.dev/laterna/internal/controller/testclock"
+	"laterna.dev/laterna/internal/controller/tokenissuer"
+	"laterna.dev/laterna/internal/issuer"
 )
 
 // controlPlane runs the controllers inside the server's process, through a client
@@ -38,7 +42,7 @@ type controlPlane struct {
 // newControlPlane returns controllers that do nothing until run.
 func newControlPlane(s *system) *controlPlane {
 	c := &controlPlane{system: s, readier: map[string]func() error{}}
-	names := []string{"default-service-accounts", "kube-root-ca"}
+	names := []string{"default-service-accounts", "kube-root-ca", "service-account-issuer"}
 	if s.config.TestClock {
 		names = append(names, "test-clock")
 	}
@@ -118,7 +122,13 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 	ca := rootca.New(rootca.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("rootca"), Bundle: s.identity.authority.PEM()})
 	c.setReady("default-service-accounts", accounts.Ready)
 	c.setReady("kube-root-ca", ca.Ready)
+	tokens, err := c.tokenIssuer(client, config, factory, logOf("tokenissuer"))
+	if err != nil {
+		return nil, err
+	}
+	c.setReady("service-account-issuer", tokens.Ready)
 	all := []runner{
+		tokens,
 		accounts, ca,
 		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("namespace"), Metadata: meta}),
 		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("scheduler")}),
@@ -133,6 +143,32 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 		all = append(all, tc)
 	}
 	return all, nil
+}
+
+// tokenIssuer makes the controller that carries out changes of the issuer.
+func (c *controlPlane) tokenIssuer(client kubernetes.Interface, config *rest.Config, factory informers.SharedInformerFactory, log *slog.Logger) (*tokenissuer.Controller, error) {
+	s := c.system
+	configAPI, err := ownClient(config, configv1.SchemeGroupVersion, configv1.AddToScheme)
+	if err != nil {
+		return nil, err
+	}
+	operatorAPI, err := ownClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
+	if err != nil {
+		return nil, err
+	}
+	return tokenissuer.New(tokenissuer.Config{
+		Client: client, Informers: factory, ConfigAPI: configAPI, OperatorAPI: operatorAPI,
+		Key: s.server.SigningKey(), Issuer: s.firstIssuer(), Overlap: s.config.Tokens.IssuerOverlap.Duration,
+		Clock: s.clock, Wall: s.wall, Log: log,
+	}), nil
+}
+
+// firstIssuer is the issuer of new tokens while operators ask for none.
+func (s *system) firstIssuer() string {
+	if len(s.config.Tokens.Issuers) > 0 {
+		return s.config.Tokens.Issuers[0]
+	}
+	return issuer.Default
 }
 
 // runAll runs all until ctx ends or one fails; then it ends the others.

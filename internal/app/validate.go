@@ -31,6 +31,7 @@ func (c *Config) Validate() error {
 		{"service-account-issuer", issuer.Validate(c.Tokens.Issuers)},
 		{"api-audiences", validAudiences(c.Tokens.APIAudiences)},
 		{"service-account-max-token-expiration", validExpiration(c.Tokens.MaxExpiration.Duration)},
+		{"service-account-issuer-overlap", validOverlap(c.Tokens.IssuerOverlap.Duration)},
 		{"service-account-jwks-uri", validJWKSURI(c.Tokens.JWKSURI)},
 		{"signing-algorithm", validAlgorithm(c.Tokens.SigningAlgorithm)},
 		{"node-name", validName(c.Node.Name)},
@@ -169,6 +170,14 @@ func validServers(all []string) error {
 func validPair(cert, key string) error {
 	if (cert == "") != (key == "") {
 		return errors.New("certificate and key (--etcd-keyfile) must be given together")
+	}
+	return nil
+}
+
+// validOverlap checks how long former issuers are trusted.
+func validOverlap(d time.Duration) error {
+	if d < 0 || d%time.Second != 0 {
+		return fmt.Errorf("%s is not a whole number of seconds from 0s on", d)
 	}
 	return nil
 }

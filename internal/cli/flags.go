@@ -45,6 +45,7 @@ func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&t.Issuers, "service-account-issuer", nil, "`ISSUER` of service account tokens, usually an https URL (default: the API's own name); repeatable: the first one signs, all are accepted")
 	fs.StringSliceVar(&t.APIAudiences, "api-audiences", nil, "`AUDIENCES`, separated by commas, that the API accepts in tokens (default: the issuers)")
 	fs.DurationVar(&t.MaxExpiration.Duration, "service-account-max-token-expiration", 0, "`DURATION` that a token lives at most, at least 1h; longer requests are shortened")
+	fs.DurationVar(&t.IssuerOverlap.Duration, "service-account-issuer-overlap", t.IssuerOverlap.Duration, "`DURATION` that tokens of a former issuer are accepted after the issuer was changed; 0s refuses them at once")
 	fs.BoolVar(&t.ExtendExpiration, "service-account-extend-token-expiration", true, "let injected tokens live for a year, for clients that do not re-read the file")
 	fs.StringVar(&t.JWKSURI, "service-account-jwks-uri", "", "https `URL` of the keys in the discovery document, where they are served elsewhere")
 	fs.StringVar(&t.SigningAlgorithm, "signing-algorithm", t.SigningAlgorithm, "`ALGORITHM` of a new signing key: RS256 or ES256")

@@ -20,7 +20,7 @@ import (
 var (
 	allowed = []string{
 		"data-dir", "listen", "config", "test-clock", "v", "help",
-		"service-account-issuer", "api-audiences", "service-account-max-token-expiration", "service-account-jwks-uri",
+		"service-account-issuer", "api-audiences", "service-account-max-token-expiration", "service-account-jwks-uri", "service-account-issuer-overlap",
 		"service-account-extend-token-expiration", "signing-algorithm", "public-discovery",
 		"cluster-cidr", "service-cluster-ip-range", "cluster-domain",
 		"etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile",

@@ -41,6 +41,9 @@ type KeySource interface {
 type Config struct {
 	Issuer Issuer
 	Keys   KeySource
+	// ConfirmIssuer, if given, is called before a token is refused for its issuer, and
+	// may bring Issuer up to date; it bounds how often it works.
+	ConfirmIssuer func(ctx context.Context)
 	// Objects tells whether what tokens are bound to exists.
 	Objects Objects
 	// Clock rules the life of tokens; it may be a test clock.
@@ -148,7 +151,7 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*boundtoken.C
 		return nil, err
 	}
 	claims := parsed.UnverifiedClaims()
-	if err := accepts(a.config.Issuer, &claims); err != nil {
+	if err := a.checkIssuer(ctx, &claims); err != nil {
 		return nil, err
 	}
 	if _, err := parsed.VerifySignature(set); err != nil {
@@ -159,6 +162,16 @@ func (a *Authenticator) verify(ctx context.Context, token string) (*boundtoken.C
 	}
 	a.verified.Add(digest, verified{set, &claims})
 	return &claims, nil
+}
+
+// checkIssuer refuses the token of a foreign issuer.
+func (a *Authenticator) checkIssuer(ctx context.Context, c *boundtoken.Claims) error {
+	err := accepts(a.config.Issuer, c)
+	if err == nil || a.config.ConfirmIssuer == nil {
+		return err
+	}
+	a.config.ConfirmIssuer(ctx)
+	return accepts(a.config.Issuer, c)
 }
 
 func accepts(i Issuer, c *boundtoken.Claims) error {

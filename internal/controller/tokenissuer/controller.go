@@ -1,0 +1,245 @@
+// Package tokenissuer carries out changes of the issuer of service account tokens
+// while everything runs: it reads who shall issue tokens from
+// authentications.config.openshift.io/cluster and writes who does, who is still
+// trusted, and how far the nodes have come with replacing tokens, into the status of
+// kubeapiservers.operator.openshift.io/cluster.
+//
+// It owns these two objects: it makes them, and makes them again with what they held.
+// The servers take the issuers over from the status (internal/apiserver), the agents
+// replace tokens at every new revision (internal/node). Keys are rotated by
+// internal/keys; that another key signs is a new revision here.
+//
+// Several servers may run it at once: each decides the same from the same objects, and
+// the store keeps the second of two writers from counting twice.
+package tokenissuer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	coordinationlisters "k8s.io/client-go/listers/coordination/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	configv1 "laterna.dev/laterna/api/config/v1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/controller/queue"
+)
+
+const (
+	// SilentAfter is after which time without a sign a node does not count.
+	SilentAfter = time.Minute
+	// reason is that of the events, OpenShift's.
+	reason = "ServiceAccountIssuer"
+	// Name is the component that events come from.
+	Name = "serviceaccountissuer"
+	// key is the only one in the queue.
+	key = operatorv1.Name
+)
+
+// SigningKey tells which key signs. *keys.Ring fits behind it.
+type SigningKey interface {
+	// ID returns the ID of the key that signs, "" when that is not known yet.
+	ID(ctx context.Context) string
+	// Subscribe returns a channel that gets a value after a change, until cancel.
+	Subscribe() (changed <-chan struct{}, cancel func())
+}
+
+// Config is what a Controller is made of. All fields are required.
+type Config struct {
+	Client    kubernetes.Interface
+	Informers informers.SharedInformerFactory
+	// ConfigAPI and OperatorAPI are clients of the two groups.
+	ConfigAPI, OperatorAPI rest.Interface
+	Key                    SigningKey
+	// Issuer is that of new tokens while nothing is asked for.
+	Issuer string
+	// Overlap is how long a former issuer is trusted; 0 means not at all.
+	Overlap time.Duration
+	// Clock is the time that tokens live by, Wall real time.
+	Clock clock.WithTickerAndDelayedExecution
+	Wall  clock.WithTicker
+	Log   *slog.Logger
+}
+
+// Controller carries out changes of the issuer.
+type Controller struct {
+	config          Config
+	queue           *queue.Queue
+	nodes           corelisters.NodeLister
+	leases          coordinationlisters.LeaseLister
+	authentications cache.SharedIndexInformer
+	servers         cache.SharedIndexInformer
+	watches         queue.Watches
+	ready           atomic.Bool
+	events          record.EventRecorder
+
+	mu    sync.Mutex
+	timer clock.Timer // the end of an issuer, on the tokens' clock
+	// since is when the latest revision was first seen here, on wall time.
+	since    time.Time
+	revision int32
+	warned   string
+	// lastSpec and lastStatus bring the objects back when somebody deletes them.
+	lastSpec   *configv1.AuthenticationSpec
+	lastStatus *operatorv1.KubeAPIServerStatus
+}
+
+// New makes a controller. Call it before the informers are started.
+func New(config Config) *Controller {
+	c := &Controller{
+		config: config, queue: queue.New(config.Wall), watches: queue.Watches{Purpose: "issuers and nodes"},
+		nodes:  config.Informers.Core().V1().Nodes().Lister(),
+		leases: config.Informers.Coordination().V1().Leases().Lister(),
+	}
+	c.authentications = singleton(config.ConfigAPI, configv1.Authentications.Resource, &configv1.Authentication{})
+	c.servers = singleton(config.OperatorAPI, operatorv1.KubeAPIServers.Resource, &operatorv1.KubeAPIServer{})
+	anything := cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { c.queue.Add(key) },
+		UpdateFunc: func(any, any) { c.queue.Add(key) },
+		DeleteFunc: func(any) { c.queue.Add(key) },
+	}
+	for _, i := range []cache.SharedIndexInformer{c.authentications, c.servers, config.Informers.Core().V1().Nodes().Informer()} {
+		c.watches.Add(i, anything)
+	}
+	// Leases are only looked up: they change all the time.
+	c.watches.Add(config.Informers.Coordination().V1().Leases().Informer(), cache.ResourceEventHandlerFuncs{})
+	return c
+}
+
+func singleton(client rest.Interface, resource string, example runtime.Object) cache.SharedIndexInformer {
+	watch := cache.NewListWatchFromClient(client, resource, metav1.NamespaceAll, fields.Everything())
+	return cache.NewSharedIndexInformer(watch, example, 0, cache.Indexers{})
+}
+
+// Ready returns nil once the objects are there and the status says who issues tokens.
+func (c *Controller) Ready() error {
+	if !c.ready.Load() {
+		return errors.New("the issuer of tokens is not recorded yet")
+	}
+	return nil
+}
+
+// Run carries out changes until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	if err := c.watches.Err(); err != nil {
+		return err
+	}
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	defer broadcaster.Shutdown()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.config.Client.CoreV1().Events("")})
+	c.events = broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: Name})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, i := range []cache.SharedIndexInformer{c.authentications, c.servers} {
+		wg.Go(func() { i.RunWithContext(ctx) })
+	}
+	if !c.watches.Wait(ctx) {
+		return nil
+	}
+	c.queue.Add(key)
+	wg.Go(func() { c.followKey(ctx) })
+	c.queue.Run(ctx, 1, c.config.Log, func(ctx context.Context, _ string) error { return c.sync(ctx) })
+	return nil
+}
+
+func (c *Controller) followKey(ctx context.Context) {
+	changed, cancel := c.config.Key.Subscribe()
+	defer cancel()
+	for {
+		select {
+		case <-changed:
+			c.queue.Add(key)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sync brings the status in line with what is asked for and with the nodes.
+func (c *Controller) sync(ctx context.Context) error {
+	asked, err := c.authentication(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := c.server(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := c.state()
+	if err != nil {
+		return err
+	}
+	d := decide(situation{
+		want: asked.Spec, now: server, nodes: nodes, key: c.config.Key.ID(ctx),
+		issuer: c.config.Issuer, overlap: c.config.Overlap,
+		clock: c.config.Clock.Now(), wall: c.config.Wall.Now(), grace: c.grace(server.Status.LatestAvailableRevision),
+	})
+	if !equality.Semantic.DeepEqual(server.Status, d.status) {
+		if _, err := c.write(ctx, server, d.status); err != nil {
+			return err
+		}
+	}
+	c.tell(asked, d)
+	c.remember(asked, &d.status)
+	c.ready.Store(true)
+	c.again(&d.status)
+	return nil
+}
+
+// tell records what has changed, and a refusal once.
+func (c *Controller) tell(asked *configv1.Authentication, d decision) {
+	c.mu.Lock()
+	repeated := d.warning == c.warned
+	c.warned = d.warning
+	c.mu.Unlock()
+	if d.changed != "" {
+		c.config.Log.Info("the issuer of tokens has changed", "issuer", activeOf(d.status.ServiceAccountIssuers), "revision", d.status.LatestAvailableRevision)
+		c.events.Event(reference(asked), corev1.EventTypeNormal, reason, d.changed)
+	}
+	if d.warning != "" && !repeated {
+		c.events.Event(reference(asked), corev1.EventTypeWarning, reason, d.warning)
+	}
+}
+
+// again has sync run when something ends by itself: the trust in an issuer, or the time
+// that nodes have to report.
+func (c *Controller) again(s *operatorv1.KubeAPIServerStatus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	if end, ok := firstEnd(s.ServiceAccountIssuers); ok {
+		// Own goroutine: a test's clock may call back with its lock held.
+		c.timer = c.config.Clock.AfterFunc(max(end.Sub(c.config.Clock.Now()), 0), func() { go c.queue.Add(key) })
+	}
+	c.queue.AddAfter(key, SilentAfter)
+}
+
+// grace tells whether nodes still have time to report a revision for the first time.
+func (c *Controller) grace(revision int32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.revision != revision || c.since.IsZero() {
+		c.revision, c.since = revision, c.config.Wall.Now()
+	}
+	return c.config.Wall.Since(c.since) < SilentAfter
+}
