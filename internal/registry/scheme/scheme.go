@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
@@ -65,11 +66,12 @@ var groups = []group{
 	{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme},
 	{v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme},
 	{configv1.SchemeGroupVersion, configv1.AddToScheme},
+	{identityv1alpha1.SchemeGroupVersion, identityv1alpha1.AddToScheme},
 	{operatorv1.SchemeGroupVersion, operatorv1.AddToScheme},
 }
 
 // ours are the groups that this project adds. Their types have no protobuf form.
-var ours = map[string]bool{v1alpha1.GroupName: true, configv1.GroupName: true, operatorv1.GroupName: true}
+var ours = map[string]bool{v1alpha1.GroupName: true, configv1.GroupName: true, identityv1alpha1.GroupName: true, operatorv1.GroupName: true}
 
 // kinds adds what the kinds' own packages say about them.
 var kinds = []func(*runtime.Scheme) error{
