@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/token/jwt"
@@ -50,6 +49,10 @@ type Config struct {
 	Clock clock.PassiveClock
 	// Wall is the time that deletion timestamps are in.
 	Wall clock.PassiveClock
+	// Rotations, if given, knows which tokens of pods were replaced.
+	Rotations *Rotations
+	// Observer, if given, is told what is noticed.
+	Observer Observer
 }
 
 // verifiedSize is the number of tokens whose signature is remembered, about
@@ -58,19 +61,26 @@ const verifiedSize = 4096
 
 // Authenticator checks service account tokens. It is safe for concurrent use.
 type Authenticator struct {
-	config       Config
-	verified     *lru.Cache // digest of a token to verified
-	stale, valid *metrics.Counter
+	config   Config
+	verified *lru.Cache // digest of a token to verified
+	counters *counters
 }
 
 var _ authenticator.Token = (*Authenticator)(nil)
 
 // verified is a token whose issuer and signature are known to be good, as long
-// as the keys are those of set.
+// as its key is accepted: it was one of set.
 type verified struct {
 	set    *jwks.Set
+	key    boundtoken.Key
 	claims *boundtoken.Claims
+	// legacy is set instead of claims for a token that says to be kept in a Secret.
+	legacy *boundtoken.LegacyClaims
 }
+
+// holds tells whether the signature is good for these keys, too. That a key came or
+// that another one went leaves it as it is.
+func (v *verified) holds(keys *jwks.Set) bool { return v.set == keys || keys.Contains(v.key) }
 
 // New returns an authenticator.
 func New(c Config) (*Authenticator, error) {
@@ -80,26 +90,15 @@ func New(c Config) (*Authenticator, error) {
 	return &Authenticator{
 		config:   c,
 		verified: lru.New(verifiedSize),
-		stale:    counter("stale_tokens_total", "Cumulative stale projected service account tokens used"),
-		valid:    counter("valid_tokens_total", "Cumulative valid projected service account tokens used"),
+		counters: newCounters(),
 	}, nil
 }
 
-func counter(name, help string) *metrics.Counter {
-	return metrics.NewCounter(&metrics.CounterOpts{
-		Subsystem:      "serviceaccount",
-		Name:           name,
-		Help:           help,
-		StabilityLevel: metrics.ALPHA,
-	})
-}
-
-// Metrics returns the counters of extended tokens, to be registered by the
-// caller: serviceaccount_stale_tokens_total for those past their claim warnafter
-// and serviceaccount_valid_tokens_total for the others.
-func (a *Authenticator) Metrics() []metrics.Registerable {
-	return []metrics.Registerable{a.stale, a.valid}
-}
+// Metrics returns what is counted, to be registered by the caller: of tokens of
+// extended life serviceaccount_stale_tokens_total (past their claim warnafter) and
+// serviceaccount_valid_tokens_total, of tokens kept in Secrets those of upstream, and
+// laterna_stale_token_uses_total by service account.
+func (a *Authenticator) Metrics() []metrics.Registerable { return a.counters.all() }
 
 // AuthenticateToken implements authenticator.Token. The audiences asked for are
 // those in ctx, else the API server's. A text that is not a JWT is left to other
@@ -109,10 +108,14 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string) (*a
 	if !boundtoken.LooksLike(token) {
 		return nil, false, nil
 	}
-	claims, err := a.verify(ctx, token)
+	known, err := a.verify(ctx, token)
 	if err != nil {
 		return nil, false, err
 	}
+	if known.legacy != nil {
+		return a.authenticateLegacy(ctx, token, known.legacy)
+	}
+	claims := known.claims
 	want, ok := authenticator.AudiencesFrom(ctx)
 	if !ok {
 		want = a.config.Issuer.APIAudiences()
@@ -134,34 +137,51 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string) (*a
 
 // verify returns the claims of a token from an accepted issuer that an accepted
 // key signed. They must not be changed.
-func (a *Authenticator) verify(ctx context.Context, token string) (*boundtoken.Claims, error) {
+func (a *Authenticator) verify(ctx context.Context, token string) (verified, error) {
 	set, err := a.config.Keys.Keys(ctx)
 	if err != nil {
-		return nil, err
+		return verified{}, err
 	}
 	digest := sha256.Sum256([]byte(token))
 	if known, ok := a.verified.Get(digest); ok {
 		v := known.(verified)
-		if v.set == set && accepts(a.config.Issuer, v.claims) == nil {
-			return v.claims, nil
+		if v.holds(set) && (v.legacy != nil || accepts(a.config.Issuer, v.claims) == nil) {
+			if v.set != set {
+				v.set = set
+				a.verified.Add(digest, v)
+			}
+			return v, nil
 		}
 	}
 	parsed, err := boundtoken.Parse(token)
 	if err != nil {
-		return nil, err
+		return verified{}, err
+	}
+	v, err := a.verifyParsed(ctx, parsed, set)
+	if err == nil {
+		a.verified.Add(digest, v)
+	}
+	return v, err
+}
+
+// verifyParsed does the part of verify that takes long. The claims of a token that is
+// kept in a Secret are checked later, as upstream.
+func (a *Authenticator) verifyParsed(ctx context.Context, parsed *boundtoken.Parsed, set *jwks.Set) (v verified, err error) {
+	v.set = set
+	if legacy, ok := parsed.UnverifiedLegacyClaims(); ok {
+		v.legacy = &legacy
+		v.key, err = parsed.VerifySignature(set)
+		return v, err
 	}
 	claims := parsed.UnverifiedClaims()
+	v.claims = &claims
 	if err := a.checkIssuer(ctx, &claims); err != nil {
-		return nil, err
+		return v, err
 	}
-	if _, err := parsed.VerifySignature(set); err != nil {
-		return nil, err
+	if v.key, err = parsed.VerifySignature(set); err != nil {
+		return v, err
 	}
-	if err := claims.Check(); err != nil {
-		return nil, err
-	}
-	a.verified.Add(digest, verified{set, &claims})
-	return &claims, nil
+	return v, claims.Check()
 }
 
 // checkIssuer refuses the token of a foreign issuer.
@@ -180,22 +200,6 @@ func accepts(i Issuer, c *boundtoken.Claims) error {
 		return fmt.Errorf("%w: it was trusted until %s", err, until.UTC().Format(time.RFC3339))
 	}
 	return err
-}
-
-// noteAge counts tokens of extended life and marks the use of one that should
-// have been replaced.
-func (a *Authenticator) noteAge(ctx context.Context, c *boundtoken.Claims, now time.Time) {
-	warn := c.Kubernetes.WarnAfter
-	if warn == 0 {
-		return
-	}
-	if !now.After(warn.Time()) {
-		a.valid.WithContext(ctx).Inc()
-		return
-	}
-	audit.AddAuditAnnotation(ctx, "authentication.k8s.io/stale-token",
-		fmt.Sprintf("subject: %s, seconds after warning threshold: %d", c.Subject, now.Unix()-int64(warn)))
-	a.stale.WithContext(ctx).Inc()
 }
 
 // userOf returns who a token stands for.

@@ -2,6 +2,7 @@ package tokenreview
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -45,6 +46,19 @@ type Object struct {
 	Deleted time.Time
 	// Revision is the store's revision of the object's last change.
 	Revision int64
+	// Secrets are the names that a service account lists.
+	Secrets []string
+	// Kept is what a Secret of the type kubernetes.io/service-account-token holds;
+	// nil for everything else.
+	Kept *KeptToken
+}
+
+// KeptToken is what a check needs to know of the token in a Secret.
+type KeptToken struct {
+	// Digest is the SHA-256 of the token. The token itself is not remembered.
+	Digest [sha256.Size]byte
+	// LastUsed and InvalidSince are the Secret's labels, "" for none.
+	LastUsed, InvalidSince string
 }
 
 // Objects reads objects. Implementations are safe for concurrent use.
@@ -100,5 +114,25 @@ func (l live) get(ctx context.Context, k ObjectKey) (*Object, error) {
 	if d := m.GetDeletionTimestamp(); d != nil {
 		o.Deleted = d.Time
 	}
+	switch obj := obj.(type) {
+	case *corev1.ServiceAccount:
+		for _, s := range obj.Secrets {
+			o.Secrets = append(o.Secrets, s.Name)
+		}
+	case *corev1.Secret:
+		o.Kept = keptToken(obj)
+	}
 	return o, nil
+}
+
+func keptToken(s *corev1.Secret) *KeptToken {
+	token := s.Data[corev1.ServiceAccountTokenKey]
+	if s.Type != corev1.SecretTypeServiceAccountToken || len(token) == 0 {
+		return nil
+	}
+	return &KeptToken{
+		Digest:       sha256.Sum256(token),
+		LastUsed:     s.Labels[LastUsedLabel],
+		InvalidSince: s.Labels[InvalidSinceLabel],
+	}
 }
