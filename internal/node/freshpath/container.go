@@ -101,38 +101,52 @@ func (f *Follower) volume(ctx context.Context, ns *namespace, p *pod, spec *core
 		if count++; count > maxMounts {
 			return fmt.Errorf("the container has more than %d mounts of the volume", maxMounts)
 		}
-		err := f.follow(ctx, ns, content, m, subPath)
+		isDir, err := f.follow(ctx, ns, content, m, subPath)
+		message := ""
 		switch {
 		case errors.Is(err, errStuck), ctx.Err() != nil:
 			return err
-		case err == nil:
-			f.tell(p, spec, place{c.Name, name, m.Point}, "")
-		default:
-			f.tell(p, spec, place{c.Name, name, m.Point}, fmt.Sprintf("%s keeps what it was: %s", m.Point, cause(err)))
+		case err != nil && isDir:
+			message = fmt.Sprintf("%s does not follow, and its files go with the old state of the volume: %s", m.Point, cause(err))
+		case err != nil:
+			message = fmt.Sprintf("%s keeps what it was: %s", m.Point, cause(err))
 		}
+		f.tell(p, spec, place{c.Name, name, m.Point}, message)
 	}
 	f.tell(p, spec, place{container: c.Name, volume: name}, "")
 	return nil
 }
 
-// follow brings one mount up to date.
-func (f *Follower) follow(ctx context.Context, ns *namespace, content *volumes.Content, m mounts.Mount, subPath string) error {
-	now, err := content.Open(subPath)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return fmt.Errorf("the volume has no %q any more", subPath)
+// follow brings one mount up to date. It also tells whether the mount is a directory,
+// as far as that could be seen.
+func (f *Follower) follow(ctx context.Context, ns *namespace, content *volumes.Content, m mounts.Mount, subPath string) (isDir bool, err error) {
+	now, openErr := content.Open(subPath)
+	if openErr == nil {
+		defer now.Close()
+		isDir, openErr = now.IsDir()
 	}
-	if err != nil {
-		return err
-	}
-	defer now.Close()
 	was, err := ns.open(ctx, m)
 	if err != nil {
-		return err
+		return isDir, err
 	}
 	defer was.Close()
-	if same, err := same(was, now); same || err != nil {
-		return err
+	if isDir, err = was.IsDir(); err != nil {
+		return isDir, err
 	}
+	if errors.Is(openErr, fs.ErrNotExist) || errors.Is(openErr, unix.ENOTDIR) {
+		return isDir, fmt.Errorf("the volume has no %q any more", subPath)
+	}
+	if openErr != nil {
+		return isDir, openErr
+	}
+	if same, err := same(was, now); same || err != nil {
+		return isDir, err
+	}
+	return isDir, exchange(ns, m, was, now)
+}
+
+// exchange has the mount m, of which was is a handle, show now.
+func exchange(ns *namespace, m mounts.Mount, was, now *rootfd.Dir) error {
 	attributes, err := attributesOf(m)
 	if err != nil {
 		return err

@@ -3,18 +3,15 @@ package freshpath
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/node/volumes"
 	"laterna.dev/laterna/internal/rootfd"
 )
 
@@ -270,26 +267,10 @@ func TestNothingGrows(t *testing.T) {
 // TestWithSharedMounts repeats what depends on the machine's propagation where all
 // mounts are shared, as systemd makes them.
 func TestWithSharedMounts(t *testing.T) {
-	if os.Getenv(sharedRoot) != "" {
-		return
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=60s", "-test.run=^(TestFileFollows|TestDirectoryFollows|TestNoInstant|TestSharedMount|TestRestarted|TestNothingGrows)")
-	cmd.Env = append(os.Environ(), sharedRoot+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	cmd := inNamespace("shared", "-test.v", "-test.timeout=60s", "-test.run=^(TestFileFollows|TestDirectoryFollows|TestNoInstant|TestSharedMount|TestRestarted|TestNothingGrows)")
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 6 {
 		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-func TestSubPathOf(t *testing.T) {
-	for root, want := range map[string]string{
-		"/..2026_11_22_00_00_00.1/key": "key", "/..2026_11_22_00_00_00.1/a/b": "a/b", "/..2026_1//deleted": ".",
-		"/..2026_11_22_00_00_00.1/key//deleted": "key", "/missing": "missing", "/": "", "//deleted": "",
-	} {
-		if got, ok := volumes.SubPathOf(root); got != want || ok != (want != "") {
-			t.Errorf("%s: %q, %v", root, got, ok)
-		}
 	}
 }
 

@@ -5,37 +5,74 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/node/mounts"
 )
 
 const (
 	asContainer = "FRESHPATH_TEST_CONTAINER"
-	sharedRoot  = "FRESHPATH_TEST_SHARED"
+	// propagation is how the mounts of the test's machine are made: private or shared.
+	propagation = "FRESHPATH_TEST_PROPAGATION"
 )
 
-// TestMain lets the test binary run itself as a container's first process, and as a
-// test on a machine whose mounts are shared, as systemd makes them.
+// TestMain runs the tests in a mount namespace of their own, in which nobody else
+// makes mounts. It also lets the test binary run as a container's first process.
 func TestMain(m *testing.M) {
 	if config := os.Getenv(asContainer); config != "" {
-		if err := contain(config); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		exit(contain(config))
 	}
-	if os.Getenv(sharedRoot) != "" {
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	switch os.Getenv(propagation) {
+	case "":
+		again := inNamespace("private", os.Args[1:]...)
+		again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
+		if err := again.Run(); again.ProcessState == nil {
+			exit(fmt.Errorf("making a mount namespace (needs root): %w", err))
 		}
+		os.Exit(again.ProcessState.ExitCode())
+	case "private":
+		exitOn(alone())
+	case "shared":
+		exitOn(errors.Join(alone(), unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")))
 	}
 	os.Exit(m.Run())
+}
+
+// alone cuts the namespace off from the machine's, and then takes off the mounts of
+// systems and tests beside this one: they go, here too, when their place is removed.
+func alone() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return errors.Join(mounts.Remove("/tmp"), mounts.Remove("/run"), mounts.Remove("/var"))
+}
+
+// inNamespace is the test binary in a mount namespace of its own.
+func inNamespace(how string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), propagation+"="+how)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	return cmd
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func exit(err error) {
+	exitOn(err)
+	os.Exit(0)
 }
 
 // spec is what a test container is made from.
@@ -113,12 +150,12 @@ func (b bind) make(root string) error {
 	} else {
 		err = errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, nil, 0o644))
 	}
-	const propagation = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
+	const spread = unix.MS_SHARED | unix.MS_SLAVE | unix.MS_PRIVATE | unix.MS_UNBINDABLE
 	return errors.Join(err,
 		unix.Mount(b.Host, target, "", unix.MS_BIND|unix.MS_REC, ""),
 		unix.Mount("", target, "", unix.MS_PRIVATE, ""),
-		unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|b.Flags&^propagation, ""),
-		unix.Mount("", target, "", max(b.Flags&propagation, unix.MS_PRIVATE), ""),
+		unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|b.Flags&^spread, ""),
+		unix.Mount("", target, "", max(b.Flags&spread, unix.MS_PRIVATE), ""),
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -85,14 +86,14 @@ const (
 // the root of the mount as mountinfo tells it: the path in a generation. A mount of
 // the whole volume has none.
 func SubPathOf(root string) (subPath string, ok bool) {
-	path := strings.TrimPrefix(strings.TrimSuffix(root, deleted), "/")
-	if first, rest, found := strings.Cut(path, "/"); strings.HasPrefix(first, "..") {
+	at := path.Clean("/" + strings.TrimSuffix(root, deleted))[1:]
+	if first, rest, found := strings.Cut(at, "/"); strings.HasPrefix(first, "..") {
 		if !found {
 			return ".", true // subPath ..data
 		}
 		return rest, true
 	}
-	return path, path != "" // made as a directory, since it was missing
+	return at, at != "" // made as a directory, since it was missing
 }
 
 // RenewSubPaths lets the pod's own binds of a volume's subPaths, by which the node

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/node/fakeapi"
+	"laterna.dev/laterna/internal/node/volumes"
+	"laterna.dev/laterna/internal/rootfd"
 )
 
 // inode names a file by its file system and number.
@@ -155,4 +157,45 @@ func TestRenewSubPathsOfTheNode(t *testing.T) {
 	if err := b.RenewSubPaths("nobody", "v"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no such pod: %v", err)
 	}
+}
+
+func TestSubPathOf(t *testing.T) {
+	for root, want := range map[string]string{
+		"/..2026_11_22_00_00_00.1/key": "key", "/..2026_11_22_00_00_00.1/a/b": "a/b", "/..2026_1//deleted": ".",
+		"/..2026_11_22_00_00_00.1/key//deleted": "key", "/missing": "missing", "/": "", "//deleted": "",
+	} {
+		if got, ok := volumes.SubPathOf(root); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %v", root, got, ok)
+		}
+	}
+}
+
+// FuzzSubPathOf holds that whatever root a mount tells, opening its subPath stays in the
+// published generation.
+func FuzzSubPathOf(f *testing.F) {
+	for _, root := range []string{"/..2026_1/key", "/..2026_1/../../etc", "/..g//etc", "//deleted", "/../x", "/..data/x", "/a//deleted"} {
+		f.Add(root)
+	}
+	dir := f.TempDir()
+	if err := os.MkdirAll(dir+"/volume/..data", 0o755); err != nil {
+		f.Fatal(err)
+	}
+	volume, err := rootfd.Open(dir + "/volume")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, root string) {
+		subPath, ok := volumes.SubPathOf(root)
+		if ok && subPath == "" {
+			t.Fatalf("%q: an empty subPath", root)
+		}
+		at, err := volume.Lookup("..data/" + subPath)
+		if err != nil {
+			return
+		}
+		defer at.Close()
+		if path, _ := os.Readlink(at.Path()); path != dir+"/volume" && !strings.HasPrefix(path, dir+"/volume/") {
+			t.Errorf("%q leads to %s", root, path)
+		}
+	})
 }
