@@ -61,7 +61,7 @@ type Status struct {
 	// Digest is the SHA-256 of the published tree (paths, bytes, modes, owners); nil
 	// before the first publication. It must not leave the agent without a key.
 	Digest []byte
-	// Published is when ..data last changed; zero when that is not known.
+	// Published is when ..data last changed, in real time; zero when that is not known.
 	Published time.Time
 	// Generation is the name of the directory that ..data leads to.
 	Generation string

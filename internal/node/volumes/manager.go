@@ -49,7 +49,8 @@ type Config struct {
 	// Evict, unless nil, is told that a pod's emptyDir on disk is larger than its
 	// sizeLimit, now and again until the pod is torn down. It must not wait.
 	Evict func(pod *corev1.Pod, message string)
-	// Wall is real time, by which volumes are measured; nil is the machine's clock.
+	// Wall is real time, by which volumes are measured and publications are dated; nil
+	// is the machine's clock.
 	Wall clock.WithTicker
 	// Changed, unless nil, is called when the pod's Snapshot has become another one,
 	// under the same conditions.
@@ -196,7 +197,8 @@ func (m *Manager) update(p *pod, spec *corev1.Pod) {
 	if old == spec || maps.Equal(old.Labels, spec.Labels) && maps.Equal(old.Annotations, spec.Annotations) && apiequality.Semantic.DeepEqual(old.Spec, spec.Spec) {
 		return
 	}
-	p.version.Store(&spec.ResourceVersion)
+	version := spec.ResourceVersion
+	p.version.Store(&version)
 	for _, v := range p.inOrder() {
 		m.queue.Add(v)
 	}

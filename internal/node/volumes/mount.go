@@ -87,7 +87,7 @@ func (m *Manager) mountContent(parent *rootfd.Dir, v *volume, spec *corev1.Pod) 
 	}
 	v.content, err = atomicdir.Open(filepath.Join(m.path, v.dir), atomicdir.Options{Clock: m.cfg.Clock})
 	if err == nil {
-		v.setShown(found(v.content))
+		v.setShown(m.found(v))
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package volumes
 
 import (
 	"path"
-	"strings"
 	"time"
 
 	"laterna.dev/laterna/projection/atomicdir"
@@ -28,7 +27,7 @@ func (m *Manager) show(v *volume, result atomicdir.Result, now shown, content bo
 	first := v.shown.generation == ""
 	now.generation, now.at, now.digest = result.Generation, v.shown.at, v.shown.digest
 	if result.Changed {
-		now.at, now.digest = m.cfg.Clock.Now(), nil
+		now.at, now.digest = m.cfg.Wall.Now(), nil
 		m.cfg.Log.Debug("published a volume", "volume", v.dir, "generation", result.Generation)
 		if m.cfg.Published != nil {
 			out.published = append(out.published, Publication{v.source.Name, result.Generation, first, content})
@@ -48,26 +47,28 @@ func (v *volume) setShown(now shown) {
 	v.shown = now
 }
 
-// found is what an earlier process left in a directory.
-func found(content *atomicdir.Dir) shown {
-	name, digest, err := content.Digest()
+// found is what an earlier process left in v's directory.
+func (m *Manager) found(v *volume) shown {
+	name, digest, err := v.content.Digest()
 	if err != nil || name == "" {
 		return shown{}
 	}
-	return shown{generation: name, at: publishedAt(name), digest: digest[:]}
+	return shown{generation: name, at: m.written(path.Join(v.dir, name)), digest: digest[:]}
 }
 
-// publishedAt reads the time out of a generation's name, to the second.
-func publishedAt(generation string) time.Time {
-	stamp := strings.TrimPrefix(generation, "..")
-	if dot := strings.LastIndexByte(stamp, '.'); dot >= 0 {
-		stamp = stamp[:dot]
-	}
-	at, err := time.Parse("2006_01_02_15_04_05", stamp)
+// written is when the last file of a generation was made, zero when that cannot be
+// seen.
+func (m *Manager) written(generation string) time.Time {
+	dir, err := m.root.Sub(generation)
 	if err != nil {
 		return time.Time{}
 	}
-	return at
+	defer dir.Close()
+	st, err := dir.Stat()
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(st.Mtim.Unix())
 }
 
 // credentials are the paths of v at which tokens are published; where that is not

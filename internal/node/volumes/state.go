@@ -40,7 +40,8 @@ func newPod(ctx context.Context, spec *corev1.Pod) *pod {
 	p := &pod{uid: spec.UID, volumes: map[string]*volume{}}
 	p.ctx, p.end = context.WithCancel(ctx)
 	p.spec.Store(spec)
-	p.version.Store(&spec.ResourceVersion)
+	version := spec.ResourceVersion
+	p.version.Store(&version)
 	return p
 }
 
