@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/keys"
@@ -37,6 +38,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
 	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
@@ -105,6 +107,7 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 		{v1alpha1.SchemeGroupVersion, projections},
 		{configv1.SchemeGroupVersion, s.config},
 		{operatorv1.SchemeGroupVersion, s.operator},
+		{identityv1alpha1.SchemeGroupVersion, signingkey.NewStorage(ring, c.Clock)},
 	}
 	return s, nil
 }

@@ -27,6 +27,9 @@ type Config struct {
 	Version Version
 	// Clock governs the life of tokens and keys.
 	Clock clock.Clock
+	// ClockSettled is closed once Clock shows the time of the system, if it does not
+	// from the start. Optional.
+	ClockSettled <-chan struct{}
 	// Log gets what the server itself has to say.
 	Log *slog.Logger
 }
@@ -91,7 +94,8 @@ type TokensConfig struct {
 	APIAudiences []string
 	// JWKSURI is the value of --service-account-jwks-uri.
 	JWKSURI string
-	// Algorithm is that of the signing key: RS256 (also for "") or ES256.
+	// Algorithm is that of the first signing key: RS256 (also for ""), ES256, ES384 or
+	// ES512. Another one than at the last start begins a rotation.
 	Algorithm boundtoken.Algorithm
 	// MaxExpiration limits the life of tokens; 0 means no limit.
 	MaxExpiration time.Duration

@@ -25,6 +25,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/internal/generated/openapi"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
@@ -187,13 +188,14 @@ func (l lazyConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error
 	return c.TypedToObject(v)
 }
 
-// isQuestion tells whether an object is answered and never stored. Nobody manages
-// its fields, and to find out who would is a good part of what a review costs.
+// isQuestion tells whether an object is answered and never stored as it is. Nobody
+// manages its fields, and to find out who would is a good part of what a review costs.
 func isQuestion(obj runtime.Object) bool {
 	switch obj.(type) {
 	case *authenticationv1.TokenReview, *authenticationv1.TokenRequest, *authenticationv1.SelfSubjectReview,
 		*authorizationv1.SubjectAccessReview, *authorizationv1.SelfSubjectAccessReview,
-		*authorizationv1.LocalSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview:
+		*authorizationv1.LocalSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview,
+		*identityv1alpha1.SigningKey:
 		return true
 	}
 	return false

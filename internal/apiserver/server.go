@@ -119,7 +119,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
-	s.ring, err = keys.New(keys.Config{Algorithm: s.config.Tokens.Algorithm, Clock: s.config.Clock, Log: s.config.Log})
+	s.ring, err = keys.New(keys.Config{Algorithm: s.config.Tokens.Algorithm, Clock: s.config.Clock, Settled: s.config.ClockSettled, Log: s.config.Log})
 	if err != nil {
 		return err
 	}

@@ -146,8 +146,8 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 			GetClientCertificate: s.identity.kubelets.GetClientCertificate,
 		}},
 		Version: s.version,
-		Clock:   s.clock,
-		Log:     s.log,
+		Clock:   s.clock, ClockSettled: s.clockSettled,
+		Log: s.log,
 	}
 }
 

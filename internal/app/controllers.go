@@ -138,7 +138,7 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 		clusterroleaggregation.New(clusterroleaggregation.Config{Client: client, Informers: factory, Log: logOf("clusterroleaggregation")}),
 	}
 	if s.config.TestClock {
-		tc := testclock.New(testclock.Config{Client: client, Clock: s.clock, Wall: s.wall, Log: logOf("testclock"), Owner: true})
+		tc := testclock.New(testclock.Config{Client: client, Clock: s.clock, Wall: s.wall, Log: logOf("testclock"), Owner: true, Settled: func() { close(s.clockSettled) }})
 		c.setReady("test-clock", tc.Ready)
 		all = append(all, tc)
 	}

@@ -56,6 +56,9 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 		wall:    baseclock.RealClock{},
 		clock:   clock.New(baseclock.RealClock{}),
 	}
+	if config.TestClock {
+		s.clockSettled = make(chan struct{})
+	}
 	if err := s.build(ctx); err != nil {
 		return err
 	}
@@ -70,7 +73,11 @@ type system struct {
 	log     *slog.Logger
 	wall    baseclock.RealClock
 	// clock is the test clock: wall time until somebody advances it.
-	clock    *clock.Clock
+	clock *clock.Clock
+	// clockSettled is closed once the stored offset is applied; nil without a test
+	// clock.
+	clockSettled chan struct{}
+
 	identity *identity
 	server   *apiserver.Server
 	group    component.Group

@@ -10,7 +10,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/keys"
 )
 
 const (
@@ -89,8 +91,8 @@ func validJWKSURI(s string) error {
 }
 
 func validAlgorithm(s string) error {
-	if s != "RS256" && s != "ES256" {
-		return fmt.Errorf("%q is neither RS256 nor ES256", s)
+	if _, ok := keys.TypeFor(boundtoken.Algorithm(s)); !ok {
+		return fmt.Errorf("%q is none of RS256, ES256, ES384 and ES512", s)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
 	fs.DurationVar(&t.IssuerOverlap.Duration, "service-account-issuer-overlap", t.IssuerOverlap.Duration, "`DURATION` that tokens of a former issuer are accepted after the issuer was changed; 0s refuses them at once")
 	fs.BoolVar(&t.ExtendExpiration, "service-account-extend-token-expiration", true, "let injected tokens live for a year, for clients that do not re-read the file")
 	fs.StringVar(&t.JWKSURI, "service-account-jwks-uri", "", "https `URL` of the keys in the discovery document, where they are served elsewhere")
-	fs.StringVar(&t.SigningAlgorithm, "signing-algorithm", t.SigningAlgorithm, "`ALGORITHM` of a new signing key: RS256 or ES256")
+	fs.StringVar(&t.SigningAlgorithm, "signing-algorithm", t.SigningAlgorithm, "`ALGORITHM` of the first signing key: RS256, ES256, ES384 or ES512; another one than at the last start begins a rotation")
 	fs.BoolVar(&c.config.Serving.PublicDiscovery, "public-discovery", true, "serve the discovery document and the keys without authentication")
 }
 

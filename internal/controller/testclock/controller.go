@@ -44,7 +44,7 @@ type Settable interface {
 	Offset() time.Duration
 }
 
-// Config is what a Controller needs. All fields but Owner are required.
+// Config is what a Controller needs. All fields but Owner and Settled are required.
 type Config struct {
 	Client kubernetes.Interface
 	Clock  Settable
@@ -54,6 +54,8 @@ type Config struct {
 	// Owner is true in the server: it makes the ConfigMap where it is missing
 	// and reports what it has applied. Agents only follow.
 	Owner bool
+	// Settled is called once, when the stored offset was applied for the first time.
+	Settled func()
 }
 
 // Controller moves one clock.
@@ -137,14 +139,14 @@ func (c *Controller) apply(ctx context.Context, cm *corev1.ConfigMap) error {
 	d, err := time.ParseDuration(cm.Data[Offset])
 	if err != nil {
 		c.cfg.Log.Error("the stored clock offset is not a duration, the clock stays", "offset", cm.Data[Offset])
-		c.ready.Store(true)
+		c.settle()
 		return nil
 	}
 	if d != c.cfg.Clock.Offset() {
 		c.cfg.Log.Info("moving the clock", "offset", d.String())
 	}
 	c.cfg.Clock.SetOffset(d)
-	c.ready.Store(true)
+	c.settle()
 	if !c.cfg.Owner || cm.Data[Applied] == cm.Data[Offset] {
 		return nil
 	}
@@ -154,6 +156,13 @@ func (c *Controller) apply(ctx context.Context, cm *corev1.ConfigMap) error {
 		return fmt.Errorf("reporting the applied offset: %w", err)
 	}
 	return nil
+}
+
+// settle notes that the clock shows the time of the system.
+func (c *Controller) settle() {
+	if !c.ready.Swap(true) && c.cfg.Settled != nil {
+		c.cfg.Settled()
+	}
 }
 
 // Advance adds d (which may be negative) to the stored offset and returns the new

@@ -24,14 +24,15 @@ import (
 // run starts a controller and returns once it is ready.
 func run(t *testing.T, client *fake.Clientset) *clock.Clock {
 	t.Helper()
-	clk := clock.New(baseclock.RealClock{})
-	c := testclock.New(testclock.Config{Client: client, Clock: clk, Wall: baseclock.RealClock{}, Log: slog.New(slog.DiscardHandler), Owner: true})
+	clk, settled := clock.New(baseclock.RealClock{}), make(chan struct{})
+	c := testclock.New(testclock.Config{Client: client, Clock: clk, Wall: baseclock.RealClock{}, Log: slog.New(slog.DiscardHandler), Owner: true, Settled: func() { close(settled) }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	for c.Ready() != nil {
-		time.Sleep(time.Millisecond)
+	<-settled
+	if err := c.Ready(); err != nil {
+		t.Error(err)
 	}
 	return clk
 }
