@@ -5,7 +5,11 @@
 // It owns the pods directory, which volume depends on which object, token or pod,
 // and the way from a change to the file: the change marks the volumes that use it,
 // a worker projects each anew and swaps it in. Several changes of one volume become
-// one publication of the last state. Nothing polls.
+// one publication of the last state. Nothing polls but the size of an emptyDir.
+//
+// A [Gate] may look at new content before it is published; tokens pass it by. Whoever
+// follows publications is told after the swap, never before. [Manager.Snapshot] says
+// what each volume shows.
 //
 // What a volume holds is decided in package projection, how it is written in
 // projection/atomicdir; objects and tokens come from internal/node/objects and

@@ -6,19 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/fakeapi"
 	"laterna.dev/laterna/internal/node/mounts"
@@ -288,81 +281,6 @@ volumes:
 	}
 }
 
-func TestRestart(t *testing.T) {
-	api := fakeapi.New(t)
-	api.Put(fakeapi.Secret("ns", "s", "k", "1"))
-	api.Put(fakeapi.Secret("ns", "same", "k", "1"))
-	b := newBench(t, api)
-	p := b.pod("p", "{containers: [{name: c}], volumes: [{name: v, secret: {secretName: s}}, {name: w, secret: {secretName: same}}, {name: t, projected: {sources: [{serviceAccountToken: {path: token}}]}}]}")
-	b.setup(p)
-	volume := func(name string) string {
-		found, _ := filepath.Glob(filepath.Join(b.root, "uid-p/volumes/*", name))
-		return found[0]
-	}
-	held, err := os.Open(volume("v")) // as a container's mount holds it
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	same, _ := os.Readlink(volume("w") + "/..data")
-	if err := os.Mkdir(filepath.Join(b.root, "uid-gone"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.end(); err != nil {
-		t.Error(err)
-	}
-	if err := b.Teardown(t.Context(), p.UID); err == nil {
-		t.Error("a closed manager tore down a pod")
-	}
-	api.Put(fakeapi.Secret("ns", "s", "k", "2"))
-
-	b.start()
-	if orphans, err := b.Orphans(); err != nil || !slices.Equal(orphans, []types.UID{"uid-gone", "uid-p"}) {
-		t.Errorf("orphans %v, %v", orphans, err)
-	}
-	b.Adopt([]*corev1.Pod{p})
-	if orphans, err := b.Orphans(); err != nil || !slices.Equal(orphans, []types.UID{"uid-gone"}) {
-		t.Errorf("orphans %v, %v", orphans, err)
-	}
-	eventually(t, "the change", func() bool { return read(fmt.Sprintf("/proc/self/fd/%d/k", held.Fd())) == "2" })
-	b.setup(p)
-	if got, _ := os.Readlink(volume("w") + "/..data"); got != same {
-		t.Errorf("what is unchanged was rewritten: %s, %s", same, got)
-	}
-	eventually(t, "a new token", func() bool { return read(volume("t"), "token") == "token-2" })
-	if under, _ := mounts.Under(b.root); len(under) != 3 {
-		t.Errorf("mounts %v", under)
-	}
-	if err := b.Teardown(t.Context(), "uid-gone"); err != nil {
-		t.Error(err)
-	}
-	for range 2 { // also of a pod that is not there
-		b.teardown(p)
-	}
-}
-
-func TestTeardownOfLeftovers(t *testing.T) {
-	api := fakeapi.New(t)
-	api.Put(fakeapi.Secret("ns", "s", "k", "1"))
-	b := newBench(t, api)
-	p := b.pod("p", "{containers: [{name: c, volumeMounts: [{name: v, mountPath: /f, subPath: k}]}], volumes: [{name: v, secret: {secretName: s}}, {name: e, emptyDir: {medium: Memory}}]}")
-	b.setup(p)
-	b.mount(p)
-	b.restart() // knows nothing of the pod
-	b.teardown(p)
-	for _, bad := range []types.UID{"", "..", "../x", "a/b", "."} {
-		if err := b.Teardown(t.Context(), bad); err == nil {
-			t.Errorf("tore down %q", bad)
-		}
-		if err := b.Setup(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: bad}}); err == nil {
-			t.Errorf("set up %q", bad)
-		}
-	}
-	if _, err := os.Stat(b.root); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestSubPath(t *testing.T) {
 	api := fakeapi.New(t)
 	api.Put(fakeapi.ConfigMap("ns", "c", "conf", "1"))
@@ -439,25 +357,6 @@ func TestSubPathCannotLeadOut(t *testing.T) {
 	}
 }
 
-func TestVolumesThatWereUnmounted(t *testing.T) {
-	api := fakeapi.New(t)
-	api.Put(fakeapi.Secret("ns", "s", "k", "1"))
-	b := newBench(t, api)
-	p := b.pod("p", "{containers: [{name: c, volumeMounts: [{name: v, mountPath: /v}, {name: e, mountPath: /e}]}], volumes: [{name: v, secret: {secretName: s}}, {name: e, emptyDir: {medium: Memory}}]}")
-	b.setup(p)
-	if err := mounts.Remove(b.root); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.MountsFor(p, "c"); err == nil || !strings.Contains(err.Error(), "unmounted by somebody else") {
-		t.Errorf("error %v", err)
-	}
-	eventually(t, "mounted again", func() bool { _, err := b.MountsFor(p, "c"); return err == nil })
-	eventually(t, "published again", func() bool { return read(b.root, "uid-p/volumes/kubernetes.io~secret/v/k") == "1" })
-	if under, err := mounts.Under(b.root); err != nil || len(under) != 2 {
-		t.Errorf("mounts %v, %v", under, err)
-	}
-}
-
 func TestMountsForErrors(t *testing.T) {
 	b := newBench(t, fakeapi.New(t))
 	p := b.pod("p", "{containers: [{name: c, volumeMounts: [{name: none, mountPath: /x}]}, {name: d, volumeMounts: [{name: e, mountPath: /x, subPathExpr: $(A)}]}, {name: bare}], volumes: [{name: e, emptyDir: {}}]}")
@@ -493,44 +392,5 @@ volumes: [{name: v, configMap: {name: c}}, {name: e, emptyDir: {}}]`)
 	}
 	if got := read(dir, "conf"); got != "1" {
 		t.Errorf("conf = %q", got)
-	}
-}
-
-func TestTokens(t *testing.T) {
-	api := fakeapi.New(t)
-	var calls atomic.Int64
-	var down atomic.Bool
-	down.Store(true)
-	api.Token = func(namespace, account string, r *authenticationv1.TokenRequest) error {
-		n := calls.Add(1)
-		if down.Load() {
-			return apierrors.NewNotFound(corev1.Resource("serviceaccounts"), account)
-		}
-		r.Status.Token = fmt.Sprintf("%s/%s for %s to %q until %d, %d", namespace, account, r.Spec.BoundObjectRef.UID, r.Spec.Audiences, *r.Spec.ExpirationSeconds, n)
-		r.Status.ExpirationTimestamp = metav1.NewTime(time.Now().Add(time.Duration(*r.Spec.ExpirationSeconds) * time.Second))
-		return nil
-	}
-	b := newBench(t, api)
-	p := b.pod("p", one("projected: {sources: [{serviceAccountToken: {path: token, audience: vault, expirationSeconds: 8}}]}"))
-	done := make(chan error, 1)
-	go func() { done <- b.Setup(t.Context(), p) }()
-	eventually(t, "an event", func() bool { return len(b.told()) > 0 })
-	if got, want := b.told()[0], `p Warning FailedMount MountVolume.SetUp failed for volume "v" : failed to fetch token: serviceaccounts "sa" not found`; got != want {
-		t.Errorf("event %q, want %q", got, want)
-	}
-	down.Store(false)
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	first := read(b.mount(p), "token")
-	if ok, _ := regexp.MatchString(`^ns/sa for uid-p to \["vault"\] until 8, \d+$`, first); !ok {
-		t.Errorf("token %q", first)
-	}
-	eventually(t, "a refresh", func() bool { return read(b.mount(p), "token") != first }) // within 7 s
-	b.teardown(p)
-	n := calls.Load()
-	time.Sleep(300 * time.Millisecond)
-	if more := calls.Load(); more > n+1 {
-		t.Errorf("%d requests after the pod was gone", more-n)
 	}
 }
