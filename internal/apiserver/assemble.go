@@ -75,7 +75,7 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 	if s.operator, err = kubeapiserver.NewStorage(env); err != nil {
 		return nil, err
 	}
-	if err := s.addTokens(c, ring, b); err != nil {
+	if err := s.addTokens(c, a, ring, b); err != nil {
 		return nil, err
 	}
 	coordination, err := merge(plain(env, lease.NewStorage))
@@ -160,7 +160,7 @@ func lookUpNode(nodes rest.Storage) func(context.Context, string) (*corev1.Node,
 }
 
 // addTokens builds what issues and checks tokens, with the subresource that issues.
-func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
+func (s *storages) addTokens(c Config, a *access, ring *keys.Ring, b *backend) error {
 	var objects tokenreview.Getters
 	for path, into := range map[string]*rest.Getter{
 		"serviceaccounts": &objects.ServiceAccounts, "pods": &objects.Pods, "secrets": &objects.Secrets, "nodes": &objects.Nodes,
@@ -172,7 +172,7 @@ func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
 		*into = getter
 	}
 	var err error
-	if s.tokens, err = newTokens(c, ring, objects, s.operator, b); err != nil {
+	if s.tokens, err = newTokens(c, ring, objects, s.operator, b, newTokenUses(a.client, clock.RealClock{}, c.Log)); err != nil {
 		return err
 	}
 	issue, err := token.NewStorage(token.Config{
@@ -184,6 +184,7 @@ func (s *storages) addTokens(c Config, ring *keys.Ring, b *backend) error {
 		Clock:            c.Clock,
 		MaxExpiration:    c.Tokens.MaxExpiration,
 		ExtendExpiration: c.Tokens.ExtendExpiration,
+		Issued:           noteIssued(s.tokens.rotations),
 	})
 	maps.Copy(s.core, issue)
 	return err

@@ -23,6 +23,8 @@ type Config struct {
 	Services ServicesConfig
 	Tokens   TokensConfig
 	Kubelets KubeletsConfig
+	// Audit is optional.
+	Audit AuditConfig
 	// Version is what /version answers; see VersionInfo.
 	Version Version
 	// Clock governs the life of tokens and keys.

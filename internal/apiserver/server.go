@@ -44,6 +44,7 @@ type Server struct {
 	ring    *keys.Ring
 	issuers *issuer.Set
 	follow  *issuers
+	uses    *tokenUses
 	generic *genericserver.GenericAPIServer
 	front   *front
 	boot    boot
@@ -107,6 +108,7 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 		return err
 	}
 	s.background.Go(func() { s.follow.follow(life) })
+	s.background.Go(func() { s.uses.run(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
 	return s.access.await(ctx)
@@ -192,13 +194,16 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if err != nil {
 		return err
 	}
-	s.issuers, s.follow = all.tokens.issuers, all.tokens.follow
+	s.issuers, s.follow, s.uses = all.tokens.issuers, all.tokens.follow, all.tokens.uses
 	c := s.libraryConfig(sch)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(all.tokens.check))
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
+	if err := s.config.Audit.apply(c); err != nil {
+		return err
+	}
 	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())
 	if err != nil {
 		return fmt.Errorf("building server: %w", err)

@@ -23,12 +23,15 @@ type tokens struct {
 	issuers *issuer.Set
 	follow  *issuers
 	check   authenticator.Token
+	// rotations and uses know what becomes of issued tokens.
+	rotations *tokenreview.Rotations
+	uses      *tokenUses
 }
 
 // newTokens joins keys, issuers and the check of tokens against what they are
 // bound to.
-func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator map[string]rest.Storage, b *backend) (*tokens, error) {
-	t := &tokens{ring: ring}
+func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator map[string]rest.Storage, b *backend, uses *tokenUses) (*tokens, error) {
+	t := &tokens{ring: ring, rotations: tokenreview.NewRotations(), uses: uses}
 	var err error
 	t.issuers, err = issuer.New(issuer.Config{
 		Issuers:         c.Tokens.Issuers,
@@ -52,6 +55,8 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator 
 		Objects:       tokenreview.NewProven(tokenreview.FromGetters(objects), b.revisions),
 		Clock:         c.Clock,
 		Wall:          clock.RealClock{},
+		Rotations:     t.rotations,
+		Observer:      t.uses,
 	})
 	if err != nil {
 		return nil, err

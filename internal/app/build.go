@@ -145,6 +145,7 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 			RootCAs:              s.identity.authority.Pool(),
 			GetClientCertificate: s.identity.kubelets.GetClientCertificate,
 		}},
+		Audit:   s.config.Audit.server(s.out),
 		Version: s.version,
 		Clock:   s.clock, ClockSettled: s.clockSettled,
 		Log: s.log,

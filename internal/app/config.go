@@ -43,6 +43,7 @@ type Config struct {
 	Tokens  TokensConfig  `json:"tokens,omitzero"`
 	Network NetworkConfig `json:"network,omitzero"`
 	Node    NodeConfig    `json:"node,omitzero"`
+	Audit   AuditConfig   `json:"audit,omitzero"`
 }
 
 // ServingConfig is where the API is served and what beside the API.
@@ -71,6 +72,10 @@ type TokensConfig struct {
 	JWKSURI          string          `json:"serviceAccountJWKSURI,omitempty"`
 	ExtendExpiration bool            `json:"serviceAccountExtendTokenExpiration"`
 	SigningAlgorithm string          `json:"signingAlgorithm,omitempty"`
+	// Legacy makes a Secret with a token for every service account, which pods mount.
+	Legacy bool `json:"legacyServiceAccountTokens,omitempty"`
+	// LegacyCleanUpPeriod is how long such a Secret may be unused.
+	LegacyCleanUpPeriod metav1.Duration `json:"legacyServiceAccountTokenCleanUpPeriod,omitzero"`
 }
 
 // NetworkConfig is the pods' and services' network.
@@ -90,19 +95,31 @@ type NodeConfig struct {
 	CRIEndpoint string `json:"criEndpoint,omitempty"`
 }
 
+// AuditConfig is the log of requests.
+type AuditConfig struct {
+	PolicyFile string `json:"policyFile,omitempty"`
+	// LogPath names a file, or - for standard output.
+	LogPath string `json:"logPath,omitempty"`
+	// LogMaxAge is in days, LogMaxSize in MiB.
+	LogMaxAge     int `json:"logMaxAge"`
+	LogMaxBackups int `json:"logMaxBackups"`
+	LogMaxSize    int `json:"logMaxSize"`
+}
+
 // Default returns the configuration without flags and file.
 func Default() Config {
 	return Config{
 		TypeMeta: metav1.TypeMeta{APIVersion: ConfigAPIVersion, Kind: ConfigKind},
 		DataDir:  datadir.Default(),
 		Serving:  ServingConfig{Listen: "127.0.0.1:6443", PublicDiscovery: true},
-		Tokens:   TokensConfig{ExtendExpiration: true, SigningAlgorithm: "RS256", IssuerOverlap: metav1.Duration{Duration: 24 * time.Hour}},
+		Tokens:   TokensConfig{ExtendExpiration: true, SigningAlgorithm: "RS256", IssuerOverlap: metav1.Duration{Duration: 24 * time.Hour}, LegacyCleanUpPeriod: metav1.Duration{Duration: 365 * 24 * time.Hour}},
 		Network: NetworkConfig{
 			ClusterCIDR:           "10.244.0.0/16",
 			ServiceClusterIPRange: "10.96.0.0/16",
 			ClusterDomain:         "cluster.local",
 		},
-		Node: NodeConfig{Enabled: true},
+		Node:  NodeConfig{Enabled: true},
+		Audit: AuditConfig{LogMaxAge: 366, LogMaxBackups: 100, LogMaxSize: 100}, // as k8s.io/apiserver
 	}
 }
 
@@ -184,7 +201,7 @@ func inPlace(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {
 		// Values that decode themselves, and so are not told their path.
-		return errors.New("tokens.serviceAccountMaxTokenExpiration, tokens.serviceAccountIssuerOverlap: want a duration such as 24h")
+		return errors.New("tokens.serviceAccountMaxTokenExpiration, tokens.serviceAccountIssuerOverlap, tokens.legacyServiceAccountTokenCleanUpPeriod: want a duration such as 24h")
 	}
 	want := "text"
 	switch wrong.Type.Kind() {

@@ -53,6 +53,7 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 		version: version,
 		dir:     dir,
 		log:     logger,
+		out:     out.Out,
 		wall:    baseclock.RealClock{},
 		clock:   clock.New(baseclock.RealClock{}),
 	}
@@ -71,7 +72,9 @@ type system struct {
 	version apiserver.Version
 	dir     datadir.Dir
 	log     *slog.Logger
-	wall    baseclock.RealClock
+	// out is standard output.
+	out  io.Writer
+	wall baseclock.RealClock
 	// clock is the test clock: wall time until somebody advances it.
 	clock *clock.Clock
 	// clockSettled is closed once the stored offset is applied; nil without a test

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/keys"
 )
@@ -45,6 +46,8 @@ func (c *Config) Validate() error {
 		{"cluster-domain", validSubdomain(c.Network.ClusterDomain)},
 		{"etcd-servers", validServers(c.Store.EtcdServers)},
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
+		{"legacy-service-account-token-clean-up-period", validCleanUp(c.Tokens.LegacyCleanUpPeriod.Duration)},
+		{"audit-policy-file", apiserver.ValidateAudit(c.Audit.server(nil))},
 	} {
 		if check.err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", check.flag, check.err))
@@ -180,6 +183,15 @@ func validPair(cert, key string) error {
 func validOverlap(d time.Duration) error {
 	if d < 0 || d%time.Second != 0 {
 		return fmt.Errorf("%s is not a whole number of seconds from 0s on", d)
+	}
+	return nil
+}
+
+// validCleanUp checks how long a token in a Secret may be unused. Uses are noted by the
+// day.
+func validCleanUp(d time.Duration) error {
+	if d < 24*time.Hour {
+		return fmt.Errorf("%s is less than 24h: uses are noted by the day", d)
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	}
 	section(fs, "Network", c.bindNetwork)
 	section(fs, "Store", c.bindStore)
+	section(fs, "Audit", c.bindAudit)
 }
 
 func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
@@ -49,6 +50,8 @@ func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
 	fs.BoolVar(&t.ExtendExpiration, "service-account-extend-token-expiration", true, "let injected tokens live for a year, for clients that do not re-read the file")
 	fs.StringVar(&t.JWKSURI, "service-account-jwks-uri", "", "https `URL` of the keys in the discovery document, where they are served elsewhere")
 	fs.StringVar(&t.SigningAlgorithm, "signing-algorithm", t.SigningAlgorithm, "`ALGORITHM` of the first signing key: RS256, ES256, ES384 or ES512; another one than at the last start begins a rotation")
+	fs.BoolVar(&t.Legacy, "legacy-service-account-tokens", false, "make a Secret with a token for every service account and let pods mount it, as Kubernetes before 1.24")
+	fs.DurationVar(&t.LegacyCleanUpPeriod.Duration, "legacy-service-account-token-clean-up-period", t.LegacyCleanUpPeriod.Duration, "`DURATION` after which such a Secret that nobody uses is marked invalid and, after as long again, deleted")
 	fs.BoolVar(&c.config.Serving.PublicDiscovery, "public-discovery", true, "serve the discovery document and the keys without authentication")
 }
 
@@ -72,6 +75,15 @@ func (c *configFlags) bindStore(fs *pflag.FlagSet) {
 	fs.StringVar(&s.EtcdCAFile, "etcd-cafile", "", "`FILE` with the certificate authority of the etcd cluster")
 	fs.StringVar(&s.EtcdCertFile, "etcd-certfile", "", "`FILE` with the client certificate for the etcd cluster")
 	fs.StringVar(&s.EtcdKeyFile, "etcd-keyfile", "", "`FILE` with the key of the client certificate")
+}
+
+func (c *configFlags) bindAudit(fs *pflag.FlagSet) {
+	a := &c.config.Audit
+	fs.StringVar(&a.PolicyFile, "audit-policy-file", "", "`FILE` with the audit policy (audit.k8s.io/v1) that says which requests are logged")
+	fs.StringVar(&a.LogPath, "audit-log-path", "", "`FILE` of the audit log, one JSON object a line; - is standard output")
+	fs.IntVar(&a.LogMaxAge, "audit-log-maxage", a.LogMaxAge, "`DAYS` that old files of the audit log are kept; 0: for ever")
+	fs.IntVar(&a.LogMaxBackups, "audit-log-maxbackup", a.LogMaxBackups, "`COUNT` of old files of the audit log that are kept; 0: all")
+	fs.IntVar(&a.LogMaxSize, "audit-log-maxsize", a.LogMaxSize, "`MIB` at which the audit log begins a new file; 0: 100")
 }
 
 // complete reads the file, if one is named, and lets the flags win over it.

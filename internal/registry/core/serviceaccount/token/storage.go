@@ -49,6 +49,8 @@ type Config struct {
 	// ExtendExpiration is the value of
 	// --service-account-extend-token-expiration.
 	ExtendExpiration bool
+	// Issued, if given, is told of every token before it is handed out.
+	Issued func(ctx context.Context, claims *boundtoken.Claims)
 }
 
 // NewStorage returns the storage of serviceaccounts/token.
@@ -137,6 +139,9 @@ func (s *storage) issue(ctx context.Context, req *authenticationv1.TokenRequest,
 	}
 	if err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("failed to generate token: %v", err))
+	}
+	if s.Issued != nil {
+		s.Issued(ctx, &claims)
 	}
 	out := req.DeepCopy()
 	out.Status = authenticationv1.TokenRequestStatus{

@@ -1,0 +1,149 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
+
+	"laterna.dev/laterna/internal/tokenreview"
+)
+
+const (
+	// usesWaiting bounds what waits to be written down; what does not fit is told
+	// again by the next use.
+	usesWaiting = 256
+	// usesTold bounds the memory of what was written down.
+	usesTold = 8192
+	// staleEventRest is how long a pod gets no second Event about stale tokens.
+	staleEventRest = time.Hour
+	// staleEventRate and staleEventBurst bound the Events of all pods together.
+	staleEventRate, staleEventBurst = 1, 20
+)
+
+// tokenUses writes down what the check of tokens notices, after the answer: on which
+// day the token of a Secret was last used, and Events on pods in which a client uses
+// stale tokens. It implements tokenreview.Observer.
+type tokenUses struct {
+	client kubernetes.Interface
+	clock  clock.PassiveClock // wall time, which Events are in
+	log    *slog.Logger
+
+	work chan any // tokenreview.KeptUse or StaleUse
+	// told has what is, or will be, written down: a tokenreview.KeptUse, or the UID
+	// of a pod with the time of its Event.
+	told  *lru.Cache
+	limit flowcontrol.RateLimiter
+}
+
+func newTokenUses(client kubernetes.Interface, clk clock.PassiveClock, log *slog.Logger) *tokenUses {
+	return &tokenUses{
+		client: client, clock: clk, log: log,
+		work:  make(chan any, usesWaiting),
+		told:  lru.New(usesTold),
+		limit: flowcontrol.NewTokenBucketRateLimiter(staleEventRate, staleEventBurst),
+	}
+}
+
+// KeptTokenUsed implements tokenreview.Observer.
+func (u *tokenUses) KeptTokenUsed(use tokenreview.KeptUse) {
+	if _, ok := u.told.Get(use); ok {
+		return
+	}
+	u.told.Add(use, nil)
+	u.offer(use, use)
+}
+
+// StaleTokenUsed implements tokenreview.Observer.
+func (u *tokenUses) StaleTokenUsed(use tokenreview.StaleUse) {
+	pod, now := types.UID(use.PodUID), u.clock.Now()
+	if at, ok := u.told.Get(pod); use.Pod == "" || ok && now.Sub(at.(time.Time)) < staleEventRest {
+		return
+	}
+	if !u.limit.TryAccept() {
+		return
+	}
+	u.told.Add(pod, now)
+	u.offer(use, pod)
+}
+
+// offer queues work, or forgets that it was told when there is too much.
+func (u *tokenUses) offer(use, told any) {
+	select {
+	case u.work <- use:
+	default:
+		u.told.Remove(told)
+	}
+}
+
+// run writes until ctx ends.
+func (u *tokenUses) run(ctx context.Context) {
+	for {
+		select {
+		case use := <-u.work:
+			if err := u.write(ctx, use); err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+				u.log.Warn("the use of a token could not be written down", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (u *tokenUses) write(ctx context.Context, use any) error {
+	switch use := use.(type) {
+	case tokenreview.KeptUse:
+		err := u.label(ctx, use)
+		if err != nil {
+			u.told.Remove(use)
+		}
+		return err
+	case tokenreview.StaleUse:
+		_, err := u.client.CoreV1().Events(use.Namespace).Create(ctx, u.event(use), metav1.CreateOptions{})
+		return err
+	}
+	return fmt.Errorf("%T is no use of a token", use)
+}
+
+// label notes the day of the last use on a Secret, unless it is another one by now.
+func (u *tokenUses) label(ctx context.Context, use tokenreview.KeptUse) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": use.UID, "labels": map[string]string{tokenreview.LastUsedLabel: use.Day},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = u.client.CoreV1().Secrets(use.Namespace).Patch(ctx, use.Secret, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+func (u *tokenUses) event(use tokenreview.StaleUse) *corev1.Event {
+	now := u.clock.Now()
+	since := use.For.Round(time.Second)
+	message := fmt.Sprintf("A token of service account %s is in use although this pod has had a newer one for %s: a client read its token file once and not again", use.ServiceAccount, since)
+	if use.Reason == tokenreview.WarnAfter {
+		message = fmt.Sprintf("A token of service account %s is in use %s after its file should have been read again; it is good only because the life of injected tokens is extended", use.ServiceAccount, since)
+	}
+	return &corev1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: use.Namespace, Name: fmt.Sprintf("%s.%x", use.Pod, now.UnixNano())},
+		InvolvedObject:      corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: use.Namespace, Name: use.Pod, UID: types.UID(use.PodUID)},
+		Type:                corev1.EventTypeWarning,
+		Reason:              "StaleToken",
+		Message:             message,
+		Source:              corev1.EventSource{Component: "laterna-apiserver"},
+		ReportingController: "laterna-apiserver",
+		FirstTimestamp:      metav1.NewTime(now),
+		LastTimestamp:       metav1.NewTime(now),
+		Count:               1,
+	}
+}

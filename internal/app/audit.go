@@ -1,0 +1,19 @@
+package app
+
+import (
+	"io"
+
+	"laterna.dev/laterna/internal/apiserver"
+)
+
+// server returns the configuration in the API server's terms.
+func (a AuditConfig) server(stdout io.Writer) apiserver.AuditConfig {
+	return apiserver.AuditConfig{
+		PolicyFile: a.PolicyFile,
+		LogPath:    a.LogPath,
+		MaxAge:     a.LogMaxAge,
+		MaxBackups: a.LogMaxBackups,
+		MaxSize:    a.LogMaxSize,
+		Stdout:     stdout,
+	}
+}
