@@ -218,6 +218,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	docs.serve(s.generic.Handler)
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, all.tokens.issuers.DiscoveryHandler())
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, all.tokens.issuers.JWKSHandler())
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.ListingPath, all.tokens.issuers.ListingHandler())
 	s.generic.Handler.NonGoRestfulMux.HandleFunc(definitionsPath, definitions)
 	objects, err := all.kept(env, s.config)
 	if err != nil {

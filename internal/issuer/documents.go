@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"laterna.dev/laterna/boundtoken/jwks"
@@ -31,6 +32,28 @@ type metadata struct {
 	SubjectTypes  []string `json:"subject_types_supported"`
 	SigningAlgs   []string `json:"id_token_signing_alg_values_supported"`
 }
+
+// Document returns the discovery document of an issuer whose keys are set, published at
+// keySetURI.
+func Document(issuer, keySetURI string, set *jwks.Set) ([]byte, error) {
+	doc, err := json.Marshal(metadata{
+		Issuer:        issuer,
+		JWKSURI:       keySetURI,
+		ResponseTypes: []string{"id_token"},
+		SubjectTypes:  []string{"public"},
+		SigningAlgs:   set.Algorithms(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding discovery document: %v", err)
+	}
+	return doc, nil
+}
+
+// KeySetURI is the place of the key set below an issuer.
+func KeySetURI(issuer string) string { return strings.TrimSuffix(issuer, "/") + JWKSPath }
+
+// DiscoveryURI is where relying parties look for an issuer's discovery document.
+func DiscoveryURI(issuer string) string { return strings.TrimSuffix(issuer, "/") + DiscoveryPath }
 
 // pages are the documents as one state and one set of keys make them.
 type pages struct {
@@ -58,15 +81,8 @@ func (s *Set) render(ctx context.Context) (*pages, error) {
 		if Undiscoverable(i) != nil {
 			continue
 		}
-		p.discovery[i], err = json.Marshal(metadata{
-			Issuer:        i,
-			JWKSURI:       s.keySetURI(i),
-			ResponseTypes: []string{"id_token"},
-			SubjectTypes:  []string{"public"},
-			SigningAlgs:   set.Algorithms(),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("encoding discovery document: %v", err)
+		if p.discovery[i], err = Document(i, s.keySetURI(i), set); err != nil {
+			return nil, err
 		}
 	}
 	s.pages.Store(p)

@@ -1,7 +1,6 @@
 package issuer
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -151,5 +150,5 @@ func (s *Set) keySetURI(issuer string) string {
 	if s.config.JWKSURI != "" || slices.Contains(s.config.Issuers, issuer) {
 		return s.external
 	}
-	return fmt.Sprintf("%s%s", strings.TrimSuffix(issuer, "/"), JWKSPath)
+	return KeySetURI(issuer)
 }
