@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/cgroups"
@@ -78,7 +79,11 @@ func (p *nodePlane) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	agent, err := p.newAgent(client, projections)
+	operators, err := ownClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
+	if err != nil {
+		return err
+	}
+	agent, err := p.newAgent(client, projections, operators)
 	if err != nil {
 		return err
 	}
@@ -104,7 +109,7 @@ func (p *nodePlane) clientConfig() *rest.Config {
 	}
 }
 
-func (p *nodePlane) newAgent(client kubernetes.Interface, projections rest.Interface) (*node.Agent, error) {
+func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators rest.Interface) (*node.Agent, error) {
 	s := p.system
 	groups, err := cgroups.Detect()
 	if err != nil {
@@ -119,6 +124,7 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections rest.Inter
 		ClusterDomain: s.config.Network.ClusterDomain,
 		Client:        client,
 		Projections:   projections,
+		Operators:     operators,
 		Runtime:       p.runtime,
 		Groups:        node.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
 		PodAPI: node.PodAPI{

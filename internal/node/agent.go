@@ -16,6 +16,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/freshpath"
+	"laterna.dev/laterna/internal/node/issuerrevision"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/onupdate"
 	"laterna.dev/laterna/internal/node/podprojection"
@@ -39,6 +40,8 @@ type Agent struct {
 	updates  *onupdate.Runner
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
+	// revisions is nil where tokens are not replaced when the issuer changes.
+	revisions *issuerrevision.Follower
 
 	// turns holds a token for each sandbox that is being made.
 	turns chan struct{}
@@ -121,6 +124,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	background.Go(func() { rt.relist(ctx, a) })
+	if a.revisions != nil {
+		background.Go(func() { _ = a.revisions.Run(ctx) })
+	}
 	background.Go(func() { a.rotateLogs(ctx) })
 	select {
 	case <-ctx.Done():
@@ -149,6 +155,12 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
+	if a.cfg.Operators != nil {
+		a.revisions = issuerrevision.New(issuerrevision.Config{
+			Operators: a.cfg.Operators, Client: a.cfg.Client, NodeName: a.cfg.NodeName,
+			Tokens: tokens, Behind: manager.TokensBehind, Wall: a.cfg.Wall, Log: a.cfg.Log,
+		})
+	}
 	return func() {
 		a.updates.Wait()
 		a.projections.Wait()

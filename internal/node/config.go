@@ -42,6 +42,9 @@ type Config struct {
 	// Projections is the same client for what pods have loaded, made by
 	// podprojection.NewClient; nil reports nothing.
 	Projections rest.Interface
+	// Operators is the same client for operator.openshift.io, which tells of changes of
+	// the issuer; nil follows none.
+	Operators rest.Interface
 
 	Runtime RuntimeProvider
 	Groups  Groups

@@ -45,6 +45,9 @@ func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []volum
 // not.
 func (a *Agent) volumesChanged(uid types.UID) {
 	a.projectionChanged(uid)
+	if a.revisions != nil {
+		a.revisions.Moved()
+	}
 	a.updates.VolumesChanged(uid)
 }
 

@@ -42,6 +42,7 @@ type Cache struct {
 	slots  chan struct{}
 
 	mu      sync.Mutex // guards the fields below and those of entries that say so
+	serial  uint64     // of the last request to the API
 	entries map[Request]*entry
 	told    map[*subscription]struct{}
 }
@@ -69,6 +70,10 @@ type entry struct {
 	tries   int   // refreshes since the last one that was good
 	timer   clock.Timer
 	dropped bool
+	// wanted is what Renew was last given for it, until it is heeded; renewing says
+	// that a goroutine heeds it.
+	wanted   func(Request, Token) bool
+	renewing bool
 }
 
 // Token returns the token for a request, asking the API only if there is none or it
@@ -128,22 +133,6 @@ func (c *Cache) Subscribe(changed func(Request)) (cancel func()) {
 	}
 }
 
-// Invalidate replaces the tokens of all requests that match, now, because what they
-// rest on has changed (issuer, signing key, service account).
-func (c *Cache) Invalidate(match func(Request) bool) {
-	c.mu.Lock()
-	var due []*entry
-	for r, e := range c.entries {
-		if e.have && match(r) {
-			due = append(due, e)
-		}
-	}
-	c.mu.Unlock()
-	for _, e := range due {
-		go c.refresh(e, true)
-	}
-}
-
 // DropPod forgets the tokens of a pod and stops refreshing them.
 func (c *Cache) DropPod(uid types.UID) {
 	c.mu.Lock()
@@ -195,6 +184,10 @@ func (c *Cache) current(e *entry) (Token, error) {
 func (c *Cache) ask(ctx context.Context, e *entry) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
+	c.mu.Lock()
+	c.serial++
+	serial := c.serial
+	c.mu.Unlock()
 	answer, err := c.client.CoreV1().ServiceAccounts(e.request.Namespace).
 		CreateToken(ctx, e.request.ServiceAccount, e.request.object(), metav1.CreateOptions{})
 	now := c.clock.Now()
@@ -202,6 +195,7 @@ func (c *Cache) ask(ctx context.Context, e *entry) {
 	e.err = err
 	if err == nil {
 		e.token, e.have = newToken(answer), true
+		e.token.serial = serial
 	}
 	if e.tries++; err == nil && !e.token.due(now) {
 		e.tries = 0
@@ -242,11 +236,11 @@ func (c *Cache) schedule(e *entry, now time.Time) {
 		wait -= rand.N(wait / 4) // many tokens fail together and need not come back together
 	}
 	// Own goroutine: a test's clock may call back with its lock held.
-	e.timer = c.clock.AfterFunc(wait, func() { go c.refresh(e, false) })
+	e.timer = c.clock.AfterFunc(wait, func() { go c.refresh(e, nil) })
 }
 
-// refresh replaces a token, if it is due or whether or not it is.
-func (c *Cache) refresh(e *entry, anyway bool) {
+// refresh replaces a token if it is due, or if also, when given, says so.
+func (c *Cache) refresh(e *entry, also func(Request, Token) bool) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -256,7 +250,7 @@ func (c *Cache) refresh(e *entry, anyway bool) {
 	e.asking <- struct{}{}
 	defer func() { <-e.asking }()
 	c.mu.Lock()
-	needed := !e.dropped && (anyway || e.err != nil || e.token.due(c.clock.Now()))
+	needed := !e.dropped && (e.err != nil || e.token.due(c.clock.Now()) || also != nil && also(e.request, e.token))
 	c.mu.Unlock()
 	if !needed {
 		return

@@ -252,7 +252,7 @@ func TestIssuerBehind(t *testing.T) {
 	})
 }
 
-func TestInvalidate(t *testing.T) {
+func TestRenew(t *testing.T) {
 	b := newBench(t)
 	other := request(3600)
 	other.PodUID = "other"
@@ -260,12 +260,23 @@ func TestInvalidate(t *testing.T) {
 	b.want(other, "ns/sa/2")
 	b.await()
 	b.await()
-	b.Invalidate(func(r tokencache.Request) bool { return r.PodUID == "u" })
+	mark := b.Serial()
+	if n := b.Renew(func(r tokencache.Request, token tokencache.Token) bool {
+		return r.PodUID == "u" && token.Serial() <= mark
+	}); n != 1 {
+		t.Errorf("%d tokens are to be replaced", n)
+	}
 	if r := b.await(); r != request(3600) {
 		t.Errorf("told of %s", r)
 	}
 	b.want(request(3600), "ns/sa/3")
 	b.want(other, "ns/sa/2")
+	if token, _, _ := b.Peek(request(3600)); token.Serial() <= mark {
+		t.Errorf("serial %d, asked for after %d", token.Serial(), mark)
+	}
+	if n := b.Renew(func(_ tokencache.Request, token tokencache.Token) bool { return token.Serial() <= mark-2 }); n != 0 {
+		t.Errorf("%d tokens are to be replaced", n)
+	}
 }
 
 func TestDropPod(t *testing.T) {

@@ -56,7 +56,13 @@ type Token struct {
 	// Issued and Expires are the token's own times; Refresh is when it is replaced,
 	// the zero time for never.
 	Issued, Expires, Refresh time.Time
+
+	serial uint64
 }
+
+// Serial orders the tokens of a cache by when they were asked for: one with a serial
+// above an earlier result of Cache.Serial was asked for after that.
+func (t Token) Serial() uint64 { return t.serial }
 
 // Bytes returns the token itself, in a fresh slice.
 func (t Token) Bytes() []byte { return []byte(t.value) }

@@ -124,7 +124,9 @@ func (b *bench) publications() []volumes.Publication {
 }
 
 // rotate replaces all tokens.
-func (b *bench) rotate() { b.tokens.Invalidate(func(tokencache.Request) bool { return true }) }
+func (b *bench) rotate() {
+	b.tokens.Renew(func(tokencache.Request, tokencache.Token) bool { return true })
+}
 
 // status is what the pod's only volume shows.
 func (b *bench) status(p *corev1.Pod) volumes.Status {

@@ -87,4 +87,6 @@ type TokenStatus struct {
 	Audience string
 	// Expires and Rotates are the token's end and when the agent replaces it.
 	Expires, Rotates time.Time
+
+	serial uint64 // the token's, in the cache
 }
