@@ -24,7 +24,7 @@ import (
 	"laterna.dev/laterna/internal/admission/topologylabels"
 )
 
-// Config is what the plugins work with. All fields are required.
+// Config is what the plugins work with. All fields but LegacyTokens are required.
 type Config struct {
 	// Client reads objects; it must pass admission without the plugins' help.
 	Client kubernetes.Interface
@@ -33,6 +33,8 @@ type Config struct {
 	// Authorizer decides about token audiences that no volume of a pod names.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Clock      clock.WithTicker
+	// LegacyTokens lets pods mount Secrets with tokens.
+	LegacyTokens bool
 }
 
 // NewChain returns the plugins in upstream's order.
@@ -48,7 +50,7 @@ func NewChain(c Config) (admission.Interface, error) {
 	}
 	return admission.NewChainHandler(
 		namespaces,
-		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock}),
+		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		priority.New(),
 		tolerations.New(),

@@ -30,7 +30,7 @@ type access struct {
 	admission libadmission.Interface
 }
 
-func newAccess(l *loopback) (*access, error) {
+func newAccess(l *loopback, legacyTokens bool) (*access, error) {
 	client, err := kubernetes.NewForConfig(l.config())
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
@@ -53,10 +53,11 @@ func newAccess(l *loopback) (*access, error) {
 		return nil, err
 	}
 	a.admission, err = admission.NewChain(admission.Config{
-		Client:     client,
-		Informers:  a.informers,
-		Authorizer: a.all,
-		Clock:      clock.RealClock{},
+		Client:       client,
+		Informers:    a.informers,
+		Authorizer:   a.all,
+		Clock:        clock.RealClock{},
+		LegacyTokens: legacyTokens,
 	})
 	return a, err
 }

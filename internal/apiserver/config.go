@@ -103,6 +103,8 @@ type TokensConfig struct {
 	MaxExpiration time.Duration
 	// ExtendExpiration is the value of --service-account-extend-token-expiration.
 	ExtendExpiration bool
+	// Legacy lets pods mount the Secrets with tokens that a controller makes.
+	Legacy bool
 	// PublicDiscovery opens the discovery document and the key set to everybody.
 	PublicDiscovery bool
 }

@@ -187,7 +187,7 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.inner); err != nil {
+	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy); err != nil {
 		return err
 	}
 	all, err := newStorages(env, s.config, s.access, s.ring, s.backend)

@@ -161,6 +161,7 @@ func (s *system) tokens() apiserver.TokensConfig {
 		Algorithm:        boundtoken.Algorithm(c.SigningAlgorithm),
 		MaxExpiration:    c.MaxExpiration.Duration,
 		ExtendExpiration: c.ExtendExpiration,
+		Legacy:           c.Legacy,
 		PublicDiscovery:  s.config.Serving.PublicDiscovery,
 	}
 }

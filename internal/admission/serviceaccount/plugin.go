@@ -25,10 +25,13 @@ const name = "ServiceAccount"
 // defaultName is the service account of pods that name none.
 const defaultName = "default"
 
-// Config is what the plugin works with. Its fields are required, except VolumeName.
+// Config is what the plugin works with. Client and Clock are required.
 type Config struct {
 	Client kubernetes.Interface
 	Clock  clock.WithTicker
+	// Legacy lets pods mount the Secret with their service account's token instead of
+	// a projected volume, as Kubernetes before 1.24.
+	Legacy bool
 	// VolumeName returns a new name of the API volume that begins with prefix;
 	// nil adds five random characters.
 	VolumeName func(prefix string) string
@@ -82,7 +85,9 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	}
 	a.GetReinvocationContext().SetValue(name, account)
 	if automounts(account, pod) {
-		p.mount(pod)
+		if err := p.mount(ctx, account, pod); err != nil {
+			return err
+		}
 	}
 	if len(pod.Spec.ImagePullSecrets) == 0 {
 		for _, s := range account.ImagePullSecrets {

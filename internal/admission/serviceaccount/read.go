@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // patience is how long a pod waits for the default service account of a namespace
@@ -23,32 +24,32 @@ func (p *Plugin) read(ctx context.Context, namespace, account string) (*corev1.S
 	case !apierrors.IsNotFound(err):
 		return nil, err
 	case account == defaultName:
-		if found := p.awaitDefault(ctx, namespace); found != nil {
+		if found := p.await(ctx, namespace, defaultName, func(*corev1.ServiceAccount) bool { return true }); found != nil {
 			return found, nil
 		}
 	}
 	return nil, apierrors.NewNotFound(corev1.Resource("serviceaccount"), account)
 }
 
-// awaitDefault watches for the default service account, which a controller makes,
-// and returns nil when patience ends.
-func (p *Plugin) awaitDefault(ctx context.Context, namespace string) *corev1.ServiceAccount {
+// await watches a service account until it is as good says, which a controller brings
+// about, and returns nil when patience ends.
+func (p *Plugin) await(ctx context.Context, namespace, account string, good func(*corev1.ServiceAccount) bool) *corev1.ServiceAccount {
 	timer := p.config.Clock.NewTimer(patience)
 	defer timer.Stop()
-	watch, err := p.config.Client.CoreV1().ServiceAccounts(namespace).Watch(ctx, metav1.ListOptions{
-		FieldSelector: fields.OneTermEqualSelector("metadata.name", defaultName).String(),
+	watching, err := p.config.Client.CoreV1().ServiceAccounts(namespace).Watch(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("metadata.name", account).String(),
 	})
 	if err != nil {
 		return nil
 	}
-	defer watch.Stop()
+	defer watching.Stop()
 	for {
 		select {
-		case event, open := <-watch.ResultChan():
+		case event, open := <-watching.ResultChan():
 			if !open {
 				return nil
 			}
-			if found, ok := event.Object.(*corev1.ServiceAccount); ok && found.Name == defaultName {
+			if found, ok := event.Object.(*corev1.ServiceAccount); ok && found.Name == account && event.Type != watch.Deleted && good(found) {
 				return found
 			}
 		case <-timer.C():

@@ -1,6 +1,7 @@
 package serviceaccount
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -27,9 +28,18 @@ func automounts(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
 	return ptr.Deref(account.AutomountServiceAccountToken, true)
 }
 
-// mount adds the API volume, and mounts it in every container that has nothing at
-// its path. A volume that has its prefix already is used as it is.
-func (p *Plugin) mount(pod *corev1.Pod) {
+// mount gives a pod's containers the credentials of its service account.
+func (p *Plugin) mount(ctx context.Context, account *corev1.ServiceAccount, pod *corev1.Pod) error {
+	if p.config.Legacy {
+		return p.mountSecret(ctx, account, pod)
+	}
+	p.mountProjected(pod)
+	return nil
+}
+
+// mountProjected adds the API volume, and mounts it. A volume that has its prefix
+// already is used as it is.
+func (p *Plugin) mountProjected(pod *corev1.Pod) {
 	at := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return strings.HasPrefix(v.Name, volumePrefix) })
 	name := ""
 	if at >= 0 {
@@ -37,7 +47,14 @@ func (p *Plugin) mount(pod *corev1.Pod) {
 	} else {
 		name = p.config.VolumeName(volumePrefix)
 	}
-	used := false
+	if mountEverywhere(pod, name) && at < 0 {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, volume(name))
+	}
+}
+
+// mountEverywhere mounts a volume in every container that has nothing at its path, and
+// tells whether there is one.
+func mountEverywhere(pod *corev1.Pod, name string) (used bool) {
 	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range containers {
 			c := &containers[i]
@@ -48,9 +65,7 @@ func (p *Plugin) mount(pod *corev1.Pod) {
 			used = true
 		}
 	}
-	if used && at < 0 {
-		pod.Spec.Volumes = append(pod.Spec.Volumes, volume(name))
-	}
+	return used
 }
 
 // volume is the API volume: token, certificate authority and namespace.
