@@ -92,6 +92,8 @@ func (a *Agent) execForUpdate(ctx context.Context, id string, command []string, 
 		err = onupdate.ErrTimeout
 	case errors.Is(err, cri.ErrUnavailable):
 		err = onupdate.ErrUnavailable
+	case errors.Is(err, cri.ErrTooLong):
+		err = onupdate.ErrTooLong
 	case err != nil:
 		err = errors.New(cri.Message(err))
 	}

@@ -1,9 +1,11 @@
 package compat
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +193,40 @@ func TestCrashedContainerGetsTheRepair(t *testing.T) {
 		return nil
 	})
 	w.ready()
+}
+
+// moments are the parts of the documentation's outputs that differ from run to run.
+var moments = regexp.MustCompile(`\d{4}([/_]\d\d){2}([ _:]\d\d){3}(\.\d+)?|\d+#\d+`)
+
+// TestOnUpdateExample runs the documentation. Its reader is slower than a machine: what
+// only looks is tried again.
+func TestOnUpdateExample(t *testing.T) {
+	t.Parallel()
+	s := shared
+	ns := s.namespace(t)
+	config := filepath.Join(t.TempDir(), "kubeconfig")
+	s.sh(t, "kubectl config view --raw > "+config+" && kubectl --kubeconfig "+config+" config set-context --current --namespace "+ns)
+	steps := example(t, "docs/on-update.md")
+	if len(steps) < 10 {
+		t.Fatalf("only %d commands in the example", len(steps))
+	}
+	for _, step := range steps {
+		looks := strings.HasPrefix(step.command, "kubectl exec") || strings.HasPrefix(step.command, "kubectl get events")
+		eventually(t, 15*time.Second, func() error {
+			cmd := s.command(t, "bash", "-c", step.command)
+			cmd.Dir, cmd.Env = "../..", append(s.Environ(), "KUBECONFIG="+config)
+			out, _ := cmd.CombinedOutput()
+			out = bytes.ReplaceAll(out, []byte("\r"), nil) // of HTTP
+			if moments.ReplaceAllString(string(out), "") == moments.ReplaceAllString(step.output, "") {
+				return nil
+			}
+			err := fmt.Errorf("$ %s\nprints\n%s\nthe documentation shows\n%s", step.command, out, step.output)
+			if !looks {
+				t.Fatal(err)
+			}
+			return err
+		})
+	}
 }
 
 const restartedPod = `

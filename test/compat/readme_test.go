@@ -8,23 +8,24 @@ import (
 	"testing"
 )
 
-// example returns the commands and outputs of the README's first console block.
-func example(t *testing.T) (steps []step) {
+// example returns the commands and outputs of a page's console blocks.
+func example(t *testing.T, page string) (steps []step) {
 	t.Helper()
-	raw, err := os.ReadFile("../../README.md")
+	raw, err := os.ReadFile("../../" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(raw), "```console\n")
-	block, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("the README has no console block")
-	}
-	for line := range strings.Lines(block) {
-		if command, ok := strings.CutPrefix(line, "$ "); ok {
-			steps = append(steps, step{command: strings.TrimSuffix(command, "\n")})
-		} else {
-			steps[len(steps)-1].output += line
+	for i, block := range strings.Split(string(raw), "```console\n") {
+		if i == 0 {
+			continue
+		}
+		block, _, _ = strings.Cut(block, "```")
+		for line := range strings.Lines(block) {
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				steps = append(steps, step{command: strings.TrimSuffix(command, "\n")})
+			} else {
+				steps[len(steps)-1].output += line
+			}
 		}
 	}
 	return steps
@@ -52,7 +53,7 @@ func settled(s string) string {
 // TestREADMEExample pastes the example line by line and compares what is printed.
 func TestREADMEExample(t *testing.T) {
 	s := started(t)
-	steps := example(t)
+	steps := example(t, "README.md")
 	if len(steps) < 4 {
 		t.Fatalf("only %d commands in the example", len(steps))
 	}

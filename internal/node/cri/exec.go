@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -18,13 +17,13 @@ var ErrTimeout = errors.New("timeout")
 // ErrUnavailable is wrapped by errors about a runtime that cannot be reached.
 var ErrUnavailable = errors.New("the container runtime cannot be reached")
 
-const (
-	// execSlack is what ExecSync gives the runtime beyond the command's time, to end
-	// the command and to say so.
-	execSlack = 5 * time.Second
-	// maxExec is the size limit of an answer: runtimes keep up to 8 MiB of each stream.
-	maxExec = 20 << 20
-)
+// ErrTooLong is wrapped by errors about a command that printed more than one answer of
+// the runtime holds, so that nothing is known of how it ended.
+var ErrTooLong = errors.New("the output is too long")
+
+// execSlack is what ExecSync gives the runtime beyond the command's time, to end the
+// command and to say so.
+const execSlack = 5 * time.Second
 
 // ExecResult is how a command in a container ended.
 type ExecResult struct {
@@ -41,12 +40,14 @@ func (c *Client) ExecSync(ctx context.Context, id string, command []string, time
 	defer cancel()
 	r, err := c.runtime.ExecSync(bounded, &runtimeapi.ExecSyncRequest{
 		ContainerId: id, Cmd: command, Timeout: int64(timeout / time.Second),
-	}, grpc.MaxCallRecvMsgSize(maxExec))
+	})
 	switch status.Code(err) {
 	case codes.OK:
 		return ExecResult{ExitCode: r.ExitCode, Stdout: r.Stdout, Stderr: r.Stderr}, nil
 	case codes.DeadlineExceeded:
 		return ExecResult{}, fmt.Errorf("%s: %w", op, ErrTimeout)
+	case codes.ResourceExhausted:
+		return ExecResult{}, fmt.Errorf("%s: %w", op, ErrTooLong)
 	case codes.Unavailable:
 		return ExecResult{}, fmt.Errorf("%s: %w", op, ErrUnavailable)
 	}

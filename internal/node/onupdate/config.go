@@ -19,8 +19,7 @@ type Config struct {
 	// taken over just now.
 	Container func(pod types.UID, name string) (c Container, known bool)
 	// Exec runs a command in a running container. It returns an error that wraps
-	// ErrTimeout when the time was not enough, ErrUnavailable when the runtime cannot
-	// be reached, else what the runtime says.
+	// ErrTimeout, ErrTooLong or ErrUnavailable, or what the runtime says.
 	Exec func(ctx context.Context, id string, command []string, timeout time.Duration) (ExecResult, error)
 	// Signal sends a signal, by name, to exactly the main process of a container. It
 	// returns ErrUnhandled when the process would ignore it or be ended by it.
@@ -77,6 +76,9 @@ type Restart struct {
 var (
 	// ErrTimeout is wrapped by errors about commands that took too long.
 	ErrTimeout = errors.New("timeout")
+	// ErrTooLong is wrapped by errors about commands that printed more than the runtime
+	// passes on.
+	ErrTooLong = errors.New("the output is too long")
 	// ErrUnavailable is wrapped by errors about a runtime that does not answer.
 	ErrUnavailable = errors.New("the container runtime does not answer")
 	// ErrUnhandled says that a process does nothing with a signal.
