@@ -40,9 +40,10 @@ func Main(args []string, streams Streams, version apiserver.Version) int {
 
 // The groups under which the help shows the commands.
 const (
-	groupRun  = "run"
-	groupLook = "look"
-	groupUse  = "use"
+	groupRun      = "run"
+	groupLook     = "look"
+	groupIdentity = "identity"
+	groupUse      = "use"
 )
 
 func newRoot(streams Streams, version apiserver.Version) *cobra.Command {
@@ -75,6 +76,7 @@ Start with:
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run a system"},
 		&cobra.Group{ID: groupLook, Title: "Look at it"},
+		&cobra.Group{ID: groupIdentity, Title: "Tokens, issuers and keys"},
 		&cobra.Group{ID: groupUse, Title: "Images and the clock"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
@@ -85,6 +87,7 @@ Start with:
 	}
 	add(groupRun, newUp(version), newServer(version), newDown())
 	add(groupLook, newStatus(), newDoctor(), newVersion(version))
+	add(groupIdentity, newKeys())
 	add(groupUse, newImage(), newClock())
 	return root
 }
