@@ -52,6 +52,7 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator 
 		Issuer:        t.issuers,
 		Keys:          ring,
 		ConfirmIssuer: t.follow.confirm,
+		ConfirmKeys:   ring.Confirm,
 		Objects:       tokenreview.NewProven(tokenreview.FromGetters(objects), b.revisions),
 		Clock:         c.Clock,
 		Wall:          clock.RealClock{},

@@ -331,6 +331,15 @@ func TestDeafServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		s2.want("but it can ask", old, Retired, k.ID, Signing, k2.ID, Upcoming)
+		k3 := s1.rotate(Rotation{Immediate: true})
+		s2.Confirm(t.Context())
+		s2.want("or confirm", old, Retired, k.ID, Retired, k3.ID, Signing)
+		k4 := s1.rotate(Rotation{})
+		s2.Confirm(t.Context())
+		s2.want("but not again at once", old, Retired, k.ID, Retired, k3.ID, Signing)
+		time.Sleep(confirmRest)
+		s2.Confirm(t.Context())
+		s2.want("a little later", old, Retired, k.ID, Retired, k3.ID, Signing, k4.ID, Upcoming)
 	})
 }
 

@@ -66,6 +66,7 @@ type Ring struct {
 
 	mu          sync.Mutex
 	subscribers map[chan struct{}]struct{}
+	confirmed   time.Time // when Confirm last read the store
 }
 
 // view is what users of the ring see of it. It does not change.

@@ -43,6 +43,9 @@ type Config struct {
 	// ConfirmIssuer, if given, is called before a token is refused for its issuer, and
 	// may bring Issuer up to date; it bounds how often it works.
 	ConfirmIssuer func(ctx context.Context)
+	// ConfirmKeys, if given, is called before a token is refused for its key, and may
+	// bring Keys up to date; it bounds how often it works.
+	ConfirmKeys func(ctx context.Context)
 	// Objects tells whether what tokens are bound to exists.
 	Objects Objects
 	// Clock rules the life of tokens; it may be a test clock.
@@ -167,10 +170,9 @@ func (a *Authenticator) verify(ctx context.Context, token string) (verified, err
 // verifyParsed does the part of verify that takes long. The claims of a token that is
 // kept in a Secret are checked later, as upstream.
 func (a *Authenticator) verifyParsed(ctx context.Context, parsed *boundtoken.Parsed, set *jwks.Set) (v verified, err error) {
-	v.set = set
 	if legacy, ok := parsed.UnverifiedLegacyClaims(); ok {
 		v.legacy = &legacy
-		v.key, err = parsed.VerifySignature(set)
+		v.key, v.set, err = a.verifySignature(ctx, parsed, set)
 		return v, err
 	}
 	claims := parsed.UnverifiedClaims()
@@ -178,10 +180,25 @@ func (a *Authenticator) verifyParsed(ctx context.Context, parsed *boundtoken.Par
 	if err := a.checkIssuer(ctx, &claims); err != nil {
 		return v, err
 	}
-	if v.key, err = parsed.VerifySignature(set); err != nil {
+	if v.key, v.set, err = a.verifySignature(ctx, parsed, set); err != nil {
 		return v, err
 	}
 	return v, claims.Check()
+}
+
+// verifySignature returns the accepted key that signed a token, and the set it is in:
+// the one given or, if that does not have it, the one of now.
+func (a *Authenticator) verifySignature(ctx context.Context, parsed *boundtoken.Parsed, set *jwks.Set) (boundtoken.Key, *jwks.Set, error) {
+	key, err := parsed.VerifySignature(set)
+	if boundtoken.ReasonOf(err) != boundtoken.UnknownKey || a.config.ConfirmKeys == nil {
+		return key, set, err
+	}
+	a.config.ConfirmKeys(ctx)
+	if set, err = a.config.Keys.Keys(ctx); err != nil {
+		return key, set, err
+	}
+	key, err = parsed.VerifySignature(set)
+	return key, set, err
 }
 
 // checkIssuer refuses the token of a foreign issuer.

@@ -32,6 +32,7 @@ type system struct {
 	clock, wall *clocktesting.FakePassiveClock
 	signer      boundtoken.Signer
 	set         *jwks.Set
+	behind      *jwks.Set // what s.set becomes when keys are confirmed, if not nil
 	issuers     []string
 	former      map[string]time.Time // issuers that were trusted once
 }
@@ -78,6 +79,11 @@ func newSystem(t testing.TB) *system {
 	var err error
 	s.Authenticator, err = tokenreview.New(tokenreview.Config{
 		Issuer: s, Keys: s, Objects: tokenreview.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
+		ConfirmKeys: func(context.Context) {
+			if s.behind != nil {
+				s.set, s.behind = s.behind, nil
+			}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -207,6 +213,10 @@ func TestRefusals(t *testing.T) {
 		"clock forward, pod deleting": {[]tokenreview.ObjectKey{pod}, func(t *testing.T, s *system) { terminating(pod, -30*time.Second)(t, s); advance(50*time.Minute)(t, s) }, ""},
 		"key replaced":                {nil, func(t *testing.T, s *system) { s.set = jwks.New(newSigner(t).Key()) }, "invalid signature, no keys found"},
 		"key joined by another":       {nil, func(t *testing.T, s *system) { s.set = jwks.New(s.signer.Key(), newSigner(t).Key()) }, ""},
+		"key not heard of":            {nil, func(t *testing.T, s *system) { s.set, s.behind = jwks.New(newSigner(t).Key()), s.set }, ""},
+		"key gone unheard of": {nil, func(t *testing.T, s *system) {
+			s.set, s.behind = jwks.New(newSigner(t).Key()), jwks.New(newSigner(t).Key())
+		}, "invalid signature, no keys found"},
 		"issuer not trusted any more": {nil, func(_ *testing.T, s *system) {
 			s.issuers, s.former = []string{"https://test.default.svc"}, map[string]time.Time{iss: time.Unix(0, 0)}
 		}, `token issuer "https://kubernetes.default.svc" is invalid: it was trusted until 1970-01-01T00:00:00Z`},
