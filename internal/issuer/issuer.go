@@ -34,7 +34,8 @@ type KeySource interface {
 // Config is what a Set is made from.
 type Config struct {
 	// Issuers are the values of --service-account-issuer: the first signs
-	// unless Apply says otherwise, all are always accepted. Empty means Default.
+	// unless Apply says otherwise, the others are always accepted. Empty means
+	// Default.
 	Issuers []string
 	// APIAudiences are the values of --api-audiences; empty means the accepted
 	// issuers.

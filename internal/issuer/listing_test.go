@@ -13,7 +13,7 @@ import (
 
 func TestListingSaysWhatIsAccepted(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	s := newSet(t, issuer.Config{Issuers: []string{"https://flag"}, APIAudiences: []string{"api"}, JWKSURI: "https://cdn/keys", Clock: clocktesting.NewFakePassiveClock(now)})
+	s := newSet(t, issuer.Config{Issuers: []string{"https://own", "https://flag"}, APIAudiences: []string{"api"}, JWKSURI: "https://cdn/keys", Clock: clocktesting.NewFakePassiveClock(now)})
 	later, before := now.Add(time.Hour), now.Add(-time.Second)
 	err := s.Apply(issuer.State{Active: "https://new", Trusted: []issuer.Trust{{Issuer: "https://old", Until: later}, {Issuer: "https://older", Until: before}}})
 	if err != nil {

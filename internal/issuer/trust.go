@@ -24,14 +24,15 @@ type Trust struct {
 }
 
 // Apply takes a state over: at once for everything that starts afterwards. Issuers of
-// the flags stay accepted whatever it says. A state with an issuer that the flag would
-// not take is refused, and the earlier one stays.
+// the flags but the first stay accepted whatever it says. A state with an issuer that
+// the flag would not take is refused, and the earlier one stays. It is not called
+// concurrently.
 func (s *Set) Apply(state State) error {
 	if state.Active == "" {
 		state.Active = s.config.Issuers[0]
 	}
 	all := []Trust{{Issuer: state.Active}}
-	for _, t := range append(slices.Clone(state.Trusted), trusts(s.config.Issuers)...) {
+	for _, t := range append(slices.Clone(state.Trusted), trusts(s.config.Issuers[1:])...) {
 		if err := Validate([]string{t.Issuer}); err != nil {
 			return err
 		}
@@ -46,8 +47,31 @@ func (s *Set) Apply(state State) error {
 	if err := Validate([]string{state.Active}); err != nil {
 		return err
 	}
-	s.view.Store(s.look(all, s.config.Clock.Now()))
+	now := s.config.Clock.Now()
+	next := s.look(all, now)
+	next.former = formers(s.view.Load(), all, now)
+	s.view.Store(next)
 	return nil
+}
+
+// maxFormers bounds how many issuers are remembered for messages.
+const maxFormers = 32
+
+// formers are the issuers that were trusted and are not in all, with the end of that.
+func formers(old *view, all []Trust, now time.Time) (former []Trust) {
+	if old == nil {
+		return nil
+	}
+	for _, t := range append(slices.Clone(old.all), old.former...) {
+		if slices.ContainsFunc(all, func(known Trust) bool { return known.Issuer == t.Issuer }) {
+			continue
+		}
+		if t.Until.IsZero() || t.Until.After(now) {
+			t.Until = now
+		}
+		former = append(former, t)
+	}
+	return former[:min(len(former), maxFormers)]
 }
 
 func trusts(issuers []string) (all []Trust) {
@@ -59,7 +83,8 @@ func trusts(issuers []string) (all []Trust) {
 
 // view is a state as it is between two moments.
 type view struct {
-	all []Trust // active first, each once
+	all    []Trust // active first, each once
+	former []Trust // latest first; only to say until when they were trusted
 	// from and to bound the time for which the rest is right; zero is no bound.
 	from, to  time.Time
 	accepted  []string
@@ -101,7 +126,9 @@ func (s *Set) now() *view {
 		if v.holds(now) {
 			return v
 		}
-		s.view.CompareAndSwap(v, s.look(v.all, now))
+		next := s.look(v.all, now)
+		next.former = v.former
+		s.view.CompareAndSwap(v, next)
 	}
 }
 
@@ -119,8 +146,8 @@ func (s *Set) APIAudiences() []string { return s.now().audiences }
 // WasTrusted returns until when an issuer's tokens were accepted; ok is false for one
 // that never was, as far as is known, and for one that is.
 func (s *Set) WasTrusted(issuer string) (until time.Time, ok bool) {
-	now := s.config.Clock.Now()
-	for _, t := range s.view.Load().all {
+	v, now := s.view.Load(), s.config.Clock.Now()
+	for _, t := range append(slices.Clone(v.all), v.former...) {
 		if t.Issuer == issuer && !t.Until.IsZero() && !now.Before(t.Until) {
 			return t.Until, true
 		}
