@@ -23,6 +23,7 @@ import (
 	"laterna.dev/laterna/internal/controller/rootca"
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
+	"laterna.dev/laterna/internal/controller/serviceaccounttoken"
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
 	"laterna.dev/laterna/internal/issuer"
@@ -130,6 +131,11 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 	all := []runner{
 		tokens,
 		accounts, ca,
+		serviceaccounttoken.New(serviceaccounttoken.Config{
+			Client: client, Informers: factory, Wall: s.wall, Clock: s.clock, Log: logOf("serviceaccounttoken"),
+			Mint: s.server.MintLegacy, CA: s.identity.authority.PEM(),
+			Create: s.config.Tokens.Legacy, CleanUpPeriod: s.config.Tokens.LegacyCleanUpPeriod.Duration,
+		}),
 		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("namespace"), Metadata: meta}),
 		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("scheduler")}),
 		podgc.New(podgc.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podgc")}),

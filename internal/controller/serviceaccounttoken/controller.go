@@ -1,0 +1,217 @@
+// Package serviceaccounttoken keeps the Secrets that hold a token of a service account
+// (type kubernetes.io/service-account-token): it fills them in, deletes those whose
+// account is gone, makes one for every account where the server is told to, marks and
+// deletes those of its own making that nobody uses, and says since when uses are noted.
+//
+// Checking such tokens, and noting on which day one is used, is done by
+// internal/tokenreview and internal/apiserver; mounting them in pods by
+// internal/admission/serviceaccount.
+package serviceaccounttoken
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/informers"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/controller/queue"
+)
+
+// workers is how many objects are worked on at a time.
+const workers = 2
+
+// Config is what a Controller is made of. All fields but Create are required.
+type Config struct {
+	Client    kubernetes.Interface
+	Informers informers.SharedInformerFactory
+	// Mint issues a token that says claims.
+	Mint func(ctx context.Context, claims boundtoken.LegacyClaims) (boundtoken.Token, error)
+	// CA is the bundle by which the API server is verified, in PEM.
+	CA []byte
+	// Create makes a Secret for every service account that lists none.
+	Create bool
+	// CleanUpPeriod is how long a Secret of this controller's making may be unused
+	// before it is marked, and then marked before it is deleted.
+	CleanUpPeriod time.Duration
+	// Wall times retries; Clock, which may be a test clock, the days of use.
+	Wall, Clock clock.WithTicker
+	Log         *slog.Logger
+}
+
+// Controller keeps the Secrets.
+type Controller struct {
+	config Config
+	queue  *queue.Queue
+	// tokens and tracking watch what is of use here alone.
+	tokens, tracking cache.SharedIndexInformer
+	decide           reconciler
+	clean            cleaner
+	watches          queue.Watches
+}
+
+// Prefixes of keys; what follows are names, parted by slashes.
+const (
+	secretKey    = "secret/"    // namespace, secret
+	accountKey   = "account/"   // namespace, account
+	referenceKey = "reference/" // namespace, account, secret that is gone
+	trackingKey  = "tracking/"
+)
+
+// accountIndex finds the Secrets of an account, by namespace and name.
+const accountIndex = "account"
+
+// New makes a controller. Call it before the informers are started.
+func New(config Config) *Controller {
+	core := config.Informers.Core().V1()
+	c := &Controller{
+		watches: queue.Watches{Purpose: "service accounts and their Secrets"},
+		config:  config,
+		queue:   queue.New(config.Wall),
+		tokens: coreinformers.NewFilteredSecretInformer(config.Client, metav1.NamespaceAll, 0,
+			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, accountIndex: byAccount},
+			selecting("type", string(corev1.SecretTypeServiceAccountToken))),
+		tracking: coreinformers.NewFilteredConfigMapInformer(config.Client, metav1.NamespaceSystem, 0,
+			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, selecting("metadata.name", trackingName)),
+	}
+	accounts := core.ServiceAccounts()
+	c.decide = c.reconciler(accounts.Lister())
+	c.clean = c.cleaner(accounts.Lister(), core.Pods().Lister())
+	c.watches.Add(accounts.Informer(), handler(c.accountChanged))
+	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{})
+	c.watches.Add(c.tracking, handler(func(any) { c.queue.Add(trackingKey) }))
+	c.watches.Add(c.tokens, cache.ResourceEventHandlerFuncs{
+		AddFunc:    c.secretChanged,
+		UpdateFunc: func(_, obj any) { c.secretChanged(obj) },
+		DeleteFunc: c.secretGone,
+	})
+	return c
+}
+
+func selecting(field, value string) func(*metav1.ListOptions) {
+	return func(o *metav1.ListOptions) { o.FieldSelector = fields.OneTermEqualSelector(field, value).String() }
+}
+
+func handler(changed func(obj any)) cache.ResourceEventHandlerFuncs {
+	return cache.ResourceEventHandlerFuncs{AddFunc: changed, UpdateFunc: func(_, obj any) { changed(obj) }, DeleteFunc: changed}
+}
+
+func byAccount(obj any) ([]string, error) {
+	if s, ok := obj.(*corev1.Secret); ok {
+		return []string{s.Namespace + "/" + s.Annotations[corev1.ServiceAccountNameKey]}, nil
+	}
+	return nil, nil
+}
+
+func (c *Controller) accountChanged(obj any) {
+	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
+		c.queue.Add(accountKey + key)
+	}
+}
+
+func (c *Controller) secretChanged(obj any) {
+	if key, err := cache.MetaNamespaceKeyFunc(obj); err == nil {
+		c.queue.Add(secretKey + key)
+	}
+}
+
+func (c *Controller) secretGone(obj any) {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	if s, ok := obj.(*corev1.Secret); ok && s.Annotations[corev1.ServiceAccountNameKey] != "" {
+		c.queue.Add(referenceKey + s.Namespace + "/" + s.Annotations[corev1.ServiceAccountNameKey] + "/" + s.Name)
+	}
+}
+
+// Run keeps the Secrets until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	if err := c.watches.Err(); err != nil {
+		return err
+	}
+	var background sync.WaitGroup
+	defer background.Wait()
+	background.Go(func() { c.tokens.RunWithContext(ctx) })
+	background.Go(func() { c.tracking.RunWithContext(ctx) })
+	if !c.watches.Wait(ctx) {
+		return nil
+	}
+	c.queue.Add(trackingKey)
+	background.Go(func() { c.clean.run(ctx) })
+	c.queue.Run(ctx, workers, c.config.Log, c.work)
+	return nil
+}
+
+// work reconciles what a key names.
+func (c *Controller) work(ctx context.Context, key string) error {
+	kind, rest, _ := strings.Cut(key, "/")
+	names := strings.Split(rest, "/")
+	switch {
+	case kind+"/" == trackingKey:
+		return c.track(ctx)
+	case kind+"/" == secretKey && len(names) == 2:
+		return c.decide.secret(ctx, names[0], names[1])
+	case kind+"/" == accountKey && len(names) == 2:
+		return c.decide.account(ctx, names[0], names[1])
+	case kind+"/" == referenceKey && len(names) == 3:
+		return c.decide.reference(ctx, names[0], names[1], names[2])
+	}
+	return fmt.Errorf("no such key: %q", key)
+}
+
+// reconciler returns decisions that read from caches and write to the API.
+func (c *Controller) reconciler(accounts corelisters.ServiceAccountLister) reconciler {
+	client := c.config.Client.CoreV1()
+	tokens := corelisters.NewSecretLister(c.tokens.GetIndexer())
+	return reconciler{
+		ca: c.config.CA, create: c.config.Create, mint: c.config.Mint, log: c.config.Log,
+		cachedAccount: func(namespace, name string) (*corev1.ServiceAccount, error) {
+			return accounts.ServiceAccounts(namespace).Get(name)
+		},
+		liveAccount: func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+			return client.ServiceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
+		},
+		cachedSecret: func(namespace, name string) (*corev1.Secret, error) { return tokens.Secrets(namespace).Get(name) },
+		liveSecret: func(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+			return client.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+		},
+		secretsOf: c.secretsOf,
+		createSecret: func(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error) {
+			return client.Secrets(s.Namespace).Create(ctx, s, metav1.CreateOptions{})
+		},
+		updateSecret: func(ctx context.Context, s *corev1.Secret) error {
+			_, err := client.Secrets(s.Namespace).Update(ctx, s, metav1.UpdateOptions{})
+			return err
+		},
+		deleteSecret: func(ctx context.Context, s *corev1.Secret) error {
+			return client.Secrets(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))})
+		},
+		updateAccount: func(ctx context.Context, sa *corev1.ServiceAccount) error {
+			_, err := client.ServiceAccounts(sa.Namespace).Update(ctx, sa, metav1.UpdateOptions{})
+			return err
+		},
+	}
+}
+
+func (c *Controller) secretsOf(namespace, account string) ([]*corev1.Secret, error) {
+	objs, err := c.tokens.GetIndexer().ByIndex(accountIndex, namespace+"/"+account)
+	secrets := make([]*corev1.Secret, 0, len(objs))
+	for _, obj := range objs {
+		if s, ok := obj.(*corev1.Secret); ok {
+			secrets = append(secrets, s)
+		}
+	}
+	return secrets, err
+}

@@ -1,0 +1,238 @@
+package serviceaccounttoken
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"laterna.dev/laterna/boundtoken"
+)
+
+// reconciler decides about Secrets and accounts; its fields read from caches and from
+// the API, and write to the API.
+type reconciler struct {
+	ca     []byte
+	create bool
+	mint   func(ctx context.Context, claims boundtoken.LegacyClaims) (boundtoken.Token, error)
+	log    *slog.Logger
+
+	cachedAccount func(namespace, name string) (*corev1.ServiceAccount, error)
+	liveAccount   func(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error)
+	cachedSecret  func(namespace, name string) (*corev1.Secret, error)
+	liveSecret    func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	secretsOf     func(namespace, account string) ([]*corev1.Secret, error)
+	createSecret  func(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error)
+	updateSecret  func(ctx context.Context, s *corev1.Secret) error
+	deleteSecret  func(ctx context.Context, s *corev1.Secret) error
+	updateAccount func(ctx context.Context, sa *corev1.ServiceAccount) error
+}
+
+// secret fills a Secret in, or deletes it when its account is gone.
+func (r reconciler) secret(ctx context.Context, namespace, name string) error {
+	s, err := r.cachedSecret(namespace, name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading secret: %w", err)
+	}
+	if s.DeletionTimestamp != nil || s.Type != corev1.SecretTypeServiceAccountToken || s.Annotations[corev1.ServiceAccountNameKey] == "" {
+		return nil
+	}
+	account, err := r.accountOf(ctx, s)
+	if err != nil {
+		return fmt.Errorf("reading service account: %w", err)
+	}
+	if account == nil {
+		if err := r.deleteSecret(ctx, s); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("deleting secret of a service account that is gone: %w", err)
+		}
+		return nil
+	}
+	return r.fill(ctx, s, account)
+}
+
+// accountOf returns the account that a Secret is for, nil when it is gone. Absence is
+// confirmed by the store: the caches of accounts and Secrets are not of one moment.
+func (r reconciler) accountOf(ctx context.Context, s *corev1.Secret) (*corev1.ServiceAccount, error) {
+	name := s.Annotations[corev1.ServiceAccountNameKey]
+	if sa, err := r.cachedAccount(s.Namespace, name); err == nil && sameAccount(s, sa) {
+		return sa, nil
+	}
+	sa, err := r.liveAccount(ctx, s.Namespace, name)
+	if apierrors.IsNotFound(err) || err == nil && !sameAccount(s, sa) {
+		return nil, nil
+	}
+	return sa, err
+}
+
+// sameAccount tells whether a Secret is of this account, or may become so.
+func sameAccount(s *corev1.Secret, sa *corev1.ServiceAccount) bool {
+	uid := types.UID(s.Annotations[corev1.ServiceAccountUIDKey])
+	return s.Annotations[corev1.ServiceAccountNameKey] == sa.Name && (uid == "" || uid == sa.UID)
+}
+
+func (r reconciler) complete(s *corev1.Secret) bool {
+	return bytes.Equal(s.Data[corev1.ServiceAccountRootCAKey], r.ca) &&
+		len(s.Data[corev1.ServiceAccountNamespaceKey]) > 0 && len(s.Data[corev1.ServiceAccountTokenKey]) > 0
+}
+
+func (r reconciler) fill(ctx context.Context, s *corev1.Secret, sa *corev1.ServiceAccount) error {
+	if r.complete(s) {
+		return nil
+	}
+	if s.Immutable != nil && *s.Immutable {
+		r.log.Warn("an immutable secret cannot be filled in", "namespace", s.Namespace, "secret", s.Name)
+		return nil
+	}
+	filled, err := r.filled(ctx, s, sa)
+	if err != nil {
+		return err
+	}
+	// A conflict comes back with what is there now.
+	if err := r.updateSecret(ctx, filled); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("filling in secret: %w", err)
+	}
+	return nil
+}
+
+// filled returns a copy of a Secret that has everything.
+func (r reconciler) filled(ctx context.Context, s *corev1.Secret, sa *corev1.ServiceAccount) (*corev1.Secret, error) {
+	s = s.DeepCopy()
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	if s.Data == nil {
+		s.Data = map[string][]byte{}
+	}
+	s.Annotations[corev1.ServiceAccountNameKey] = sa.Name
+	s.Annotations[corev1.ServiceAccountUIDKey] = string(sa.UID)
+	s.Data[corev1.ServiceAccountRootCAKey] = r.ca
+	if len(s.Data[corev1.ServiceAccountNamespaceKey]) == 0 {
+		s.Data[corev1.ServiceAccountNamespaceKey] = []byte(s.Namespace)
+	}
+	if len(s.Data[corev1.ServiceAccountTokenKey]) == 0 {
+		token, err := r.mint(ctx, boundtoken.NewLegacyClaims(s.Namespace, s.Name, boundtoken.Ref{Name: sa.Name, UID: string(sa.UID)}))
+		if err != nil {
+			return nil, fmt.Errorf("issuing token: %w", err)
+		}
+		s.Data[corev1.ServiceAccountTokenKey] = []byte(token.Reveal())
+	}
+	return s, nil
+}
+
+// account looks at the Secrets of an account that came, changed or went, and makes it
+// one where it has none.
+func (r reconciler) account(ctx context.Context, namespace, name string) error {
+	secrets, err := r.secretsOf(namespace, name)
+	if err != nil {
+		return fmt.Errorf("finding secrets: %w", err)
+	}
+	for _, s := range secrets {
+		if err := r.secret(ctx, s.Namespace, s.Name); err != nil {
+			return err
+		}
+	}
+	if !r.create {
+		return nil
+	}
+	sa, err := r.cachedAccount(namespace, name)
+	if apierrors.IsNotFound(err) || err == nil && sa.DeletionTimestamp != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading service account: %w", err)
+	}
+	if has, err := r.listsToken(ctx, sa); has || err != nil {
+		return err
+	}
+	return r.give(ctx, sa)
+}
+
+// listsToken tells whether an account lists a Secret with a token of its own. One that
+// is not in the cache may have been made a moment ago.
+func (r reconciler) listsToken(ctx context.Context, sa *corev1.ServiceAccount) (bool, error) {
+	for _, ref := range sa.Secrets {
+		s, err := r.cachedSecret(sa.Namespace, ref.Name)
+		if apierrors.IsNotFound(err) {
+			s, err = r.liveSecret(ctx, sa.Namespace, ref.Name)
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			return false, fmt.Errorf("reading secret: %w", err)
+		}
+		if err == nil && s.Type == corev1.SecretTypeServiceAccountToken && sameAccount(s, sa) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// give makes a Secret for an account and lists it there. When that fails the Secret is
+// removed: an unlisted one would be taken for one that a person made.
+func (r reconciler) give(ctx context.Context, sa *corev1.ServiceAccount) error {
+	s, err := r.filled(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: secretName(sa.Name)},
+		Type:       corev1.SecretTypeServiceAccountToken,
+	}, sa)
+	if err != nil {
+		return err
+	}
+	made, err := r.createSecret(ctx, s)
+	if apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("creating secret: %w", err)
+	}
+	sa = sa.DeepCopy()
+	sa.Secrets = append(sa.Secrets, corev1.ObjectReference{Name: made.Name})
+	if err := r.updateAccount(ctx, sa); err != nil {
+		if again := r.deleteSecret(context.WithoutCancel(ctx), made); again != nil && !apierrors.IsNotFound(again) {
+			r.log.Warn("a secret that no service account lists could not be removed", "namespace", made.Namespace, "secret", made.Name, "error", again)
+		}
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("listing secret: %w", err)
+	}
+	return nil
+}
+
+// secretName returns a new name, as long as upstream's generated ones at most.
+func secretName(account string) string {
+	const longest, random = 63, 5
+	base := account + "-token-"
+	return base[:min(len(base), longest-random)] + rand.String(random)
+}
+
+// reference takes a Secret that is gone off the list of its account.
+func (r reconciler) reference(ctx context.Context, namespace, account, secret string) error {
+	sa, err := r.liveAccount(ctx, namespace, account)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading service account: %w", err)
+	}
+	listed := func(ref corev1.ObjectReference) bool { return ref.Name == secret }
+	if !slices.ContainsFunc(sa.Secrets, listed) {
+		return nil
+	}
+	if _, err := r.liveSecret(ctx, namespace, secret); !apierrors.IsNotFound(err) {
+		return err // nil: there is one of this name again
+	}
+	sa = sa.DeepCopy()
+	sa.Secrets = slices.DeleteFunc(sa.Secrets, listed)
+	if err := r.updateAccount(ctx, sa); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("taking secret off the list: %w", err)
+	}
+	return nil
+}
