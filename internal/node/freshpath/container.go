@@ -27,7 +27,7 @@ func (f *Follower) container(ctx context.Context, p *pod, spec *corev1.Pod, c Co
 	}
 	held, err := f.hold(ctx, p, c)
 	if err != nil {
-		f.cfg.Log.Debug("process of a container not found", "pod", spec.Name, "namespace", spec.Namespace, "container", c.Name, "error", err)
+		f.failed(ctx, p, spec, c, names, err)
 		return false
 	}
 	ns, err := enter(held.Descriptor())
@@ -41,6 +41,9 @@ func (f *Follower) container(ctx context.Context, p *pod, spec *corev1.Pod, c Co
 		if errors.Is(err, errStuck) {
 			p.stuck[c.ID] = true
 			return f.failed(ctx, p, spec, c, names[i:], err)
+		}
+		if ctx.Err() != nil { // the thread may not be back
+			return false
 		}
 		looked = (err == nil || f.failed(ctx, p, spec, c, []string{name}, err)) && looked
 	}

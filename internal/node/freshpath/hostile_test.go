@@ -136,16 +136,30 @@ func TestFightOverTheMount(t *testing.T) {
 	if got := box.read("/calm/file"); got != "value 299" || len(box.at("/calm/file")) != 1 {
 		t.Errorf("the mount beside: %q, %+v; events %q", got, box.at("/calm/file"), b.told())
 	}
+	for end := time.Now().Add(5 * time.Second); len(elsewhere(t)) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) { // the last one may be on its way out
+			t.Fatalf("threads stayed in the container: %v", elsewhere(t))
+		}
+	}
+}
+
+// elsewhere are the threads of this process in other mount namespaces.
+func elsewhere(t *testing.T) (threads []string) {
+	t.Helper()
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, _ := os.Readlink("/proc/self/ns/mnt")
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, task := range tasks {
 		if ns, err := os.Readlink("/proc/self/task/" + task.Name() + "/ns/mnt"); err == nil && ns != own {
-			t.Errorf("thread %s stayed in %s", task.Name(), ns)
+			threads = append(threads, task.Name())
 		}
 	}
+	return threads
 }
 
 func TestTheMachinesNamespaceIsRefused(t *testing.T) {

@@ -156,6 +156,13 @@ func (m *Manager) exchange(content *Content, bind mounts.Mount, subPath string) 
 	if same, err := rootfd.SameFile(was, now); same || err != nil {
 		return err
 	}
+	wasDir, err := was.IsDir()
+	if err != nil {
+		return err
+	}
+	if isDir, err := now.IsDir(); isDir != wasDir || err != nil {
+		return err // of another kind: it stays until the container starts again
+	}
 	tree, err := now.Clone()
 	if err != nil {
 		return err
