@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -173,9 +174,9 @@ func TestFreshSubPathIsNeverMissing(t *testing.T) {
 			}
 		}
 	}()
-	inside := s.command(t, "kubectl", "exec", "-n", ns, "fresh", "--", "sh", "-c", "while ! test -e /tmp/stop; do read -r x </etc/fresh/file || test -n \"$x\" || echo fault; done")
+	inside := exec.CommandContext(t.Context(), programs.Path("kubectl"), "exec", "-n", ns, "fresh", "--", "sh", "-c", "while ! test -e /tmp/stop; do read -r x </etc/fresh/file || test -n \"$x\" || echo fault; done")
 	var out strings.Builder
-	inside.Stdout, inside.Stderr = &out, &out
+	inside.Env, inside.Stdout, inside.Stderr = s.Environ(), &out, &out
 	if err := inside.Start(); err != nil {
 		t.Fatal(err)
 	}
