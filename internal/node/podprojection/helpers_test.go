@@ -28,11 +28,9 @@ import (
 // time. It serves the kind with optimistic concurrency.
 type server struct {
 	latency time.Duration
-	// refuse, unless nil, may answer a request ("POST", "PUT", "GET", "DELETE",
-	// "discover") with an error.
-	refuse func(verb string) error
 
 	mu       sync.Mutex
+	refusal  error // answers all requests, unless nil
 	version  int
 	objects  map[string]*v1alpha1.PodProjection
 	requests []request
@@ -67,10 +65,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s.requests = append(s.requests, request{verb, name, time.Now()})
 	var answer any
-	err := error(nil)
-	if s.refuse != nil {
-		err = s.refuse(verb)
-	}
+	err := s.refusal
 	if err == nil {
 		answer, err = s.serve(verb, name, body)
 	}
@@ -132,6 +127,13 @@ func (s *server) store(p *v1alpha1.PodProjection) {
 	s.objects[p.Name] = p
 }
 
+// refuse answers all requests with err from now on, or none if that is nil.
+func (s *server) refuse(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = err
+}
+
 // put stores what somebody else writes.
 func (s *server) put(p *v1alpha1.PodProjection) {
 	s.mu.Lock()
@@ -189,16 +191,39 @@ type fixture struct {
 	*Writer
 	*shown
 	server *server
-	lines  *bytes.Buffer
+	lines  *lines
 }
 
-func newFixture(t *testing.T, s *server) *fixture {
+// lines are those of a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func newFixture(t *testing.T, s *server, change ...func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{shown: &shown{pods: map[types.UID][]volumes.Status{}}, server: s, lines: &bytes.Buffer{}}
-	f.Writer = New(t.Context(), Config{
+	f := &fixture{shown: &shown{pods: map[types.UID][]volumes.Status{}}, server: s, lines: &lines{}}
+	cfg := Config{
 		Client: s.client(t), NodeName: "n", Key: Key{[]byte("key")}, Snapshot: f.snapshot, Wall: clock.RealClock{},
 		Log: slog.New(slog.NewTextHandler(f.lines, nil)),
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	f.Writer = New(t.Context(), cfg)
 	return f
 }
 

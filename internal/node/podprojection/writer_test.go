@@ -73,6 +73,8 @@ func TestAtMostOneWriteASecondAndTheLastStateWins(t *testing.T) {
 		}
 		var before time.Time
 		writes := 0
+		f.server.mu.Lock()
+		defer f.server.mu.Unlock()
 		for _, r := range f.server.requests {
 			if r.verb != "POST" && r.verb != "PUT" {
 				continue
@@ -192,7 +194,7 @@ func TestOthersMayWriteAndDelete(t *testing.T) {
 		if p := f.server.object("p"); version(p) != "3" {
 			t.Errorf("after a deletion: %+v", p)
 		}
-		if f.lines.Len() > 0 {
+		if f.lines.String() != "" {
 			t.Errorf("log: %s", f.lines)
 		}
 	})
@@ -206,7 +208,7 @@ func TestServerWithoutTheKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newServer()
-				s.refuse = func(string) error { return refusal }
+				s.refuse(refusal)
 				f := newFixture(t, s)
 				for i := range 100 {
 					name := fmt.Sprint("p", i)
@@ -223,12 +225,10 @@ func TestServerWithoutTheKind(t *testing.T) {
 				if n := strings.Count(f.lines.String(), "\n"); n != 1 || !strings.Contains(f.lines.String(), "no pod projections") {
 					t.Errorf("%d lines: %s", n, f.lines)
 				}
-				s.mu.Lock()
-				s.refuse = nil
-				s.mu.Unlock()
+				s.refuse(nil)
 				time.Sleep(recheck + time.Minute)
-				if len(s.objects) != 100 {
-					t.Errorf("%d objects after the server learnt the kind", len(s.objects))
+				if n := s.count("POST"); n != 100 {
+					t.Errorf("%d objects after the server learnt the kind", n)
 				}
 			})
 		})
@@ -242,7 +242,7 @@ func TestFailuresAreTriedAgainSeldomAndToldSeldom(t *testing.T) {
 		f.set("uid-p", at("1", "1"))
 		f.Add(pod("p"))
 		time.Sleep(time.Second)
-		s.refuse = func(string) error { return apierrors.NewInternalError(fmt.Errorf("no")) }
+		s.refuse(apierrors.NewInternalError(fmt.Errorf("no")))
 		before := s.count()
 		for i := range 600 { // ten minutes
 			f.set("uid-p", at(strconv.Itoa(i), "599"))
@@ -255,7 +255,7 @@ func TestFailuresAreTriedAgainSeldomAndToldSeldom(t *testing.T) {
 		if n := strings.Count(f.lines.String(), "\n"); n < 5 || n > 20 {
 			t.Errorf("%d lines: %s", n, f.lines)
 		}
-		s.refuse = nil
+		s.refuse(nil)
 		time.Sleep(lastRetry + time.Second)
 		if got := version(s.object("p")); got != "599" {
 			t.Errorf("afterwards the API says %s", got)
@@ -322,14 +322,15 @@ func TestManyPodsAtOnceLeaveTheMachineToOthers(t *testing.T) {
 func TestOutcomesAreWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		f := newFixture(t, s)
 		var mu sync.Mutex
 		var outcomes []Outcome
-		f.cfg.Outcomes = func(types.UID) []Outcome {
-			mu.Lock()
-			defer mu.Unlock()
-			return outcomes
-		}
+		f := newFixture(t, s, func(c *Config) {
+			c.Outcomes = func(types.UID) []Outcome {
+				mu.Lock()
+				defer mu.Unlock()
+				return outcomes
+			}
+		})
 		f.set("uid-p", at("1", "1"))
 		f.Add(pod("p"))
 		time.Sleep(2 * time.Second)
