@@ -208,3 +208,36 @@ func TestPodProjectionRights(t *testing.T) {
 	s.sh(t, k+"delete pproj web && "+k+`patch configmap app -p '{"data":{"mode":"again"}}'`)
 	s.condition(t, ns, "web", "Published")
 }
+
+// ofARun are the parts of the page's outputs that differ from run to run.
+var ofARun = regexp.MustCompile(`hmac-sha256:[0-9a-f]{64}|\.\.20[0-9_]+\.\d+|"20[0-9T:-]+Z"|"\d+"|\b\d+m?s\b|\b9\d+m\b|nodeName: \S+| +`)
+
+// TestPodProjectionPage pastes the page's commands, in a namespace of the test's own.
+func TestPodProjectionPage(t *testing.T) {
+	t.Parallel()
+	s := shared
+	const page = "docs/podprojection.md"
+	steps := example(t, page)
+	if len(steps) < 10 {
+		t.Fatalf("only %d commands in %s", len(steps), page)
+	}
+	ns := s.namespace(t)
+	config := filepath.Join(t.TempDir(), "kubeconfig")
+	s.sh(t, "kubectl config view --raw > "+config+" && kubectl --kubeconfig "+config+" config set-context --current --namespace="+ns)
+	node := strings.TrimSpace(s.field(t, ns, "nodes", "{.items[0].metadata.name}"))
+	settle := func(text string) string {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, ns, "default"), " "+node+" ", " vm ")
+		return ofARun.ReplaceAllString(text, " ~ ")
+	}
+	for _, step := range steps {
+		cmd := s.command(t, "bash", "-c", step.command)
+		cmd.Dir, cmd.Env = "../..", append(cmd.Env, "KUBECONFIG="+config)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("$ %s: %v\n%s", step.command, err, out)
+		}
+		if got := string(out); settle(got) != settle(step.output) {
+			t.Errorf("$ %s\nprints\n%s\nthe page shows\n%s", step.command, got, step.output)
+		}
+	}
+}
