@@ -32,6 +32,7 @@ var levels = []level{
 	{"internal/authz", 3},
 	{"internal/controller", 3},
 	{"internal/generated", 3},
+	{"internal/inspect", 3},
 	{"internal/network", 3},
 	{"internal/node", 3},
 	{"internal/registry", 3},

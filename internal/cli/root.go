@@ -21,7 +21,7 @@ type Streams struct {
 }
 
 // Main runs the program with args (without its name) and returns the exit code: 0
-// for success, 1 when the command failed.
+// for success, 1 when the command failed, or what the command documents.
 func Main(args []string, streams Streams, version apiserver.Version) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -33,7 +33,7 @@ func Main(args []string, streams Streams, version apiserver.Version) int {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintln(streams.Err, "laterna:", strings.TrimSuffix(line, "\n"))
 		}
-		return 1
+		return codeOf(err)
 	}
 	return 0
 }
@@ -87,7 +87,7 @@ Start with:
 	}
 	add(groupRun, newUp(version), newServer(version), newDown())
 	add(groupLook, newStatus(), newDoctor(), newVersion(version))
-	add(groupIdentity, newKeys())
+	add(groupIdentity, newIssuer(), newKeys(), newToken())
 	add(groupUse, newImage(), newClock())
 	return root
 }

@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"laterna.dev/laterna/internal/inspect"
+)
+
+// elsewhereFlags let a command fetch public documents as relying parties do.
+type elsewhereFlags struct {
+	discover bool
+	ca       string
+}
+
+func (f *elsewhereFlags) bind(fs *pflag.FlagSet, discover string) {
+	fs.BoolVar(&f.discover, "discover", false, discover)
+	fs.StringVar(&f.ca, "issuer-ca", "", "`FILE` with the authorities to believe about the issuer's host instead of the machine's; implies --discover")
+}
+
+// getter returns what fetches the documents, or nil when the flags do not ask for it.
+func (f *elsewhereFlags) getter() (inspect.Getter, error) {
+	if f.ca == "" {
+		if f.discover {
+			return inspect.NewWeb(nil), nil
+		}
+		return nil, nil
+	}
+	raw, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, fmt.Errorf("--issuer-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("--issuer-ca: %s holds no certificate in PEM form", f.ca)
+	}
+	return inspect.NewWeb(roots), nil
+}

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/inspect"
+)
+
+// lifeWidth is the length of the life bar in characters.
+const lifeWidth = 40
+
+// reportPrinter prints a report for a person.
+type reportPrinter struct {
+	out   io.Writer
+	paint paint
+	inspect.Report
+}
+
+// printReport prints what a token says, its life, and the checks.
+func printReport(out io.Writer, p paint, token inspect.Token, report inspect.Report) {
+	r := reportPrinter{out, p, report}
+	if token.Readable() {
+		r.claims(token)
+		r.life(token)
+	} else {
+		r.text("Header", report.HeaderText)
+		r.text("Claims", report.ClaimsText)
+	}
+	r.checks()
+}
+
+// row prints one line; without a name it goes on with the line before.
+func (r *reportPrinter) row(name, format string, args ...any) {
+	fmt.Fprintf(r.out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+// text prints a part of a token that nobody can be sure to understand.
+func (r *reportPrinter) text(name, part string) {
+	const most = 4 << 10
+	if part == "" {
+		return
+	}
+	cut := ""
+	if len(part) > most {
+		part, cut = part[:most], fmt.Sprintf("\n… (%d bytes in all)", len(part))
+	}
+	fmt.Fprintf(r.out, "%s, as it stands there:\n%s%s\n\n", name, part, cut)
+}
+
+func (r *reportPrinter) claims(token inspect.Token) {
+	c, header := token.Claims(), token.Header()
+	r.row("Issuer", "%s", inspect.Plain(c.Issuer))
+	r.row("Subject", "%s", inspect.Plain(c.Subject))
+	if legacy, ok := token.Legacy(); ok {
+		r.row("Account", "%s in %s, uid %s", inspect.Plain(legacy.ServiceAccount), inspect.Plain(legacy.Namespace), inspect.Plain(legacy.ServiceAccountUID))
+		r.row("Kept in", "secret %s", inspect.Plain(legacy.Secret))
+	} else {
+		r.bound(&c)
+	}
+	if c.ID != "" {
+		r.row("ID", "%s", inspect.Plain(c.ID))
+	}
+	r.dates(&c)
+	if names := token.OtherClaims(); len(names) > 0 {
+		r.row("Other claims", "%s", inspect.PlainList(names))
+	}
+	r.header(header)
+	if r.Signature != "" {
+		r.row("Signature", "%s", r.Signature)
+	}
+	fmt.Fprintln(r.out)
+}
+
+func (r *reportPrinter) header(h boundtoken.Header) {
+	key := "no key named"
+	if h.KeyID != "" {
+		key = "key " + inspect.Plain(h.KeyID)
+	}
+	kind := ""
+	if h.Type != "" {
+		kind = ", type " + inspect.Plain(h.Type)
+	}
+	r.row("Header", "%s, %s%s", h.Algorithm, key, kind)
+}
+
+// bound prints whom the token is for and what it lives with.
+func (r *reportPrinter) bound(c *boundtoken.Claims) {
+	if len(c.Audience) > 0 {
+		r.row("Audience", "%s", inspect.PlainList(c.Audience))
+	}
+	k := &c.Kubernetes
+	if k.ServiceAccount.Name != "" || k.Namespace != "" {
+		r.row("Account", "%s in %s, uid %s", inspect.Plain(k.ServiceAccount.Name), inspect.Plain(k.Namespace), inspect.Plain(k.ServiceAccount.UID))
+	}
+	name := "Bound to"
+	for _, one := range []struct {
+		kind string
+		ref  *boundtoken.Ref
+	}{{"pod", k.Pod}, {"secret", k.Secret}, {"node", k.Node}} {
+		if one.ref == nil {
+			continue
+		}
+		if one.kind == "node" && k.Pod != nil {
+			name = "On" // a record of where the pod was, not a bond
+		}
+		r.row(name, "%s %s, uid %s", one.kind, inspect.Plain(one.ref.Name), inspect.Plain(one.ref.UID))
+		name = ""
+	}
+	if k.Pod == nil && k.Secret == nil && k.Node == nil && k.ServiceAccount.Name != "" {
+		r.row(name, "nothing but the account")
+	}
+}
+
+func (r *reportPrinter) dates(c *boundtoken.Claims) {
+	at := func(name string, d boundtoken.Date) {
+		if d != 0 {
+			r.row(name, "%s, %s", inspect.Moment(d.Time()), inspect.Relative(d.Time(), r.Time))
+		}
+	}
+	at("Issued", c.IssuedAt)
+	if c.NotBefore != c.IssuedAt {
+		at("Valid from", c.NotBefore)
+	}
+	at("Warn after", c.Kubernetes.WarnAfter)
+	at("Expires", c.Expiry)
+}
+
+// life prints how far the token is on its way, and when it is replaced.
+func (r *reportPrinter) life(token inspect.Token) {
+	l := r.Life
+	if l == nil {
+		return
+	}
+	r.row("Life", "%s %.0f %% of %s", lifeBar(l), l.Over*100, inspect.Span(l.End.Sub(l.Start)))
+	switch rotation := l.Rotation; {
+	case rotation == nil:
+		r.row("", "no agent replaces it: it is not a pod's")
+	case r.Time.Before(rotation.At):
+		r.row("", "the agent replaces the file at %s (%s), %s", inspect.Moment(rotation.At), rule(rotation), inspect.Relative(rotation.At, r.Time))
+	default:
+		r.row("", "the file should have been replaced at %s (%s), %s: this is an old copy, or replacing fails", inspect.Moment(rotation.At), rule(rotation), inspect.Relative(rotation.At, r.Time))
+	}
+	if l.Extended() {
+		r.row("", "its use is reported as stale from %s on; it works until it expires", inspect.Moment(l.End))
+	}
+	fmt.Fprintln(r.out)
+}
+
+func rule(r *inspect.Rotation) string {
+	if r.Daily {
+		return "24 hours"
+	}
+	return "80 % of its life"
+}
+
+// lifeBar draws a life: what is over, what is left, and the moment of rotation.
+func lifeBar(l *inspect.Life) string {
+	bar := make([]string, lifeWidth)
+	for i := range bar {
+		bar[i] = "░"
+		if float64(i) < l.Over*lifeWidth {
+			bar[i] = "█"
+		}
+	}
+	if l.Rotation != nil {
+		bar[min(int(l.Rotation.Part*lifeWidth), lifeWidth-1)] = "│"
+	}
+	return strings.Join(bar, "")
+}
+
+func (r *reportPrinter) checks() {
+	for _, c := range r.Checks {
+		mark, reason := r.paint.good("✓"), c.Reason
+		switch c.Result {
+		case inspect.Failed:
+			mark = r.paint.bad("✗")
+		case inspect.NotMade:
+			mark, reason = r.paint.faint("–"), r.paint.faint("not checked: "+c.Reason)
+		}
+		fmt.Fprintf(r.out, "%s %-10s %s\n", mark, c.Name, reason)
+	}
+}
