@@ -208,11 +208,12 @@ const (
 	MaxVolumes = 256
 	// MaxSources, MaxTokens and MaxOutcomes (checks and actions together) count over all
 	// volumes of a pod.
-	MaxSources  = 1024
-	MaxTokens   = 256
+	MaxSources  = 512
+	MaxTokens   = 64
 	MaxOutcomes = 128
-	// MaxMessage is the length of problems, messages, paths and audiences in bytes,
-	// MaxName that of names and actions.
+	// MaxMessage is the length of problems and messages in bytes, MaxPath that of paths
+	// and audiences, MaxName that of names and actions.
 	MaxMessage = 1024
+	MaxPath    = 512
 	MaxName    = 253
 )

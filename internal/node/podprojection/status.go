@@ -72,7 +72,7 @@ func (in input) volume(v *volumes.Status) v1alpha1.VolumeStatus {
 	out.Sources = unique(out.Sources, func(s v1alpha1.SourceStatus) string { return string(s.Kind) + "/" + s.Name })
 	for _, t := range v.Tokens {
 		out.Tokens = append(out.Tokens, v1alpha1.TokenStatus{
-			Path: cut(t.Path, v1alpha1.MaxMessage), Audience: cut(t.Audience, v1alpha1.MaxMessage),
+			Path: cut(t.Path, v1alpha1.MaxPath), Audience: cut(t.Audience, v1alpha1.MaxPath),
 			ExpirationTime: stamp(t.Expires), RotationTime: stamp(t.Rotates),
 		})
 	}

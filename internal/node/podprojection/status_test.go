@@ -1,6 +1,7 @@
 package podprojection
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -133,6 +134,10 @@ func TestStatusFitsWhateverAPodHolds(t *testing.T) {
 	}
 	if len(s.Volumes) != v1alpha1.MaxVolumes || sources != v1alpha1.MaxSources || tokens != v1alpha1.MaxTokens || actions != v1alpha1.MaxOutcomes {
 		t.Errorf("%d volumes, %d sources, %d tokens, %d actions", len(s.Volumes), sources, tokens, actions)
+	}
+	// The store takes 1.5 MiB, with the names of all fields once more.
+	if raw, err := json.Marshal(s); err != nil || len(raw) > 900<<10 {
+		t.Errorf("%d bytes, %v", len(raw), err)
 	}
 	c := s.Conditions[0]
 	if len(c.Message) > v1alpha1.MaxMessage || !strings.Contains(c.Message, "entries more than fit are not listed") {

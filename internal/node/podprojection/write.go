@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,9 @@ import (
 type record struct {
 	types.NamespacedName
 	uid types.UID
+
+	// marked says that the queue has the pod and nobody has looked at it since.
+	marked atomic.Bool
 
 	turn chan struct{} // full during requests; guards what follows
 	// held is the object as the API has it, nil when it has none, or when look says

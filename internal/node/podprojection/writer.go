@@ -114,7 +114,10 @@ func (w *Writer) Add(pod *corev1.Pod) {
 // Changed tells that what is to be written about a pod may have changed. Pods that were
 // not added are ignored.
 func (w *Writer) Changed(uid types.UID) {
-	if w != nil && w.record(uid) != nil {
+	if w == nil {
+		return
+	}
+	if r := w.record(uid); r != nil && r.marked.CompareAndSwap(false, true) {
 		w.queue.AddAfter(uid, settle)
 	}
 }
@@ -199,6 +202,7 @@ func (w *Writer) step(ctx context.Context, uid types.UID) (asked bool) {
 		w.queue.AddAfter(uid, early)
 		return false
 	}
+	r.marked.Store(false)
 	shown := w.cfg.Snapshot(uid)
 	if shown == nil {
 		return false

@@ -94,8 +94,8 @@ func TestValidate(t *testing.T) {
 		"many volumes": {func(p *object) {
 			p.Status.Volumes = make([]v1alpha1.VolumeStatus, v1alpha1.MaxVolumes+1)
 		}, "status.volumes: Forbidden: has 257 volumes, at most 256 are allowed"},
-		"many sources": {volume(func(v *v1alpha1.VolumeStatus) { v.Sources = make([]v1alpha1.SourceStatus, v1alpha1.MaxSources) }), "has 1025 sources"},
-		"many tokens":  {volume(func(v *v1alpha1.VolumeStatus) { v.Tokens = make([]v1alpha1.TokenStatus, v1alpha1.MaxTokens) }), "has 259 tokens"},
+		"many sources": {volume(func(v *v1alpha1.VolumeStatus) { v.Sources = make([]v1alpha1.SourceStatus, v1alpha1.MaxSources) }), "has 513 sources"},
+		"many tokens":  {volume(func(v *v1alpha1.VolumeStatus) { v.Tokens = make([]v1alpha1.TokenStatus, v1alpha1.MaxTokens) }), "has 67 tokens"},
 		"many checks":  {volume(func(v *v1alpha1.VolumeStatus) { v.Checks = make([]v1alpha1.OutcomeStatus, v1alpha1.MaxOutcomes) }), "has 129 checks and actions"},
 	} {
 		p := good()

@@ -106,8 +106,8 @@ func validateToken(t *v1alpha1.TokenStatus, at *field.Path) field.ErrorList {
 	if t.Path == "" || path.IsAbs(t.Path) || slices.Contains(strings.Split(t.Path, "/"), "..") {
 		errs = append(errs, field.Invalid(at.Child("path"), t.Path, "must be a path inside the volume"))
 	}
-	errs = append(errs, long(at.Child("path"), t.Path, v1alpha1.MaxMessage)...)
-	return append(errs, long(at.Child("audience"), t.Audience, v1alpha1.MaxMessage)...)
+	errs = append(errs, long(at.Child("path"), t.Path, v1alpha1.MaxPath)...)
+	return append(errs, long(at.Child("audience"), t.Audience, v1alpha1.MaxPath)...)
 }
 
 var results = []v1alpha1.Result{v1alpha1.Failed, v1alpha1.Rejected, v1alpha1.Skipped, v1alpha1.Succeeded}
