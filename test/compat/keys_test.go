@@ -226,6 +226,9 @@ func TestSigningKeysAsObjects(t *testing.T) {
 	}
 	contains(t, table[2], "ECDSAP521", "ES512", "Upcoming", "in 60m", "<none>")
 	contains(t, s.fails(t, "kubectl label signingkeys --all a=b"), "does not allow this method")
+	contains(t, s.sh(t, "kubectl delete signingkey "+strings.Fields(table[2])[0]), "deleted")
+	contains(t, s.sh(t, "kubectl create -f ../../docs/examples/signingkey.yaml"), "created")
+	contains(t, s.sh(t, "kubectl get signingkeys"), "ECDSAP256   ES256   Upcoming")
 	if text := s.sh(t, "kubectl get signingkeys -o yaml"); strings.Contains(text, "PRIVATE") || strings.Contains(text, "pkcs8") {
 		t.Errorf("the objects tell a secret:\n%s", text)
 	}
