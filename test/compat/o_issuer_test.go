@@ -58,6 +58,14 @@ func (s *system) get(t testing.TB, token, path string) (code int, body string) {
 	t.Helper()
 	config := rest.AnonymousClientConfig(s.config(t))
 	config.BearerToken = strings.TrimSpace(token)
+	return fetch(t, config, "", path)
+}
+
+// fetch gets a path; the server's certificate must be good for the host, if one is
+// given.
+func fetch(t testing.TB, config *rest.Config, host, path string) (code int, body string) {
+	t.Helper()
+	config.ServerName = host
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +73,9 @@ func (s *system) get(t testing.TB, token, path string) (code int, body string) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, config.Host+path, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if host != "" {
+		req.Host = host
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -112,6 +123,14 @@ func TestO5IssuerIsChangedWhileEverythingRuns(t *testing.T) {
 	_, doc := s.get(t, "", "/.well-known/openid-configuration")
 	contains(t, doc, `"issuer":"https://test.default.svc"`)
 	s.rolledOut(t, 2*time.Second, "1 node is at revision 2")
+	// Relying parties find each accepted issuer's documents at its own host, with a
+	// certificate that is good for it.
+	for _, host := range []string{"test.default.svc", "kubernetes.default.svc"} {
+		code, doc := fetch(t, rest.AnonymousClientConfig(s.config(t)), host, "/.well-known/openid-configuration")
+		if code != 200 || !strings.Contains(doc, `"issuer":"https://`+host+`"`) {
+			t.Errorf("%s: %d %s", host, code, doc)
+		}
+	}
 
 	// kubectl apply, and back to the default.
 	s.apply(t, ns, "apiVersion: config.openshift.io/v1\nkind: Authentication\nmetadata: {name: cluster}\nspec: {serviceAccountIssuer: 'https://second.example/path'}\n")
