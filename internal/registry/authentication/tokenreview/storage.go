@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -78,12 +79,13 @@ func (s *storage) review(ctx context.Context, token string, audiences []string) 
 	if !fitsHeader(token) {
 		return authenticationv1.TokenReviewStatus{Error: "invalid bearer token"}, nil
 	}
-	ctx = bare{ctx}
+	inner := audit.WithAuditContext(bare{ctx})
 	if len(audiences) > 0 {
-		ctx = authenticator.WithAudiences(ctx, audiences)
+		inner = authenticator.WithAudiences(inner, audiences)
 	}
-	req := (&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}).WithContext(ctx)
+	req := (&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}).WithContext(inner)
 	resp, ok, err := s.auth.AuthenticateRequest(req)
+	annotate(ctx, inner, resp)
 	status := authenticationv1.TokenReviewStatus{}
 	if err != nil {
 		status.Error = err.Error()
