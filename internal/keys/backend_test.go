@@ -43,6 +43,20 @@ func (m *memory) Store(_ context.Context, data []byte, expected int64) (int64, e
 	return m.rev, nil
 }
 
+// contents returns what is stored, and how often something was.
+func (m *memory) contents() (data []byte, stores int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.data, m.stores
+}
+
+// fail makes the store answer with an error, or well again.
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failing = err
+}
+
 func (m *memory) put(data []byte) {
 	m.data, m.rev, m.stores = data, m.rev+1, m.stores+1
 	for _, changed := range m.watchers {
@@ -55,9 +69,9 @@ func (m *memory) put(data []byte) {
 func (m *memory) Watch(ctx context.Context, changed func()) error {
 	id := make(chan struct{})
 	m.mu.Lock()
-	if m.failing != nil {
+	if err := m.failing; err != nil {
 		m.mu.Unlock()
-		return m.failing
+		return err
 	}
 	if m.watchers == nil {
 		m.watchers = map[chan struct{}]func(){}

@@ -97,8 +97,8 @@ func TestFirstFormIsBroughtUpToDate(t *testing.T) {
 		b := &memory{data: data, rev: 1}
 		s := serve(t, b, boundtoken.ES256, 0)
 		s.want("after the migration", accepted.ID, Retired, signs.ID, Signing)
-		if !strings.HasPrefix(string(b.data), `{"version":2,"algorithm":"ES256"`) || b.stores != 1 {
-			t.Errorf("%d stores, stored %.60s", b.stores, b.data)
+		if data, stores := b.contents(); !strings.HasPrefix(string(data), `{"version":2,"algorithm":"ES256"`) || stores != 1 {
+			t.Errorf("%d stores, stored %.60s", stores, data)
 		}
 		all, _, _ := s.List(t.Context())
 		for _, k := range all {

@@ -121,7 +121,8 @@ func TestLifeOfAKey(t *testing.T) {
 		if r := all[0]; !r.RetiredAt.Equal(k.SignsFrom) || r.LastEnd.Before(lastToken) || r.LastEnd.After(lastToken.Add(headroom+time.Second)) {
 			t.Errorf("%+v, the last token ends at %s", r, lastToken)
 		}
-		if stored, _ := decode(b.data, time.Now()); stored.keys[0].pkcs8 != nil || bytes.Count(b.data, []byte("pkcs8")) != 1 {
+		data, _ := b.contents()
+		if stored, _ := decode(data, time.Now()); stored.keys[0].pkcs8 != nil || bytes.Count(data, []byte("pkcs8")) != 1 {
 			t.Error("the private half of a retired key is still stored")
 		}
 		next, ok := s.NextChange()
@@ -287,15 +288,15 @@ func TestServersShareTheLifeOfKeys(t *testing.T) {
 		s1, s2 := serve(t, b, boundtoken.ES256, 0), serve(t, b, boundtoken.ES256, 0)
 		old := s1.mint(time.Hour)
 		k := s2.rotate(Rotation{})
-		stores := b.stores
+		_, before := b.contents()
 		s1.want("on the other server", old, Signing, k.ID, Upcoming)
 		time.Sleep(MaxAge + publishing + time.Second)
 		synctest.Wait()
 		for _, s := range []*server{s1, s2} {
 			s.want("after activation", old, Retired, k.ID, Signing)
 		}
-		if b.stores != stores+1 {
-			t.Errorf("%d stores for one step", b.stores-stores)
+		if _, stores := b.contents(); stores != before+1 {
+			t.Errorf("%d stores for one step", stores-before)
 		}
 		if err := s1.Withdraw(t.Context(), old, func(Key, int64) error { return nil }); err != nil {
 			t.Fatal(err)
@@ -363,14 +364,10 @@ func TestCrashesBetweenSteps(t *testing.T) {
 		s.want("after a restart beyond the end of the last token", k.ID, Signing)
 		// The store is away when a step is due.
 		k2 := s.rotate(Rotation{})
-		b.mu.Lock()
-		b.failing = errors.New("no leader")
-		b.mu.Unlock()
+		b.fail(errors.New("no leader"))
 		time.Sleep(2 * MaxAge)
 		s.want("without the store", k.ID, Signing, k2.ID, Upcoming)
-		b.mu.Lock()
-		b.failing = nil
-		b.mu.Unlock()
+		b.fail(nil)
 		time.Sleep(2 * retryAfter)
 		synctest.Wait()
 		all, _, _ := s.List(t.Context())
@@ -386,19 +383,22 @@ func TestBoundOfTokensIsStoredBeforeTheyAre(t *testing.T) {
 		s := serve(t, b, boundtoken.ES256, 0)
 		covered := func(end time.Time) {
 			t.Helper()
-			stored, err := decode(b.data, time.Now())
+			data, _ := b.contents()
+			stored, err := decode(data, time.Now())
 			if err != nil || stored.in(Signing).LastEnd.Before(end) {
 				t.Fatalf("the stored bound does not cover %s: %+v, %v", end, stored.in(Signing).Key, err)
 			}
 		}
-		before, start := b.stores, time.Now()
+		_, before := b.contents()
+		start := time.Now()
 		for range 10 * 24 * 4 {
 			s.mint(time.Hour)
 			covered(time.Now().Add(time.Hour))
 			time.Sleep(15 * time.Minute)
 		}
-		if days := int(time.Since(start).Hours() / 24); b.stores-before > days {
-			t.Errorf("%d stores in %d days", b.stores-before, days)
+		_, stores := b.contents()
+		if days := int(time.Since(start).Hours() / 24); stores-before > days {
+			t.Errorf("%d stores in %d days", stores-before, days)
 		}
 		for _, life := range []time.Duration{365 * 24 * time.Hour, longestLife} {
 			s.mint(life)
@@ -424,9 +424,7 @@ func TestUnreachableStoreStopsOnlyLongTokens(t *testing.T) {
 		s := serve(t, b, boundtoken.ES256, 0)
 		s.mint(time.Hour)
 		synctest.Wait()
-		b.mu.Lock()
-		b.failing = errors.New("no leader")
-		b.mu.Unlock()
+		b.fail(errors.New("no leader"))
 		s.mint(time.Hour)
 		if _, err := s.Signer(t.Context(), time.Now().Add(100*time.Hour)); err == nil {
 			t.Error("a token beyond the bound is signed although the store cannot be told")

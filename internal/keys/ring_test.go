@@ -27,8 +27,8 @@ func TestServersThatStartAtOnceAgree(t *testing.T) {
 			t.Errorf("ring %d signs with %s of %d keys, ring 0 with %s", i, id, len(set.Lookup("")), first)
 		}
 	}
-	if b.stores != 1 {
-		t.Errorf("%d stores", b.stores)
+	if _, stores := b.contents(); stores != 1 {
+		t.Errorf("%d stores", stores)
 	}
 }
 
@@ -46,8 +46,8 @@ func TestRestartKeepsTheKey(t *testing.T) {
 	if after, _ := again.ids(t); after != before {
 		t.Errorf("signs with %s after the restart, %s before", after, before)
 	}
-	if b.stores != 1 {
-		t.Errorf("%d stores", b.stores)
+	if _, stores := b.contents(); stores != 1 {
+		t.Errorf("%d stores", stores)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestDeletedKeysAreReplacedByOthers(t *testing.T) {
 		b.mu.Unlock()
 		synctest.Wait()
 		second, set := r.ids(t)
-		if b.data == nil || second == first || len(set.Lookup("")) != 1 {
+		if data, _ := b.contents(); data == nil || second == first || len(set.Lookup("")) != 1 {
 			t.Errorf("signs with %s of %d keys, with %s before all were deleted", second, len(set.Lookup("")), first)
 		}
 	})
@@ -79,9 +79,7 @@ func TestUnreachableStoreIsRetried(t *testing.T) {
 		if _, err := r.Signer(ctx, time.Time{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("signer of an unreachable store: %v", err)
 		}
-		b.mu.Lock()
-		b.failing = nil
-		b.mu.Unlock()
+		b.fail(nil)
 		time.Sleep(2 * time.Second)
 		r.ids(t)
 	})

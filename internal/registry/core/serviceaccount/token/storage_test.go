@@ -94,7 +94,7 @@ func newSystem(t *testing.T, change ...func(*token.Config)) *system {
 		keys:  source{signer},
 		nodes: &objects{resource: "nodes", all: map[string]runtime.Object{"/n1": &corev1.Node{ObjectMeta: meta("", "n1", "n1-uid")}}},
 	}
-	s.issuer, err = issuer.New(issuer.Config{APIAudiences: []string{"api", "api2"}, ExternalAddress: "h", Keys: s.keys})
+	s.issuer, err = issuer.New(issuer.Config{APIAudiences: []string{"api", "api2"}, ExternalAddress: "h", Keys: s.keys, Clock: clocktesting.NewFakePassiveClock(s.now)})
 	if err != nil {
 		t.Fatal(err)
 	}
