@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericserver "k8s.io/apiserver/pkg/server"
 	auditlog "k8s.io/apiserver/plugin/pkg/audit/log"
+	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -78,7 +79,14 @@ func ReadAuditPolicy(path string) (*auditinternal.Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit policy: %w", err)
 	}
-	if err := yaml.UnmarshalStrict(raw, &auditv1.Policy{}); err != nil {
+	asJSON, err := yaml.YAMLToJSONStrict(raw)
+	if err == nil {
+		var unknown []error
+		if unknown, err = strictjson.UnmarshalStrict(asJSON, &auditv1.Policy{}); err == nil {
+			err = errors.Join(unknown...)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("audit policy %s: %s", path, oneLine(err))
 	}
 	rules, err := policy.LoadPolicyFromBytes(raw)
