@@ -352,10 +352,14 @@ func TestSubPathNeverLeadsOutOfItsVolume(t *testing.T) {
 	t.Parallel()
 	s := shared
 	ns := s.namespace(t)
-	const victims = 10
+	victims := 4
+	if os.Getenv("LATERNA_SOAK") != "" {
+		victims = 10
+	}
 	for _, target := range []string{"/", "../../../.."} {
 		s.apply(t, ns, racingPod(target, victims))
-		eventually(t, 50*time.Second, func() error {
+		// The racing container burns a core, and each victim is tried again and again.
+		eventually(t, 2*time.Minute, func() error {
 			ended := s.field(t, ns, "pod/race", `{range .status.containerStatuses[*]}{.state.terminated.reason}{"\n"}{end}`)
 			if strings.Count(ended, "Completed") != victims {
 				return fmt.Errorf("ended: %q", ended)
