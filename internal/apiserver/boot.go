@@ -94,6 +94,11 @@ func (s *Server) addHooks(life context.Context, all *storages, objects *kept) er
 	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
 		return fmt.Errorf("adding health check: %w", err)
 	}
+	if s.backend.rules != nil {
+		if err := s.generic.AddHealthChecks(s.backend.rules); err != nil {
+			return fmt.Errorf("adding health check: %w", err)
+		}
+	}
 	for _, check := range s.config.Serving.ReadyChecks {
 		named := healthz.NamedCheck(check.Name, func(*http.Request) error { return check.Check() })
 		if err := s.generic.AddReadyzChecks(named); err != nil {

@@ -44,6 +44,14 @@ type StoreConfig struct {
 	// EncryptionKeyFile holds the keys for Secrets and signing keys. It is made
 	// when it does not exist.
 	EncryptionKeyFile string
+	// EncryptionProviderConfig is the value of --encryption-provider-config, and
+	// EncryptionProviderReload that of --encryption-provider-config-automatic-reload.
+	// Optional.
+	EncryptionProviderConfig string
+	EncryptionProviderReload bool
+	// EncryptionSettle is how long a rotated key stays after all servers have ceased
+	// to write with it; 0 means as long as a request may take. Optional.
+	EncryptionSettle time.Duration
 }
 
 // ServingConfig says where and as whom the server listens.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/apiserver/encryption"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/keys"
@@ -40,6 +41,7 @@ type Server struct {
 	end        context.CancelFunc
 
 	backend *backend
+	keeper  *encryption.Keeper
 	access  *access
 	ring    *keys.Ring
 	issuers *issuer.Set
@@ -109,6 +111,7 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	}
 	s.background.Go(func() { s.follow.follow(life) })
 	s.background.Go(func() { s.uses.run(life) })
+	s.background.Go(func() { s.keeper.Run(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
 	return s.access.await(ctx)
@@ -136,11 +139,18 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
-	if s.backend, err = newBackend(life, client, sch, box.Transformer()); err != nil {
+	rules, err := s.encryptionRules(life)
+	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	sealed := etcd.NewSealed(client, "keys", box)
+	if s.backend, err = newBackend(life, client, sch, box, rules); err != nil {
+		return errors.Join(err, client.Close())
+	}
+	sealed := etcd.NewSealed(client, signingKeysPath, box)
 	if err := s.awaitStore(ctx, sealed, endpoints.URLs); err != nil {
+		return err
+	}
+	if err := s.keepEncryption(ctx, client, box); err != nil {
 		return err
 	}
 	s.background.Go(func() {
@@ -220,6 +230,8 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, all.tokens.issuers.JWKSHandler())
 	s.generic.Handler.NonGoRestfulMux.Handle(issuer.ListingPath, all.tokens.issuers.ListingHandler())
 	s.generic.Handler.NonGoRestfulMux.HandleFunc(definitionsPath, definitions)
+	s.generic.Handler.NonGoRestfulMux.Handle(encryption.Path, s.keeper.Handler())
+	s.generic.Handler.NonGoRestfulMux.HandlePrefix(encryption.Path+"/", s.keeper.Handler())
 	objects, err := all.kept(env, s.config)
 	if err != nil {
 		return err

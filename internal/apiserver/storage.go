@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/apiserver/atrest"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
@@ -44,11 +45,15 @@ type backend struct {
 	client    *clientv3.Client
 	compactor etcd3.Compactor
 	codecs    map[string]storageCodec // by API group
-	secret    value.Transformer
+	box       *atrest.Box
+	// rules are those of an encryption provider configuration; nil without.
+	rules *atrest.Configuration
 
-	mu     sync.Mutex
-	caches []*cacher.Cacher
-	stops  []func()
+	mu sync.Mutex
+	// encryption is that of stored resources, by name.
+	encryption map[string]value.Transformer
+	caches     []*cacher.Cacher
+	stops      []func()
 }
 
 type storageCodec struct {
@@ -57,10 +62,10 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, secret value.Transformer) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clock.RealClock{}, nil)
-	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, secret: secret}
+	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, encryption: map[string]value.Transformer{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range scheme.GroupVersions() {
 		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), scheme.StorageType(gv.Group))
@@ -100,12 +105,30 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 	return options, nil
 }
 
-// transformer encrypts Secrets and refuses to read encrypted values elsewhere.
-func (b *backend) transformer(resource schema.GroupResource) value.Transformer {
-	if resource == corev1.Resource("secrets") {
-		return b.secret
+// transformer encrypts what the provider configuration names, and Secrets anyway. It
+// refuses to read encrypted values elsewhere.
+func (b *backend) transformer(resource schema.GroupResource) (t value.Transformer) {
+	secret := resource == corev1.Resource("secrets")
+	switch {
+	case b.rules != nil:
+		t = b.rules.Objects(resource, b.box, secret)
+	case secret:
+		t = b.box.Transformer()
+	default:
+		t = identity.NewEncryptCheckTransformer()
 	}
-	return identity.NewEncryptCheckTransformer()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.encryption[resource.Resource] = t
+	return t
+}
+
+// encryptionOf returns how the objects of a stored resource are encrypted, nil where
+// there is no such resource.
+func (b *backend) encryptionOf(resource string) value.Transformer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.encryption[resource]
 }
 
 // uncached is a generic.StorageDecorator: the store alone.

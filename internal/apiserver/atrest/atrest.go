@@ -260,12 +260,15 @@ func (b *Box) Open(ctx context.Context, key string, sealed []byte) ([]byte, erro
 	return plain, nil
 }
 
+// Plain is the label of values that are not encrypted.
+const Plain = "plain"
+
 // Label says how a stored value is encrypted, and with which key, as its beginning
-// does: "secretbox key1", "kms v2 vault", or "plain".
+// does: "secretbox key1", "kms v2 vault", or Plain.
 func Label(stored []byte) string {
 	parts := strings.SplitN(string(stored[:min(len(stored), 256)]), ":", 6)
 	if len(parts) < 6 || parts[0] != "k8s" || parts[1] != "enc" {
-		return "plain"
+		return Plain
 	}
 	if parts[3] != "v1" {
 		parts[2] += " " + parts[3]

@@ -1,0 +1,67 @@
+package apiserver
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/apiserver/encryption"
+)
+
+// signingKeysPath is where the signing keys are in the store, below /laterna/.
+const signingKeysPath = "keys"
+
+// serverName is what people know this server by.
+func (s *Server) serverName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s (%s)", host, s.config.Serving.Advertise)
+}
+
+// encryptionRules reads the encryption provider configuration; nil where there is none.
+// life bounds the connections to KMS plugins.
+func (s *Server) encryptionRules(life context.Context) (*atrest.Configuration, error) {
+	c := s.config.Store
+	if c.EncryptionProviderConfig == "" {
+		return nil, nil
+	}
+	rules, err := atrest.LoadConfiguration(life, atrest.ConfigurationConfig{
+		File:   c.EncryptionProviderConfig,
+		Reload: c.EncryptionProviderReload,
+		Server: s.serverName(),
+		Clock:  clock.RealClock{},
+		Log:    s.config.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.background.Go(func() { rules.Run(life) })
+	return rules, nil
+}
+
+// keepEncryption makes what changes keys, and brings the keys of this server in line
+// with what other servers have done, before it writes anything.
+func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, box *atrest.Box) error {
+	s.keeper = encryption.New(encryption.Config{
+		Client:         client,
+		Box:            box,
+		Transformer:    s.backend.encryptionOf,
+		Sealed:         []string{"/laterna/" + signingKeysPath},
+		Server:         s.serverName(),
+		ProviderConfig: s.config.Store.EncryptionProviderConfig,
+		Settle:         cmp.Or(s.config.Store.EncryptionSettle, requestTimeout),
+		Clock:          clock.RealClock{},
+		Log:            s.config.Log,
+	})
+	if err := s.keeper.Settle(ctx); err != nil {
+		return fmt.Errorf("settling the encryption of the store: %w", err)
+	}
+	return nil
+}
