@@ -1,7 +1,9 @@
 package compat
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -306,4 +308,63 @@ func TestO8AllPodsAreDeletedForNewTokens(t *testing.T) {
 	if got := decode(t, s.exec(t, ns, "nginx", "cat", "/var/run/secrets/tokens/vault-token")).Issuer; got != "https://test.default.svc" {
 		t.Errorf("issued by %s", got)
 	}
+}
+
+// kidOf reads which key a token says to be signed with.
+func kidOf(t testing.TB, token string) string {
+	t.Helper()
+	head, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var header struct{ Kid string }
+	if err := json.Unmarshal(raw, &header); err != nil {
+		t.Fatal(err)
+	}
+	return header.Kid
+}
+
+func TestTokensInPodsFollowTheSigningKey(t *testing.T) {
+	s := started(t, "--test-clock")
+	ns := s.namespace(t)
+	s.sh(t, "kubectl create sa build-robot -n "+ns)
+	s.apply(t, ns, vaultPod("nginx", vaultToken))
+	s.running(t, ns, "nginx")
+	const file = "/var/run/secrets/tokens/vault-token"
+	replaced := func(old string, within time.Duration) (now string) {
+		t.Helper()
+		eventually(t, within, func() error {
+			if now = s.exec(t, ns, "nginx", "cat", file); kidOf(t, now) == kidOf(t, old) {
+				return fmt.Errorf("still signed with %s", kidOf(t, old))
+			}
+			return nil
+		})
+		return now
+	}
+	first := s.exec(t, ns, "nginx", "cat", file)
+	s.sh(t, "laterna keys rotate --data-dir "+s.Dir+" --type ECDSAP256 --now")
+	second := replaced(first, 2*time.Second)
+	s.rolledOut(t, 2*time.Second, "1 node is at revision 2")
+
+	s.sh(t, "laterna keys rotate --data-dir "+s.Dir)
+	if now := s.exec(t, ns, "nginx", "cat", file); kidOf(t, now) != kidOf(t, second) {
+		t.Errorf("a key signs before it has been published for an hour")
+	}
+	s.sh(t, "laterna clock advance --data-dir "+s.Dir+" 61m")
+	third := replaced(second, 5*time.Second)
+	s.rolledOut(t, 2*time.Second, "1 node is at revision 3")
+	for what, token := range map[string]string{"second": second, "third": third} {
+		if r := review(t, s, token, "vault"); !r.Authenticated {
+			t.Errorf("the %s token is refused: %s", what, r.Error)
+		}
+	}
+	s.sh(t, `kubectl patch kubeapiserver cluster --type merge -p '{"spec":{"forceRedeploymentReason":"because"}}'`)
+	eventually(t, 2*time.Second, func() error {
+		if now := s.exec(t, ns, "nginx", "cat", file); now == third {
+			return errors.New("the token was not replaced")
+		}
+		return nil
+	})
+	s.rolledOut(t, 2*time.Second, "1 node is at revision 4")
 }
