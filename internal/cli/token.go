@@ -167,8 +167,7 @@ func (f *inspectFlags) config(cmd *cobra.Command) (c inspect.Config, err error) 
 	if c.Elsewhere, err = f.from.getter(); err != nil {
 		return c, err
 	}
-	if f.offline {
-		c.NoSystem = "--offline"
+	if c.Offline = f.offline; c.Offline {
 		return c, nil
 	}
 	system, err := f.target.system()

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"laterna.dev/laterna/boundtoken"
@@ -134,7 +135,7 @@ func (r *reportPrinter) life(token inspect.Token) {
 	if l == nil {
 		return
 	}
-	r.row("Life", "%s %.0f %% of %s", lifeBar(l), l.Over*100, inspect.Span(l.End.Sub(l.Start)))
+	r.row("Life", "%s  %.0f %% of %s", lifeBar(l), math.Floor(l.Over*100), inspect.Span(l.End.Sub(l.Start)))
 	switch rotation := l.Rotation; {
 	case rotation == nil:
 		r.row("", "no agent replaces it: it is not a pod's")
@@ -158,10 +159,10 @@ func rule(r *inspect.Rotation) string {
 
 // lifeBar draws a life: what is over, what is left, and the moment of rotation.
 func lifeBar(l *inspect.Life) string {
-	bar := make([]string, lifeWidth)
+	bar, over := make([]string, lifeWidth), int(math.Round(l.Over*lifeWidth))
 	for i := range bar {
 		bar[i] = "░"
-		if float64(i) < l.Over*lifeWidth {
+		if i < over {
 			bar[i] = "█"
 		}
 	}

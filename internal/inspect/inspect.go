@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/issuer"
 )
@@ -22,6 +23,8 @@ type Config struct {
 	// System is asked about its own tokens; when it is nil NoSystem says why.
 	System   Asked
 	NoSystem string
+	// Offline asks nobody at all.
+	Offline bool
 	// Elsewhere fetches the documents of issuers as a relying party does; nil asks
 	// nobody but the system.
 	Elsewhere Getter
@@ -37,6 +40,9 @@ type Asked interface {
 
 // Inspect makes every check that can be made.
 func Inspect(ctx context.Context, t Token, c Config) Report {
+	if c.Offline {
+		c.System, c.Elsewhere, c.NoSystem = nil, nil, errOffline.Error()
+	}
 	i := inspection{Config: c, token: t}
 	i.meetSystem(ctx)
 	r := Report{Time: i.time()}
@@ -104,13 +110,18 @@ func (i *inspection) checks(ctx context.Context, now time.Time, form Check) []Ch
 	}
 }
 
-// errNotAsked is why there are no documents when nobody was asked.
-var errNotAsked = errors.New("give --discover to fetch the issuer's public documents")
+// Why there are no documents when nobody was asked.
+var (
+	errNotAsked = errors.New("give --discover to fetch the issuer's public documents")
+	errOffline  = errors.New("offline")
+)
 
 // documents fetches those of the token's issuer from where that is allowed.
 func (i *inspection) documents(ctx context.Context) (*Documents, error) {
 	name := i.token.Claims().Issuer
 	switch {
+	case i.Offline:
+		return nil, errOffline
 	case i.Elsewhere != nil:
 		return Discover(ctx, i.Elsewhere, name)
 	case i.ours && !i.listing.Partial && i.listing.JWKSURI != "":
@@ -174,7 +185,7 @@ func (i *inspection) signature(ctx context.Context, d *Documents, docErr error) 
 	case d != nil:
 		set, from = d.Keys, "the issuer"
 	default:
-		c.Reason = "no keys to verify it with: " + i.whyNoKeys(docErr)
+		c.Reason = i.whyNoKeys(docErr)
 		return c
 	}
 	key, err := i.token.parsed.VerifySignature(set)
@@ -188,7 +199,7 @@ func (i *inspection) signature(ctx context.Context, d *Documents, docErr error) 
 
 func (i *inspection) whyNoKeys(docErr error) string {
 	if i.listing == nil && errors.Is(docErr, errNotAsked) {
-		return fmt.Sprintf("%s; %s", i.NoSystem, docErr)
+		return fmt.Sprintf("no keys: %s; %s", i.NoSystem, docErr)
 	}
 	return docErr.Error()
 }
@@ -198,7 +209,7 @@ func (i *inspection) discovery(d *Documents, err error) Check {
 	c := Check{Name: "discovery", Result: Failed}
 	id := i.token.Header().KeyID
 	switch {
-	case errors.Is(err, errNotAsked):
+	case errors.Is(err, errNotAsked), errors.Is(err, errOffline):
 		c.Result, c.Reason = NotMade, err.Error()
 	case discoverable(i.token.Claims().Issuer) != nil:
 		c.Result, c.Reason = NotMade, err.Error()
@@ -245,11 +256,24 @@ func (i *inspection) review(ctx context.Context, c Check) Check {
 	case err != nil:
 		c.Reason = err.Error()
 	case !verdict.Accepted:
-		c.Result, c.Reason = Failed, verdict.Why
+		c.Result, c.Reason = Failed, verdict.Why+boundTo(i.token.Claims().Kubernetes)
 	default:
 		c.Result, c.Reason = Passed, "the system accepts it as "+verdict.User
 	}
 	return c
+}
+
+// boundTo says what a refusal may be about.
+func boundTo(b boundtoken.Bound) string {
+	for _, one := range []struct {
+		kind string
+		ref  *boundtoken.Ref
+	}{{"pod", b.Pod}, {"secret", b.Secret}, {"node", b.Node}} {
+		if one.ref != nil {
+			return fmt.Sprintf("; it is bound to %s %s", one.kind, Plain(one.ref.Name))
+		}
+	}
+	return ""
 }
 
 func (i *inspection) systemTime() time.Time {
