@@ -3,6 +3,7 @@ package apiserver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -23,6 +24,18 @@ func (s *Server) serverName() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("%s (%s)", host, s.config.Serving.Advertise)
+}
+
+// ValidateEncryption checks the values of --encryption-provider-config and of
+// --encryption-provider-config-automatic-reload, and reads the file.
+func ValidateEncryption(file string, reload bool) error {
+	switch {
+	case file == "" && reload:
+		return errors.New("there is no file to reload: name one")
+	case file == "":
+		return nil
+	}
+	return atrest.ValidateConfiguration(file)
 }
 
 // encryptionRules reads the encryption provider configuration; nil where there is none.

@@ -129,7 +129,12 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 		advertise = netip.AddrPortFrom(n.gateway, n.listen.Port())
 	}
 	return apiserver.Config{
-		Store: apiserver.StoreConfig{Await: await, EncryptionKeyFile: s.dir.EncryptionKey()},
+		Store: apiserver.StoreConfig{
+			Await:                    await,
+			EncryptionKeyFile:        s.dir.EncryptionKey(),
+			EncryptionProviderConfig: s.config.Store.EncryptionProviderConfig,
+			EncryptionProviderReload: s.config.Store.EncryptionProviderReload,
+		},
 		Serving: apiserver.ServingConfig{
 			Listeners:         []net.Listener{l},
 			Advertise:         advertise,

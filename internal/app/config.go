@@ -53,12 +53,15 @@ type ServingConfig struct {
 }
 
 // StoreConfig names an etcd cluster that runs elsewhere; without servers the store
-// runs inside the process.
+// runs inside the process. It says how values in either are encrypted, too.
 type StoreConfig struct {
 	EtcdServers  []string `json:"etcdServers,omitempty"`
 	EtcdCAFile   string   `json:"etcdCAFile,omitempty"`
 	EtcdCertFile string   `json:"etcdCertFile,omitempty"`
 	EtcdKeyFile  string   `json:"etcdKeyFile,omitempty"`
+	// EncryptionProviderConfig is a file in the form of k8s.io/apiserver.
+	EncryptionProviderConfig string `json:"encryptionProviderConfig,omitempty"`
+	EncryptionProviderReload bool   `json:"encryptionProviderConfigAutomaticReload,omitempty"`
 }
 
 // TokensConfig is how service account tokens are issued and checked.

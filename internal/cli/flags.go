@@ -75,6 +75,8 @@ func (c *configFlags) bindStore(fs *pflag.FlagSet) {
 	fs.StringVar(&s.EtcdCAFile, "etcd-cafile", "", "`FILE` with the certificate authority of the etcd cluster")
 	fs.StringVar(&s.EtcdCertFile, "etcd-certfile", "", "`FILE` with the client certificate for the etcd cluster")
 	fs.StringVar(&s.EtcdKeyFile, "etcd-keyfile", "", "`FILE` with the key of the client certificate")
+	fs.StringVar(&s.EncryptionProviderConfig, "encryption-provider-config", "", "`FILE` (EncryptionConfiguration, apiserver.config.k8s.io/v1) that says how API objects are encrypted in the store; what it does not name stays as without it")
+	fs.BoolVar(&s.EncryptionProviderReload, "encryption-provider-config-automatic-reload", false, "take changes of that file over within a minute")
 }
 
 func (c *configFlags) bindAudit(fs *pflag.FlagSet) {

@@ -24,6 +24,7 @@ var (
 		"service-account-extend-token-expiration", "signing-algorithm", "public-discovery",
 		"cluster-cidr", "service-cluster-ip-range", "cluster-domain",
 		"etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
+		"encryption-provider-config", "encryption-provider-config-automatic-reload",
 		"legacy-service-account-tokens", "legacy-service-account-token-clean-up-period",
 		"audit-policy-file", "audit-log-path", "audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize",
 	}

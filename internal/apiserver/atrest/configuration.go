@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/yaml"
 )
 
 // reloadRest is the time between two looks at a configuration that is reloaded, as in
@@ -57,13 +60,31 @@ func LoadConfiguration(ctx context.Context, c ConfigurationConfig) (*Configurati
 	return all, nil
 }
 
+// ValidateConfiguration reads a file in the form of an EncryptionConfiguration, without
+// connecting to KMS plugins; keys are checked by LoadConfiguration.
+func ValidateConfiguration(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	read := &apiserverv1.EncryptionConfiguration{}
+	if err := yaml.UnmarshalStrict(data, read); err != nil {
+		return fmt.Errorf("%s: %s", file, strings.TrimPrefix(strings.TrimPrefix(oneLine(err), "error converting YAML to JSON: "), "error unmarshaling JSON: while decoding JSON: "))
+	}
+	if want := apiserverv1.SchemeGroupVersion.String(); read.APIVersion != want || read.Kind != "EncryptionConfiguration" {
+		return fmt.Errorf("%s: must begin with apiVersion: %s and kind: EncryptionConfiguration, but has apiVersion: %q and kind: %q", file, want, read.APIVersion, read.Kind)
+	}
+	return nil
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
 func loadRules(ctx context.Context, c ConfigurationConfig) (*rules, error) {
 	ctx, end := context.WithCancel(ctx)
 	read, err := encryptionconfig.LoadEncryptionConfig(ctx, c.File, c.Reload, c.Server)
 	if err != nil {
 		end()
-		text := strings.Join(strings.Fields(err.Error()), " ")
-		text = strings.TrimPrefix(strings.TrimPrefix(text, "error while parsing file: "), "error while building transformers: ")
+		text := strings.TrimPrefix(strings.TrimPrefix(oneLine(err), "error while parsing file: "), "error while building transformers: ")
 		return nil, fmt.Errorf("encryption provider configuration %s: %s", c.File, text)
 	}
 	return &rules{read, end}, nil
