@@ -89,6 +89,7 @@ type claims struct {
 		Namespace      string
 		ServiceAccount ref
 		Pod, Node      *ref
+		Secret         *ref
 		WarnAfter      int64
 	} `json:"kubernetes.io"`
 }
