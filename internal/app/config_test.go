@@ -71,7 +71,7 @@ func TestFileIsDecodedStrictly(t *testing.T) {
 		"scalar for fields":  {header + "node: true", "node: want fields below it, got bool"},
 		"text for list":      {header + "store: {etcdServers: a}", "store.etcdServers: want a list, got string"},
 		"number in list":     {header + "tokens: {apiAudiences: [5]}", "tokens.apiAudiences: want text, got number"},
-		"bad duration":       {header + "tokens: {serviceAccountMaxTokenExpiration: 1d}", "tokens.serviceAccountMaxTokenExpiration, tokens.serviceAccountIssuerOverlap: want a duration such as 24h"},
+		"bad duration":       {header + "tokens: {serviceAccountMaxTokenExpiration: 1d}", "tokens.serviceAccountMaxTokenExpiration, tokens.serviceAccountIssuerOverlap, tokens.legacyServiceAccountTokenCleanUpPeriod: want a duration such as 24h"},
 		"number as duration": {header + "tokens: {serviceAccountMaxTokenExpiration: 5}", "tokens.serviceAccountMaxTokenExpiration: want"},
 		"no YAML":            {header + "a: b: c", "is not YAML: "},
 		"tab":                {header + "\tdataDir: a", "is not YAML: "},
