@@ -27,8 +27,8 @@ func printReport(out io.Writer, p paint, token inspect.Token, report inspect.Rep
 		r.claims(token)
 		r.life(token)
 	} else {
-		r.text("Header", report.HeaderText)
-		r.text("Claims", report.ClaimsText)
+		r.text("Header as it is", report.HeaderText)
+		r.text("Claims as they are", report.ClaimsText)
 	}
 	r.checks()
 }
@@ -48,7 +48,7 @@ func (r *reportPrinter) text(name, part string) {
 	if len(part) > most {
 		part, cut = part[:most], fmt.Sprintf("\n… (%d bytes in all)", len(part))
 	}
-	fmt.Fprintf(r.out, "%s, as it stands there:\n%s%s\n\n", name, part, cut)
+	fmt.Fprintf(r.out, "%s:\n%s%s\n\n", name, part, cut)
 }
 
 func (r *reportPrinter) claims(token inspect.Token) {

@@ -17,15 +17,15 @@ func formOf(t Token) Check {
 	}
 	legacy, kept := t.Legacy()
 	claims := t.Claims()
-	what, err := "a bound service account token", claims.Check()
+	what, err := "a bound service account token of %d bytes", claims.Check()
 	if kept {
-		what, err = "a service account token that is kept in a Secret", legacy.Check()
+		what, err = "a service account token of %d bytes, kept in a Secret", legacy.Check()
 	}
 	if err != nil {
 		c.Reason = Plain(err.Error())
 		return c
 	}
-	c.Result, c.Reason = Passed, fmt.Sprintf("%s of %d bytes", what, t.size)
+	c.Result, c.Reason = Passed, fmt.Sprintf(what, t.size)
 	return c
 }
 

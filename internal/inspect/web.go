@@ -88,5 +88,13 @@ func plainError(err error) error {
 	if outer := (*url.Error)(nil); errors.As(err, &outer) {
 		err = outer.Err
 	}
-	return errors.New(Plain(err.Error()))
+	return plain{err}
 }
+
+// plain is an error whose text is fit for terminals.
+type plain struct{ error }
+
+func (p plain) Error() string { return Plain(p.error.Error()) }
+
+// Unwrap returns the error, to tell a server that is down from others.
+func (p plain) Unwrap() error { return p.error }

@@ -3,6 +3,7 @@ package issuer
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -44,11 +45,11 @@ type Listing struct {
 	JWKSURI string `json:"jwksURI,omitempty"`
 }
 
-// Listing returns what the server accepts now.
+// Listing returns what the server accepts now, and what it is known to have accepted.
 func (s *Set) Listing() Listing {
 	v, now := s.now(), s.config.Clock.Now()
 	l := Listing{Time: now.UTC(), APIAudiences: v.audiences, JWKSURI: s.config.JWKSURI}
-	for i, t := range v.all {
+	for i, t := range append(slices.Clone(v.all), v.former...) {
 		one := Listed{Issuer: t.Issuer, State: Trusted}
 		if !t.Until.IsZero() {
 			until := t.Until.UTC()

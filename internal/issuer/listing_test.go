@@ -15,6 +15,9 @@ func TestListingSaysWhatIsAccepted(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	s := newSet(t, issuer.Config{Issuers: []string{"https://own", "https://flag"}, APIAudiences: []string{"api"}, JWKSURI: "https://cdn/keys", Clock: clocktesting.NewFakePassiveClock(now)})
 	later, before := now.Add(time.Hour), now.Add(-time.Second)
+	if err := s.Apply(issuer.State{Active: "https://former"}); err != nil {
+		t.Fatal(err)
+	}
 	err := s.Apply(issuer.State{Active: "https://new", Trusted: []issuer.Trust{{Issuer: "https://old", Until: later}, {Issuer: "https://older", Until: before}}})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +34,8 @@ func TestListingSaysWhatIsAccepted(t *testing.T) {
 			{Issuer: "https://old", State: issuer.Trusted, Until: &later},
 			{Issuer: "https://older", State: issuer.Ended, Until: &before},
 			{Issuer: "https://flag", State: issuer.Trusted},
+			{Issuer: "https://former", State: issuer.Ended, Until: &now},
+			{Issuer: "https://own", State: issuer.Ended, Until: &now},
 		},
 		APIAudiences: []string{"api"},
 		JWKSURI:      "https://cdn/keys",

@@ -1,12 +1,14 @@
 package script
 
 import (
+	"encoding/base64"
 	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,6 +73,34 @@ func refuses(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("line of a refusal: %q", line)
 		}
 	}
+}
+
+// exits runs a command that must end with the exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENTS…")
+	}
+	code := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v: %v", args[1:], err)
+		}
+		code = strconv.Itoa(exit.ExitCode())
+	}
+	if code != args[0] {
+		ts.Fatalf("%v ended with exit code %s, want %s", args[1:], code, args[0])
+	}
+}
+
+// jwt writes a token that nobody has signed, as it was thought of.
+func jwt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: jwt FILE HEADER CLAIMS")
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	token := encode([]byte(args[1])) + "." + encode([]byte(args[2])) + "." + encode([]byte("not a signature"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(token), 0o600))
 }
 
 // stutters tells whether two neighbouring parts of an error's path are the same.

@@ -73,6 +73,8 @@ func TestCommandLine(t *testing.T) {
 		Setup:               prepare,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"refuses":  refuses,
+			"exits":    exits,
+			"jwt":      jwt,
 			"await":    await,
 			"nobodies": nobodies,
 		},
