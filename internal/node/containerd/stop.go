@@ -49,7 +49,7 @@ func (d *Daemon) Stop(ctx context.Context, grace time.Duration) error {
 			d.cfg.Log.Warn("containerd keeps records of ended containers", "error", err)
 		}
 	}
-	errs = append(errs, procfs.End(ctx, running, endTimeout), procfs.End(ctx, shims, 0))
+	errs = append(errs, procfs.End(ctx, running, endTimeout), procfs.End(ctx, shims, 0), d.endStragglers(ctx))
 	errs = append(errs, d.removeState(sockets), d.removeCgroups())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping containerd: %w", err)
@@ -75,6 +75,26 @@ func (d *Daemon) shims() ([]procfs.Process, error) {
 	return procfs.Find(func(p procfs.Process) bool {
 		return strings.HasPrefix(p.Program(), "containerd-shim") && p.Arg("-address") == d.Socket()
 	})
+}
+
+// endStragglers waits for what the daemon had begun and not awaited, such as the
+// deletion of a container that has just ended, and ends what takes too long.
+func (d *Daemon) endStragglers(ctx context.Context) error {
+	left, err := procfs.Find(func(p procfs.Process) bool {
+		name := p.Program()
+		return (strings.HasPrefix(name, "containerd-shim") || name == "runc") && strings.Contains(strings.Join(p.Args, " "), d.cfg.RunDir+"/")
+	})
+	if err != nil {
+		return err
+	}
+	patience, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	for _, p := range left {
+		if p.Wait(patience) != nil {
+			break
+		}
+	}
+	return procfs.End(ctx, left, 0)
 }
 
 // endContainers ends all processes of containers: those below shims, and those in
