@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	josejson "github.com/go-jose/go-jose/v4/json" // matches names by case, unlike encoding/json
+	"github.com/google/uuid"
 )
 
 // LegacyIssuer is the claim iss of tokens that are kept in Secrets.
@@ -16,7 +17,10 @@ const LegacyIssuer = "kubernetes/serviceaccount"
 // token has no end and no audience: it is for the API server alone, and good as long
 // as the Secret holds it. Verify refuses it; nobody else can tell whether it is good.
 type LegacyClaims struct {
-	Issuer            string `json:"iss"`
+	Issuer string `json:"iss"`
+	// ID makes every token another one. Upstream's have none: with an RSA key, a
+	// Secret that is made anew holds the very token that was withdrawn with the old.
+	ID                string `json:"jti,omitempty"`
 	Namespace         string `json:"kubernetes.io/serviceaccount/namespace"`
 	Secret            string `json:"kubernetes.io/serviceaccount/secret.name"`
 	ServiceAccount    string `json:"kubernetes.io/serviceaccount/service-account.name"`
@@ -25,10 +29,11 @@ type LegacyClaims struct {
 }
 
 // NewLegacyClaims returns the claims of a service account's token in a Secret of its
-// namespace.
+// namespace, with a fresh ID (a random UUID).
 func NewLegacyClaims(namespace, secret string, account Ref) LegacyClaims {
 	return LegacyClaims{
 		Issuer:            LegacyIssuer,
+		ID:                uuid.NewString(),
 		Namespace:         namespace,
 		Secret:            secret,
 		ServiceAccount:    account.Name,

@@ -15,14 +15,16 @@ func legacyClaims() boundtoken.LegacyClaims {
 	return boundtoken.NewLegacyClaims("default", "build-robot-token-x7k2p", boundtoken.Ref{Name: "build-robot", UID: "sa-uid"})
 }
 
+// But for the ID, without which RSA keys sign the same token again.
 func TestLegacyPayloadIsThatOfKubernetes(t *testing.T) {
 	s := signer(t, ecKey(t, elliptic.P256()))
-	token, err := boundtoken.MintLegacy(context.Background(), s, legacyClaims())
+	claims := legacyClaims()
+	token, err := boundtoken.MintLegacy(context.Background(), s, claims)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := strings.Split(token.Reveal(), ".")
-	const want = `{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"default",` +
+	want := `{"iss":"kubernetes/serviceaccount","jti":"` + claims.ID + `","kubernetes.io/serviceaccount/namespace":"default",` +
 		`"kubernetes.io/serviceaccount/secret.name":"build-robot-token-x7k2p",` +
 		`"kubernetes.io/serviceaccount/service-account.name":"build-robot",` +
 		`"kubernetes.io/serviceaccount/service-account.uid":"sa-uid","sub":"system:serviceaccount:default:build-robot"}`
@@ -33,11 +35,24 @@ func TestLegacyPayloadIsThatOfKubernetes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, ok := p.UnverifiedLegacyClaims(); !ok || c != legacyClaims() {
+	if c, ok := p.UnverifiedLegacyClaims(); !ok || c != claims {
 		t.Errorf("read as %+v, %v", c, ok)
 	}
 	if _, err := p.VerifySignature(jwks.New(s.Key())); err != nil {
 		t.Error(err)
+	}
+}
+
+// A Secret that is made anew must not bring a token back that leaked with the old one.
+func TestLegacyTokensDiffer(t *testing.T) {
+	s := signer(t, rsaKey())
+	one, err := boundtoken.MintLegacy(context.Background(), s, legacyClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := boundtoken.MintLegacy(context.Background(), s, legacyClaims())
+	if err != nil || one.Equal(two) {
+		t.Errorf("two tokens for the same Secret are equal, %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,9 +210,10 @@ func TestAccountsAreGivenASecret(t *testing.T) {
 func TestUnlistedSecretsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := running(t, func(c *Config) { c.Create = true })
-		fail := true
+		var fail atomic.Bool
+		fail.Store(true)
 		client.PrependReactor("update", "serviceaccounts", func(clienttesting.Action) (bool, runtime.Object, error) {
-			if fail {
+			if fail.Load() {
 				return true, nil, apierrors.NewInternalError(errors.New("no"))
 			}
 			return false, nil, nil
@@ -220,7 +222,7 @@ func TestUnlistedSecretsAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		fail = false
+		fail.Store(false)
 		time.Sleep(time.Minute)
 		list, err := client.CoreV1().Secrets("n").List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(list.Items) != 1 {
