@@ -31,6 +31,7 @@ var rows = []row{
 	{"pod", "one pod, create → Running", measurePod},
 	{"pods", "50 pods at once → all Running; their memory", measurePods},
 	{"update", "ConfigMap written → bytes readable in the container", measureUpdates},
+	{"issuer", "issuer changed → the token files of running pods re-issued", measureIssuer},
 	{"rs256", "TokenRequest and TokenReview, RS256", measureRS256},
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
 	{"objects", "ConfigMap create, get, update", measureObjects},

@@ -36,7 +36,7 @@ func measureUpdates(ctx context.Context, b *bench) ([]figure, error) {
 	if err := pause(ctx, fleetPause); err != nil {
 		return nil, err
 	}
-	r, err := newReaders(b.pods)
+	r, err := newReaders(b.pods, mountPath, "own", "shared")
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (u *updates) single(ctx context.Context, n int) (durations, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, err := u.await(ctx, 1, func(s sighting) bool { return s.pod == pod && s.own == want })
+		at, err := u.readers.await(ctx, 1, func(s sighting) bool { return s.pod == pod && s.files["own"] == want })
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func (u *updates) shared(ctx context.Context, n int) (durations, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, err := u.await(ctx, u.fleet.pods, func(s sighting) bool { return s.shared == want })
+		at, err := u.readers.await(ctx, u.fleet.pods, func(s sighting) bool { return s.files["shared"] == want })
 		if err != nil {
 			return nil, err
 		}
@@ -118,26 +118,4 @@ func (u *updates) shared(ctx context.Context, n int) (durations, error) {
 		}
 	}
 	return times, nil
-}
-
-// await returns the time at which the last of n pods was seen as wanted.
-func (u *updates) await(ctx context.Context, n int, wanted func(sighting) bool) (time.Time, error) {
-	limit := time.NewTimer(updateLimit)
-	defer limit.Stop()
-	seen := map[int]bool{}
-	for {
-		select {
-		case s := <-u.readers.seen:
-			if wanted(s) {
-				seen[s.pod] = true
-			}
-			if len(seen) == n {
-				return s.at, nil
-			}
-		case <-limit.C:
-			return time.Time{}, fmt.Errorf("after %s the update is in %d of %d pods", updateLimit, len(seen), n)
-		case <-ctx.Done():
-			return time.Time{}, ctx.Err()
-		}
-	}
 }
