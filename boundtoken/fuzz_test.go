@@ -22,7 +22,9 @@ func FuzzParse(f *testing.F) {
 	k := ecKey(f, elliptic.P256())
 	seed(f, mint(f, signer(f, k), claims()),
 		forge(f, `{"alg":"ES256","alg":"none"}`, `{"aud":["a"],"aud":["b"]}`, k),
-		forge(f, `{"alg":"ES256"}`, `{"exp":1e9,"kubernetes.io":{"pod":null}}`, k))
+		forge(f, `{"alg":"ES256"}`, `{"exp":1e9,"kubernetes.io":{"pod":null}}`, k),
+		forge(f, `{"alg":"ES256"}`, string(toJSON(f, legacyClaims())), k),
+		forge(f, `{"alg":"ES256"}`, `{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":{}}`, k))
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := boundtoken.Parse(text)
 		if err != nil {
@@ -35,6 +37,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("parsed: %+v", p.Header())
 		}
 		c := p.UnverifiedClaims()
+		if legacy, ok := p.UnverifiedLegacyClaims(); ok && (legacy.Issuer != c.Issuer || legacy.Subject != c.Subject || c.Check() == nil) {
+			t.Fatalf("claims %+v are also %+v", legacy, c)
+		}
 		var again boundtoken.Claims
 		if err := json.Unmarshal(toJSON(t, c), &again); err != nil {
 			t.Fatal(err)
