@@ -215,7 +215,7 @@ func (f *Follower) step(ctx context.Context, g goal, mark uint64) (reached bool)
 		return false
 	}
 	if err := f.report(ctx, g.revision); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !apierrors.IsNotFound(err) { // a new node is registered in a moment
 			f.cfg.Log.Warn("reporting that tokens are replaced failed, trying again", "revision", g.revision, "error", err)
 		}
 		return false
