@@ -177,7 +177,7 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "ISSUER\tSTATE\tUNTIL\tDISCOVERY")
 	for _, one := range s.Issuers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", inspect.Plain(one.Issuer), one.State, s.until(one), discovery(p, one))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", inspect.Plain(one.Issuer), inspect.Plain(string(one.State)), s.until(one), discovery(p, one))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -193,9 +193,9 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 	if s.Progress != nil {
 		state := "rolling out"
 		if s.Progress.Done {
-			state = s.Progress.Reason
+			state = inspect.Plain(s.Progress.Reason)
 		}
-		row("Revision", fmt.Sprintf("%d, %s: %s", s.Revision, state, s.Progress.Message))
+		row("Revision", fmt.Sprintf("%d, %s: %s", s.Revision, state, inspect.Plain(s.Progress.Message)))
 	}
 	return nil
 }

@@ -64,11 +64,11 @@ func (f *exportFlags) run(cmd *cobra.Command, dir string) error {
 	}
 	stale, err := static.Write(dir, pages, f.force)
 	if err != nil {
-		return fmt.Errorf("exporting to %s: %w", dir, err)
+		return fmt.Errorf("exporting to %s: %s", dir, inspect.Plain(err.Error()))
 	}
 	if len(f.issuers) == 0 {
 		for _, file := range stale {
-			fmt.Fprintf(notes, "note: %s is of an earlier export and was left\n", filepath.Join(dir, file))
+			fmt.Fprintf(notes, "note: %s is of an earlier export and was left\n", inspect.Plain(filepath.Join(dir, file)))
 		}
 	}
 	return printUploads(cmd.OutOrStdout(), dir, pages)

@@ -54,7 +54,7 @@ func arrange(all []Page) (pages []Page, err error) {
 		}
 		same := slices.IndexFunc(pages, func(o Page) bool { return o.Path == p.Path })
 		if same >= 0 && string(pages[same].Body) != string(p.Body) {
-			return nil, fmt.Errorf("%s and %s would be the same file; export one issuer at a time (--issuer)", pages[same].URL, p.URL)
+			return nil, fmt.Errorf("%q and %q would be the same file; export one issuer at a time (--issuer)", pages[same].URL, p.URL)
 		}
 		if same < 0 {
 			pages = append(pages, p)
@@ -63,7 +63,7 @@ func arrange(all []Page) (pages []Page, err error) {
 	for _, p := range pages {
 		for _, o := range pages {
 			if strings.HasPrefix(o.Path, p.Path+"/") {
-				return nil, fmt.Errorf("%s would be a file and the directory of %s", p.URL, o.URL)
+				return nil, fmt.Errorf("%q would be a file and the directory of %q", p.URL, o.URL)
 			}
 		}
 	}
