@@ -28,14 +28,14 @@ func (s *Server) serverName() string {
 
 // ValidateEncryption checks the values of --encryption-provider-config and of
 // --encryption-provider-config-automatic-reload, and reads the file.
-func ValidateEncryption(file string, reload bool) error {
+func ValidateEncryption(ctx context.Context, file string, reload bool) error {
 	switch {
 	case file == "" && reload:
 		return errors.New("there is no file to reload: name one")
 	case file == "":
 		return nil
 	}
-	return atrest.ValidateConfiguration(file)
+	return atrest.ValidateConfiguration(ctx, file)
 }
 
 // encryptionRules reads the encryption provider configuration; nil where there is none.

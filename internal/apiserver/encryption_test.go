@@ -117,8 +117,11 @@ func (s *system) labels() map[string]int {
 		all, err := s.raw().Get(s.t.Context(), at, clientv3.WithPrefix())
 		must(s.t, err)
 		for _, kv := range all.Kvs {
-			parts := strings.SplitN(string(kv.Value[:min(60, len(kv.Value))]), ":", 6)
-			counts[strings.Join(parts[:min(5, len(parts)-1)], ":")]++
+			label := "plain"
+			if parts := strings.SplitN(string(kv.Value[:min(60, len(kv.Value))]), ":", 6); len(parts) == 6 && parts[0] == "k8s" {
+				label = strings.Join(parts[:5], ":")
+			}
+			counts[label]++
 		}
 	}
 	return counts

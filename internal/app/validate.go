@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -46,7 +47,7 @@ func (c *Config) Validate() error {
 		{"cluster-domain", validSubdomain(c.Network.ClusterDomain)},
 		{"etcd-servers", validServers(c.Store.EtcdServers)},
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
-		{"encryption-provider-config", apiserver.ValidateEncryption(c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
+		{"encryption-provider-config", apiserver.ValidateEncryption(context.Background(), c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
 		{"legacy-service-account-token-clean-up-period", validCleanUp(c.Tokens.LegacyCleanUpPeriod.Duration)},
 		{"audit-policy-file", apiserver.ValidateAudit(c.Audit.server(nil))},
 	} {

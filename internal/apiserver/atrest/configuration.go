@@ -2,6 +2,7 @@ package atrest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -60,26 +61,21 @@ func LoadConfiguration(ctx context.Context, c ConfigurationConfig) (*Configurati
 	return all, nil
 }
 
-// ValidateConfiguration reads a file in the form of an EncryptionConfiguration, without
-// connecting to KMS plugins; keys are checked by LoadConfiguration.
-func ValidateConfiguration(file string) error {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	read := &apiserverv1.EncryptionConfiguration{}
-	if err := yaml.UnmarshalStrict(data, read); err != nil {
-		return fmt.Errorf("%s: %s", file, strings.TrimPrefix(strings.TrimPrefix(oneLine(err), "error converting YAML to JSON: "), "error unmarshaling JSON: while decoding JSON: "))
-	}
-	if want := apiserverv1.SchemeGroupVersion.String(); read.APIVersion != want || read.Kind != "EncryptionConfiguration" {
-		return fmt.Errorf("%s: must begin with apiVersion: %s and kind: EncryptionConfiguration, but has apiVersion: %q and kind: %q", file, want, read.APIVersion, read.Kind)
-	}
-	return nil
+// ValidateConfiguration reads a file as LoadConfiguration does, but does not wait for
+// KMS plugins.
+func ValidateConfiguration(ctx context.Context, file string) error {
+	ctx, end := context.WithCancel(ctx)
+	end()
+	_, err := loadRules(ctx, ConfigurationConfig{File: file})
+	return err
 }
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func loadRules(ctx context.Context, c ConfigurationConfig) (*rules, error) {
+	if err := checkForm(c.File); err != nil {
+		return nil, fmt.Errorf("encryption provider configuration %s: %w", c.File, err)
+	}
 	ctx, end := context.WithCancel(ctx)
 	read, err := encryptionconfig.LoadEncryptionConfig(ctx, c.File, c.Reload, c.Server)
 	if err != nil {
@@ -88,6 +84,23 @@ func loadRules(ctx context.Context, c ConfigurationConfig) (*rules, error) {
 		return nil, fmt.Errorf("encryption provider configuration %s: %s", c.File, text)
 	}
 	return &rules{read, end}, nil
+}
+
+// checkForm refuses what is not a configuration, and unknown and repeated fields, in
+// words that are shorter than the library's.
+func checkForm(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return errors.Unwrap(err) // the path is known
+	}
+	read := &apiserverv1.EncryptionConfiguration{}
+	if err := yaml.UnmarshalStrict(data, read); err != nil {
+		return errors.New(strings.TrimPrefix(strings.TrimPrefix(oneLine(err), "error converting YAML to JSON: "), "error unmarshaling JSON: while decoding JSON: "))
+	}
+	if want := apiserverv1.SchemeGroupVersion.String(); read.APIVersion != want || read.Kind != "EncryptionConfiguration" {
+		return fmt.Errorf("must begin with apiVersion: %s and kind: EncryptionConfiguration, but has apiVersion: %q and kind: %q", want, read.APIVersion, read.Kind)
+	}
+	return nil
 }
 
 // Run takes changes of the file over until ctx ends, if they are to be. A file that
