@@ -27,6 +27,7 @@ import (
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
 	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/ownapi"
 )
 
 // controlPlane runs the controllers inside the server's process, through a client
@@ -154,11 +155,11 @@ func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Con
 // tokenIssuer makes the controller that carries out changes of the issuer.
 func (c *controlPlane) tokenIssuer(client kubernetes.Interface, config *rest.Config, factory informers.SharedInformerFactory, log *slog.Logger) (*tokenissuer.Controller, error) {
 	s := c.system
-	configAPI, err := ownClient(config, configv1.SchemeGroupVersion, configv1.AddToScheme)
+	configAPI, err := ownapi.NewClient(config, configv1.SchemeGroupVersion, configv1.AddToScheme)
 	if err != nil {
 		return nil, err
 	}
-	operatorAPI, err := ownClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
+	operatorAPI, err := ownapi.NewClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,12 @@ import (
 	"k8s.io/client-go/rest"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/podprojection"
+	"laterna.dev/laterna/internal/ownapi"
 )
 
 // nodePlane is the node agent of this process with what it stands on.
@@ -75,11 +76,11 @@ func (p *nodePlane) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the node's client: %w", err)
 	}
-	projections, err := podprojection.NewClient(config)
+	projections, err := ownapi.NewClient(config, v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme)
 	if err != nil {
 		return err
 	}
-	operators, err := ownClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
+	operators, err := ownapi.NewClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ var levels = []level{
 	{"internal/doctor", 4},
 	{"internal/etcd", 4},
 	{"internal/hostresources", 4},
+	{"internal/ownapi", 4},
 
 	{"internal/app", 5},
 

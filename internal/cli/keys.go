@@ -12,12 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/ownapi"
 )
 
 // keysTimeout bounds a request: a large RSA key takes the server some seconds.
@@ -118,14 +117,7 @@ func (t targetFlags) signingKeys() (rest.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(s); err != nil {
-		return nil, err
-	}
-	gv := v1alpha1.SchemeGroupVersion
-	config.GroupVersion, config.APIPath = &gv, "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(s).WithoutConversion()
-	return rest.RESTClientFor(config)
+	return ownapi.NewClient(config, v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme)
 }
 
 func listKeys(ctx context.Context, target targetFlags) (*v1alpha1.SigningKeyList, error) {

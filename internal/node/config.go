@@ -39,8 +39,8 @@ type Config struct {
 
 	// Client speaks as system:node:<NodeName>, without a rate limit of its own.
 	Client kubernetes.Interface
-	// Projections is the same client for what pods have loaded, made by
-	// podprojection.NewClient; nil reports nothing.
+	// Projections is the same client for projection.laterna.dev, where the agent says
+	// what pods have loaded; nil reports nothing.
 	Projections rest.Interface
 	// Operators is the same client for operator.openshift.io, which tells of changes of
 	// the issuer; nil follows none.

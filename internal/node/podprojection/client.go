@@ -2,35 +2,13 @@ package podprojection
 
 import (
 	"context"
-	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
 )
-
-// NewClient returns a client of the group. With the same credentials it shares its
-// connection with other clients of the process.
-func NewClient(config *rest.Config) (rest.Interface, error) {
-	s := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(s); err != nil {
-		return nil, fmt.Errorf("adding the kinds of %s: %w", v1alpha1.GroupName, err)
-	}
-	c := rest.CopyConfig(config)
-	c.APIPath = "/apis"
-	c.GroupVersion = &v1alpha1.SchemeGroupVersion
-	c.ContentType, c.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	c.NegotiatedSerializer = serializer.NewCodecFactory(s).WithoutConversion()
-	client, err := rest.RESTClientFor(c)
-	if err != nil {
-		return nil, fmt.Errorf("making a client of %s: %w", v1alpha1.GroupName, err)
-	}
-	return client, nil
-}
 
 // api reads and writes objects.
 type api struct{ rest rest.Interface }

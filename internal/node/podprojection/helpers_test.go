@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -161,7 +163,13 @@ func (s *server) count(verbs ...string) (n int) {
 
 func (s *server) client(t testing.TB) rest.Interface {
 	t.Helper()
-	c, err := NewClient(&rest.Config{Host: "http://api", Transport: s, QPS: -1})
+	kinds := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(kinds); err != nil {
+		t.Fatal(err)
+	}
+	c, err := rest.RESTClientFor(&rest.Config{Host: "http://api", Transport: s, QPS: -1, APIPath: "/apis", ContentConfig: rest.ContentConfig{
+		GroupVersion: &v1alpha1.SchemeGroupVersion, NegotiatedSerializer: serializer.NewCodecFactory(kinds).WithoutConversion(),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

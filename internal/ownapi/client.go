@@ -1,4 +1,6 @@
-package app
+// Package ownapi makes clients of the API groups that this project adds, which
+// client-go does not know. The kinds themselves live in api.
+package ownapi
 
 import (
 	"fmt"
@@ -9,10 +11,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ownClient returns a client of a group that client-go does not know; add adds its
-// kinds to a scheme. With the same credentials it shares its connection with other
-// clients of the process.
-func ownClient(config *rest.Config, version schema.GroupVersion, add func(*runtime.Scheme) error) (rest.Interface, error) {
+// NewClient returns a client of a group; add adds its kinds to a scheme. With the same
+// credentials it shares its connection with other clients of the process. It speaks
+// JSON: our kinds have no protobuf form.
+func NewClient(config *rest.Config, version schema.GroupVersion, add func(*runtime.Scheme) error) (rest.Interface, error) {
 	s := runtime.NewScheme()
 	if err := add(s); err != nil {
 		return nil, fmt.Errorf("adding the kinds of %s: %w", version, err)
