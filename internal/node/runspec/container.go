@@ -63,9 +63,14 @@ func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) 
 	return out
 }
 
-// LogDir is the directory of a pod's logs under the directory of all logs.
+// maxFileName is how long one segment of a path may be on Linux, in bytes.
+const maxFileName = 255
+
+// LogDir is the directory of a pod's logs under the directory of all logs. A name that
+// is too long for it is cut off; the uid tells pods apart.
 func LogDir(root, namespace, name, uid string) string {
-	return filepath.Join(root, namespace+"_"+name+"_"+uid)
+	room := maxFileName - len(namespace) - len(uid) - len("__")
+	return filepath.Join(root, namespace+"_"+name[:min(len(name), max(room, 0))]+"_"+uid)
 }
 
 // LogPath is a container's log under its pod's log directory.

@@ -48,6 +48,19 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
+func TestLogDirFitsInAFileName(t *testing.T) {
+	uid, namespace := "8e42152d-53bc-443b-ae5a-5ac5be47d99d", strings.Repeat("n", 63)
+	if got := LogDir("/logs", "ns", "p", uid); got != "/logs/ns_p_"+uid {
+		t.Errorf("LogDir is %s", got)
+	}
+	for name := range strings.SplitSeq(strings.Repeat("a", 154)+" "+strings.Repeat("a", 155)+" "+strings.Repeat("a", 253), " ") {
+		got := strings.TrimPrefix(LogDir("/logs", namespace, name, uid), "/logs/")
+		if len(got) != 255 || !strings.HasPrefix(got, namespace+"_aaa") || !strings.HasSuffix(got, "a_"+uid) {
+			t.Errorf("the directory for a name of %d bytes has %d: %s", len(name), len(got), got)
+		}
+	}
+}
+
 func TestHostname(t *testing.T) {
 	long := strings.Repeat("a", 62) + ".bcd"
 	for name, want := range map[string]string{"web": "web", long: strings.Repeat("a", 62)} {
