@@ -18,13 +18,12 @@ const (
 )
 
 // take makes this server the one that carries the rotation out; it reports false while
-// another is. A leader that has died is followed when its lease ends. Two at a time do
-// no harm, but the work twice.
+// another is. One that has died is followed by its own next life at once, by others when
+// its lease ends. Two at a time do no harm, but the work twice.
 func (k *Keeper) take(ctx context.Context, lease clientv3.LeaseID) (bool, error) {
-	resp, err := k.config.Client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(leaderKey), "=", 0)).
-		Then(clientv3.OpPut(leaderKey, k.config.Server, clientv3.WithLease(lease))).
-		Else(clientv3.OpGet(leaderKey)).Commit()
+	put := clientv3.OpPut(leaderKey, k.config.Server, clientv3.WithLease(lease))
+	free := clientv3.Compare(clientv3.CreateRevision(leaderKey), "=", 0)
+	resp, err := k.config.Client.Txn(ctx).If(free).Then(put).Else(clientv3.OpGet(leaderKey)).Commit()
 	if err != nil {
 		return false, fmt.Errorf("becoming the leader of the rotation: %w", err)
 	}
@@ -32,7 +31,17 @@ func (k *Keeper) take(ctx context.Context, lease clientv3.LeaseID) (bool, error)
 		return true, nil
 	}
 	held := resp.Responses[0].GetResponseRange().Kvs
-	return len(held) > 0 && held[0].Lease == int64(lease), nil
+	if len(held) == 0 || string(held[0].Value) != k.config.Server {
+		return false, nil
+	}
+	if held[0].Lease == int64(lease) {
+		return true, nil
+	}
+	same := clientv3.Compare(clientv3.ModRevision(leaderKey), "=", held[0].ModRevision)
+	if resp, err = k.config.Client.Txn(ctx).If(same).Then(put).Commit(); err != nil {
+		return false, fmt.Errorf("becoming the leader of the rotation: %w", err)
+	}
+	return resp.Succeeded, nil
 }
 
 // carry does the next step of a rotation. It returns when to be called again if

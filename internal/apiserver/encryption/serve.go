@@ -39,10 +39,15 @@ type Status struct {
 	Rotation *Rotation `json:"rotation,omitempty"`
 }
 
-// Status looks at the store and tells what there is to know.
+// Status looks at the store and tells what there is to know. What it tells of the
+// rotation is not newer than the rest.
 func (k *Keeper) Status(ctx context.Context) (*Status, error) {
-	s := &Status{KeyFile: k.config.Box.File(), ProviderConfig: k.config.ProviderConfig, Keys: k.config.Box.Keys()}
+	s := &Status{KeyFile: k.config.Box.File(), ProviderConfig: k.config.ProviderConfig}
 	var err error
+	if s.Rotation, _, err = k.load(ctx); err != nil {
+		return nil, err
+	}
+	s.Keys = k.config.Box.Keys()
 	if s.Servers, err = k.servers(ctx); err != nil {
 		return nil, err
 	}
@@ -51,8 +56,7 @@ func (k *Keeper) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	s.Survey = *found
-	s.Rotation, _, err = k.load(ctx)
-	return s, err
+	return s, nil
 }
 
 // Handler serves Path and what is below it.
