@@ -24,13 +24,16 @@ const (
 	parallel = 16
 )
 
-// Config of a cache. All fields are required.
+// Config of a cache. All fields but Wall are required.
 type Config struct {
 	// Client must not limit its own rate: a pod's start waits for these requests.
 	Client kubernetes.Interface
 	// Clock is the one that tokens live by; it may jump.
 	Clock clock.WithDelayedExecution
-	Log   *slog.Logger
+	// Wall is the time that passes, by which jumps of Clock are noticed; nil means
+	// that of the machine.
+	Wall clock.Clock
+	Log  *slog.Logger
 }
 
 // Cache keeps tokens. Its methods may be called concurrently.
@@ -38,6 +41,7 @@ type Cache struct {
 	ctx    context.Context
 	client kubernetes.Interface
 	clock  clock.WithDelayedExecution
+	wall   clock.Clock
 	log    *slog.Logger
 	slots  chan struct{}
 
@@ -51,11 +55,16 @@ type subscription struct{ changed func(Request) }
 
 // New returns an empty cache. The end of ctx stops all refreshing.
 func New(ctx context.Context, cfg Config) *Cache {
-	return &Cache{
-		ctx: ctx, client: cfg.Client, clock: cfg.Clock, log: cfg.Log,
+	c := &Cache{
+		ctx: ctx, client: cfg.Client, clock: cfg.Clock, wall: cfg.Wall, log: cfg.Log,
 		slots:   make(chan struct{}, parallel),
 		entries: map[Request]*entry{}, told: map[*subscription]struct{}{},
 	}
+	if c.wall == nil {
+		c.wall = clock.RealClock{}
+	}
+	go c.watchClock()
+	return c
 }
 
 // entry is one token.
@@ -228,6 +237,10 @@ func (c *Cache) schedule(e *entry, now time.Time) {
 		e.timer = nil
 	}
 	if e.token.Refresh.IsZero() {
+		return
+	}
+	if e.tries == 0 && e.token.due(now) { // the clock was set
+		go c.refresh(e, nil)
 		return
 	}
 	wait := e.token.Refresh.Sub(now)

@@ -30,6 +30,7 @@ type bench struct {
 	t     *testing.T
 	api   *fakeapi.Server
 	clock *testclock.FakeClock
+	wall  *testclock.FakeClock // stands still
 	told  chan tokencache.Request
 
 	mu     sync.Mutex
@@ -40,11 +41,11 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{t: t, api: fakeapi.New(t), clock: testclock.NewFakeClock(start), told: make(chan tokencache.Request, 100)}
+	b := &bench{t: t, api: fakeapi.New(t), clock: testclock.NewFakeClock(start), wall: testclock.NewFakeClock(start), told: make(chan tokencache.Request, 100)}
 	b.api.Token = b.issue
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: b.clock, Log: slog.New(slog.DiscardHandler)})
+	b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: b.clock, Wall: b.wall, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(b.Subscribe(func(r tokencache.Request) { b.told <- r }))
 	return b
 }

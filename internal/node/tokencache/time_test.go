@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
@@ -24,6 +26,7 @@ import (
 type bubble struct {
 	*tokencache.Cache
 	begin time.Time
+	api   kubernetes.Interface
 
 	mu   sync.Mutex
 	asks []time.Duration // since begin
@@ -42,6 +45,7 @@ func newBubble(ctx context.Context) *bubble {
 		r.Status.ExpirationTimestamp = metav1.NewTime(time.Now().Add(time.Duration(*r.Spec.ExpirationSeconds) * time.Second))
 		return true, r, nil
 	})
+	b.api = api
 	b.Cache = tokencache.New(ctx, tokencache.Config{Client: api, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
 	return b
 }
@@ -170,3 +174,65 @@ func TestClockIsMovedBackAndForth(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensFromTheFutureAreReplaced sets the clock back without anybody asking for a
+// token: no timer tells.
+func TestTokensFromTheFutureAreReplaced(t *testing.T) {
+	b := newBench(t)
+	long := request(3 * 86400)
+	b.want(request(7200), "ns/sa/1")
+	b.want(long, "ns/sa/2")
+	b.await()
+	b.await()
+	pass := func(d time.Duration) {
+		t.Helper()
+		for !b.wall.HasWaiters() {
+			time.Sleep(time.Millisecond)
+		}
+		b.wall.Step(d)
+	}
+	pass(5 * time.Second) // the clock stands still meanwhile: no token is due for that
+	b.quiet()
+	b.clock.SetTime(start.Add(-time.Hour))
+	pass(5 * time.Second)
+	b.await()
+	b.await()
+	if n := b.requests(); n != 4 {
+		t.Errorf("%d requests for two tokens and their successors", n)
+	}
+}
+
+// TestTimersFollowAMachineThatSlept has the clock ahead of what timers have counted.
+func TestTimersFollowAMachineThatSlept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var slept atomic.Int64
+		b := newBubble(ctx)
+		b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api, Clock: sleeper{clock.RealClock{}, &slept}, Log: slog.New(slog.DiscardHandler)})
+		if _, err := b.Token(ctx, podOf(0, 7200)); err != nil {
+			t.Fatal(err)
+		}
+		b.since()
+		time.Sleep(time.Hour)
+		slept.Store(int64(30 * time.Minute))
+		time.Sleep(5 * time.Minute) // 95 minutes by the clock
+		synctest.Wait()
+		if n := len(b.since()); n != 0 {
+			t.Errorf("%d tokens are replaced before it is time", n)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(b.since()); n != 1 {
+			t.Errorf("%d tokens are replaced after 96 minutes by the clock, of which the machine slept 30", n)
+		}
+	})
+}
+
+// sleeper is a clock whose timers do not count the time that the machine slept.
+type sleeper struct {
+	clock.RealClock
+	slept *atomic.Int64
+}
+
+func (s sleeper) Now() time.Time { return s.RealClock.Now().Add(time.Duration(s.slept.Load())) }
