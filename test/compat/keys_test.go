@@ -113,9 +113,9 @@ func (s *system) signsWithout(t testing.TB, old string) (key string) {
 }
 
 // accepted fails unless the API accepts a token, or refuses it for a reason.
-func (s *system) accepted(t testing.TB, when, token, refusal string) {
+func (s *system) accepted(t testing.TB, when, token, refusal string, audiences ...string) {
 	t.Helper()
-	r := review(t, s, token)
+	r := review(t, s, token, audiences...)
 	switch {
 	case refusal == "" && !r.Authenticated:
 		t.Errorf("%s: refused: %s", when, r.Error)
