@@ -68,13 +68,17 @@ type oidcParty struct {
 	client  *http.Client
 	issuers []string
 	clock   *offsetClock
+	// algorithms are those it allows; nil for those in the discovery document, which
+	// is read once.
+	algorithms []string
 
 	mu        sync.Mutex
 	verifiers map[string]*oidc.IDTokenVerifier
 }
 
 func newOIDCParty(client *http.Client, clock *offsetClock, issuers ...string) *oidcParty {
-	return &oidcParty{client: client, issuers: issuers, clock: clock, verifiers: map[string]*oidc.IDTokenVerifier{}}
+	algorithms := []string{oidc.RS256, oidc.ES256}
+	return &oidcParty{client: client, issuers: issuers, clock: clock, algorithms: algorithms, verifiers: map[string]*oidc.IDTokenVerifier{}}
 }
 
 func (p *oidcParty) login(ctx context.Context, token string) (string, error) {
@@ -108,9 +112,7 @@ func (p *oidcParty) verifier(issuer string) (*oidc.IDTokenVerifier, error) {
 		return nil, err
 	}
 	p.verifiers[issuer] = provider.Verifier(&oidc.Config{
-		ClientID: relyingAudience, Now: p.clock.now,
-		// The algorithms of discovery are read once, so those of later keys are given.
-		SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256},
+		ClientID: relyingAudience, Now: p.clock.now, SupportedSigningAlgs: p.algorithms,
 	})
 	return p.verifiers[issuer], nil
 }

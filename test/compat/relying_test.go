@@ -292,3 +292,35 @@ func tampered(token string) string {
 	}
 	return token[:i] + replacement + token[i+1:]
 }
+
+// TestRelyingPartyThatKeepsAlgorithms is what docs/keys.md warns of: a party that takes
+// the algorithms from discovery notices when there is another.
+func TestRelyingPartyThatKeepsAlgorithms(t *testing.T) {
+	t.Parallel()
+	s := keyServer(t)
+	fresh := func() *oidcParty {
+		p := newOIDCParty(s.outside(t), &offsetClock{}, defaultIssuer)
+		p.algorithms = nil
+		return p
+	}
+	login := func(p party) error {
+		_, err := p.login(t.Context(), strings.TrimSpace(s.sh(t, "kubectl create token default --audience "+relyingAudience)))
+		return err
+	}
+	old := fresh()
+	for _, step := range []struct {
+		rotation string
+		refused  bool
+	}{{"--type RSA3072", false}, {"--type ECDSAP256", true}} {
+		if err := login(old); err != nil {
+			t.Errorf("before the rotation: %v", err)
+		}
+		s.sh(t, "laterna keys rotate --now "+step.rotation+" --data-dir "+s.Dir)
+		if err := login(old); (err != nil) != step.refused {
+			t.Errorf("after %s: %v, want a refusal: %v", step.rotation, err, step.refused)
+		}
+		if err := login(fresh()); err != nil {
+			t.Errorf("a party that starts after %s: %v", step.rotation, err)
+		}
+	}
+}
