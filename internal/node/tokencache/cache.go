@@ -204,7 +204,7 @@ func (c *Cache) ask(ctx context.Context, e *entry) {
 	e.err = err
 	if err == nil {
 		e.token, e.have = newToken(answer), true
-		e.token.serial = serial
+		e.token.serial, e.token.received = serial, now
 	}
 	if e.tries++; err == nil && !e.token.due(now) {
 		e.tries = 0

@@ -236,3 +236,25 @@ type sleeper struct {
 }
 
 func (s sleeper) Now() time.Time { return s.RealClock.Now().Add(time.Duration(s.slept.Load())) }
+
+// TestSkewBetweenIssuerAndNode has the node's clock behind the issuer's, and ahead of it:
+// the token is kept, and replaced when the node's clock says so.
+func TestSkewBetweenIssuerAndNode(t *testing.T) {
+	for _, skew := range []time.Duration{-time.Hour, -65 * time.Second, -55 * time.Second, 55 * time.Second, 65 * time.Second, time.Hour} {
+		b := newBench(t)
+		b.lag = -skew
+		r := request(7200)
+		b.want(r, "ns/sa/1")
+		b.await()
+		due := 96*time.Minute + skew
+		b.clock.Step(due - 11*time.Second)
+		b.quiet()
+		b.want(r, "ns/sa/1")
+		b.clock.Step(11 * time.Second)
+		b.await()
+		b.want(r, "ns/sa/2")
+		if n := b.requests(); n != 2 {
+			t.Errorf("issuer ahead by %s: %d requests", skew, n)
+		}
+	}
+}

@@ -58,6 +58,8 @@ type Token struct {
 	Issued, Expires, Refresh time.Time
 
 	serial uint64
+	// received is when it came, by the cache's clock.
+	received time.Time
 }
 
 // Serial orders the tokens of a cache by when they were asked for: one with a serial
@@ -94,9 +96,10 @@ func newToken(t *authenticationv1.TokenRequest) Token {
 	return token
 }
 
-// due tells whether the token is to be replaced at now. One from the future is: a
-// clock was moved back, and verifiers refuse it.
+// due tells whether the token is to be replaced at now. One that is yet to come is: the
+// clock was set back, and verifiers refuse it. That the issuer's clock is ahead of this
+// one is no reason: the next token would be no better.
 func (t Token) due(now time.Time) bool {
 	const leeway = time.Minute
-	return !t.Refresh.IsZero() && (!now.Before(t.Refresh) || now.Add(leeway).Before(t.Issued))
+	return !t.Refresh.IsZero() && (!now.Before(t.Refresh) || now.Add(leeway).Before(t.received))
 }
