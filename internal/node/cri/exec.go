@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -17,9 +18,13 @@ var ErrTimeout = errors.New("timeout")
 // ErrUnavailable is wrapped by errors about a runtime that cannot be reached.
 var ErrUnavailable = errors.New("the container runtime cannot be reached")
 
-// ErrTooLong is wrapped by errors about a command that printed more than one answer of
-// the runtime holds, so that nothing is known of how it ended.
+// ErrTooLong is wrapped by errors about a command that printed more than 1 MiB, so that
+// nothing is known of how it ended.
 var ErrTooLong = errors.New("the output is too long")
+
+// maxOutput is the size limit of the answer about a command, in bytes. Pods choose what
+// is printed: many of them together must not fill the agent's memory.
+const maxOutput = 1 << 20
 
 // execSlack is what ExecSync gives the runtime beyond the command's time, to end the
 // command and to say so.
@@ -40,7 +45,7 @@ func (c *Client) ExecSync(ctx context.Context, id string, command []string, time
 	defer cancel()
 	r, err := c.runtime.ExecSync(bounded, &runtimeapi.ExecSyncRequest{
 		ContainerId: id, Cmd: command, Timeout: int64(timeout / time.Second),
-	})
+	}, grpc.MaxCallRecvMsgSize(maxOutput))
 	switch status.Code(err) {
 	case codes.OK:
 		return ExecResult{ExitCode: r.ExitCode, Stdout: r.Stdout, Stderr: r.Stderr}, nil

@@ -179,7 +179,7 @@ func outcomeOf(k rules.Rule, res ExecResult, err error) ended {
 	case errors.Is(err, ErrTimeout):
 		return ended{Failed, fmt.Sprintf("%s did not end within %s", k, k.Timeout), res}
 	case errors.Is(err, ErrTooLong):
-		return ended{Failed, fmt.Sprintf("%s printed more than the container runtime passes on, so nobody knows how it ended", k), res}
+		return ended{Failed, fmt.Sprintf("%s printed more than 1 MiB, so nobody knows how it ended", k), res}
 	case err != nil:
 		return ended{Failed, fmt.Sprintf("%s could not be run: %v", k, err), res}
 	case res.ExitCode == 126 || res.ExitCode == 127:

@@ -125,7 +125,7 @@ func TestFailures(t *testing.T) {
 		"silent":       {ExecResult{ExitCode: 1}, nil, failed + "exec a ended with exit code 1"},
 		"not found":    {ExecResult{ExitCode: 127}, nil, failed + "exec a ended with exit code 127 (its program was not found or cannot be run)"},
 		"timeout":      {ExecResult{}, fmt.Errorf("x: %w", ErrTimeout), failed + "exec a did not end within 10s"},
-		"too much":     {ExecResult{}, ErrTooLong, failed + "exec a printed more than the container runtime passes on, so nobody knows how it ended"},
+		"too much":     {ExecResult{}, ErrTooLong, failed + "exec a printed more than 1 MiB, so nobody knows how it ended"},
 		"no program":   {ExecResult{}, errors.New(`exec: "a": executable file not found in $PATH`), failed + `exec a could not be run: exec: "a": executable file not found in $PATH`},
 		"long":         {ExecResult{ExitCode: 1, Stderr: []byte(strings.Repeat("ä", 4000) + "end")}, nil, "…"},
 		"broken UTF-8": {ExecResult{ExitCode: 1, Stderr: []byte("a\xff\xfeb")}, nil, failed + "exec a ended with exit code 1: a?b"},

@@ -76,8 +76,7 @@ type Restart struct {
 var (
 	// ErrTimeout is wrapped by errors about commands that took too long.
 	ErrTimeout = errors.New("timeout")
-	// ErrTooLong is wrapped by errors about commands that printed more than the runtime
-	// passes on.
+	// ErrTooLong is wrapped by errors about commands that printed more than 1 MiB.
 	ErrTooLong = errors.New("the output is too long")
 	// ErrUnavailable is wrapped by errors about a runtime that does not answer.
 	ErrUnavailable = errors.New("the container runtime does not answer")
