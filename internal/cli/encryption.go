@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -124,9 +125,13 @@ func encryptionStatus(ctx context.Context, client kubernetes.Interface, path str
 	if path != "" {
 		request = client.CoreV1().RESTClient().Post().AbsPath(path)
 	}
-	raw, err := request.DoRaw(ctx)
-	if err != nil {
+	answer := request.Do(ctx)
+	if err := answer.Error(); err != nil {
 		return nil, explain(err)
+	}
+	raw, err := answer.Raw()
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	s := &encryption.Status{}
 	if err := json.Unmarshal(raw, s); err != nil {
@@ -150,7 +155,7 @@ func followEncryption(ctx context.Context, out io.Writer, target targetFlags, r 
 		case err != nil:
 			return fmt.Errorf("asking how far it is (it goes on in the background): %w", err)
 		case s.Rotation == nil || !s.Rotation.Started.Equal(began):
-			return fmt.Errorf("another rotation has begun")
+			return errors.New("another rotation has begun")
 		}
 		if now := describeEncryption(s.Rotation); now != last {
 			fmt.Fprintln(out, now)
@@ -162,7 +167,7 @@ func followEncryption(ctx context.Context, out io.Writer, target targetFlags, r 
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("not waiting any longer, it goes on in the background")
+			return errors.New("not waiting any longer, it goes on in the background")
 		}
 	}
 }
@@ -199,21 +204,30 @@ func printEncryption(out io.Writer, s *encryption.Status) error {
 	for _, at := range s.Unreadable {
 		fmt.Fprintf(out, "Unreadable:    %s\n", at)
 	}
+	if err := printEncryptionKeys(out, s.Servers); err != nil {
+		return err
+	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
-	fmt.Fprintln(w, "SERVER\tKEY\tFINGERPRINT\tUSE")
-	for _, server := range s.Servers {
-		for i, key := range server.Keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", server.Name, key.Name, key.Fingerprint, keyUse(i))
-		}
-	}
-	fmt.Fprintln(w, "\t\t\t\nENCRYPTED WITH\tVALUES\t\t")
+	fmt.Fprintln(w, "ENCRYPTED WITH\tVALUES")
 	for _, label := range slices.Sorted(maps.Keys(s.Values)) {
 		name := label
 		if label == atrest.Plain {
 			name = "nothing"
 		}
-		fmt.Fprintf(w, "%s\t%d\t\t\n", name, s.Values[label])
+		fmt.Fprintf(w, "%s\t%d\n", name, s.Values[label])
+	}
+	return w.Flush()
+}
+
+func printEncryptionKeys(out io.Writer, servers []encryption.Server) error {
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
+	fmt.Fprintln(w, "SERVER\tKEY\tFINGERPRINT\tUSE")
+	for _, server := range servers {
+		for i, key := range server.Keys {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", server.Name, key.Name, key.Fingerprint, keyUse(i))
+		}
 	}
 	return w.Flush()
 }

@@ -95,7 +95,11 @@ func checkForm(file string) error {
 	}
 	read := &apiserverv1.EncryptionConfiguration{}
 	if err := yaml.UnmarshalStrict(data, read); err != nil {
-		return errors.New(strings.TrimPrefix(strings.TrimPrefix(oneLine(err), "error converting YAML to JSON: "), "error unmarshaling JSON: while decoding JSON: "))
+		text := oneLine(err)
+		for _, prefix := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "while decoding JSON: ", "json: ", "yaml: "} {
+			text = strings.TrimPrefix(text, prefix)
+		}
+		return errors.New(text)
 	}
 	if want := apiserverv1.SchemeGroupVersion.String(); read.APIVersion != want || read.Kind != "EncryptionConfiguration" {
 		return fmt.Errorf("must begin with apiVersion: %s and kind: EncryptionConfiguration, but has apiVersion: %q and kind: %q", want, read.APIVersion, read.Kind)
