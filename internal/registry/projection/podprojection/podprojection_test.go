@@ -170,3 +170,24 @@ func TestFieldLabels(t *testing.T) {
 		t.Error("status.nonsense can be selected by")
 	}
 }
+
+func TestLastOutcome(t *testing.T) {
+	outcome := func(action string, result v1alpha1.Result, at time.Duration) v1alpha1.OutcomeStatus {
+		return v1alpha1.OutcomeStatus{Container: "main", Action: action, Result: result, Time: *stamp(at)}
+	}
+	for name, tc := range map[string]struct {
+		actions []v1alpha1.OutcomeStatus
+		want    string
+	}{
+		"none":              {nil, "<none>"},
+		"the newest":        {[]v1alpha1.OutcomeStatus{outcome("exec a", v1alpha1.Failed, -time.Second), outcome("exec b", v1alpha1.Succeeded, 0)}, "exec b in main: Succeeded"},
+		"one before it":     {[]v1alpha1.OutcomeStatus{outcome("exec a", v1alpha1.Succeeded, 0), outcome("exec b", v1alpha1.Failed, -time.Second)}, "exec a in main: Succeeded"},
+		"at once, as it is": {[]v1alpha1.OutcomeStatus{outcome("exec a", v1alpha1.Succeeded, 0), outcome("exec b", v1alpha1.Skipped, 0)}, "exec b in main: Skipped"},
+		"at once, a wrong":  {[]v1alpha1.OutcomeStatus{outcome("exec a", v1alpha1.Failed, 0), outcome("exec b", v1alpha1.Succeeded, 0)}, "exec a in main: Failed"},
+	} {
+		s := &v1alpha1.PodProjectionStatus{Volumes: []v1alpha1.VolumeStatus{{Name: "v", Actions: tc.actions}}}
+		if got := lastOutcome(s); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}

@@ -99,13 +99,14 @@ func until(t, now time.Time) string {
 	return duration.HumanDuration(t.Sub(now))
 }
 
-// lastOutcome says how the newest check or action ended.
+// lastOutcome says how the newest check or action ended; of those that ended in the
+// same second, times have no parts of one, it is what went wrong.
 func lastOutcome(s *v1alpha1.PodProjectionStatus) string {
 	var last *v1alpha1.OutcomeStatus
 	for i := range s.Volumes {
 		for _, all := range [][]v1alpha1.OutcomeStatus{s.Volumes[i].Checks, s.Volumes[i].Actions} {
 			for j := range all {
-				if last == nil || !all[j].Time.Before(&last.Time) {
+				if last == nil || last.Time.Before(&all[j].Time) || last.Time.Equal(&all[j].Time) && !wrong(last) {
 					last = &all[j]
 				}
 			}
@@ -115,6 +116,10 @@ func lastOutcome(s *v1alpha1.PodProjectionStatus) string {
 		return none
 	}
 	return fmt.Sprintf("%s in %s: %s", last.Action, last.Container, last.Result)
+}
+
+func wrong(o *v1alpha1.OutcomeStatus) bool {
+	return o.Result == v1alpha1.Failed || o.Result == v1alpha1.Rejected
 }
 
 // shownProblem is how many bytes of a problem fit into a cell.
