@@ -106,7 +106,7 @@ func lastOutcome(s *v1alpha1.PodProjectionStatus) string {
 	for i := range s.Volumes {
 		for _, all := range [][]v1alpha1.OutcomeStatus{s.Volumes[i].Checks, s.Volumes[i].Actions} {
 			for j := range all {
-				if last == nil || last.Time.Before(&all[j].Time) || last.Time.Equal(&all[j].Time) && !wrong(last) {
+				if last == nil || last.Time.Before(&all[j].Time) || last.Time.Equal(&all[j].Time) && !wentWrong(last) {
 					last = &all[j]
 				}
 			}
@@ -118,7 +118,7 @@ func lastOutcome(s *v1alpha1.PodProjectionStatus) string {
 	return fmt.Sprintf("%s in %s: %s", last.Action, last.Container, last.Result)
 }
 
-func wrong(o *v1alpha1.OutcomeStatus) bool {
+func wentWrong(o *v1alpha1.OutcomeStatus) bool {
 	return o.Result == v1alpha1.Failed || o.Result == v1alpha1.Rejected
 }
 
