@@ -133,6 +133,8 @@ type jwtParty struct {
 	issuers []string
 	clock   *offsetClock
 	leeway  time.Duration
+	// keySet, if given, is where the keys of all issuers are: nothing is discovered.
+	keySet string
 
 	mu      sync.Mutex
 	sets    map[string]*fetchedKeys
@@ -182,20 +184,32 @@ func (p *jwtParty) key(t *jwt.Token) (any, error) {
 // fetch discovers an issuer anew.
 func (p *jwtParty) fetch(issuer string) (*fetchedKeys, error) {
 	p.fetches++
+	uri, err := p.keySet, error(nil)
+	if uri == "" {
+		uri, err = p.discover(issuer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var set fetchedKeys
+	age, err := p.get(uri, &set.JSONWebKeySet)
+	set.until = p.clock.now().Add(age)
+	return &set, err
+}
+
+// discover returns where the keys of an issuer are.
+func (p *jwtParty) discover(issuer string) (string, error) {
 	var document struct {
 		Issuer string
 		JWKS   string `json:"jwks_uri"`
 	}
 	if _, err := p.get(strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &document); err != nil {
-		return nil, err
+		return "", err
 	}
 	if document.Issuer != issuer {
-		return nil, fmt.Errorf("the document of %q is of %q", issuer, document.Issuer)
+		return "", fmt.Errorf("the document of %q is of %q", issuer, document.Issuer)
 	}
-	var set fetchedKeys
-	age, err := p.get(document.JWKS, &set.JSONWebKeySet)
-	set.until = p.clock.now().Add(age)
-	return &set, err
+	return document.JWKS, nil
 }
 
 func (p *jwtParty) get(url string, into any) (maxAge time.Duration, err error) {

@@ -13,6 +13,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 )
@@ -28,6 +29,9 @@ const (
 // relyingIssuers are those that the test goes through: names of the API's Service,
 // which its certificate holds, one of them with a path.
 var relyingIssuers = []string{defaultIssuer, "https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc/clusters/east"}
+
+// relyingNodes are none but in name: three beside the real one.
+var relyingNodes = []string{"simulated-a", "simulated-b", "simulated-c"}
 
 // relyingPod is a pod that logs in.
 type relyingPod struct {
@@ -120,7 +124,7 @@ func (c *crowd) advance(t testing.TB, s *system, d time.Duration) {
 	c.clock.add(d)
 }
 
-// imitate makes pods of a node that is none, whose tokens are renewed as agents do it:
+// imitate makes pods of nodes that are none, whose tokens are renewed as agents do it:
 // whenever the revision of the issuer or the key has grown.
 func (c *crowd) imitate(ctx context.Context, t testing.TB, wg *sync.WaitGroup) {
 	t.Helper()
@@ -128,7 +132,7 @@ func (c *crowd) imitate(ctx context.Context, t testing.TB, wg *sync.WaitGroup) {
 	for i := range renew {
 		pod, err := c.client.CoreV1().Pods("default").Create(t.Context(), &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("simulated-%d", i)},
-			Spec:       corev1.PodSpec{NodeName: "simulated", Containers: []corev1.Container{{Name: "c", Image: "none"}}},
+			Spec:       corev1.PodSpec{NodeName: relyingNodes[i%len(relyingNodes)], Containers: []corev1.Container{{Name: "c", Image: "none"}}},
 		}, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -155,15 +159,31 @@ func (c *crowd) imitate(ctx context.Context, t testing.TB, wg *sync.WaitGroup) {
 	wg.Go(func() { c.followRevision(ctx, renew) })
 }
 
+// followRevision does for the nodes that are none what agents do, and renews their
+// leases, by which they are known to live.
 func (c *crowd) followRevision(ctx context.Context, renew []func(context.Context) error) {
 	agent := &relyingPod{name: "simulated agent"}
+	var beat time.Time
 	for seen := 0; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		now, err := c.revision(ctx)
 		for i := 0; err == nil && now > seen && i < len(renew); i++ {
 			err = renew[i](ctx)
 		}
+		for _, node := range relyingNodes {
+			if err == nil && now > seen {
+				_, err = c.client.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType,
+					fmt.Appendf(nil, `{"metadata":{"annotations":{"laterna.dev/issuer-revision":"%d"}}}`, now), metav1.PatchOptions{})
+			}
+			if err == nil && time.Since(beat) > 5*time.Second {
+				_, err = c.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Patch(ctx, node, types.MergePatchType,
+					fmt.Appendf(nil, `{"spec":{"renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro)), metav1.PatchOptions{})
+			}
+		}
 		if err != nil && ctx.Err() == nil {
 			c.note("renewal", agent, err)
+		}
+		if time.Since(beat) > 5*time.Second {
+			beat = time.Now()
 		}
 		seen = now
 	}
@@ -217,11 +237,15 @@ spec:
 // and online, while issuer and signing key change.
 func TestRelyingPartiesNeverRefuseAGoodToken(t *testing.T) {
 	s := started(t, "--test-clock")
-	s.simulate(t, "simulated")
+	for _, n := range relyingNodes {
+		s.simulate(t, n)
+	}
 	clock, client := &offsetClock{}, s.outside(t)
 	offline := newJWTParty(client, clock, relyingIssuers...)
+	listed := newJWTParty(client, clock, relyingIssuers...)
+	listed.keySet = defaultIssuer + "/openid/v1/jwks"
 	c := &crowd{client: s.client(t), clock: clock, logins: map[string]int{}, parties: map[string]party{
-		"go-oidc": newOIDCParty(client, clock, relyingIssuers...), "golang-jwt": offline, "TokenReview": reviewParty{s.client(t)},
+		"go-oidc": newOIDCParty(client, clock, relyingIssuers...), "golang-jwt": offline, "list and key set": listed, "TokenReview": reviewParty{s.client(t)},
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -236,6 +260,7 @@ func TestRelyingPartiesNeverRefuseAGoodToken(t *testing.T) {
 	another := func(_, key string) bool { return key != old }
 	s.setIssuer(t, relyingIssuers[1])
 	c.reach(t, "the change of the issuer", func(issuer, _ string) bool { return issuer == relyingIssuers[1] })
+	s.rolledOut(t, 10*time.Second, "4 nodes are at revision 2")
 	s.sh(t, "laterna keys rotate --data-dir "+s.Dir)
 	time.Sleep(2 * relyingPause)
 	c.advance(t, s, 61*time.Minute)
@@ -245,6 +270,7 @@ func TestRelyingPartiesNeverRefuseAGoodToken(t *testing.T) {
 	c.reach(t, "the rotation now", another)
 	s.setIssuer(t, relyingIssuers[2])
 	c.reach(t, "the second change of the issuer", func(issuer, _ string) bool { return issuer == relyingIssuers[2] })
+	s.rolledOut(t, 10*time.Second, "4 nodes are at revision 5")
 	cancel()
 	wg.Wait()
 
