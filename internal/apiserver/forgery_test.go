@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,8 +46,13 @@ type forger struct {
 func (s *system) forger() *forger {
 	s.t.Helper()
 	const at = "/laterna/keys"
-	got, err := s.raw().Get(s.t.Context(), at)
-	must(s.t, err)
+	var got *clientv3.GetResponse
+	eventually(s.t, func() (err error) { // an RSA key takes longer to make than a start
+		if got, err = s.raw().Get(s.t.Context(), at); err == nil && len(got.Kvs) == 0 {
+			err = errors.New("no key is stored yet")
+		}
+		return err
+	})
 	box, err := atrest.Open(filepath.Join(s.dir, "encryption", "keys"))
 	must(s.t, err)
 	plain, err := box.Open(s.t.Context(), at, got.Kvs[0].Value)
