@@ -18,11 +18,13 @@ const (
 )
 
 // trial is content that the gate looks at, or has looked at. The volume's mu guards
-// over and verdict.
+// over, stale and verdict.
 type trial struct {
 	picture *picture
 	content sum
 	over    bool
+	// stale says that something else was wanted and published meanwhile.
+	stale   bool
 	verdict Verdict
 }
 
@@ -86,10 +88,15 @@ func (m *Manager) gone(v *volume) bool {
 
 // takeVerdict does what the gate has decided and tells whether wanted is still to be
 // decided about. What passed is published also when the content has changed since:
-// otherwise a volume that changes faster than its check would never change at all.
+// otherwise a volume that changes faster than its check would never change at all. But
+// it never takes the place of something newer.
 func (m *Manager) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
 	if t.verdict.Reject {
 		v.rejected = rejection{t.content, rules(out.spec)}
+		m.endTrial(v)
+		return true
+	}
+	if t.stale && t.content != wanted {
 		m.endTrial(v)
 		return true
 	}
@@ -141,9 +148,13 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 }
 
 // endTrial forgets a trial that is over and removes what was staged for it. One that
-// still runs keeps its files.
+// still runs keeps its files, but is stale.
 func (m *Manager) endTrial(v *volume) {
-	if v.trial == nil || !v.trial.over {
+	if v.trial == nil {
+		return
+	}
+	if !v.trial.over {
+		v.trial.stale = true
 		return
 	}
 	v.trial = nil

@@ -182,6 +182,32 @@ func TestTokensDoNotWaitForACheck(t *testing.T) {
 	}
 }
 
+// What was taken back while it was checked is not published later, over something newer.
+func TestContentThatWasTakenBackStaysAway(t *testing.T) {
+	server := fakeapi.New(t)
+	put(server, "first")
+	hold := make(chan struct{})
+	b, g := guarded(t, server, hold)
+	p := b.pod("p", one("configMap: {name: c}"))
+	b.setup(p)
+	dir := b.mount(p)
+	put(server, "mistake")
+	eventually(t, "a check", func() bool { return len(g.checked()) == 1 })
+	put(server, "first")
+	eventually(t, "no problem", func() bool { return b.status(p).Problem == "" })
+	put(server, "bad")
+	eventually(t, "a problem", func() bool { return strings.Contains(b.status(p).Problem, "being checked") })
+	hold <- struct{}{} // the mistake passes
+	hold <- struct{}{} // what came last does not
+	eventually(t, "a rejection", func() bool { return strings.Contains(b.status(p).Problem, "rejected") })
+	if got := read(dir, "k"); got != "first" {
+		t.Errorf("k = %q", got)
+	}
+	if got, want := g.checked(), []string{"mistake", "bad"}; !slices.Equal(got, want) || len(b.publications()) != 1 {
+		t.Errorf("checked %q, want %q; publications %+v", got, want, b.publications())
+	}
+}
+
 func TestTheNewestContentIsCheckedNext(t *testing.T) {
 	server := fakeapi.New(t)
 	hold := make(chan struct{})
