@@ -22,6 +22,7 @@ const (
 type trial struct {
 	picture *picture
 	content sum
+	rules   string // when it began
 	over    bool
 	// stale says that something else was wanted and published meanwhile.
 	stale   bool
@@ -92,7 +93,7 @@ func (m *Manager) gone(v *volume) bool {
 // it never takes the place of something newer.
 func (m *Manager) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
 	if t.verdict.Reject {
-		v.rejected = rejection{t.content, rules(out.spec)}
+		v.rejected = rejection{t.content, t.rules}
 		m.endTrial(v)
 		return true
 	}
@@ -130,7 +131,7 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 		m.swap(v, p, out)
 		return
 	}
-	t := &trial{picture: p, content: content}
+	t := &trial{picture: p, content: content, rules: rules(out.spec)}
 	v.trial = t
 	out.note = noteChecking
 	ctx, spec := v.pod.ctx, out.spec

@@ -182,6 +182,28 @@ func TestTokensDoNotWaitForACheck(t *testing.T) {
 	}
 }
 
+// A rejection is by the rules that the check began with.
+func TestRulesThatChangeDuringACheckCheckAgain(t *testing.T) {
+	server := fakeapi.New(t)
+	put(server, "first")
+	hold := make(chan struct{})
+	b, g := guarded(t, server, hold)
+	p := b.pod("p", one("configMap: {name: c}"))
+	b.setup(p)
+	put(server, "bad")
+	eventually(t, "a check", func() bool { return len(g.checked()) == 1 })
+	newer := p.DeepCopy()
+	newer.Annotations = map[string]string{api.OnUpdate: "[]"}
+	b.Sync(newer)
+	hold <- struct{}{}
+	eventually(t, "a check by other rules", func() bool { return len(g.checked()) == 2 })
+	hold <- struct{}{}
+	eventually(t, "a rejection", func() bool { return strings.Contains(b.status(p).Problem, "rejected") })
+	if got, want := g.checked(), []string{"bad", "bad"}; !slices.Equal(got, want) {
+		t.Errorf("checked %q, want %q", got, want)
+	}
+}
+
 // What was taken back while it was checked is not published later, over something newer.
 func TestContentThatWasTakenBackStaysAway(t *testing.T) {
 	server := fakeapi.New(t)
