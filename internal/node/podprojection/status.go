@@ -47,6 +47,9 @@ func (in input) status() v1alpha1.PodProjectionStatus {
 	}
 	left := limit(&s)
 	c := inStep(&s)
+	if c.Status == metav1.ConditionFalse && slices.ContainsFunc(in.volumes, func(v volumes.Status) bool { return v.Rejected }) {
+		c.Reason = v1alpha1.ReasonUpdateRejected
+	}
 	if left > 0 {
 		c.Message = cut(c.Message, v1alpha1.MaxMessage-64) + fmt.Sprintf(" (%d entries more than fit are not listed)", left)
 	}
@@ -121,19 +124,14 @@ func inStep(s *v1alpha1.PodProjectionStatus) metav1.Condition {
 	}
 	behind := n < all
 	var problems []string
-	rejected := false
 	for i := range s.Volumes {
 		v := &s.Volumes[i]
-		m, of := v.InStep()
 		behind = behind || v.Generation == ""
 		if v.Problem != "" {
 			problems = append(problems, fmt.Sprintf("volume %q: %s", v.Name, v.Problem))
 		}
-		rejected = rejected || m < of && slices.ContainsFunc(v.Checks, func(o v1alpha1.OutcomeStatus) bool { return o.Result == v1alpha1.Rejected })
 	}
 	switch {
-	case rejected:
-		c.Reason = v1alpha1.ReasonUpdateRejected
 	case len(problems) > 0:
 		c.Reason = v1alpha1.ReasonProblem
 	case behind:

@@ -25,7 +25,9 @@ func TestInStepCondition(t *testing.T) {
 	missing := volumes.Status{Name: "m", Sources: []volumes.SourceStatus{{Kind: "Secret", Name: "s"}}, Problem: `secret "s" not found`}
 	optional := volumes.Status{Name: "o", Generation: "..1", Sources: []volumes.SourceStatus{{Kind: "Secret", Name: "s"}}}
 	rejected := at("1", "2")
-	rejected.Problem = "refused by its check"
+	rejected.Problem, rejected.Rejected = "refused by its check", true
+	gone := at("1", "")
+	gone.Problem = `configmap "c" not found`
 	no := []Outcome{{Volume: "v", Check: true, Container: "c", Action: "check nginx", Result: v1alpha1.Rejected, Time: now}}
 	for name, tc := range map[string]struct {
 		volumes         []volumes.Status
@@ -40,6 +42,7 @@ func TestInStepCondition(t *testing.T) {
 		"missing":              {[]volumes.Status{missing}, nil, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "m": secret "s" not found`},
 		"optional and missing": {[]volumes.Status{optional}, nil, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
 		"rejected":             {[]volumes.Status{rejected}, no, v1alpha1.ReasonUpdateRejected, `0 of 1 sources in step; volume "v": refused by its check`},
+		"rejected, then gone":  {[]volumes.Status{gone}, no, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "v": configmap "c" not found`},
 		"rejected before":      {[]volumes.Status{at("2", "2")}, no, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
 	} {
 		s := statusOf(tc.volumes, tc.outcomes, v1alpha1.PodProjectionStatus{})

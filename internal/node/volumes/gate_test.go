@@ -101,8 +101,8 @@ func TestContentPassesTheGate(t *testing.T) {
 	if got := read(dir, "k"); got != "good" || len(staged(t, dir)) > 0 {
 		t.Errorf("k = %q, staged %q", got, staged(t, dir))
 	}
-	if s := b.status(p).Sources[0]; s.Observed == s.Published || s.Published == "" {
-		t.Errorf("source %+v", s)
+	if s := b.status(p); !s.Rejected || s.Sources[0].Observed == s.Sources[0].Published || s.Sources[0].Published == "" {
+		t.Errorf("%+v", s)
 	}
 	put(server, "better")
 	eventually(t, "better", func() bool { return read(dir, "k") == "better" })
@@ -110,7 +110,7 @@ func TestContentPassesTheGate(t *testing.T) {
 	if got, want := g.checked(), []string{"good", "bad", "better"}; !slices.Equal(got, want) {
 		t.Errorf("checked %q, want %q", got, want)
 	}
-	if g.last.Confidential || g.last.Volume != "v" || len(b.told()) > 0 {
+	if g.last.Confidential || g.last.Volume != "v" || len(b.told()) > 0 || b.status(p).Rejected {
 		t.Errorf("%+v, events %q", g.last, b.told())
 	}
 }

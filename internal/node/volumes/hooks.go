@@ -68,6 +68,8 @@ type Status struct {
 	// Problem says why the volume is not up to date; empty when it is. It names
 	// objects, keys and paths, and holds nothing of their values.
 	Problem string
+	// Rejected says that the Problem is the Gate's rejection of the newest content.
+	Rejected bool
 }
 
 // SourceStatus is one object of a volume.

@@ -41,6 +41,7 @@ func (v *volume) status() Status {
 	if v.failure != nil {
 		s.Problem = v.failure.Error()
 	}
+	s.Rejected = s.Problem == noteRejected
 	for i, source := range v.sources {
 		status := SourceStatus{Kind: source.kind, Name: source.name, Observed: v.observed(source)}
 		if v.shown.versions != nil {
