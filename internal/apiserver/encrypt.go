@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/utils/clock"
@@ -57,6 +59,33 @@ func (s *Server) encryptionRules(life context.Context) (*atrest.Configuration, e
 	}
 	s.background.Go(func() { rules.Run(life) })
 	return rules, nil
+}
+
+// cachePatience is how long watch caches may take to fill before somebody looks why.
+const cachePatience = 3 * time.Second
+
+// awaitCaches waits until the watch caches are filled. Where values cannot be decrypted
+// they never are: then it says so.
+func (s *Server) awaitCaches(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var looker sync.WaitGroup
+	defer looker.Wait()
+	defer cancel(nil)
+	looker.Go(func() {
+		wait(ctx, cachePatience)
+		if ctx.Err() != nil {
+			return
+		}
+		if found, err := s.keeper.Unreadable(ctx); err == nil && found != "" {
+			cancel(fmt.Errorf("values of the store cannot be decrypted (%s): start with the --encryption-provider-config and the keys in %s that they were written with", found, s.config.Store.EncryptionKeyFile))
+		}
+	})
+	err := s.backend.awaitCaches(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // keepEncryption makes what changes keys, and brings the keys of this server in line

@@ -110,3 +110,21 @@ func TestBadProviderConfigurations(t *testing.T) {
 		t.Error("reloading no file was accepted")
 	}
 }
+
+// TestStartWithoutTheConfiguration shows that a server which cannot read the Secrets
+// says so and does not serve.
+func TestStartWithoutTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	life(t, dir, "with", providers(provider("aescbc", "mine", 32, "c")), func(s *system) { s.fill(3) })
+	t.Run("without", func(t *testing.T) {
+		err := build(t, dir).group.Start(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "3 are encrypted with aescbc mine, the first is /registry/secrets/default/s0") || !strings.Contains(err.Error(), "--encryption-provider-config") {
+			t.Errorf("Start() = %v", err)
+		}
+	})
+	life(t, dir, "with again", providers(provider("aescbc", "mine", 32, "c")), func(s *system) {
+		if n := len(s.secrets()); n != 3 {
+			t.Errorf("%d secrets", n)
+		}
+	})
+}
