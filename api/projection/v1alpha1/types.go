@@ -164,7 +164,7 @@ type OutcomeStatus struct {
 	Result Result `json:"result"`
 	// time at which it ended.
 	Time metav1.Time `json:"time"`
-	// generation of the volume that was checked or acted upon.
+	// generation of the volume that was acted upon; empty for checks.
 	// +optional
 	Generation string `json:"generation,omitempty"`
 	// message says more. What a command printed is in it only where the volume shows

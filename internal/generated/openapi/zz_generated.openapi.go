@@ -20477,7 +20477,7 @@ func schema_laterna_api_projection_v1alpha1_OutcomeStatus(ref common.ReferenceCa
 					},
 					"generation": {
 						SchemaProps: spec.SchemaProps{
-							Description: "generation of the volume that was checked or acted upon.",
+							Description: "generation of the volume that was acted upon; empty for checks.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
