@@ -22,6 +22,11 @@ const (
 	// again is the pause before a runtime that does not answer is asked again, tries
 	// how often it is asked.
 	again, tries = time.Second, 30
+	// endSight is how long after the runtime the agent may come to know that a container
+	// has ended.
+	endSight = time.Second
+	// killed is the exit code of a command that ended with its container.
+	killed = 128 + 9
 )
 
 // ended is how a job went.
@@ -84,7 +89,7 @@ func (r *Runner) act(st *podState, j *job) ended {
 	}
 	res, err := r.exec(st.ctx, c.ID, j.Exec, j.Timeout)
 	e := outcomeOf(j.Rule, res, err)
-	if e.result == Failed && r.hasEnded(st, j.Container, c.ID) {
+	if e.result == Failed && r.lost(st.ctx, st, j.Container, c.ID, res, err) {
 		return ended{result: Skipped, message: fmt.Sprintf("container %s ended meanwhile, it reads the new files when it starts", j.Container)}
 	}
 	return e
@@ -114,6 +119,19 @@ func (r *Runner) container(ctx context.Context, st *podState, name string) (c Co
 func (r *Runner) hasEnded(st *podState, name, id string) bool {
 	c, known := r.cfg.Container(st.uid, name)
 	return !known || !c.Running || c.ID != id
+}
+
+// lost tells whether a command failed because its container has ended.
+func (r *Runner) lost(ctx context.Context, st *podState, name, id string, res ExecResult, err error) bool {
+	doubtful := res.ExitCode == killed || err != nil && !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrTooLong)
+	for end := r.cfg.Clock.Now().Add(endSight); ; {
+		if r.hasEnded(st, name, id) {
+			return true
+		}
+		if !doubtful || !r.cfg.Clock.Now().Before(end) || !r.pause(ctx, look) {
+			return false
+		}
+	}
 }
 
 // pause returns false when ctx ended.

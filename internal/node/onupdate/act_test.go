@@ -137,6 +137,7 @@ func TestFailures(t *testing.T) {
 				b.exec = func(context.Context, string, []string) (ExecResult, error) { return c.result, c.err }
 				b.publish("config", "g1")
 				b.publish("config", "g2")
+				time.Sleep(2 * endSight) // of the bubble
 				synctest.Wait()
 				_, events := b.took()
 				if len(events) != 1 || len(events[0]) > maxMessage+60 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -70,20 +71,12 @@ func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rul
 	if !ok {
 		return skipped(candidate, fmt.Sprintf("container %s sees it by subPath only", k.Container))
 	}
-	c, ok := r.container(ctx, st, k.Container)
+	c, res, e := r.ask(ctx, st, k, dir)
 	switch {
-	case !ok:
-		return ended{}
-	case !c.Running:
-		return skipped(candidate, notRunning(k.Container, c))
-	case c.Crashing:
-		return skipped(candidate, fmt.Sprintf("container %s has crashed and was restarted just now", k.Container))
-	}
-	res, err := r.exec(ctx, c.ID, k.CheckCommand(dir), k.Timeout)
-	e := outcomeOf(k.Rule, res, err)
-	switch {
-	case e.result == Succeeded:
+	case e.result == "" || e.result == Succeeded:
 		return e
+	case e.result == Skipped:
+		return skipped(candidate, e.message)
 	case r.hasEnded(st, k.Container, c.ID):
 		return skipped(candidate, fmt.Sprintf("container %s ended during the check", k.Container))
 	}
@@ -94,6 +87,54 @@ func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rul
 		message = withShown(pod, k.Rule, message, res, maxMessage)
 	}
 	return ended{result: Rejected, message: message}
+}
+
+// ask runs the command of a check, again in the next container when this one is
+// replaced by a rule meanwhile. The result is empty when ctx ended.
+func (r *Runner) ask(ctx context.Context, st *podState, k rule, dir string) (c Container, res ExecResult, e ended) {
+	for try := 1; ; try++ {
+		c, ok := r.asked(ctx, st, k.Container)
+		switch {
+		case !ok:
+			return c, res, ended{}
+		case !c.Running:
+			return c, res, ended{result: Skipped, message: notRunning(k.Container, c)}
+		case c.Crashing:
+			return c, res, ended{result: Skipped, message: fmt.Sprintf("container %s has crashed and was restarted just now", k.Container)}
+		}
+		res, err := r.exec(ctx, c.ID, k.CheckCommand(dir), k.Timeout)
+		e := outcomeOf(k.Rule, res, err)
+		if e.result == Succeeded || try == replacedTries || !r.lost(ctx, st, k.Container, c.ID, res, err) || !st.replaces(k.Container, c.ID) {
+			return c, res, e
+		}
+	}
+}
+
+const (
+	// replacedTries is how many containers are asked that a rule replaces.
+	replacedTries = 3
+	// replacedWait is how long the next container is waited for.
+	replacedWait = 10 * time.Second
+)
+
+// asked is the container that is to be asked: while a rule replaces one, the next.
+func (r *Runner) asked(ctx context.Context, st *podState, name string) (c Container, ok bool) {
+	for end := r.cfg.Clock.Now().Add(replacedWait); ; {
+		c, ok = r.container(ctx, st, name)
+		if !ok || c.Running || !st.replaces(name, c.ID) || !r.cfg.Clock.Now().Before(end) {
+			return c, ok
+		}
+		if !r.pause(ctx, look) {
+			return c, false
+		}
+	}
+}
+
+// replaces tells whether a container is, or was, to be replaced by a rule.
+func (st *podState) replaces(name, id string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return id != "" && st.restarting[name] == id
 }
 
 func skipped(c volumes.Candidate, why string) ended {

@@ -135,6 +135,59 @@ func TestNobodyToCheckMeansPublished(t *testing.T) {
 	}
 }
 
+// The runtime knows of the end of a container before the agent does.
+func TestACheckThatFailsWithItsContainerRejectsNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		result ExecResult
+		err    error
+	}{
+		"killed":  {ExecResult{ExitCode: 137}, nil},
+		"not run": {ExecResult{}, errors.New("container not created: not found")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, twoChecks)
+				defer b.stop()
+				b.exec = func(context.Context, string, []string) (ExecResult, error) {
+					time.AfterFunc(endSight/2, func() { b.set("web", Container{ID: "web-1", Why: "Completed"}) })
+					return c.result, c.err
+				}
+				if !b.check("secret") {
+					t.Error("rejected by a container that ended")
+				}
+				if _, events := b.took(); len(events) != 1 || !strings.HasSuffix(events[0], "container web ended during the check") {
+					t.Errorf("events %q", events)
+				}
+			})
+		})
+	}
+}
+
+func TestACheckIsMadeInTheContainerThatARuleStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "[{volumes: [config], container: web, restart: true}, {volumes: [config], container: web, check: [one, $(LATERNA_CANDIDATE)]}]")
+		defer b.stop()
+		b.restart = func(ctx context.Context, r Restart) error { <-ctx.Done(); return ctx.Err() }
+		b.publish("config", "g1")
+		b.publish("config", "g2")
+		synctest.Wait()
+		b.took()
+		b.exec = func(_ context.Context, id string, _ []string) (ExecResult, error) {
+			if id == "web-2" {
+				return ExecResult{ExitCode: 1, Stderr: []byte("no")}, nil
+			}
+			b.set("web", Container{ID: "web-1", Why: "ContainerCreating"})
+			time.AfterFunc(time.Second, func() { b.set("web", Container{ID: "web-2", Running: true}) })
+			return ExecResult{}, errors.New("container not created: not found")
+		}
+		if b.check("config") {
+			t.Error("not rejected")
+		}
+		b.wants([]string{"exec web-1 one /etc/web/..new in 10s", "exec web-2 one /etc/web/..new in 10s"},
+			`Warning UpdateRejected web: volume "config" keeps its files: check one ended with exit code 1: no`)
+	})
+}
+
 func TestSubPathsCannotBeChecked(t *testing.T) {
 	b := newBench(t, "[{volumes: [part], container: web, check: [a, $(LATERNA_CANDIDATE)]}]")
 	defer b.stop()
