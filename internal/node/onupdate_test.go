@@ -93,14 +93,14 @@ func TestUpdatesRunCommands(t *testing.T) {
 	slow := w.configured("slow", corev1.RestartPolicyAlways, `[{volumes: [config], container: c0, exec: [sleep, "600"], timeout: 1s}]`, idles)
 	bad := w.configured("bad", corev1.RestartPolicyAlways, `[{volumes: [config], container: c0, exec: [sh, -c, "echo no such thing >&2; exit 7"]}]`, idles)
 	none := w.configured("none", corev1.RestartPolicyAlways, `[{volumes: [config], container: c0, exec: [missing]}]`, idles)
-	loud := w.configured("loud", corev1.RestartPolicyAlways, `[{volumes: [config], container: c0, exec: [busybox, head, -c, "40000000", /dev/zero]}]`, idles)
+	loud := w.configured("loud", corev1.RestartPolicyAlways, `[{volumes: [config], container: c0, exec: [busybox, head, -c, "2000000", /dev/zero]}]`, idles)
 	for _, name := range []string{"good", "slow", "bad", "none", "loud"} {
 		w.write(name, "2", false)
 	}
 	w.printed("good", "got 2")
 	w.outcome(good, onupdate.Succeeded, "")
 	w.outcome(bad, onupdate.Failed, "exec sh ended with exit code 7: no such thing")
-	w.outcome(loud, onupdate.Failed, "exec busybox printed more than the container runtime passes on")
+	w.outcome(loud, onupdate.Failed, "exec busybox printed more than 1 MiB")
 	w.outcome(none, onupdate.Failed, `exec missing could not be run: `)
 	w.outcome(slow, onupdate.Failed, "exec sleep did not end within 1s")
 	w.eventually("the failure is told", func() error {
