@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,23 +118,27 @@ func (s *Set) KeySet(ctx context.Context) ([]byte, error) {
 // DiscoveryHandler serves the discovery document of the issuer that Route found, or
 // of the active one; mount it at DiscoveryPath.
 func (s *Set) DiscoveryHandler() http.Handler {
-	return s.handler("application/json", s.Discovery)
+	return s.handler("application/json", func(issuer string) bool { return Undiscoverable(issuer) == nil }, s.Discovery)
 }
 
-// JWKSHandler serves the key set; mount it at JWKSPath.
+// JWKSHandler serves the key set; mount it at JWKSPath. The documents of all issuers
+// lead to the same keys, so it is there as long as one of them can be discovered.
 func (s *Set) JWKSHandler() http.Handler {
-	return s.handler(jwks.MediaType, func(ctx context.Context, _ string) ([]byte, error) { return s.KeySet(ctx) })
+	there := func(string) bool {
+		return slices.ContainsFunc(s.Accepted(), func(i string) bool { return Undiscoverable(i) == nil })
+	}
+	return s.handler(jwks.MediaType, there, func(ctx context.Context, _ string) ([]byte, error) { return s.KeySet(ctx) })
 }
 
 // handler serves a document to GET and HEAD. As on the API server, an issuer
 // that cannot be discovered has no documents.
-func (s *Set) handler(mediaType string, document func(context.Context, string) ([]byte, error)) http.Handler {
+func (s *Set) handler(mediaType string, there func(issuer string) bool, document func(context.Context, string) ([]byte, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		issuer, ok := r.Context().Value(issuerKey{}).(string)
 		if !ok {
 			issuer = s.Active()
 		}
-		if Undiscoverable(issuer) != nil {
+		if !there(issuer) {
 			http.NotFound(w, r)
 			return
 		}

@@ -128,6 +128,24 @@ func TestEveryAcceptedIssuerIsDiscoverable(t *testing.T) {
 	}
 }
 
+// The document of an issuer of the flags names this server's own address for the keys.
+func TestKeysOfAFormerIssuerStayWhereItsDocumentSays(t *testing.T) {
+	s := newSet(t, issuer.Config{Issuers: []string{"https://flag.example"}})
+	if err := s.Apply(issuer.State{Active: "plain", Trusted: []issuer.Trust{{Issuer: "https://flag.example"}}}); err != nil {
+		t.Fatal(err)
+	}
+	const keys = "https://10.0.0.1:6443/openid/v1/jwks"
+	if w := get(documents(s), "GET", "https://flag.example/.well-known/openid-configuration"); w.Code != 200 || !strings.Contains(w.Body.String(), `"jwks_uri":"`+keys+`"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := get(documents(s), "GET", keys); w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"keys":[{`) {
+		t.Errorf("%s: %d %s", keys, w.Code, w.Body)
+	}
+	if w := get(documents(s), "GET", "https://10.0.0.1:6443/.well-known/openid-configuration"); w.Code != 404 {
+		t.Errorf("the document of an issuer that cannot be discovered: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestDocumentsAreNotKeptBeyondTheNextChangeOfTheKeys(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(time.Now())
 	keys := source(t, ecKey(t))
