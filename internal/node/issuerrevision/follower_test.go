@@ -46,6 +46,7 @@ type bench struct {
 	behind int
 	refuse error
 	key    boundtoken.Signer
+	sent   func() // called, unless nil, before a token that was issued arrives
 }
 
 func newBench(t *testing.T) *bench {
@@ -66,6 +67,17 @@ func newBench(t *testing.T) *bench {
 
 // issue answers TokenRequests.
 func (b *bench) issue(action clienttesting.Action) (bool, runtime.Object, error) {
+	handled, answer, err := b.answer(action)
+	b.mu.Lock()
+	sent := b.sent
+	b.mu.Unlock()
+	if sent != nil {
+		sent()
+	}
+	return handled, answer, err
+}
+
+func (b *bench) answer(action clienttesting.Action) (bool, runtime.Object, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refuse != nil {
@@ -237,6 +249,40 @@ func TestTokensThatCannotBeReplacedDoNotHoldUpTheOthers(t *testing.T) {
 	}
 	b.set(func() { b.refuse = notFound })
 	b.eventually("revision 2", func() bool { return b.reported() == "2" })
+}
+
+func TestThePodThatAnotherOneFollowedDoesNotHoldUpTheOthers(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.cache.Token(t.Context(), request("p")); err != nil {
+		t.Fatal(err)
+	}
+	b.run(b.serve)
+	b.say(1, "https://one")
+	b.eventually("revision 1", func() bool { return b.reported() == "1" })
+	b.set(func() { b.refuse = apierrors.NewConflict(corev1.Resource("pods"), "p", errors.New("the UID does not match")) })
+	b.say(2, "https://one")
+	b.eventually("revision 2", func() bool { return b.reported() == "2" })
+}
+
+// A pod starts while the issuer changes: its first token was issued before, and arrives
+// after the agent has heard of it.
+func TestFirstTokensUnderWayAreOfTheNewIssuerToo(t *testing.T) {
+	b := newBench(t)
+	b.run(b.serve)
+	b.say(1, "https://one")
+	b.eventually("revision 1", func() bool { return b.reported() == "1" })
+	issued, arrive := make(chan struct{}), make(chan struct{})
+	b.set(func() { b.sent = sync.OnceFunc(func() { close(issued); <-arrive }) })
+	go func() { _, _ = b.cache.Token(t.Context(), request("p")) }()
+	<-issued
+	b.set(func() { b.issuer = "https://two" })
+	b.say(2, "https://two")
+	time.Sleep(50 * time.Millisecond) // the agent hears of it
+	close(arrive)
+	b.eventually("revision 2", func() bool { return b.reported() == "2" })
+	if got := b.issuers(); len(got) != 1 || got[0] != "https://two" {
+		t.Errorf("reported with tokens of %v", got)
+	}
 }
 
 func TestServersWithoutTheKindAreLeftAlone(t *testing.T) {

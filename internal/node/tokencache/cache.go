@@ -263,7 +263,7 @@ func (c *Cache) refresh(e *entry, also func(Request, Token) bool) {
 	e.asking <- struct{}{}
 	defer func() { <-e.asking }()
 	c.mu.Lock()
-	needed := !e.dropped && (e.err != nil || e.token.due(c.clock.Now()) || also != nil && also(e.request, e.token))
+	needed := !e.dropped && e.have && (e.err != nil || e.token.due(c.clock.Now()) || also != nil && also(e.request, e.token))
 	c.mu.Unlock()
 	if !needed {
 		return

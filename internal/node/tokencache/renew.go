@@ -12,13 +12,15 @@ func (c *Cache) Serial() uint64 {
 // Renew has the tokens replaced now for which needed returns true, because what they
 // rest on has changed (issuer, signing key), and returns how many these are. Those
 // that are being replaced already are not asked for twice, but count; those that the
-// server refuses for good (no such service account, no such pod) do not. Needed is
-// called with the cache's lock held.
+// server refuses for good (no such service account, no such pod) do not. First tokens
+// that are under way may rest on what was: they count, and are looked at when they are
+// there. Needed is called with the cache's lock held.
 func (c *Cache) Renew(needed func(Request, Token) bool) (pending int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for r, e := range c.entries {
-		if !e.have || !needed(r, e.token) || final(e.err) {
+		first := !e.have && len(e.asking) > 0
+		if !first && (!e.have || !needed(r, e.token) || final(e.err)) {
 			continue
 		}
 		pending++
@@ -49,5 +51,6 @@ func (c *Cache) renew(e *entry) {
 // final tells whether asking again cannot help. It is asked again all the same, with
 // the pauses of a refresh that fails.
 func final(err error) bool {
-	return apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || // the pod, or another one of its name
+		apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
