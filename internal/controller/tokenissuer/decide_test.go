@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,38 @@ func TestNoMoreThanTenIssuers(t *testing.T) {
 	}
 }
 
+// An end that has come must not stay the next thing to wait for: that would be now, again
+// and again.
+func TestWhatHasEndedGoesAlsoWhileAChangeIsRefused(t *testing.T) {
+	c := newCluster()
+	c.step()
+	for i := range 12 { // more than there can be: written by hand
+		c.now.Status.ServiceAccountIssuers = append(c.now.Status.ServiceAccountIssuers,
+			trusted{Name: fmt.Sprintf("https://%d", i), ExpirationTime: &metav1.Time{Time: now.Add(time.Duration(i) * time.Hour)}})
+	}
+	d := c.ask("https://one-too-many")
+	if !strings.HasPrefix(d.warning, "unable to configure more than 10") || len(c.now.Status.ServiceAccountIssuers) != 12 {
+		t.Errorf("%s, %q", c.issuers(), d.warning)
+	}
+	if end, ok := firstEnd(c.now.Status.ServiceAccountIssuers); !ok || !end.After(c.clock) {
+		t.Errorf("the next end is %v, it is %v", end, c.clock)
+	}
+}
+
+func TestRevisionsWrittenByHand(t *testing.T) {
+	for _, tc := range []struct{ written, next int32 }{{-7, 1}, {0, 1}, {3, 4}, {math.MaxInt32, 1}} {
+		c := newCluster(node{name: "a", ready: true, reports: true, revision: 12})
+		c.step()
+		c.now.Status.LatestAvailableRevision = tc.written
+		if c.ask("https://new"); c.now.Status.LatestAvailableRevision != tc.next {
+			t.Errorf("after %d: %d", tc.written, c.now.Status.LatestAvailableRevision)
+		}
+		if o := c.condition(operatorv1.NodeInstallerProgressing); o.Status != "True" {
+			t.Errorf("after %d a report of revision 12 counts: %+v", tc.written, o)
+		}
+	}
+}
+
 func TestWhatIsNoIssuerIsNotTaken(t *testing.T) {
 	c := newCluster()
 	c.step()
@@ -169,6 +202,7 @@ func TestProgress(t *testing.T) {
 		{"all have come", []node{at("a", 12), at("b", 12), at("c", 12)}, false, "False", "3 nodes are at revision 12"},
 		{"one node", []node{at("a", 12)}, false, "False", "1 node is at revision 12"},
 		{"one node on the way", []node{at("a", 11)}, false, "True", "1 node is at revision 11; 0 nodes have achieved new revision 12"},
+		{"one reports what is not yet", []node{at("a", 12), at("b", 13)}, false, "True", "1 node is at revision 0; 1 node is at revision 12"},
 		{"no node", nil, false, "False", "0 nodes are at revision 12"},
 		{"one is down", []node{at("a", 12), at("b", 12), down}, false, "False", "2 nodes are at revision 12; left out: d (not ready)"},
 		{"one is silent", []node{at("a", 12), mute}, false, "False", "1 node is at revision 12; left out: m (silent)"},

@@ -54,6 +54,11 @@ func nextIssuers(now []trusted, want string, overlap time.Duration, at time.Time
 	return next, nil
 }
 
+// unended leaves out what has ended.
+func unended(all []trusted, at time.Time) []trusted {
+	return slices.DeleteFunc(slices.Clone(all), func(t trusted) bool { return t.ExpirationTime != nil && !t.ExpirationTime.After(at) })
+}
+
 // firstEnd is when the first of the issuers ends; ok is false when none does.
 func firstEnd(all []trusted) (first time.Time, ok bool) {
 	for _, t := range all {

@@ -42,7 +42,8 @@ type progress struct {
 }
 
 // measure counts nodes. With grace those that have never reported count as being at
-// revision 0: they may only have started.
+// revision 0: they may only have started. So do those that report a revision which there
+// is not yet: that is left of another life of the object.
 func measure(nodes []node, latest int32, grace bool) progress {
 	p := progress{latest: latest}
 	slices.SortFunc(nodes, func(a, b node) int { return strings.Compare(a.name, b.name) })
@@ -52,7 +53,10 @@ func measure(nodes []node, latest int32, grace bool) progress {
 			continue
 		}
 		s := operatorv1.NodeStatus{NodeName: n.name, CurrentRevision: n.revision}
-		if n.revision < latest {
+		if n.revision > latest {
+			s.CurrentRevision = 0
+		}
+		if s.CurrentRevision < latest {
 			s.TargetRevision = latest
 		}
 		p.statuses = append(p.statuses, s)

@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
@@ -49,6 +50,7 @@ func decide(s situation) decision {
 	switch {
 	case err != nil:
 		d.warning = err.Error()
+		d.status.ServiceAccountIssuers = unended(old.ServiceAccountIssuers, s.clock)
 	case before != want:
 		d.changed = changeText(before, want, next)
 		fallthrough
@@ -59,10 +61,10 @@ func decide(s situation) decision {
 		d.status.SigningKeyID = s.key
 	}
 	d.status.ObservedGeneration = s.now.Generation
-	if old.LatestAvailableRevision == 0 || activeOf(d.status.ServiceAccountIssuers) != before ||
+	if old.LatestAvailableRevision <= 0 || activeOf(d.status.ServiceAccountIssuers) != before ||
 		d.status.SigningKeyID != old.SigningKeyID && old.SigningKeyID != "" ||
 		old.ObservedGeneration != 0 && d.status.ObservedGeneration != old.ObservedGeneration {
-		d.status.LatestAvailableRevision++
+		d.status.LatestAvailableRevision = max(d.status.LatestAvailableRevision, 0)%math.MaxInt32 + 1
 		s.grace = true
 	}
 	p := measure(s.nodes, d.status.LatestAvailableRevision, s.grace)
