@@ -20,7 +20,7 @@ func (c *Cache) Renew(needed func(Request, Token) bool) (pending int) {
 	defer c.mu.Unlock()
 	for r, e := range c.entries {
 		first := !e.have && len(e.asking) > 0
-		if !first && (!e.have || !needed(r, e.token) || final(e.err)) {
+		if !first && (!e.have || !needed(r, e.token) || Final(e.err)) {
 			continue
 		}
 		pending++
@@ -48,9 +48,9 @@ func (c *Cache) renew(e *entry) {
 	}
 }
 
-// final tells whether asking again cannot help. It is asked again all the same, with
+// Final tells whether asking again cannot help. It is asked again all the same, with
 // the pauses of a refresh that fails.
-func final(err error) bool {
+func Final(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || // the pod, or another one of its name
 		apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }

@@ -1,7 +1,15 @@
 package volumes
 
+import (
+	"maps"
+
+	"laterna.dev/laterna/internal/node/tokencache"
+)
+
 // TokensBehind counts the volumes whose files show older tokens than those that are
-// known. Volumes that were never published do not count: nothing can have read them.
+// known, or still those that an earlier process has published. Volumes that were never
+// published do not count: nothing can have read them. Nor do tokens that are refused for
+// good.
 func (m *Manager) TokensBehind() (behind int) {
 	m.mu.Lock()
 	users := map[*volume]bool{}
@@ -21,8 +29,11 @@ func (m *Manager) TokensBehind() (behind int) {
 
 func (m *Manager) tokensBehind(v *volume) bool {
 	v.state.Lock()
-	now := v.shown
+	now, unseen, refused := v.shown, v.unseen && v.failure == nil, maps.Clone(v.refused)
 	v.state.Unlock()
+	if unseen {
+		return true
+	}
 	if now.generation == "" {
 		return false
 	}
@@ -31,7 +42,8 @@ func (m *Manager) tokensBehind(v *volume) bool {
 		serials[t.serial] = true
 	}
 	for request := range v.tokens {
-		if token, _, known := m.cfg.Tokens.Peek(request); known && !serials[token.Serial()] {
+		token, _, known := m.cfg.Tokens.Peek(request)
+		if known && !serials[token.Serial()] || !known && !tokencache.Final(refused[request]) {
 			return true
 		}
 	}

@@ -74,6 +74,41 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// Who waits for all tokens of a node to be replaced must not take those for new that an
+// earlier process has left.
+func TestTokensOfAnEarlierProcessAreBehind(t *testing.T) {
+	for name, refuse := range map[string]error{"replaced": nil, "refused for good": apierrors.NewNotFound(corev1.Resource("serviceaccounts"), "default")} {
+		t.Run(name, func(t *testing.T) {
+			api := fakeapi.New(t)
+			b := newBench(t, api)
+			p := b.pod("p", "{containers: [{name: c}], volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: token}}]}}]}")
+			b.setup(p)
+			eventually(t, "all tokens", func() bool { return b.TokensBehind() == 0 })
+			if err := b.end(); err != nil {
+				t.Error(err)
+			}
+			hold := make(chan struct{})
+			api.Token = func(_, _ string, r *authenticationv1.TokenRequest) error {
+				<-hold
+				r.Status.Token, r.Status.ExpirationTimestamp = "new", metav1.NewTime(time.Now().Add(time.Hour))
+				return refuse
+			}
+			b.start()
+			b.Adopt([]*corev1.Pod{p})
+			for deadline := time.Now().Add(100 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+				if n := b.TokensBehind(); n != 1 {
+					t.Fatalf("%d volumes are behind while nobody has a new token", n)
+				}
+			}
+			close(hold)
+			eventually(t, "the end of waiting", func() bool { return b.TokensBehind() == 0 })
+			if got := read(filepath.Join(b.root, "uid-p/volumes/kubernetes.io~projected/t"), "token"); (got == "new") != (refuse == nil) {
+				t.Errorf("the file shows %q", got)
+			}
+		})
+	}
+}
+
 func TestTeardownOfLeftovers(t *testing.T) {
 	api := fakeapi.New(t)
 	api.Put(fakeapi.Secret("ns", "s", "k", "1"))

@@ -18,7 +18,7 @@ import (
 // only if ctx ends, the pod is torn down, or its uid cannot name a directory. It may
 // be called again, also with a newer pod.
 func (m *Manager) Setup(ctx context.Context, spec *corev1.Pod) error {
-	p, err := m.ensure(spec)
+	p, err := m.ensure(spec, false)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (m *Manager) Setup(ctx context.Context, spec *corev1.Pod) error {
 // differences are published. It does not wait for them.
 func (m *Manager) Adopt(pods []*corev1.Pod) {
 	for _, spec := range pods {
-		if _, err := m.ensure(spec); err != nil {
+		if _, err := m.ensure(spec, true); err != nil {
 			m.cfg.Log.Error("adopting the volumes of a pod", "pod", spec.Name, "namespace", spec.Namespace, "error", err)
 		}
 	}
@@ -67,8 +67,9 @@ func (m *Manager) update(p *pod, spec *corev1.Pod) {
 	}
 }
 
-// ensure makes whatever of a pod's volumes is not made yet.
-func (m *Manager) ensure(spec *corev1.Pod) (*pod, error) {
+// ensure makes whatever of a pod's volumes is not made yet. adopted are those that an
+// earlier process may have published.
+func (m *Manager) ensure(spec *corev1.Pod, adopted bool) (*pod, error) {
 	if err := checkSegment(string(spec.UID)); err != nil {
 		return nil, fmt.Errorf("pod %s/%s: uid: %w", spec.Namespace, spec.Name, err)
 	}
@@ -93,6 +94,7 @@ func (m *Manager) ensure(spec *corev1.Pod) (*pod, error) {
 			continue
 		}
 		v := newVolume(p, spec, i)
+		v.unseen = adopted
 		p.volumes[name] = v
 		m.depend(v)
 		m.queue.Add(v)

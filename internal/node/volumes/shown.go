@@ -44,7 +44,7 @@ func (m *Manager) show(v *volume, result atomicdir.Result, now shown, content bo
 func (v *volume) setShown(now shown) {
 	v.state.Lock()
 	defer v.state.Unlock()
-	v.shown = now
+	v.shown, v.unseen = now, false
 }
 
 // found is what an earlier process left in v's directory.

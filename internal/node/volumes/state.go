@@ -103,6 +103,7 @@ type volume struct {
 
 	state    sync.Mutex // guards what follows
 	shown    shown      // changed with mu held too, so that its holder may read it
+	unseen   bool       // an earlier process may have published; shown does not say yet
 	failure  error      // why the last attempt failed
 	failures int        // in a row
 	note     string     // why the volume is not up to date although nothing failed
