@@ -75,7 +75,7 @@ func New(cfg Config) (*Agent, error) {
 	a.registrar, err = registration.New(registration.Config{
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
-		Runtime: a.runtimeState, Images: a.imageList, Wall: cfg.Wall, Log: cfg.Log,
+		Runtime: a.runtimeState, Images: a.imageList, Seen: a.nodeSeen, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
@@ -168,6 +168,13 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 			a.cfg.Log.Warn("volumes not closed", "error", err)
 		}
 	}, nil
+}
+
+// nodeSeen looks at what the node says of the agent's pods.
+func (a *Agent) nodeSeen(node *corev1.Node) {
+	if a.revisions != nil {
+		a.revisions.Seen(node)
+	}
 }
 
 // Ready is nil once the node is registered as ready and the pods that are bound to

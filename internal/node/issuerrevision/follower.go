@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -60,6 +61,8 @@ type Follower struct {
 	goals chan goal
 	// moved gets a value after tokens or files have changed.
 	moved chan struct{}
+	// seen has what the node last said; an older text in it is replaced.
+	seen chan string
 }
 
 // goal is a revision and what tokens of it look like.
@@ -70,7 +73,18 @@ type goal struct {
 
 // New returns a follower that does nothing until Run.
 func New(cfg Config) *Follower {
-	return &Follower{cfg: cfg, goals: make(chan goal, 1), moved: make(chan struct{}, 1)}
+	return &Follower{cfg: cfg, goals: make(chan goal, 1), moved: make(chan struct{}, 1), seen: make(chan string, 1)}
+}
+
+// Seen gives the node as the API has it: one that was deleted and registered again, or
+// lost the annotation, is told the revision again. It does not wait and is not called
+// concurrently.
+func (f *Follower) Seen(node *corev1.Node) {
+	select {
+	case <-f.seen:
+	default:
+	}
+	f.seen <- node.Annotations[api.IssuerRevision]
 }
 
 // Moved tells that files show other tokens. It does not wait.
@@ -198,6 +212,10 @@ func (f *Follower) reach(ctx context.Context) {
 		case <-f.moved:
 			if !reached {
 				f.wait(ctx, settle) // many tokens change together
+			}
+		case text := <-f.seen:
+			if at.revision != 0 && text != strconv.Itoa(int(at.revision)) {
+				reached = false
 			}
 		case <-retry:
 		}

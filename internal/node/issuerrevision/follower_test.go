@@ -35,10 +35,11 @@ import (
 // bench is a follower between a server that says who issues tokens and one that issues
 // them.
 type bench struct {
-	t      *testing.T
-	client *fake.Clientset
-	cache  *tokencache.Cache
-	states chan *operatorv1.KubeAPIServer
+	t         *testing.T
+	client    *fake.Clientset
+	cache     *tokencache.Cache
+	states    chan *operatorv1.KubeAPIServer
+	*Follower // once it runs
 
 	mu     sync.Mutex
 	issuer string // of the tokens that are issued
@@ -136,6 +137,7 @@ func (b *bench) run(h http.HandlerFunc) (done chan error) {
 		Operators: client, Client: b.client, NodeName: "n", Tokens: b.cache, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
 		Behind: func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.behind },
 	})
+	b.Follower = f
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done = make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
@@ -259,7 +261,9 @@ func TestThePodThatAnotherOneFollowedDoesNotHoldUpTheOthers(t *testing.T) {
 	b.run(b.serve)
 	b.say(1, "https://one")
 	b.eventually("revision 1", func() bool { return b.reported() == "1" })
-	b.set(func() { b.refuse = apierrors.NewConflict(corev1.Resource("pods"), "p", errors.New("the UID does not match")) })
+	b.set(func() {
+		b.refuse = apierrors.NewConflict(corev1.Resource("pods"), "p", errors.New("the UID does not match"))
+	})
 	b.say(2, "https://one")
 	b.eventually("revision 2", func() bool { return b.reported() == "2" })
 }
@@ -283,6 +287,24 @@ func TestFirstTokensUnderWayAreOfTheNewIssuerToo(t *testing.T) {
 	if got := b.issuers(); len(got) != 1 || got[0] != "https://two" {
 		t.Errorf("reported with tokens of %v", got)
 	}
+}
+
+func TestANodeThatIsThereAgainIsToldTheRevisionAgain(t *testing.T) {
+	b := newBench(t)
+	b.run(b.serve)
+	b.Seen(&corev1.Node{}) // before there is any revision
+	b.say(1, "https://one")
+	b.eventually("revision 1", func() bool { return b.reported() == "1" })
+	nodes := b.client.CoreV1().Nodes()
+	if err := nodes.Delete(t.Context(), "n", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Seen(n)
+	b.eventually("revision 1 again", func() bool { return b.reported() == "1" })
 }
 
 func TestServersWithoutTheKindAreLeftAlone(t *testing.T) {

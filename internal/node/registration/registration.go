@@ -30,7 +30,7 @@ const (
 	unreadyEvery = 500 * time.Millisecond
 )
 
-// Config is what a Registrar needs. All fields but Labels are required.
+// Config is what a Registrar needs. All fields but Labels and Seen are required.
 type Config struct {
 	Client   kubernetes.Interface
 	NodeName string
@@ -48,6 +48,9 @@ type Config struct {
 	Runtime func(context.Context) Runtime
 	// Images lists the images on the node, largest first.
 	Images func(context.Context) ([]corev1.ContainerImage, error)
+	// Seen is given the node as it is after each write. It does not wait, and changes
+	// nothing of it.
+	Seen func(*corev1.Node)
 	// Wall is real time: heartbeats do not follow a test clock.
 	Wall clock.WithTicker
 	Log  *slog.Logger
@@ -173,6 +176,7 @@ func (r *Registrar) sync(ctx context.Context) error {
 			return fmt.Errorf("writing node status: %w", err)
 		}
 		r.reported = now
+		r.seen(node)
 	}
 	r.remember(node)
 	return nil
@@ -197,7 +201,14 @@ func (r *Registrar) get(ctx context.Context, want *corev1.Node) (*corev1.Node, e
 		return nil, fmt.Errorf("registering node: %w", err)
 	}
 	r.cfg.Log.Info("node registered", "node", r.cfg.NodeName)
+	r.seen(node)
 	return node, nil
+}
+
+func (r *Registrar) seen(node *corev1.Node) {
+	if r.cfg.Seen != nil {
+		r.cfg.Seen(node)
+	}
 }
 
 // metadata adds the labels that the node must have to those that it has.

@@ -26,6 +26,7 @@ type setup struct {
 
 	mu      sync.Mutex
 	runtime Runtime
+	seen    int // nodes that were told of
 }
 
 func (s *setup) setRuntime(r Runtime) {
@@ -43,6 +44,7 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Version: "v1", Port: 10250,
 		Root: t.TempDir(), MaxPods: 110, Wall: s.clock, Log: slog.New(slog.DiscardHandler),
 		Runtime: func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
+		Seen:    func(*corev1.Node) { s.mu.Lock(); defer s.mu.Unlock(); s.seen++ },
 		Images: func(context.Context) ([]corev1.ContainerImage, error) {
 			return []corev1.ContainerImage{{Names: []string{"i"}, SizeBytes: 1}}, nil
 		},
@@ -51,6 +53,12 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func (s *setup) told() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
 }
 
 func (s *setup) run() {
@@ -180,6 +188,7 @@ func TestNodeIsRegisteredAgain(t *testing.T) {
 	s := newSetup(t)
 	s.run()
 	s.eventually("ready", func() bool { return s.Ready() == nil })
+	before := s.told()
 	if err := s.client.CoreV1().Nodes().Delete(context.Background(), "n1", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +198,7 @@ func TestNodeIsRegisteredAgain(t *testing.T) {
 		s.clock.Step(retryEvery)
 		return s.node().Status.NodeInfo.ContainerRuntimeVersion == "containerd://2"
 	})
+	s.eventually("told of the other node", func() bool { return s.told() > before })
 }
 
 func TestLeaseIsRenewed(t *testing.T) {
