@@ -28,8 +28,7 @@ type issuers struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
-	revision string    // resource version of what is applied
-	asked    time.Time // when confirm last read the store
+	revision string // resource version of what is applied
 }
 
 type issuerStorage interface {
@@ -96,22 +95,9 @@ func (i *issuers) watch(ctx context.Context) error {
 	}
 }
 
-// confirmRest bounds how often unknown issuers make the server read the store.
-const confirmRest = 100 * time.Millisecond
-
 // confirm reads the store before a token is refused for its issuer: another server may
 // have taken the issuer over a moment ago, and this one not heard of it yet.
 func (i *issuers) confirm(ctx context.Context) {
-	i.mu.Lock()
-	now := time.Now()
-	due := now.Sub(i.asked) >= confirmRest
-	if due {
-		i.asked = now
-	}
-	i.mu.Unlock()
-	if !due {
-		return
-	}
 	if err := i.load(ctx); err != nil && ctx.Err() == nil {
 		i.log.Warn("an issuer that is not accepted could not be confirmed", "error", err)
 	}

@@ -96,23 +96,9 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	return err
 }
 
-// confirmRest bounds how often unknown keys make the server read the store.
-const confirmRest = 100 * time.Millisecond
-
 // Confirm is Refresh before a token is refused for its key: another server may have let
-// a new key sign a moment ago, and this one not heard of it yet. It does nothing shortly
-// after the last time.
+// a new key sign a moment ago, and this one not heard of it yet.
 func (r *Ring) Confirm(ctx context.Context) {
-	now := r.clock.Now()
-	r.mu.Lock()
-	due := now.Sub(r.confirmed).Abs() >= confirmRest
-	if due {
-		r.confirmed = now
-	}
-	r.mu.Unlock()
-	if !due {
-		return
-	}
 	if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
 		r.log.Warn("a signing key that is not known could not be confirmed", "error", err)
 	}

@@ -66,7 +66,6 @@ type Ring struct {
 
 	mu          sync.Mutex
 	subscribers map[chan struct{}]struct{}
-	confirmed   time.Time // when Confirm last read the store
 }
 
 // view is what users of the ring see of it. It does not change.

@@ -40,11 +40,11 @@ type KeySource interface {
 type Config struct {
 	Issuer Issuer
 	Keys   KeySource
-	// ConfirmIssuer, if given, is called before a token is refused for its issuer, and
-	// may bring Issuer up to date; it bounds how often it works.
+	// ConfirmIssuer, if given, is called before tokens are refused for their issuer, at
+	// most 20 times a second, and may bring Issuer up to date. Tokens wait for it.
 	ConfirmIssuer func(ctx context.Context)
-	// ConfirmKeys, if given, is called before a token is refused for its key, and may
-	// bring Keys up to date; it bounds how often it works.
+	// ConfirmKeys, if given, is called before tokens are refused for their key, at most
+	// 20 times a second, and may bring Keys up to date. Tokens wait for it.
 	ConfirmKeys func(ctx context.Context)
 	// Objects tells whether what tokens are bound to exists.
 	Objects Objects
@@ -67,6 +67,8 @@ type Authenticator struct {
 	config   Config
 	verified *lru.Cache // digest of a token to verified
 	counters *counters
+	// issuers and keys are the confirmations of the two.
+	issuers, keys confirmation
 }
 
 var _ authenticator.Token = (*Authenticator)(nil)
@@ -94,6 +96,8 @@ func New(c Config) (*Authenticator, error) {
 		config:   c,
 		verified: lru.New(verifiedSize),
 		counters: newCounters(),
+		issuers:  confirmation{read: c.ConfirmIssuer},
+		keys:     confirmation{read: c.ConfirmKeys},
 	}, nil
 }
 
@@ -190,10 +194,10 @@ func (a *Authenticator) verifyParsed(ctx context.Context, parsed *boundtoken.Par
 // the one given or, if that does not have it, the one of now.
 func (a *Authenticator) verifySignature(ctx context.Context, parsed *boundtoken.Parsed, set *jwks.Set) (boundtoken.Key, *jwks.Set, error) {
 	key, err := parsed.VerifySignature(set)
-	if boundtoken.ReasonOf(err) != boundtoken.UnknownKey || a.config.ConfirmKeys == nil {
+	if boundtoken.ReasonOf(err) != boundtoken.UnknownKey {
 		return key, set, err
 	}
-	a.config.ConfirmKeys(ctx)
+	a.keys.wait(ctx)
 	if set, err = a.config.Keys.Keys(ctx); err != nil {
 		return key, set, err
 	}
@@ -204,10 +208,10 @@ func (a *Authenticator) verifySignature(ctx context.Context, parsed *boundtoken.
 // checkIssuer refuses the token of a foreign issuer.
 func (a *Authenticator) checkIssuer(ctx context.Context, c *boundtoken.Claims) error {
 	err := accepts(a.config.Issuer, c)
-	if err == nil || a.config.ConfirmIssuer == nil {
-		return err
+	if err == nil {
+		return nil
 	}
-	a.config.ConfirmIssuer(ctx)
+	a.issuers.wait(ctx)
 	return accepts(a.config.Issuer, c)
 }
 
