@@ -24,6 +24,15 @@ func (k SigningKey) ID(ctx context.Context) string {
 	return key.ID
 }
 
+// Newest is ID as the store has it, at some time after the call: "" where the store
+// cannot tell.
+func (k SigningKey) Newest(ctx context.Context) string {
+	if err := k.ring.Refresh(ctx); err != nil {
+		return ""
+	}
+	return k.ID(ctx)
+}
+
 // Subscribe returns a channel that gets a value after the keys have changed, until
 // cancel is called.
 func (k SigningKey) Subscribe() (changed <-chan struct{}, cancel func()) { return k.ring.Subscribe() }

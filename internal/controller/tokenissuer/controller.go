@@ -57,6 +57,8 @@ const (
 type SigningKey interface {
 	// ID returns the ID of the key that signs, "" when that is not known yet.
 	ID(ctx context.Context) string
+	// Newest is ID as the store has it, at some time after the call.
+	Newest(ctx context.Context) string
 	// Subscribe returns a channel that gets a value after a change, until cancel.
 	Subscribe() (changed <-chan struct{}, cancel func())
 }
@@ -187,8 +189,8 @@ func (c *Controller) sync(ctx context.Context) error {
 		return err
 	}
 	d := decide(situation{
-		want: asked.Spec, now: server, nodes: nodes, key: c.config.Key.ID(ctx),
-		issuer: c.config.Issuer, overlap: c.config.Overlap,
+		want: asked.Spec, now: server, nodes: nodes, key: signing(ctx, c.config.Key, server.Status.SigningKeyID),
+		issuer: c.config.Issuer, unasked: c.unasked(), overlap: c.config.Overlap,
 		clock: c.config.Clock.Now(), wall: c.config.Wall.Now(), grace: c.grace(server.Status.LatestAvailableRevision),
 	})
 	if !equality.Semantic.DeepEqual(server.Status, d.status) {
@@ -201,6 +203,23 @@ func (c *Controller) sync(ctx context.Context) error {
 	c.ready.Store(true)
 	c.again(&d.status)
 	return nil
+}
+
+// signing returns the ID of the key that signs where known is what everybody was told: a
+// server that has not heard of a change yet must not tell of it backwards.
+func signing(ctx context.Context, key SigningKey, known string) string {
+	id := key.ID(ctx)
+	if id != "" && known != "" && id != known {
+		return key.Newest(ctx)
+	}
+	return id
+}
+
+// unasked tells whether nothing was asked for when this process last looked.
+func (c *Controller) unasked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastSpec != nil && c.lastSpec.ServiceAccountIssuer == ""
 }
 
 // tell records what has changed, and a refusal once.

@@ -1,6 +1,7 @@
 package tokenissuer
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -124,6 +125,47 @@ func TestNoMoreThanTenIssuers(t *testing.T) {
 
 // An end that has come must not stay the next thing to wait for: that would be now, again
 // and again.
+// The flag is changed on one server after the other.
+func TestServersWithOtherFlagsDoNotTakeTurns(t *testing.T) {
+	a := newCluster()
+	a.step()
+	b := newCluster()
+	b.issuer, b.now = "https://other", a.now
+	if b.step(); b.issuers() != "https://other "+first+"+24h" {
+		t.Errorf("the server that starts: %s", b.issuers())
+	}
+	a.now, a.unasked = b.now, true
+	if a.step(); a.issuers() != b.issuers() || a.now.Status.LatestAvailableRevision != 2 {
+		t.Errorf("the server that runs: %s, revision %d", a.issuers(), a.now.Status.LatestAvailableRevision)
+	}
+	a.ask("https://asked")
+	a.unasked = false
+	if a.ask(""); a.issuers() != first+" https://asked+24h https://other+24h" {
+		t.Errorf("once nothing is asked for any more: %s", a.issuers())
+	}
+}
+
+// lagging is a server that hears of another key late.
+type lagging struct{ here, stored string }
+
+func (l lagging) ID(context.Context) string                    { return l.here }
+func (l lagging) Newest(context.Context) string                { return l.stored }
+func (lagging) Subscribe() (changed <-chan struct{}, _ func()) { return nil, func() {} }
+
+func TestAServerThatLagsTellsOfNoKeyBackwards(t *testing.T) {
+	for _, tc := range []struct {
+		key         lagging
+		known, want string
+	}{
+		{lagging{"k1", "k2"}, "k2", "k2"}, {lagging{"k2", "k2"}, "k1", "k2"}, {lagging{"k1", "k2"}, "k1", "k1"},
+		{lagging{"", "k2"}, "k1", ""}, {lagging{"k1", ""}, "k2", ""}, {lagging{"k1", "k2"}, "", "k1"},
+	} {
+		if got := signing(t.Context(), tc.key, tc.known); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
+}
+
 func TestWhatHasEndedGoesAlsoWhileAChangeIsRefused(t *testing.T) {
 	c := newCluster()
 	c.step()

@@ -17,6 +17,9 @@ type situation struct {
 	nodes  []node
 	key    string // ID of the key that signs; "" when it is not known yet
 	issuer string // that of new tokens where nothing is asked for
+	// unasked says that nothing was asked for before either: then the issuer stays that
+	// somebody's flag has made active. Servers with other flags would take turns.
+	unasked bool
 	// overlap is how long a former issuer is trusted.
 	overlap time.Duration
 	// clock is the time of tokens, wall that of conditions.
@@ -38,11 +41,13 @@ func decide(s situation) decision {
 	var d decision
 	old := &s.now.Status
 	old.DeepCopyInto(&d.status)
-	want := s.want.ServiceAccountIssuer
-	if want == "" {
+	want, before := s.want.ServiceAccountIssuer, activeOf(old.ServiceAccountIssuers)
+	switch {
+	case want == "" && s.unasked && before != "":
+		want = before
+	case want == "":
 		want = s.issuer
 	}
-	before := activeOf(old.ServiceAccountIssuers)
 	next, err := nextIssuers(old.ServiceAccountIssuers, want, s.overlap, s.clock)
 	if invalid := issuer.Validate([]string{want}); invalid != nil {
 		err = invalid
