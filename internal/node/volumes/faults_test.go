@@ -181,9 +181,10 @@ func TestFilesThatSomebodyRemoved(t *testing.T) {
 			}
 			put(server, "2")
 			eventually(t, "the new content", func() bool { return read(dir, "k") == "2" })
-			if s := b.status(p); s.Problem != "" || s.Sources[0].Published != s.Sources[0].Observed {
-				t.Errorf("%+v", s)
-			}
+			eventually(t, "a status that says so", func() bool { // noted after the file is there
+				s := b.status(p)
+				return s.Problem == "" && s.Sources[0].Published == s.Sources[0].Observed
+			})
 		})
 	}
 }
