@@ -9,6 +9,7 @@ package authentication
 import (
 	"context"
 	"fmt"
+	"net/url"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -87,6 +88,8 @@ func validate(a *object) field.ErrorList {
 		errs = append(errs, field.TooLong(at, "", maxIssuer))
 	} else if err := issuer.Validate([]string{value}); err != nil {
 		errs = append(errs, field.Invalid(at, value, err.Error()))
+	} else if u, err := url.Parse(value); err == nil && u.User != nil {
+		errs = append(errs, field.Invalid(at, field.OmitValueType{}, "must not hold a user or a password: the issuer is in every token"))
 	}
 	return errs
 }
