@@ -229,7 +229,7 @@ func (c *Controller) tell(asked *configv1.Authentication, d decision) {
 	c.warned = d.warning
 	c.mu.Unlock()
 	if d.changed != "" {
-		c.config.Log.Info("the issuer of tokens has changed", "issuer", activeOf(d.status.ServiceAccountIssuers), "revision", d.status.LatestAvailableRevision)
+		c.config.Log.Info("the issuer of tokens has changed", "issuer", d.status.ActiveIssuer(), "revision", d.status.LatestAvailableRevision)
 		c.events.Event(reference(asked), corev1.EventTypeNormal, reason, d.changed)
 	}
 	if d.warning != "" && !repeated {

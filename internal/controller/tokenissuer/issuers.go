@@ -16,24 +16,14 @@ const MaxIssuers = 10
 
 type trusted = operatorv1.ServiceAccountIssuerStatus
 
-// activeOf returns the issuer of new tokens; "" when there is none yet.
-func activeOf(all []trusted) string {
-	for _, t := range all {
-		if t.ExpirationTime == nil {
-			return t.Name
-		}
-	}
-	return ""
-}
-
 // nextIssuers returns the accepted issuers when want is to issue: want first, without
 // an end; the one that issued before for as long as overlap; others until the end that
 // they have. What has ended is left out. The rules are those of OpenShift's
 // kube-apiserver operator. It fails, and nothing changes, where that would be more than
 // MaxIssuers.
-func nextIssuers(now []trusted, want string, overlap time.Duration, at time.Time) ([]trusted, error) {
+func nextIssuers(now *operatorv1.KubeAPIServerStatus, want string, overlap time.Duration, at time.Time) ([]trusted, error) {
 	next := []trusted{{Name: want}}
-	for _, t := range now {
+	for _, t := range now.ServiceAccountIssuers {
 		if t.Name == want {
 			continue
 		}
@@ -44,9 +34,9 @@ func nextIssuers(now []trusted, want string, overlap time.Duration, at time.Time
 			next = append(next, t)
 		}
 	}
-	if len(next) > MaxIssuers && activeOf(now) != want {
+	if len(next) > MaxIssuers && now.ActiveIssuer() != want {
 		var names []string
-		for _, t := range now {
+		for _, t := range now.ServiceAccountIssuers {
 			names = append(names, t.Name)
 		}
 		return nil, fmt.Errorf("unable to configure more than %d trusted service account issuers at the time, wait until one of them has ended: %s", MaxIssuers, strings.Join(names, ", "))

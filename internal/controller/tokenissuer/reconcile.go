@@ -41,14 +41,14 @@ func decide(s situation) decision {
 	var d decision
 	old := &s.now.Status
 	old.DeepCopyInto(&d.status)
-	want, before := s.want.ServiceAccountIssuer, activeOf(old.ServiceAccountIssuers)
+	want, before := s.want.ServiceAccountIssuer, old.ActiveIssuer()
 	switch {
 	case want == "" && s.unasked && before != "":
 		want = before
 	case want == "":
 		want = s.issuer
 	}
-	next, err := nextIssuers(old.ServiceAccountIssuers, want, s.overlap, s.clock)
+	next, err := nextIssuers(old, want, s.overlap, s.clock)
 	if invalid := issuer.Validate([]string{want}); invalid != nil {
 		err = invalid
 	}
@@ -66,7 +66,7 @@ func decide(s situation) decision {
 		d.status.SigningKeyID = s.key
 	}
 	d.status.ObservedGeneration = s.now.Generation
-	if old.LatestAvailableRevision <= 0 || activeOf(d.status.ServiceAccountIssuers) != before ||
+	if old.LatestAvailableRevision <= 0 || d.status.ActiveIssuer() != before ||
 		d.status.SigningKeyID != old.SigningKeyID && old.SigningKeyID != "" ||
 		old.ObservedGeneration != 0 && d.status.ObservedGeneration != old.ObservedGeneration {
 		d.status.LatestAvailableRevision = max(d.status.LatestAvailableRevision, 0)%math.MaxInt32 + 1

@@ -169,13 +169,7 @@ func (f *Follower) follow(ctx context.Context) error {
 
 // aim makes an object's revision the one to reach.
 func (f *Follower) aim(k *operatorv1.KubeAPIServer) {
-	next := goal{revision: k.Status.LatestAvailableRevision, key: k.Status.SigningKeyID}
-	for _, i := range k.Status.ServiceAccountIssuers {
-		if i.ExpirationTime == nil {
-			next.issuer = i.Name
-			break
-		}
-	}
+	next := goal{revision: k.Status.LatestAvailableRevision, issuer: k.Status.ActiveIssuer(), key: k.Status.SigningKeyID}
 	if next.revision == 0 || next.issuer == "" {
 		return // not filled in yet
 	}

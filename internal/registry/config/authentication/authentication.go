@@ -31,7 +31,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		New:          func() *object { return &object{} },
 		NewList:      func() runtime.Object { return &configv1.AuthenticationList{} },
 		Rules: resource.Rules[*object]{
-			ValidName:      onlyCluster,
+			ValidName:      resource.Only(configv1.Name),
 			Validate:       func(_ context.Context, a *object) field.ErrorList { return validate(a) },
 			ValidateUpdate: func(_ context.Context, a, _ *object) field.ErrorList { return validate(a) },
 			WarnCreate:     func(_ context.Context, a *object) []string { return warn(a) },
@@ -62,13 +62,6 @@ func shown(issuer string) string {
 		return "<default>"
 	}
 	return issuer
-}
-
-func onlyCluster(name string, _ bool) []string {
-	if name == configv1.Name {
-		return nil
-	}
-	return []string{fmt.Sprintf("must be %q: there is only one", configv1.Name)}
 }
 
 // maxIssuer is the length of an issuer in bytes: it is in every token.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
+	"laterna.dev/laterna/internal/registry/resource"
 )
 
 func TestValidate(t *testing.T) {
@@ -28,7 +29,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("the message shows the password: %v", err)
 		}
 	}
-	if errs := onlyCluster("other", false); len(errs) != 1 {
+	if errs := resource.Only(configv1.Name)("other", false); len(errs) != 1 {
 		t.Errorf("another name: %v", errs)
 	}
 	if warnings := warn(&configv1.Authentication{Spec: configv1.AuthenticationSpec{ServiceAccountIssuer: "plain"}}); len(warnings) != 1 {

@@ -8,7 +8,6 @@ package kubeapiserver
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,7 +30,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		New:          func() *object { return &object{} },
 		NewList:      func() runtime.Object { return &operatorv1.KubeAPIServerList{} },
 		Rules: resource.Rules[*object]{
-			ValidName:      onlyCluster,
+			ValidName:      resource.Only(operatorv1.Name),
 			PrepareCreate:  func(_ context.Context, k *object) { k.Status, k.Generation = operatorv1.KubeAPIServerStatus{}, 1 },
 			PrepareUpdate:  func(_ context.Context, k, old *object) { keepStatus(k, old) },
 			Validate:       func(_ context.Context, k *object) field.ErrorList { return validate(k) },
@@ -56,13 +55,6 @@ func keepStatus(k, old *object) {
 	if k.Spec != old.Spec {
 		k.Generation++
 	}
-}
-
-func onlyCluster(name string, _ bool) []string {
-	if name == operatorv1.Name {
-		return nil
-	}
-	return []string{fmt.Sprintf("must be %q: there is only one", operatorv1.Name)}
 }
 
 func validate(k *object) field.ErrorList {
@@ -101,7 +93,7 @@ func columns() resource.Columns[*object] {
 		},
 		Row: func(k *object) []any {
 			progressing, nodes := progress(k)
-			return []any{k.Name, k.Status.LatestAvailableRevision, progressing, active(k), resource.Age(k), nodes}
+			return []any{k.Name, k.Status.LatestAvailableRevision, progressing, k.Status.ActiveIssuer(), resource.Age(k), nodes}
 		},
 	}
 }
@@ -113,14 +105,4 @@ func progress(k *object) (status, message string) {
 		}
 	}
 	return "Unknown", ""
-}
-
-// active is the issuer of new tokens, the one that does not end.
-func active(k *object) string {
-	for _, i := range k.Status.ServiceAccountIssuers {
-		if i.ExpirationTime == nil {
-			return i.Name
-		}
-	}
-	return ""
 }
