@@ -10,16 +10,17 @@ type level struct {
 // levels lists every package of the module by its tree; the longest match counts.
 var levels = []level{
 	{"api", 0},
+	{"internal/bounded", 0},
 	{"internal/clock", 0},
-	{"internal/datadir", 0},
 	{"internal/log", 0},
 	{"internal/metrics", 0},
-	{"internal/resident", 0},
-	{"internal/rootfd", 0},
 	{"internal/rtnl", 0},
 
 	{"boundtoken", 1},
 	{"internal/component", 1},
+	{"internal/datadir", 1},
+	{"internal/resident", 1},
+	{"internal/rootfd", 1},
 	{"projection/atomicdir", 1},
 
 	{"internal/issuer", 2},

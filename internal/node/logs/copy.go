@@ -1,16 +1,18 @@
 package logs
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Options selects what is read of a log. The zero value of each field selects all.
@@ -42,8 +44,9 @@ type Source struct {
 // Copy writes the selected lines to w, and calls flush (if not nil) when it has
 // caught up with the file and is about to wait. It returns nil at the end, and when
 // LimitBytes is reached. A file that is missing is an error that wraps os.ErrNotExist.
+// However long a line is, less than 100 KiB are held of it.
 func Copy(ctx context.Context, w io.Writer, flush func(), src Source, o Options) error {
-	f, err := src.Root.Open(src.Path)
+	f, err := bounded.OpenBelow(src.Root, src.Path)
 	if err != nil {
 		return fmt.Errorf("opening log: %w", err)
 	}
@@ -53,10 +56,7 @@ func Copy(ctx context.Context, w io.Writer, flush func(), src Source, o Options)
 			return err
 		}
 	}
-	c := &copier{w: w, o: o, fresh: true, left: -1}
-	if o.LimitBytes != nil {
-		c.left = *o.LimitBytes
-	}
+	c := newCopier(w, o)
 	if !o.Follow {
 		return ignoreLimit(c.drain(f, true))
 	}
@@ -105,7 +105,7 @@ func reopen(src Source, f *os.File) (*os.File, error) {
 	if err != nil || os.SameFile(old, now) {
 		return nil, nil
 	}
-	next, err := src.Root.Open(src.Path)
+	next, err := bounded.OpenBelow(src.Root, src.Path)
 	if err != nil {
 		return nil, fmt.Errorf("opening rotated log: %w", err)
 	}
@@ -117,107 +117,12 @@ func seekTail(f *os.File, n int64) error {
 	if err != nil {
 		return fmt.Errorf("looking at log: %w", err)
 	}
-	start, err := tailOffset(f, info.Size(), n)
+	start, err := tailOffset(f, info.Size(), n, math.MaxInt64)
 	if err != nil {
 		return err
 	}
 	if _, err := f.Seek(start, io.SeekStart); err != nil {
 		return fmt.Errorf("seeking in log: %w", err)
-	}
-	return nil
-}
-
-var errLimit = errors.New("limit of bytes reached")
-
-func ignoreLimit(err error) error {
-	if errors.Is(err, errLimit) {
-		return nil
-	}
-	return err
-}
-
-// copier turns entries into output.
-type copier struct {
-	w io.Writer
-	o Options
-	// pending is the beginning of an entry that is not yet written to its end.
-	pending []byte
-	// fresh says that the next output begins a line.
-	fresh bool
-	// left is how many bytes may still be written, negative for any number.
-	left int64
-	buf  [32 << 10]byte
-}
-
-// drain copies up to the end of the file. last says that an entry without a
-// newline at the end will not be continued.
-func (c *copier) drain(f io.Reader, last bool) error {
-	if c.left == 0 {
-		return errLimit
-	}
-	for {
-		n, err := f.Read(c.buf[:])
-		data := c.buf[:n]
-		for {
-			i := bytes.IndexByte(data, '\n')
-			if i < 0 {
-				c.pending = append(c.pending, data...)
-				break
-			}
-			entry := data[:i]
-			if len(c.pending) > 0 {
-				c.pending = append(c.pending, entry...)
-				entry = c.pending
-			}
-			if err := c.entry(entry); err != nil {
-				return err
-			}
-			c.pending, data = c.pending[:0], data[i+1:]
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("reading log: %w", err)
-		}
-	}
-	if last && len(c.pending) > 0 {
-		entry := c.pending
-		c.pending = nil
-		return c.entry(entry)
-	}
-	return nil
-}
-
-// entry writes one entry, or leaves it out. What does not parse is left out.
-func (c *copier) entry(raw []byte) error {
-	line, err := ParseLine(raw)
-	if err != nil || line.Time.Before(c.o.Since) || (c.o.Stream != "" && line.Stream != c.o.Stream) {
-		return nil
-	}
-	var out []byte
-	if c.o.Timestamps && c.fresh {
-		out = append(line.Time.AppendFormat(nil, timeFormat), ' ')
-	}
-	out = append(out, line.Text...)
-	if !line.Partial {
-		out = append(out, '\n')
-	}
-	c.fresh = !line.Partial
-	return c.write(out)
-}
-
-func (c *copier) write(b []byte) error {
-	if c.left >= 0 && int64(len(b)) > c.left {
-		b = b[:c.left]
-	}
-	if _, err := c.w.Write(b); err != nil {
-		return fmt.Errorf("sending log: %w", err)
-	}
-	if c.left >= 0 {
-		if c.left -= int64(len(b)); c.left == 0 {
-			return errLimit
-		}
 	}
 	return nil
 }

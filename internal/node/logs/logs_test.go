@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -261,17 +262,42 @@ func FuzzParseLine(f *testing.F) {
 	})
 }
 
-func FuzzTail(f *testing.F) {
-	f.Add([]byte(entry(0, Stdout, "F", "a")+entry(1, Stdout, "P", "b")), int64(1))
-	f.Add([]byte("\n\n\nx"), int64(2))
-	f.Fuzz(func(t *testing.T, content []byte, n int64) {
-		size := int64(len(content))
-		start, err := tailOffset(bytes.NewReader(content), size, n)
-		if err != nil || start < 0 || start > size {
-			t.Fatalf("start %d of %d, error %v", start, size, err)
+// tailPlainly is tailOffset of lines, found with all of the log in memory.
+func tailPlainly(content []byte, n int64) int64 {
+	start, lines, last := int64(len(content)), int64(0), true
+	if n <= 0 {
+		return start
+	}
+	for start > 0 {
+		begin := bytes.LastIndexByte(content[:start-1], '\n') + 1
+		if line, err := ParseLine(content[begin:start]); err == nil && (!line.Partial || last) {
+			if lines == n {
+				break
+			}
+			lines++
 		}
-		if start > 0 && start < size && content[start-1] != '\n' {
-			t.Errorf("start %d is inside an entry", start)
+		last, start = false, int64(begin)
+	}
+	return start
+}
+
+func FuzzTail(f *testing.F) {
+	f.Add([]byte(entry(0, Stdout, "F", "a")+entry(1, Stdout, "P", "b")), int64(1), int64(1))
+	f.Add([]byte("\n\n\nx"), int64(2), int64(7))
+	f.Add([]byte(entry(0, Stdout, "F", "a")+entry(1, Stdout, "P", "b")+"x\n"+entry(2, Stdout, "F", "c")), int64(1), int64(9000))
+	f.Fuzz(func(t *testing.T, content []byte, n, pad int64) {
+		// Far from the end of the file blocks meet anywhere in what comes before.
+		content = append(content, entry(9, Stdout, "P", strings.Repeat("x", int(uint64(pad)%(3*tailBlock))))...)
+		size := int64(len(content))
+		start, err := tailOffset(bytes.NewReader(content), size, n, math.MaxInt64)
+		if want := tailPlainly(content, n); err != nil || start != want {
+			t.Fatalf("start %d of %d, want %d, error %v", start, size, want, err)
+		}
+		for _, text := range []int64{0, 1, 2048} {
+			late, err := tailOffset(bytes.NewReader(content), size, n, text)
+			if err != nil || late < start || late > size || late > 0 && late < size && content[late-1] != '\n' {
+				t.Errorf("for %d bytes %d of %d, error %v", text, late, size, err)
+			}
 		}
 	})
 }
