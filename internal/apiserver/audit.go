@@ -20,6 +20,8 @@ import (
 	auditlog "k8s.io/apiserver/plugin/pkg/audit/log"
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // AuditConfig is the audit log. The zero value writes none.
@@ -75,7 +77,7 @@ func (a AuditConfig) open() (io.Writer, error) {
 // ReadAuditPolicy reads a policy file. Unlike upstream it refuses unknown and repeated
 // fields: a rule that loses a misspelt field says more than was meant.
 func ReadAuditPolicy(path string) (*auditinternal.Policy, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.Input(path, bounded.Document)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit policy: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -126,10 +126,10 @@ func Default() Config {
 	}
 }
 
-// ReadFile sets in c what the YAML file at path says; what the file leaves out stays.
+// Load sets in c what the YAML file at path says; what the file leaves out stays.
 // Unknown, repeated and ill-typed fields are refused with their path.
-func (c *Config) ReadFile(path string) error {
-	raw, err := os.ReadFile(path)
+func (c *Config) Load(path string) error {
+	raw, err := bounded.Input(path, bounded.Document)
 	if err != nil {
 		return fmt.Errorf("reading configuration: %w", err)
 	}

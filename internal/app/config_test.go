@@ -18,7 +18,7 @@ func readFile(t *testing.T, content string) (Config, error) {
 		t.Fatal(err)
 	}
 	c := Default()
-	err := c.ReadFile(path)
+	err := c.Load(path)
 	return c, err
 }
 
@@ -91,7 +91,7 @@ func TestFileIsDecodedStrictly(t *testing.T) {
 
 func TestMissingFile(t *testing.T) {
 	c := Default()
-	if err := c.ReadFile("/does/not/exist"); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
+	if err := c.Load("/does/not/exist"); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,10 +1,11 @@
 package app
 
 import (
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // clockTicks is the kernel's USER_HZ, in which /proc gives times; it is 100 on
@@ -14,7 +15,7 @@ const clockTicks = 100
 // sinceExec returns the time from the start of this process to now, to 10 ms. Where
 // /proc does not tell, it returns 0.
 func sinceExec(now time.Time) time.Duration {
-	stat, err := os.ReadFile("/proc/self/stat")
+	stat, err := bounded.File("/proc/self/stat", bounded.Small)
 	if err != nil {
 		return 0
 	}
@@ -40,7 +41,7 @@ func startTime(stat string) (time.Duration, bool) {
 
 // bootTime is when the machine started, from its time of running.
 func bootTime() time.Time {
-	raw, err := os.ReadFile("/proc/uptime")
+	raw, err := bounded.File("/proc/uptime", bounded.Small)
 	if err != nil {
 		return time.Now()
 	}

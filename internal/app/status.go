@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/hostresources"
 )
@@ -100,7 +101,7 @@ func (s *Status) readProcess() {
 	if info, err := os.Stat(proc); err == nil {
 		s.Since = info.ModTime()
 	}
-	raw, err := os.ReadFile(filepath.Join(proc, "statm"))
+	raw, err := bounded.File(filepath.Join(proc, "statm"), bounded.Small)
 	if err != nil {
 		return
 	}

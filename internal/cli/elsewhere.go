@@ -3,10 +3,10 @@ package cli
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/spf13/pflag"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/inspect"
 )
 
@@ -15,6 +15,10 @@ type elsewhereFlags struct {
 	discover bool
 	ca       string
 }
+
+// mostAuthorities is how large a file of authorities may be, in bytes; that of a whole
+// distribution has a quarter of a megabyte.
+const mostAuthorities = 8 << 20
 
 func (f *elsewhereFlags) bind(fs *pflag.FlagSet, discover string) {
 	fs.BoolVar(&f.discover, "discover", false, discover)
@@ -29,7 +33,7 @@ func (f *elsewhereFlags) getter() (inspect.Getter, error) {
 		}
 		return nil, nil
 	}
-	raw, err := os.ReadFile(f.ca)
+	raw, err := bounded.Input(f.ca, mostAuthorities)
 	if err != nil {
 		return nil, fmt.Errorf("--issuer-ca: %w", err)
 	}

@@ -113,7 +113,7 @@ func (c *configFlags) readFile() error {
 		}
 	})
 	c.config = app.Default()
-	if err := c.config.ReadFile(c.file); err != nil {
+	if err := c.config.Load(c.file); err != nil {
 		return err
 	}
 	for name, values := range given {

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -54,7 +55,7 @@ func (s tokenSource) read(cmd *cobra.Command, target targetFlags, args []string)
 	default:
 		in = cmd.InOrStdin()
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, maxInput))
+	raw, err := bounded.All(in, maxInput)
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	}

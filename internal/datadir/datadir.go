@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Version is the format of the data directory. A directory with a higher version
@@ -120,7 +122,7 @@ func (d Dir) writeVersion() error {
 // this version or an older one. It changes nothing.
 func (d Dir) Check() error {
 	file := d.versionFile()
-	raw, err := os.ReadFile(file)
+	raw, err := bounded.File(file, bounded.Small)
 	if errors.Is(err, os.ErrNotExist) {
 		return d.checkEmpty()
 	}
@@ -175,7 +177,7 @@ func (d Dir) Lock() (release func(), err error) {
 		return nil, fmt.Errorf("opening lock: %w", err)
 	}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, wholeFile()); err != nil {
-		pid, _ := os.ReadFile(f.Name())
+		pid, _ := bounded.File(f.Name(), bounded.Small)
 		f.Close()
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			return nil, fmt.Errorf("%s: %w (process %s); with the same --data-dir, `laterna status` looks at it and `laterna down` stops it", d.Path, ErrLocked, strings.TrimSpace(string(pid)))

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cgroups"
 )
 
@@ -19,7 +20,7 @@ import (
 type machine struct{ root string }
 
 func (m machine) read(path string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(m.root, path))
+	raw, err := bounded.File(filepath.Join(m.root, path), bounded.Small)
 	return strings.TrimSpace(string(raw)), err
 }
 
@@ -57,7 +58,7 @@ func (m machine) loaded(module string) bool {
 
 func (m machine) loadable(module, release string) bool {
 	for _, list := range []string{"modules.builtin", "modules.dep"} {
-		raw, err := os.ReadFile(filepath.Join(m.root, "lib/modules", release, list))
+		raw, err := bounded.File(filepath.Join(m.root, "lib/modules", release, list), bounded.Table)
 		if err == nil && (bytes.Contains(raw, []byte("/"+module+".ko"))) {
 			return true
 		}

@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Endpoints says how to reach a store.
@@ -51,7 +52,7 @@ func (e Endpoints) tls() (*tls.Config, error) {
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if e.CAFile != "" {
-		pem, err := os.ReadFile(e.CAFile)
+		pem, err := bounded.Input(e.CAFile, bounded.Document)
 		if err != nil {
 			return nil, fmt.Errorf("reading store's CA: %w", err)
 		}
@@ -61,11 +62,23 @@ func (e Endpoints) tls() (*tls.Config, error) {
 		}
 	}
 	if e.CertFile != "" || e.KeyFile != "" {
-		pair, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile)
+		pair, err := readPair(e.CertFile, e.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading client certificate for store: %w", err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+func readPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := bounded.Input(certFile, bounded.Document)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := bounded.Input(keyFile, bounded.Document)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }

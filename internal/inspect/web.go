@@ -6,10 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // webTimeout bounds the fetching of one document.
@@ -73,12 +74,12 @@ func fetch(ctx context.Context, client *http.Client, address string, max int) ([
 	if answer.StatusCode != http.StatusOK {
 		return nil, statusError(answer.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(max)+1))
+	body, err := bounded.All(answer.Body, int64(max))
+	if errors.Is(err, bounded.ErrTooLarge) {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", max)
+	}
 	if err != nil {
 		return nil, plainError(err)
-	}
-	if len(body) > max {
-		return nil, fmt.Errorf("the answer is longer than %d bytes", max)
 	}
 	return body, nil
 }

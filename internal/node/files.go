@@ -1,27 +1,22 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/runspec"
 )
 
 const (
-	hostsFile = "etc-hosts"
-	hostsPath = "/etc/hosts"
-
 	// A termination message has at most messageBytes; one that is taken from the
 	// log has at most logMessageBytes in logMessageLines.
 	messageBytes    = 4096
@@ -70,28 +65,6 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 	return out, nil
 }
 
-func (w *worker) writeHosts(root *os.Root, pod *corev1.Pod) error {
-	var ips []string
-	for _, ip := range pod.Status.PodIPs {
-		ips = append(ips, ip.IP)
-	}
-	var host []byte
-	if pod.Spec.HostNetwork {
-		var err error
-		if host, err = os.ReadFile(hostsPath); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("reading the machine's hosts file: %w", err)
-		}
-	}
-	content := runspec.Hosts(pod, ips, w.a.cfg.ClusterDomain, host)
-	if old, err := root.ReadFile(hostsFile); err == nil && bytes.Equal(old, content) {
-		return nil
-	}
-	if err := root.WriteFile(hostsFile, content, 0o644); err != nil {
-		return fmt.Errorf("writing hosts file: %w", err)
-	}
-	return nil
-}
-
 // terminationFile makes the file that a container's termination message goes to and
 // returns its path in the pod's directory. Every user of the container may write it.
 func terminationFile(root *os.Root, container string) (string, error) {
@@ -124,14 +97,12 @@ func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string
 	if c.ExitCode == 0 || c.Annotations[runspec.AnnotationTerminationPolicy] != string(corev1.TerminationMessageFallbackToLogsOnError) {
 		return ""
 	}
-	var out bytes.Buffer
-	lines := int64(logMessageLines)
 	src := logs.Source{Root: w.a.logs, Path: containerLog(w.currentPod(), c.Name, c.Attempt), Clock: w.a.cfg.Wall}
-	if err := logs.Copy(ctx, &out, nil, src, logs.Options{Tail: &lines}); err != nil {
+	message, err := logs.End(ctx, src, logMessageLines, logMessageBytes)
+	if err != nil {
 		return ""
 	}
-	message := out.Bytes()
-	return string(message[max(len(message)-logMessageBytes, 0):])
+	return string(message)
 }
 
 // readMessage reads the end of the file that is mounted at the message's path.
@@ -157,16 +128,12 @@ func (w *worker) readMessage(c cri.Container) string {
 
 // readEnd is at most limit bytes from the end of a file, empty when it cannot be read.
 func readEnd(root *os.Root, path string, limit int64) string {
-	f, err := root.Open(path)
+	f, err := bounded.OpenBelow(root, path)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	data, err := io.ReadAll(io.NewSectionReader(f, max(info.Size()-limit, 0), limit))
+	data, err := bounded.End(f, limit)
 	if err != nil {
 		return ""
 	}

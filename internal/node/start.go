@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
@@ -212,12 +213,12 @@ func (w *worker) sandboxSpec(pod *corev1.Pod, dns cri.DNS) *cri.SandboxSpec {
 // hostDNS is the machine's resolver configuration, as far as it is of use in a pod:
 // where only a local stub is named, that of systemd-resolved behind it.
 func hostDNS() cri.DNS {
-	data, _ := os.ReadFile("/etc/resolv.conf")
+	data, _ := bounded.File("/etc/resolv.conf", bounded.Small)
 	dns := runspec.ParseResolvConf(data)
 	if !runspec.OnlyLoopback(dns) {
 		return dns
 	}
-	upstream, err := os.ReadFile("/run/systemd/resolve/resolv.conf")
+	upstream, err := bounded.File("/run/systemd/resolve/resolv.conf", bounded.Small)
 	if err != nil {
 		return dns
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 func encodeCertificate(der []byte) []byte {
@@ -29,7 +31,7 @@ func publicKeyOf(key crypto.Signer) *ecdsa.PublicKey {
 }
 
 func readBlock(path, kind string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.File(path, bounded.Document)
 	if err != nil {
 		return nil, err
 	}

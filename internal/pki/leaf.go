@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // leafLife is how long a certificate is valid; it is renewed when a third is left.
@@ -115,7 +117,15 @@ func (p *Pair) fits(cert *x509.Certificate) bool {
 }
 
 func (p *Pair) load() (*tls.Certificate, error) {
-	cert, err := tls.LoadX509KeyPair(p.CertFile(), p.KeyFile())
+	certPEM, err := bounded.File(p.CertFile(), bounded.Document)
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := bounded.File(p.KeyFile(), bounded.Document)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Release collects garbage, returns free memory to the kernel and drops the
@@ -30,7 +32,7 @@ func Release() error {
 	if err != nil {
 		return fmt.Errorf("finding the program's file: %w", err)
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := bounded.File("/proc/self/maps", bounded.Table)
 	if err != nil {
 		return fmt.Errorf("reading the program's mappings: %w", err)
 	}

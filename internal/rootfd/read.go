@@ -4,18 +4,19 @@ package rootfd
 
 import (
 	"errors"
-	"fmt"
-	"io"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 var (
 	// ErrNotRegular says that what was to be read is no regular file.
-	ErrNotRegular = errors.New("not a regular file")
+	ErrNotRegular = bounded.ErrNotRegular
 	// ErrTooLarge says that a file is longer than was allowed.
-	ErrTooLarge = errors.New("file is too large")
+	ErrTooLarge = bounded.ErrTooLarge
 )
 
 // ReadFile returns what is in the regular file name, of at most limit bytes. Links
@@ -40,12 +41,13 @@ func (d *Dir) ReadFile(name string, limit int64) ([]byte, error) {
 		return nil, d.fail("read", name, errors.Unwrap(err))
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, d.fail("read", name, errors.Unwrap(err))
+	data, err := bounded.All(f, limit)
+	var at *fs.PathError // names the handle
+	if errors.As(err, &at) {
+		err = at.Err
 	}
-	if int64(len(data)) > limit {
-		return nil, d.fail("read", name, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit))
+	if err != nil {
+		return nil, d.fail("read", name, err)
 	}
 	return data, nil
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // ops is every system call that changes or reads the directory, one method each, so
@@ -146,7 +148,7 @@ func (o ops) readFile(name string) ([]byte, error) {
 	if err := o.ask("read", name); err != nil {
 		return nil, err
 	}
-	return o.root.ReadFile(name)
+	return bounded.Below(o.root, name, MaxFile)
 }
 
 // list returns the entries of a directory, unsorted.

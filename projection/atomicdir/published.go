@@ -41,7 +41,8 @@ func (d *Dir) Digest() (generation string, sum [sha256.Size]byte, err error) {
 
 // Tree reads back what is published: every file with its bytes, mode and owner as
 // they are on disk. Publishing it again changes nothing. The error wraps
-// [fs.ErrNotExist] when nothing is published.
+// [fs.ErrNotExist] when nothing is published. A file that somebody made larger than
+// [MaxFile] is an error.
 func (d *Dir) Tree() (Tree, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

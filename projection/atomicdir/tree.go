@@ -17,12 +17,17 @@ const (
 	maxSegment = 255
 )
 
+// MaxFile is how many bytes a file of a tree may have; an object of the Kubernetes API
+// holds a fortieth of it. What is read back is never larger, whatever became of the
+// directory.
+const MaxFile = 64 << 20
+
 // File is one file of a tree.
 type File struct {
 	// Path is relative to the directory, with forward slashes. See [CheckPath].
 	Path string
-	// Data is what the file holds. It is not copied: leave it alone until the
-	// publication has returned.
+	// Data is what the file holds, at most MaxFile bytes. It is not copied: leave it
+	// alone until the publication has returned.
 	Data []byte
 	// Mode is the file's permission bits, exact whatever the process's umask is.
 	// Other bits are ignored. On Windows only 0200 (writable) has a meaning.
@@ -101,6 +106,9 @@ func newPlan(t Tree, ids ids) (*plan, error) {
 		clean, err := cleanPath(f.Path)
 		if err != nil {
 			return nil, err
+		}
+		if len(f.Data) > MaxFile {
+			return nil, fmt.Errorf("%s: has %d bytes, more than %d", clean, len(f.Data), MaxFile)
 		}
 		f.Path, f.Mode = clean, f.Mode.Perm()
 		files[i] = f

@@ -22,6 +22,8 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/secretbox"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // prefix starts every encrypted value, followed by the key's name and a colon. It
@@ -104,7 +106,7 @@ func (b *Box) Reload() error {
 }
 
 func (b *Box) read() ([]entry, error) {
-	data, err := os.ReadFile(b.file)
+	data, err := bounded.File(b.file, bounded.Document)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // reloadRest is the time between two looks at a configuration that is reloaded, as in
@@ -89,7 +90,7 @@ func loadRules(ctx context.Context, c ConfigurationConfig) (*rules, error) {
 // checkForm refuses what is not a configuration, and unknown and repeated fields, in
 // words that are shorter than the library's.
 func checkForm(file string) error {
-	data, err := os.ReadFile(file)
+	data, err := bounded.File(file, bounded.Document)
 	if err != nil {
 		return errors.Unwrap(err) // the path is known
 	}

@@ -18,6 +18,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Manifest is the file in which an export keeps what it wrote, to know its own files.
@@ -73,7 +75,7 @@ func Write(dir string, pages []Page, force bool) (stale []string, err error) {
 }
 
 func readManifest(root *os.Root) (manifest, error) {
-	raw, err := root.ReadFile(Manifest)
+	raw, err := bounded.Below(root, Manifest, bounded.Document)
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest{}, nil
 	}
@@ -99,11 +101,11 @@ func (m manifest) own(root *os.Root, p Page) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is there and is not a file; --force replaces it", p.Path)
 	}
-	raw, err := root.ReadFile(p.Path)
-	if err != nil {
+	raw, err := bounded.Below(root, p.Path, bounded.Document)
+	if err != nil && !errors.Is(err, bounded.ErrTooLarge) {
 		return err
 	}
-	if string(raw) != string(p.Body) && !slices.Contains(m[p.Path], digest(raw)) {
+	if err != nil || string(raw) != string(p.Body) && !slices.Contains(m[p.Path], digest(raw)) {
 		return fmt.Errorf("%s is there and is not what an earlier export wrote; --force replaces it", p.Path)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/rtnl"
 )
@@ -84,7 +85,7 @@ func (n Network) writeConfig(dir datadir.Dir, mtu int) error {
 		return fmt.Errorf("writing CNI configuration: %w", err)
 	}
 	file := filepath.Join(ConfDir(dir), "10-laterna.conflist")
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, raw) {
+	if old, err := bounded.File(file, bounded.Document); err == nil && bytes.Equal(old, raw) {
 		return nil
 	}
 	if err := os.MkdirAll(ConfDir(dir), 0o700); err != nil {

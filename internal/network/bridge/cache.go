@@ -1,10 +1,10 @@
 package bridge
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -19,7 +19,7 @@ func sandboxes(dir datadir.Dir) map[string]bool {
 	leases, _ := filepath.Glob(filepath.Join(leaseDir(dir), "*", "*.*.*.*"))
 	for _, file := range leases {
 		// A lease holds the id and, on the next line, the interface's name.
-		if raw, err := os.ReadFile(file); err == nil {
+		if raw, err := bounded.File(file, bounded.Small); err == nil {
 			id, _, _ := strings.Cut(string(raw), "\n")
 			ids[strings.TrimSpace(id)] = true
 		}

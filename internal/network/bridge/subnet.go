@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/rtnl"
 )
@@ -108,7 +109,7 @@ func reserve(dir datadir.Dir, cluster netip.Prefix, taken []netip.Prefix) (netip
 }
 
 func readSubnet(file string) (netip.Prefix, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := bounded.File(file, bounded.Small)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("reading subnet: %w", err)
 	}

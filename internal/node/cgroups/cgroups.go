@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Driver is who manages the groups: the names are those of the CRI configuration.
@@ -153,7 +155,7 @@ func (h Hierarchy) Processes(name string) ([]int, error) {
 	var pids []int
 	seen := map[int]bool{0: true} // 0 is a process outside our pid namespace
 	for _, dir := range dirs {
-		raw, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		raw, err := bounded.File(filepath.Join(dir, "cgroup.procs"), bounded.Table)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOTSUP) {
 			return nil, fmt.Errorf("listing processes of a control group: %w", err)
 		}

@@ -5,13 +5,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cgroups"
 )
 
@@ -50,7 +50,7 @@ type settings struct {
 
 // mayLowerOOMScore reports whether this process has CAP_SYS_RESOURCE.
 func mayLowerOOMScore() bool {
-	raw, err := os.ReadFile("/proc/self/status")
+	raw, err := bounded.File("/proc/self/status", bounded.Small)
 	if err != nil {
 		return false
 	}

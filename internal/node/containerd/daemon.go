@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/procfs"
 )
@@ -146,7 +147,7 @@ func (d *Daemon) noteBoot() (bool, error) {
 		return false, err
 	}
 	file := filepath.Join(d.cfg.Root, "boot-id")
-	before, err := os.ReadFile(file)
+	before, err := bounded.File(file, bounded.Small)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return false, fmt.Errorf("reading the last boot: %w", err)
 	}
@@ -274,10 +275,15 @@ func environment(p Programs) []string {
 }
 
 // tail returns the last n bytes of a file, for error messages.
-func tail(path string, n int) string {
-	raw, err := os.ReadFile(path)
+func tail(path string, n int64) string {
+	f, err := bounded.Open(path)
 	if err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(string(raw[max(len(raw)-n, 0):]))
+	defer f.Close()
+	raw, err := bounded.End(f, n)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(raw))
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Programs are the paths of what running containers needs.
@@ -143,7 +145,7 @@ func findVersion(ctx context.Context, program, dir string) (version, error) {
 	}
 	cache := filepath.Join(dir, "version.json")
 	var v version
-	if raw, err := os.ReadFile(cache); err == nil && json.Unmarshal(raw, &v) == nil && v.File == id {
+	if raw, err := bounded.File(cache, bounded.Small); err == nil && json.Unmarshal(raw, &v) == nil && v.File == id {
 		return v, nil
 	}
 	out, err := exec.CommandContext(ctx, program, "--version").Output()

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/mounts"
 	"laterna.dev/laterna/internal/node/procfs"
@@ -232,13 +233,13 @@ func (d *Daemon) shimSockets() []string {
 }
 
 func shimAddress(bundle string) string {
-	if raw, err := os.ReadFile(filepath.Join(bundle, "address")); err == nil {
+	if raw, err := bounded.File(filepath.Join(bundle, "address"), bounded.Small); err == nil {
 		return strings.TrimSpace(string(raw))
 	}
 	var bootstrap struct {
 		Address string `json:"address"`
 	}
-	raw, err := os.ReadFile(filepath.Join(bundle, "bootstrap.json"))
+	raw, err := bounded.File(filepath.Join(bundle, "bootstrap.json"), bounded.Small)
 	if err != nil || json.Unmarshal(raw, &bootstrap) != nil {
 		return ""
 	}

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // files is an archive whose members can be read in any order.
@@ -199,5 +201,5 @@ func readSmall(f files, name string) ([]byte, error) {
 	if size > configLimit {
 		return nil, fmt.Errorf("%s has %d bytes, the limit is %d", name, size, configLimit)
 	}
-	return io.ReadAll(r)
+	return bounded.All(r, configLimit)
 }

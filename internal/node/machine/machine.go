@@ -9,12 +9,13 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Facts are what does not change while the machine runs. Sizes are in bytes.
@@ -110,7 +111,7 @@ func pids() (used, limit int64) {
 
 // memInfo is /proc/meminfo in bytes.
 func memInfo() (map[string]int64, error) {
-	data, err := os.ReadFile("/proc/meminfo")
+	data, err := bounded.File("/proc/meminfo", bounded.Small)
 	if err != nil {
 		return nil, fmt.Errorf("reading the machine's memory: %w", err)
 	}
@@ -135,7 +136,7 @@ func parseMemInfo(data []byte) map[string]int64 {
 
 func osImage() string {
 	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
-		if data, err := os.ReadFile(path); err == nil {
+		if data, err := bounded.File(path, bounded.Small); err == nil {
 			return prettyName(data)
 		}
 	}
@@ -156,7 +157,7 @@ func prettyName(data []byte) string {
 // firstLine is the first line of the first file that can be read.
 func firstLine(paths ...string) string {
 	for _, path := range paths {
-		if data, err := os.ReadFile(path); err == nil {
+		if data, err := bounded.File(path, bounded.Small); err == nil {
 			line, _, _ := strings.Cut(string(data), "\n")
 			return strings.TrimSpace(line)
 		}

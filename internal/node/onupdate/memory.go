@@ -8,10 +8,16 @@ import (
 	"os"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // memoryFile is the file in a pod's directory that says what was done.
 const memoryFile = "on-update.json"
+
+// mostMemory is how large the file may be, in bytes: far more than the rules of a pod,
+// which are annotations, can lead to.
+const mostMemory = 16 << 20
 
 // memory is what must outlive the agent.
 type memory struct {
@@ -34,7 +40,7 @@ func (r *Runner) load(uid types.UID) (m memory) {
 	if err == nil {
 		defer root.Close()
 		var data []byte
-		if data, err = root.ReadFile(memoryFile); err == nil {
+		if data, err = bounded.Below(root, memoryFile, mostMemory); err == nil {
 			err = json.Unmarshal(data, &m)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // KeyFile is the name of the key's file in the data directory.
@@ -36,7 +37,7 @@ func OpenKey(dir string) (Key, error) {
 		return Key{}, fmt.Errorf("opening the data directory: %w", err)
 	}
 	defer root.Close()
-	secret, err := root.ReadFile(KeyFile)
+	secret, err := bounded.Below(root, KeyFile, bounded.Small)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return newKey(root)

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Held is one process, held by a descriptor: its number may be given to another
@@ -66,7 +67,7 @@ func (h *Held) Signal(sig unix.Signal) error {
 // as container runtimes name those of their containers: <id> or <prefix>-<id>.scope.
 // Its error is fs.ErrNotExist when the process has ended.
 func (h *Held) InGroup(id string) (bool, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", h.pid))
+	raw, err := bounded.File(fmt.Sprintf("/proc/%d/cgroup", h.pid), bounded.Document)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return false, fmt.Errorf("reading the control groups of process %d: %w", h.pid, err)
 	}

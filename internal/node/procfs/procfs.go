@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Process is what /proc said of a process at the time of the look.
@@ -65,7 +67,7 @@ func (p Process) Started(now time.Time) (time.Time, error) {
 // there is none.
 func Get(pid int) (Process, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	raw, err := os.ReadFile(filepath.Join(dir, "stat"))
+	raw, err := bounded.File(filepath.Join(dir, "stat"), bounded.Small)
 	if err != nil {
 		return Process{}, gone(err)
 	}
@@ -73,7 +75,7 @@ func Get(pid int) (Process, error) {
 	if err != nil {
 		return Process{}, fmt.Errorf("reading %s/stat: %w", dir, err)
 	}
-	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	cmdline, err := bounded.Prefix(filepath.Join(dir, "cmdline"), mostArgs)
 	if err != nil {
 		return Process{}, gone(err)
 	}
@@ -116,6 +118,10 @@ func parseStat(raw []byte) (Process, error) {
 	}
 	return p, nil
 }
+
+// mostArgs is how many bytes of a process's arguments are looked at: a process can make
+// them as long as its memory.
+const mostArgs = 128 << 10
 
 // List returns every process that lives, zombies left out. Those that end while it
 // reads are left out too.
@@ -174,7 +180,7 @@ func Descendants(all, roots []Process) []Process {
 
 // BootID names the run of the kernel; it changes with every reboot.
 func BootID() (string, error) {
-	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	raw, err := bounded.File("/proc/sys/kernel/random/boot_id", bounded.Small)
 	if err != nil {
 		return "", fmt.Errorf("reading boot id: %w", err)
 	}

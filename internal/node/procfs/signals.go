@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Handles tells whether the process does something of its own with a signal: it has a
 // handler, or blocks the signal and so takes it when it likes. Others ignore it or are
 // ended by it. Its error is fs.ErrNotExist when the process has ended.
 func (h *Held) Handles(sig unix.Signal) (bool, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.pid))
+	raw, err := bounded.File(fmt.Sprintf("/proc/%d/status", h.pid), bounded.Document)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return false, fmt.Errorf("reading the signals of process %d: %w", h.pid, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // streams are the subresources whose requests have no body but a stream.
@@ -26,8 +28,8 @@ func Filter(next http.Handler, guard *Guard, codecs runtime.NegotiatedSerializer
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-		if err == nil && int64(len(body)) <= limit {
+		body, err := bounded.All(r.Body, limit)
+		if err == nil {
 			err = guard.Check(r.Header.Get("Content-Type"), info.Resource, body)
 		}
 		if err != nil {
