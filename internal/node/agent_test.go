@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -35,6 +36,7 @@ type world struct {
 	client *fake.Clientset
 	agent  *Agent
 	addr   string
+	cri    string // the socket that the agent is told; "" is the machine's
 	stop   func()
 	clock  *laternaclock.Clock
 	offset time.Duration
@@ -89,7 +91,7 @@ func newWorld(t testing.TB, objects ...apiruntime.Object) *world {
 
 // Endpoint implements RuntimeProvider.
 func (w *world) Endpoint(context.Context) (Endpoint, error) {
-	return Endpoint{CRI: w.Info.Socket, Containerd: w.Info.Socket, Images: w.Images}, nil
+	return Endpoint{CRI: cmp.Or(w.cri, w.Info.Socket), Containerd: w.Info.Socket, Images: w.Images}, nil
 }
 
 // start starts an agent, the first or the next.

@@ -10,6 +10,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/node/status"
 )
 
@@ -40,8 +41,15 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 		}
 		return pause
 	}
+	if err := w.placeProfile(spec); err != nil {
+		return w.notStarted(pod, c, status.CreateContainerError, err)
+	}
+	id, err := w.createContainer(ctx, wait, sandbox, spec, sandboxSpec)
+	if err != nil && wait.Err() != nil {
+		w.markDirty() // of what the runtime may have made
+		return again
+	}
 	ctx = context.WithoutCancel(ctx)
-	id, err := w.a.cri().CreateContainer(ctx, sandbox.ID, spec, sandboxSpec)
 	if err != nil {
 		return w.notStarted(pod, c, status.CreateContainerError, err)
 	}
@@ -67,6 +75,37 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 	state.waiting, state.retry = nil, retry{}
 	state.releaseObjects()
 	return 0
+}
+
+// placeProfile puts the seccomp profile of a container where the runtime may read it.
+func (w *worker) placeProfile(spec *cri.ContainerSpec) error {
+	profile := &spec.Security.Seccomp
+	if profile.Kind != cri.ProfileLocalhost {
+		return nil
+	}
+	if spec.Security.Privileged { // which no runtime gives a filter
+		*profile = cri.Profile{Kind: cri.ProfileUnconfined}
+		return nil
+	}
+	path, err := seccomp.Place(seccomp.Dir(w.a.cfg.Root), profile.Localhost, w.a.volumes.PodDir(w.uid))
+	if err != nil {
+		return err
+	}
+	profile.Localhost = path
+	return nil
+}
+
+// createContainer makes a container. The end of the agent does not stop it half-way, but
+// the deletion of the pod does: a runtime that hangs would keep the pod.
+func (w *worker) createContainer(ctx, wait context.Context, sandbox *cri.Sandbox, spec *cri.ContainerSpec, sandboxSpec *cri.SandboxSpec) (string, error) {
+	create, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(wait, func() {
+		if ctx.Err() == nil {
+			cancel()
+		}
+	})()
+	return w.a.cri().CreateContainer(create, sandbox.ID, spec, sandboxSpec)
 }
 
 // notStarted notes why no container was made.

@@ -59,7 +59,9 @@ const (
 // Profile is a seccomp or AppArmor profile.
 type Profile struct {
 	Kind ProfileKind
-	// Localhost is the profile's path or name when Kind is ProfileLocalhost.
+	// Localhost, when Kind is ProfileLocalhost, is the name of an AppArmor profile, or
+	// the path of a file with a seccomp profile, which the runtime reads as it is: it
+	// must be one that internal/node/seccomp has laid down.
 	Localhost string
 }
 
