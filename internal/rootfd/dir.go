@@ -146,6 +146,15 @@ func (d *Dir) IsDir() (bool, error) {
 	return st.Mode&unix.S_IFMT == unix.S_IFDIR, err
 }
 
+// Empty tells whether the directory has no entries.
+func (d *Dir) Empty() (bool, error) {
+	some, err := list(d.fd)
+	if err != nil {
+		return false, d.fail("list", "", err)
+	}
+	return len(some) == 0, nil
+}
+
 // Chmod sets the permission bits, setgid and sticky of the file itself.
 func (d *Dir) Chmod(mode fs.FileMode) error {
 	bits := uint32(mode.Perm())

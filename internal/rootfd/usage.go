@@ -4,10 +4,10 @@ package rootfd
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +38,12 @@ type place struct{ dev, ino uint64 }
 
 func placeOf(st *unix.Stat_t) place { return place{uint64(st.Dev), st.Ino} }
 
-// meter walks a tree with one handle, so that no depth is too deep for it.
+// mostSeen is how many files with several names are remembered. Of further ones each
+// name counts for its share.
+const mostSeen = 1 << 17
+
+// meter walks a tree with one handle, so that no depth is too deep for it, and holds no
+// names, so that no directory is too wide.
 type meter struct {
 	ctx    context.Context
 	fd     int
@@ -46,12 +51,15 @@ type meter struct {
 	sum    int64
 	enough int64
 	seen   map[place]struct{} // files with several names
+
+	buf     [8 << 10]byte
+	entries []byte // of the directory fd, read and not looked at yet
 }
 
 // level is a directory on the way.
 type level struct {
 	place
-	left []string // directories in it that are still to be entered
+	at int64 // where its entries go on, seek(2)
 }
 
 var errMoved = errors.New("a directory was moved meanwhile")
@@ -61,20 +69,22 @@ func (m *meter) walk() error {
 	if err := unix.Fstat(m.fd, &st); err != nil {
 		return err
 	}
-	if err := m.enter(&st); err != nil {
-		return err
-	}
+	m.enter(&st)
 	for m.sum <= m.enough {
 		if err := m.ctx.Err(); err != nil {
 			return err
 		}
-		top := &m.levels[len(m.levels)-1]
-		if n := len(top.left); n > 0 {
-			name := top.left[n-1]
-			top.left = top.left[:n-1]
+		name, err := m.next()
+		if err != nil {
+			return err
+		}
+		if name != "" {
 			if err := m.down(name); err != nil {
 				return err
 			}
+			continue
+		}
+		if m.sum > m.enough || m.ctx.Err() != nil {
 			continue
 		}
 		if len(m.levels) == 1 {
@@ -100,7 +110,8 @@ func (m *meter) down(name string) error {
 	}
 	unix.Close(m.fd)
 	m.fd = fd
-	return m.enter(&st)
+	m.enter(&st)
+	return nil
 }
 
 // up goes back, and refuses to be anywhere but where it came from.
@@ -116,38 +127,48 @@ func (m *meter) up() error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
-	if placeOf(&st) != m.levels[len(m.levels)-1].place {
+	top := m.levels[len(m.levels)-1]
+	if placeOf(&st) != top.place {
 		return errMoved
 	}
-	return nil
+	m.entries = nil
+	_, err = unix.Seek(m.fd, top.at, io.SeekStart)
+	return err
 }
 
-// enter counts the directory at fd and the files in it.
-func (m *meter) enter(st *unix.Stat_t) error {
+// enter counts the directory at fd.
+func (m *meter) enter(st *unix.Stat_t) {
 	m.sum += st.Blocks * blockSize
 	m.levels = append(m.levels, level{place: placeOf(st)})
-	left := &m.levels[len(m.levels)-1].left
-	dup, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	dir := os.NewFile(uintptr(dup), "")
-	defer dir.Close()
+	m.entries = nil
+}
+
+// next counts files of the directory at fd up to the next directory in it and returns
+// that one's name, or "" when there is none.
+func (m *meter) next() (string, error) {
+	top := &m.levels[len(m.levels)-1]
 	for m.sum <= m.enough && m.ctx.Err() == nil {
-		names, err := dir.Readdirnames(1024)
-		for _, name := range names {
-			if m.count(name) {
-				*left = append(*left, name)
+		if len(m.entries) == 0 {
+			n, err := unix.Getdents(m.fd, m.buf[:])
+			if errors.Is(err, unix.EINTR) {
+				continue
 			}
+			if err != nil || n == 0 {
+				return "", err
+			}
+			m.entries = m.buf[:n]
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
+		// struct linux_dirent64, getdents(2): inode, position of the next, length, type, name.
+		const position, length, text = 8, 16, 19
+		size := binary.NativeEndian.Uint16(m.entries[length:])
+		top.at = int64(binary.NativeEndian.Uint64(m.entries[position:]))
+		name := unix.ByteSliceToString(m.entries[text:size])
+		m.entries = m.entries[size:]
+		if name != "." && name != ".." && m.count(name) {
+			return name, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // count adds a file, and tells whether the name is a directory's instead.
@@ -161,6 +182,10 @@ func (m *meter) count(name string) (isDir bool) {
 	}
 	if st.Nlink > 1 {
 		if _, seen := m.seen[placeOf(&st)]; seen {
+			return false
+		}
+		if len(m.seen) == mostSeen {
+			m.sum += st.Blocks * blockSize / int64(st.Nlink)
 			return false
 		}
 		m.seen[placeOf(&st)] = struct{}{}

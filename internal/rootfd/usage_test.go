@@ -5,9 +5,12 @@ package rootfd_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -105,5 +108,64 @@ func TestUsageOfDeepAndWideTrees(t *testing.T) {
 	cancel()
 	if _, err := open(t, path).Usage(ctx, math.MaxInt64); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// watched is a context that looks at the heap the at-th time it is asked.
+type watched struct {
+	context.Context
+	at   int
+	heap uint64
+}
+
+func (w *watched) Err() error {
+	if w.at--; w.at == 0 {
+		w.heap = heap()
+	}
+	return w.Context.Err()
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestUsageHoldsNoNames has directories and links enough to fill memories with their
+// names.
+func TestUsageHoldsNoNames(t *testing.T) {
+	path := scratch(t)
+	long := strings.Repeat("x", 240)
+	const wide = 15_000
+	for i := range wide {
+		if err := unix.Mkdir(filepath.Join(path, fmt.Sprintf("%s%d", long, i)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := open(t, path)
+	if empty, err := dir.Empty(); empty || err != nil {
+		t.Errorf("empty: %v, %v", empty, err)
+	}
+	before := heap()
+	// The last directories are left for when the heap has been looked at.
+	write(t, filepath.Join(path, long), "x")
+	ctx := &watched{Context: t.Context(), at: wide}
+	if n, err := dir.Usage(ctx, math.MaxInt64); n != 4096 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if ctx.at >= 0 || ctx.heap > before+(1<<20) {
+		t.Errorf("held %d bytes when half was done (%d)", int64(ctx.heap)-int64(before), ctx.at)
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	path := t.TempDir()
+	dir := open(t, path)
+	for _, want := range []bool{true, false} {
+		if got, err := dir.Empty(); got != want || err != nil {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+		write(t, filepath.Join(path, "f"), "x")
 	}
 }

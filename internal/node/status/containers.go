@@ -32,6 +32,7 @@ func containerStatuses(in Input) []corev1.ContainerStatus {
 	for i := range in.Pod.Spec.Containers {
 		out = append(out, containerStatus(in, &in.Pod.Spec.Containers[i]))
 	}
+	limitMessages(in.Pod, out)
 	return out
 }
 

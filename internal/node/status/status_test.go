@@ -1,7 +1,9 @@
 package status
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -230,6 +232,28 @@ func TestQOSClass(t *testing.T) {
 		p.Spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: tt.requests, Limits: tt.limits}
 		if got := QOSClass(p); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestMessagesOfAPodShareTwelveKibibytes(t *testing.T) {
+	message := strings.Repeat("m", 4096)
+	for containers, want := range map[int]int{1: 4096, 3: 4096, 4: 3072, 100: 122} {
+		var names []string
+		var ended []cri.Container
+		for i := range containers {
+			name := fmt.Sprintf("c%d", i)
+			names = append(names, name)
+			for attempt := range uint32(2) {
+				c := exits(name, attempt, 1)
+				c.Message = message
+				ended = append(ended, c)
+			}
+		}
+		for _, s := range Pod(input(pod("Never", names...), ended...)).ContainerStatuses {
+			if got, last := len(s.State.Terminated.Message), len(s.LastTerminationState.Terminated.Message); got != want || last != want {
+				t.Fatalf("of %d containers one has messages of %d and %d bytes, want %d", containers, got, last, want)
+			}
 		}
 	}
 }

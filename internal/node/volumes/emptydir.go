@@ -1,9 +1,6 @@
 package volumes
 
 import (
-	"os"
-	"path/filepath"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/rootfd"
@@ -28,7 +25,7 @@ func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod)
 		v.measured = true
 		v.pod.busy.Go(func() { m.watchSize(v, limit) })
 	}
-	if fresh, err := empty(filepath.Join(m.path, v.dir)); err != nil || !fresh {
+	if fresh, err := dir.Empty(); err != nil || !fresh {
 		return err
 	}
 	if group := projection.FSGroup(spec); group != nil {
@@ -37,11 +34,6 @@ func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod)
 		}
 	}
 	return makeNested(dir, v.source.Name, spec)
-}
-
-func empty(path string) (bool, error) {
-	entries, err := os.ReadDir(path)
-	return len(entries) == 0, err
 }
 
 // memorySize bounds an emptyDir in memory: the least of its sizeLimit, the pod's
