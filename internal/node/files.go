@@ -65,10 +65,13 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 	return out, nil
 }
 
+// messageDir is where the termination messages of a container are, in the pod's directory.
+func messageDir(container string) string { return filepath.Join("containers", container) }
+
 // terminationFile makes the file that a container's termination message goes to and
 // returns its path in the pod's directory. Every user of the container may write it.
 func terminationFile(root *os.Root, container string) (string, error) {
-	dir := filepath.Join("containers", container)
+	dir := messageDir(container)
 	if err := root.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making container directory: %w", err)
 	}
@@ -105,16 +108,13 @@ func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string
 	return string(message)
 }
 
-// readMessage reads the end of the file that is mounted at the message's path.
+// readMessage reads the end of the file that the container has for its message.
 func (w *worker) readMessage(c cri.Container) string {
 	dir := w.a.volumes.PodDir(w.uid)
 	for _, m := range c.Mounts {
-		if m.ContainerPath != c.Annotations[runspec.AnnotationTerminationPath] {
-			continue
-		}
 		rel, err := filepath.Rel(dir, m.HostPath)
-		if err != nil || !filepath.IsLocal(rel) {
-			return ""
+		if err != nil || filepath.Dir(rel) != messageDir(c.Name) {
+			continue
 		}
 		root, err := os.OpenRoot(dir)
 		if err != nil {

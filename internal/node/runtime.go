@@ -212,7 +212,7 @@ func (rt *runtime) look(ctx context.Context) (map[types.UID]foundPod, error) {
 		}
 	}
 	for _, s := range sandboxes {
-		note(s.ID, int(s.State), s.Labels, s.Annotations[annotationSeen])
+		note(s.ID, int(s.State), s.Labels, s.Annotations[runspec.AnnotationSeen])
 	}
 	for _, c := range containers {
 		note(c.ID, int(c.State), c.Labels, "")

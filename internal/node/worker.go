@@ -10,13 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
-)
-
-// What the kubelet adds to the annotations that a pod sees of itself.
-const (
-	annotationSeen   = "kubernetes.io/config.seen"
-	annotationSource = "kubernetes.io/config.source"
 )
 
 // again is how soon a step is repeated that could not end its work.
@@ -128,7 +123,7 @@ func withAnnotations(pod *corev1.Pod, seen string) *corev1.Pod {
 	for k, v := range pod.Annotations {
 		out.Annotations[k] = v
 	}
-	out.Annotations[annotationSeen], out.Annotations[annotationSource] = seen, "api"
+	out.Annotations[runspec.AnnotationSeen], out.Annotations[runspec.AnnotationSource] = seen, "api"
 	return &out
 }
 

@@ -137,6 +137,23 @@ func TestEnd(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
 		}
 	}
+	for name, tt := range map[string]struct{ before, now, want string }{
+		"nothing since":  {entry(0, Stdout, "F", "a") + entry(1, Stdout, "F", "b"), "", "a\nb\n"},
+		"a line since":   {many.String(), entry(9, Stdout, "F", "now"), "line 498\nline 499\nnow\n"},
+		"enough since":   {many.String(), entry(7, Stdout, "F", "1") + entry(8, Stdout, "F", "2") + entry(9, Stdout, "F", "3"), "1\n2\n3\n"},
+		"within a line":  {entry(0, Stdout, "F", "a") + entry(1, Stdout, "P", "b"), entry(2, Stdout, "F", "c"), "a\nbc\n"},
+		"many bytes now": {many.String(), entry(7, Stdout, "F", strings.Repeat("x", 5000)), strings.Repeat("x", 2047) + "\n"},
+	} {
+		src, path := logFile(t, tt.now)
+		for suffix, log := range map[string]string{".20260102-030405": "older\n", ".20260102-030406": tt.before} {
+			if err := os.WriteFile(path+suffix, []byte(log), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := End(t.Context(), src, 3, 2048); string(got) != tt.want || err != nil {
+			t.Errorf("after a rotation, %s: %q, %v; want %q", name, got, err, tt.want)
+		}
+	}
 	src, _ := logFile(t, many.String())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"laterna.dev/laterna/internal/bounded"
 )
@@ -14,9 +15,28 @@ const tailBlock = 32 << 10
 
 // End returns the end of a log: of its last lines at most so many, and of those the
 // last n bytes. It holds no more of them, however long a line is, and reads no further
-// back than it must. The error of a file that is missing wraps os.ErrNotExist.
+// back than it must. What a rotation has just put aside belongs to the log. The error of
+// a file that is missing wraps os.ErrNotExist.
 func End(ctx context.Context, src Source, lines int64, n int) ([]byte, error) {
-	f, err := bounded.OpenBelow(src.Root, src.Path)
+	now, err := endOf(ctx, src.Root, src.Path, lines, n)
+	if err != nil {
+		return nil, err
+	}
+	lines -= int64(bytes.Count(now, []byte{'\n'}))
+	if len(now) == n || lines <= 0 {
+		return now, nil
+	}
+	files, err := rotatedFiles(src.Root, src.Path)
+	if err != nil || len(files) == 0 {
+		return now, err
+	}
+	before, err := endOf(ctx, src.Root, files[len(files)-1], lines, n-len(now))
+	return append(before, now...), err
+}
+
+// endOf is End of one file.
+func endOf(ctx context.Context, root *os.Root, path string, lines int64, n int) ([]byte, error) {
+	f, err := bounded.OpenBelow(root, path)
 	if err != nil {
 		return nil, fmt.Errorf("opening log: %w", err)
 	}

@@ -50,11 +50,15 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 	return out, nil
 }
 
+// mostPath is how much of a termination message's path a container is annotated with:
+// the runtime lists all containers in one answer, whose size is bounded.
+const mostPath = 1 << 10
+
 func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) map[string]string {
 	out := map[string]string{
 		AnnotationHash:              Hash(c),
 		AnnotationRestartCount:      strconv.Itoa(int(attempt)),
-		AnnotationTerminationPath:   c.TerminationMessagePath,
+		AnnotationTerminationPath:   c.TerminationMessagePath[:min(len(c.TerminationMessagePath), mostPath)],
 		AnnotationTerminationPolicy: string(c.TerminationMessagePolicy),
 	}
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {

@@ -1,6 +1,7 @@
 package runspec
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -269,5 +270,39 @@ func TestDNS(t *testing.T) {
 		if got := OnlyLoopback(ParseResolvConf([]byte(conf))); got != want {
 			t.Errorf("OnlyLoopback of %q is %v", conf, got)
 		}
+	}
+}
+
+// TestPodsTakeAFairShareOfTheRuntimesAnswers has pods with all the metadata that the API
+// takes: the list of a full node must stay far below what the runtime may send.
+func TestPodsTakeAFairShareOfTheRuntimesAnswers(t *testing.T) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "u", Labels: map[string]string{}, Annotations: map[string]string{
+		AnnotationSeen: "2026-01-01T00:00:00Z", AnnotationSource: "api", "large": strings.Repeat("x", 250<<10), "small": "kept",
+	}}}
+	for i := range 10_000 {
+		p.Labels[fmt.Sprintf("%060d", i)], p.Annotations[fmt.Sprintf("a%d", i)] = strings.Repeat("v", 60), ""
+	}
+	c := corev1.Container{Name: "c", TerminationMessagePath: "/" + strings.Repeat("x", 1<<20)}
+	sandbox := Sandbox(p, SandboxOptions{Instance: "i"})
+	container := containerAnnotations(p, &c, 0)
+	for what, m := range map[string]map[string]string{"labels": sandbox.Labels, "annotations": sandbox.Annotations, "of the container": container} {
+		size := 0
+		for k, v := range m {
+			size += len(k) + len(v)
+		}
+		if size > 18<<10 {
+			t.Errorf("%s: %d bytes", what, size)
+		}
+	}
+	if sandbox.Labels[LabelPodUID] != "u" || sandbox.Labels[LabelInstance] != "i" || sandbox.Annotations[AnnotationSeen] == "" || sandbox.Annotations[AnnotationSource] != "api" {
+		t.Errorf("what the agent needs is left out")
+	}
+	if len(sandbox.Labels) < 100 || sandbox.Annotations["a1"] != "" || sandbox.Annotations["large"] != "" {
+		t.Errorf("%d labels, %d annotations", len(sandbox.Labels), len(sandbox.Annotations))
+	}
+	p.Labels, p.Annotations = map[string]string{"app": "x"}, map[string]string{"large": strings.Repeat("x", 15<<10), "small": "kept"}
+	sandbox = Sandbox(p, SandboxOptions{Instance: "i"})
+	if sandbox.Labels["app"] != "x" || len(sandbox.Annotations) != 2 {
+		t.Errorf("left out of little: %v, %d annotations", sandbox.Labels, len(sandbox.Annotations))
 	}
 }

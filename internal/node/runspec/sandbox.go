@@ -25,7 +25,7 @@ func Sandbox(pod *corev1.Pod, o SandboxOptions) *cri.SandboxSpec {
 	out := &cri.SandboxSpec{
 		Name: pod.Name, Namespace: pod.Namespace, UID: string(pod.UID), Attempt: o.Attempt,
 		LogDir: o.LogDir, DNS: o.DNS, CgroupParent: o.CgroupParent,
-		Labels: sandboxLabels(pod, o.Instance), Annotations: pod.Annotations,
+		Labels: sandboxLabels(pod, o.Instance), Annotations: sandboxAnnotations(pod),
 		Namespaces: namespaces(pod),
 		Security: cri.SandboxSecurity{
 			Privileged: anyPrivileged(pod),
