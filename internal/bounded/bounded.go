@@ -27,14 +27,14 @@ const (
 )
 
 // All returns what is left in r, of at most limit bytes. The error of more is
-// ErrTooLarge, and then limit bytes and one have been taken from r.
+// ErrTooLarge, and then it returns what it has taken from r: limit bytes and one.
 func All(r io.Reader, limit int64) ([]byte, error) {
 	data, err := prefix(r, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, tooLarge(limit)
+		return data, tooLarge(limit)
 	}
 	return data, nil
 }
@@ -107,7 +107,7 @@ func whole(f *os.File, name string, limit int64) ([]byte, error) {
 	}
 	data, err := All(f, limit)
 	if errors.Is(err, ErrTooLarge) {
-		err = &fs.PathError{Op: "read", Path: name, Err: err}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
 	return data, err
 }

@@ -2,6 +2,7 @@ package quantity
 
 import (
 	"bytes"
+	stderrors "errors"
 	"io"
 	"net/http"
 
@@ -29,7 +30,10 @@ func Filter(next http.Handler, guard *Guard, codecs runtime.NegotiatedSerializer
 			return
 		}
 		body, err := bounded.All(r.Body, limit)
-		if err == nil {
+		switch {
+		case stderrors.Is(err, bounded.ErrTooLarge):
+			err = nil // it is refused behind the filter
+		case err == nil:
 			err = guard.Check(r.Header.Get("Content-Type"), info.Resource, body)
 		}
 		if err != nil {
