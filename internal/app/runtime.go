@@ -29,7 +29,7 @@ func newRuntime(s *system) (runtimeProvider, error) {
 		Log:          s.log,
 		Clock:        s.wall,
 	})
-	store, err := images.Open(daemon.Socket(), s.wall, s.log)
+	store, err := images.Open(images.Config{Socket: daemon.Socket(), Root: s.dir.Containerd(), Clock: s.wall, Log: s.log})
 	if err != nil {
 		return nil, err
 	}

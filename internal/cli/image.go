@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/datadir"
@@ -38,8 +40,8 @@ func (f *imageFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "`SOCKET`: refused, a foreign runtime's images are its own tool's business")
 }
 
-// open connects to the managed containerd, which must run.
-func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
+// open connects to the managed containerd, which must run. Zero maxSize is the default.
+func (f *imageFlags) open(cmd *cobra.Command, maxSize int64) (*images.Store, error) {
 	if f.criEndpoint != "" {
 		return nil, errors.New("--cri-endpoint: images of a foreign runtime are managed with its own tool, such as `ctr -n k8s.io images import FILE`: CRI has no import")
 	}
@@ -52,7 +54,9 @@ func (f *imageFlags) open(cmd *cobra.Command) (*images.Store, error) {
 		return nil, err
 	}
 	// What is imported is printed; the log would say it again.
-	return images.Open(socket, clock.RealClock{}, slog.New(slog.DiscardHandler))
+	return images.Open(images.Config{
+		Socket: socket, Root: dir.Containerd(), MaxSize: maxSize, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 // socketTimeout is how long a containerd that is being started is waited for.
@@ -73,9 +77,9 @@ func awaitSocket(ctx context.Context, dir datadir.Dir, socket string) error {
 	return nil
 }
 
-// with runs f on the images of the system that the flags name.
-func (f *imageFlags) with(cmd *cobra.Command, do func(context.Context, *images.Store) error) error {
-	store, err := f.open(cmd)
+// with runs do on the images of the system that the flags name.
+func (f *imageFlags) with(cmd *cobra.Command, maxSize int64, do func(context.Context, *images.Store) error) error {
+	store, err := f.open(cmd, maxSize)
 	if err != nil {
 		return err
 	}
@@ -84,20 +88,50 @@ func (f *imageFlags) with(cmd *cobra.Command, do func(context.Context, *images.S
 
 func newImageImport() *cobra.Command {
 	var flags imageFlags
+	maxSize := byteSize{images.DefaultMaxSize}
 	cmd := &cobra.Command{
 		Use:   "import FILE…",
 		Short: "Import images from archives (docker save, OCI layout; tar, tar.gz or directory)",
+		Long: `Import images from archives (docker save, OCI layout; tar, tar.gz or directory).
+
+An archive is read to its end before anything is written, and its names move last: one
+that is damaged, unpacks to more than --max-size or than the disk has room for leaves
+nothing behind. The name of the sandbox image, and a name with the digest of other
+content, are refused. While the container runtime is starting, it is waited for.`,
 		Example: `  docker save nginx busybox:1.28 -o images.tar && laterna image import images.tar
   laterna image import build/images/*.tar`,
 		Args: someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+			return flags.with(cmd, maxSize.bytes, func(ctx context.Context, store *images.Store) error {
 				return importFiles(ctx, cmd, store, files)
 			})
 		},
 	}
 	flags.bind(cmd)
+	cmd.Flags().Var(&maxSize, "max-size", "`SIZE` that the images of one archive may unpack to, such as 500Mi or 20Gi")
 	return cmd
+}
+
+// byteSize is a flag's size in bytes, written as a Kubernetes quantity.
+type byteSize struct{ bytes int64 }
+
+// String implements pflag.Value.
+func (b *byteSize) String() string { return resource.NewQuantity(b.bytes, resource.BinarySI).String() }
+
+// Type implements pflag.Value.
+func (b *byteSize) Type() string { return "SIZE" }
+
+// Set implements pflag.Value.
+func (b *byteSize) Set(text string) error {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		return err
+	}
+	if q.Sign() <= 0 || q.Cmp(*resource.NewQuantity(math.MaxInt64, resource.BinarySI)) >= 0 {
+		return errors.New("must be more than 0 and less than 8Ei")
+	}
+	b.bytes = q.Value()
+	return nil
 }
 
 // importFiles goes on after a file that cannot be imported and fails at the end.
@@ -107,7 +141,6 @@ func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, f
 		imported, err := store.ImportFile(ctx, file, "")
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
 		for _, image := range imported {
 			fmt.Fprintf(cmd.OutOrStdout(), "imported %s\n", images.Familiar(image.Name))
@@ -124,7 +157,7 @@ func newImageList() *cobra.Command {
 		Short:   "List the images that pods can use without pulling",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+			return flags.with(cmd, 0, func(ctx context.Context, store *images.Store) error {
 				return listImages(ctx, cmd, store)
 			})
 		},
@@ -176,7 +209,7 @@ func newImageRemove() *cobra.Command {
 		Short:   "Remove images by name; containers that run go on",
 		Args:    someArgs("IMAGE"),
 		RunE: func(cmd *cobra.Command, refs []string) error {
-			return flags.with(cmd, func(ctx context.Context, store *images.Store) error {
+			return flags.with(cmd, 0, func(ctx context.Context, store *images.Store) error {
 				return removeImages(ctx, cmd, store, refs)
 			})
 		},

@@ -13,7 +13,7 @@ import (
 	"path"
 	"strings"
 
-	"laterna.dev/laterna/internal/bounded"
+	"golang.org/x/sys/unix"
 )
 
 // files is an archive whose members can be read in any order.
@@ -26,10 +26,13 @@ type files interface {
 }
 
 // openFiles opens a tar archive, plain or gzipped, or a directory.
-func openFiles(name string) (files, error) {
+func openFiles(name string, temp scratch) (files, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, errors.New("it is neither a file nor a directory")
 	}
 	if info.IsDir() {
 		root, err := os.OpenRoot(name)
@@ -42,7 +45,7 @@ func openFiles(name string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	archive, err := openTar(f)
+	archive, err := openTar(f, temp)
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -55,7 +58,8 @@ type directory struct{ root *os.Root }
 func (d directory) Close() error { return d.root.Close() }
 
 func (d directory) open(name string) (io.ReadCloser, int64, error) {
-	f, err := d.root.Open(name)
+	// Without waiting for the other end of a pipe.
+	f, err := d.root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -95,7 +99,7 @@ type member struct {
 
 // openTar takes over f. A gzipped archive is unpacked into a nameless temporary file
 // first, since its members cannot be reached otherwise.
-func openTar(f seekable) (*tarFile, error) {
+func openTar(f seekable, temp scratch) (*tarFile, error) {
 	magic, err := bufio.NewReaderSize(f, 16).Peek(2)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -105,7 +109,7 @@ func openTar(f seekable) (*tarFile, error) {
 	}
 	t := &tarFile{file: f, members: map[string]member{}}
 	if bytes.Equal(magic, gzipMagic) {
-		plain, err := gunzip(f)
+		plain, err := temp.gunzip(f)
 		if err != nil {
 			return nil, err
 		}
@@ -119,33 +123,58 @@ func openTar(f seekable) (*tarFile, error) {
 	return t, nil
 }
 
-func gunzip(f io.Reader) (*os.File, error) {
+// scratch is where a gzipped archive is unpacked to, and how far.
+type scratch struct {
+	dir string
+	max int64 // bytes
+}
+
+func (s scratch) gunzip(f io.Reader) (*os.File, error) {
 	zip, err := gzip.NewReader(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading gzip: %w", err)
 	}
-	plain, err := os.CreateTemp("", "laterna-image-*")
+	plain, err := os.CreateTemp(s.dir, "laterna-image-*")
 	if err != nil {
 		return nil, err
 	}
 	if err = os.Remove(plain.Name()); err == nil {
-		_, err = io.Copy(plain, zip)
+		err = s.fill(plain, zip)
 	}
 	if err == nil {
 		_, err = plain.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		plain.Close()
-		return nil, fmt.Errorf("reading gzip: %w", err)
+		return nil, err
 	}
 	return plain, nil
+}
+
+// fill copies an archive while it stays within its limit and the disk has room.
+func (s scratch) fill(to io.Writer, from io.Reader) error {
+	const step = 16 << 20
+	for left := s.max; ; left -= step {
+		if err := (disk{s.dir}).room(need{bytes: step}); err != nil {
+			return err
+		}
+		n, err := io.CopyN(to, from, min(step, left+1))
+		switch {
+		case n > left:
+			return errTooLarge(s.max)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading gzip: %w", err)
+		}
+	}
 }
 
 // index notes where each member is. The tar reader reads headers in whole blocks and
 // skips content by seeking, so after a header the file stands at its content.
 func (t *tarFile) index() error {
 	r := tar.NewReader(t.file)
-	for {
+	for names := 0; ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -158,6 +187,12 @@ func (t *tarFile) index() error {
 			return err
 		}
 		name := path.Clean(h.Name)
+		if names += len(h.Name) + len(h.Linkname); names > memberNames || len(t.members) >= memberLimit {
+			return fmt.Errorf("it has more files than an archive of images: the limit is %d, with names of %d bytes together", memberLimit, memberNames)
+		}
+		if sparse(h) {
+			return fmt.Errorf("%s is stored as a sparse file, which archives of images do not have", name)
+		}
 		switch h.Typeflag {
 		case tar.TypeReg:
 			t.members[name] = member{offset: offset, size: h.Size}
@@ -191,15 +226,15 @@ func (t *tarFile) open(name string) (io.ReadCloser, int64, error) {
 	return nil, 0, fmt.Errorf("%s: too many links", name)
 }
 
-// readSmall returns a JSON member of at most configLimit bytes.
-func readSmall(f files, name string) ([]byte, error) {
-	r, size, err := f.open(name)
-	if err != nil {
-		return nil, err
+// sparse tells whether a member's bytes are not all in the archive.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
 	}
-	defer r.Close()
-	if size > configLimit {
-		return nil, fmt.Errorf("%s has %d bytes, the limit is %d", name, size, configLimit)
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
 	}
-	return bounded.All(r, configLimit)
+	return false
 }

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strconv"
 	"time"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
-	imagesapi "github.com/containerd/containerd/api/services/images/v1"
 	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	"github.com/containerd/containerd/api/types"
 	"github.com/opencontainers/image-spec/specs-go/v1"
@@ -19,186 +17,162 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-
-	"laterna.dev/laterna/internal/node/pause"
 )
 
 const (
 	chunk = 1 << 20
 	// leaseLife bounds how long content of an import that was killed stays.
 	leaseLife = time.Hour
-	// retry is how often CRI is asked whether it has seen a new image.
-	retry = 2 * time.Millisecond
 	// busy is how often a blob is tried that another import writes.
 	busy = 20 * time.Millisecond
+	// undoTimeout bounds the clearing away of an import that failed or was ended.
+	undoTimeout = 30 * time.Second
 )
 
 // ImportFile imports all images of a docker archive or an OCI layout: a tar file,
 // plain or gzipped, or a directory. When it returns, CRI knows the images. Images
 // without a name get the name fallback, or are refused when fallback is empty.
+//
+// The archive is read to its end before anything is written: one that holds more than
+// Config.MaxSize or than the disk has room for, that is damaged, or that claims a name
+// it must not have, leaves nothing behind. It waits for a runtime that is still
+// starting, for up to 30 s. Names move last, those of an image all or none.
 func (s *Store) ImportFile(ctx context.Context, path, fallback string) ([]Image, error) {
-	f, err := openFiles(path)
+	f, err := openFiles(path, scratch{dir: s.disk.dir, max: s.max})
 	if err != nil {
 		return nil, fmt.Errorf("importing %s: %w", path, err)
 	}
 	defer f.Close()
 	imported, err := s.importFiles(ctx, f, fallback)
 	if err != nil {
-		return nil, fmt.Errorf("importing %s: %w", path, err)
+		return imported, fmt.Errorf("importing %s: %w", path, err)
 	}
 	return imported, nil
 }
 
-// EnsurePause imports the sandbox image unless it is there. It returns its name.
-func (s *Store) EnsurePause(ctx context.Context) (string, error) {
-	img, err := pause.New()
-	if err != nil {
-		return "", err
-	}
-	if there, err := s.Imported(ctx, img.Ref); err != nil || there {
-		return img.Ref, err
-	}
-	archive, err := openTar(inMemory{bytes.NewReader(img.Archive)})
-	if err != nil {
-		return "", fmt.Errorf("reading the sandbox image: %w", err)
-	}
-	if _, err := s.importFiles(ctx, archive, ""); err != nil {
-		return "", fmt.Errorf("importing the sandbox image: %w", err)
-	}
-	return img.Ref, nil
-}
-
 func (s *Store) importFiles(ctx context.Context, f files, fallback string) ([]Image, error) {
-	bundles, err := parse(f)
+	bundles, err := parse(newSource(f, s.max))
 	if err != nil {
 		return nil, err
 	}
+	if err := nameAll(bundles, fallback); err != nil {
+		return nil, err
+	}
+	for _, b := range bundles {
+		if err := b.mayBeNamed(); err != nil {
+			return nil, err
+		}
+	}
+	return s.store(ctx, f, bundles)
+}
+
+// nameAll gives an image without a name the fallback.
+func nameAll(bundles []bundle, fallback string) error {
 	for i := range bundles {
 		if len(bundles[i].names) > 0 {
 			continue
 		}
 		if fallback == "" || len(bundles) > 1 {
-			return nil, errors.New("the archive does not name its image; give the name with --name")
+			return errors.New("the archive does not name its image; give the name with --name")
 		}
 		name, err := Normalize(fallback)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		bundles[i].names = []string{name}
 	}
-	var imported []Image
-	for _, b := range bundles {
-		written, err := s.write(scope(ctx), f, b)
-		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", b.names[0], err)
-		}
-		imported = append(imported, written...)
-	}
-	return imported, nil
+	return nil
 }
 
-// write stores one image: blobs first, then unpacked layers, then names, all under a
-// lease so that nothing is collected before a name holds it.
-func (s *Store) write(ctx context.Context, f files, b bundle) ([]Image, error) {
+// store writes images and names them, under a lease so that nothing is collected
+// before a name holds it. Beside an error come the images that were named before.
+func (s *Store) store(ctx context.Context, f files, bundles []bundle) (imported []Image, err error) {
+	ctx = scope(ctx)
+	if err := s.awaitRuntime(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.room(ctx, bundles); err != nil {
+		return nil, err
+	}
 	ctx, release, err := s.lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	manifestLabels := map[string]string{"containerd.io/gc.ref.content.config": b.config.Digest.String()}
+	defer func() { release(err != nil) }()
+	for _, b := range bundles {
+		if err := s.write(ctx, f, b); err != nil {
+			return nil, fmt.Errorf("image %s: %w", b.names[0], err)
+		}
+	}
+	for _, b := range bundles {
+		if err := s.name(ctx, b); err != nil {
+			return imported, fmt.Errorf("image %s: %w", b.names[0], err)
+		}
+		imported = append(imported, b.images()...)
+	}
+	for _, img := range imported {
+		s.log.Info("image imported", "image", img.Name, "digest", img.Digest)
+	}
+	return imported, nil
+}
+
+// images describes the image under each of its names.
+func (b bundle) images() (all []Image) {
+	size := b.manifest.Size + b.config.Size
+	for _, layer := range b.layers {
+		size += layer.Size
+	}
+	for _, name := range b.names {
+		all = append(all, Image{Name: name, Digest: b.manifest.Digest.String(), ID: b.config.Digest.String(), Size: size, Imported: true})
+	}
+	return all
+}
+
+// write stores one image: its layers, unpacked too, then what refers to them.
+func (s *Store) write(ctx context.Context, f files, b bundle) error {
 	for i, layer := range b.layers {
 		if err := s.writeBlob(ctx, f, layer, nil); err != nil {
-			return nil, fmt.Errorf("writing layer %d: %w", i+1, err)
+			return fmt.Errorf("writing layer %d: %w", i+1, err)
 		}
-		manifestLabels["containerd.io/gc.ref.content.l."+strconv.Itoa(i)] = layer.Digest.String()
 	}
-	top, err := s.unpack(ctx, b)
-	if err != nil {
-		return nil, err
+	if err := s.unpack(ctx, b); err != nil {
+		return err
 	}
-	configLabels := map[string]string{}
-	if top != "" {
-		configLabels["containerd.io/gc.ref.snapshot."+snapshotter] = top
+	if err := s.writeBlob(ctx, f, b.config, b.configLabels()); err != nil {
+		return fmt.Errorf("writing configuration: %w", err)
 	}
-	if err := s.writeBlob(ctx, f, b.config, configLabels); err != nil {
-		return nil, fmt.Errorf("writing configuration: %w", err)
-	}
-	if err := s.writeBlob(ctx, f, b.manifest, manifestLabels); err != nil {
-		return nil, fmt.Errorf("writing manifest: %w", err)
-	}
-	return s.name(ctx, b)
-}
-
-// name writes the image's records, those with names and the one that CRI keeps under
-// the image's id, and waits until CRI has taken notice.
-func (s *Store) name(ctx context.Context, b bundle) ([]Image, error) {
-	labels := map[string]string{labelManaged: managed, labelPinned: pinned}
-	if err := s.record(ctx, b.config.Digest.String(), b.manifest.Descriptor, labels); err != nil {
-		return nil, err
-	}
-	labels = maps.Clone(labels)
-	labels[labelImported] = "true"
-	var written []Image
-	for _, name := range b.names {
-		if err := s.record(ctx, name, b.manifest.Descriptor, labels); err != nil {
-			return nil, err
-		}
-		if err := s.awaitCRI(ctx, name, b.config.Digest.String()); err != nil {
-			return nil, err
-		}
-		img := Image{Name: name, Digest: b.manifest.Digest.String(), ID: b.config.Digest.String(), Imported: true}
-		for _, part := range append(b.layers, b.manifest, b.config) {
-			img.Size += part.Size
-		}
-		written = append(written, img)
-		s.log.Info("image imported", "image", name, "digest", img.Digest)
-	}
-	return written, nil
-}
-
-// record makes or moves an image record.
-func (s *Store) record(ctx context.Context, name string, target v1.Descriptor, labels map[string]string) error {
-	img := &imagesapi.Image{Name: name, Labels: labels, Target: descriptor(target)}
-	_, err := s.images().Create(ctx, &imagesapi.CreateImageRequest{Image: img})
-	if status.Code(err) == codes.AlreadyExists {
-		_, err = s.images().Update(ctx, &imagesapi.UpdateImageRequest{
-			Image: img, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"target", "labels"}},
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("naming image %s: %w", name, err)
+	if err := s.writeBlob(ctx, f, b.manifest, b.manifestLabels()); err != nil {
+		return fmt.Errorf("writing manifest: %w", err)
 	}
 	return nil
+}
+
+// configLabels keep the unpacked layers from being collected.
+func (b bundle) configLabels() map[string]string {
+	labels := map[string]string{}
+	if n := len(b.diffs); n > 0 {
+		labels["containerd.io/gc.ref.snapshot."+snapshotter] = b.chain(n)
+	}
+	return labels
+}
+
+// manifestLabels keep configuration and layers from being collected.
+func (b bundle) manifestLabels() map[string]string {
+	labels := map[string]string{"containerd.io/gc.ref.content.config": b.config.Digest.String()}
+	for i, layer := range b.layers {
+		labels["containerd.io/gc.ref.content.l."+strconv.Itoa(i)] = layer.Digest.String()
+	}
+	return labels
 }
 
 func descriptor(d v1.Descriptor) *types.Descriptor {
 	return &types.Descriptor{MediaType: d.MediaType, Digest: d.Digest.String(), Size: d.Size}
 }
 
-// awaitCRI returns once CRI answers for the name with the image's id. CRI hears of
-// images that come past it by an event, some milliseconds later.
-func (s *Store) awaitCRI(ctx context.Context, name, id string) error {
-	ticker := s.clock.NewTicker(retry)
-	defer ticker.Stop()
-	for {
-		got, err := s.cri.ImageStatus(ctx, name)
-		if err != nil {
-			return fmt.Errorf("asking the runtime for image %s: %w", name, err)
-		}
-		if got != nil && got.ID == id {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the runtime to see image %s: %w", name, ctx.Err())
-		case <-ticker.C():
-		}
-	}
-}
-
 // lease keeps what is made with the returned context from being collected until
-// release is called, or for leaseLife.
-func (s *Store) lease(ctx context.Context) (context.Context, func(), error) {
+// release is called, or for leaseLife. Released now, what nothing refers to is gone
+// when release returns.
+func (s *Store) lease(ctx context.Context) (context.Context, func(now bool), error) {
 	leases := leasesapi.NewLeasesClient(s.conn)
 	got, err := leases.Create(ctx, &leasesapi.CreateRequest{Labels: map[string]string{
 		"containerd.io/gc.expire": s.clock.Now().Add(leaseLife).Format(time.RFC3339),
@@ -207,13 +181,23 @@ func (s *Store) lease(ctx context.Context) (context.Context, func(), error) {
 		return nil, nil, fmt.Errorf("leasing: %w", err)
 	}
 	id := got.GetLease().GetID()
-	release := func() {
-		_, err := leases.Delete(context.WithoutCancel(ctx), &leasesapi.DeleteRequest{ID: id})
+	release := func(now bool) {
+		ctx, cancel := s.undoing(ctx)
+		defer cancel()
+		_, err := leases.Delete(ctx, &leasesapi.DeleteRequest{ID: id, Sync: now})
 		if err != nil {
 			s.log.Warn("lease stays until it expires", "lease", id, "error", err)
 		}
 	}
-	return metadata.AppendToOutgoingContext(ctx, "containerd-lease", id), release, nil
+	return metadata.AppendToOutgoingContext(ctx, leaseHeader, id), release, nil
+}
+
+// leaseHeader is how containerd is told of the lease of a call.
+const leaseHeader = "containerd-lease"
+
+// undoing is ctx for what must be done also when ctx has ended.
+func (s *Store) undoing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 }
 
 // writeBlob stores a blob unless it is there, and sets its labels.
@@ -248,11 +232,14 @@ func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[stri
 			return false, err
 		}
 		switch err = s.upload(ctx, f, b, labels); status.Code(err) {
+		case codes.OK:
+			return true, nil
 		case codes.AlreadyExists:
 			return false, nil
 		case codes.Unavailable:
 		default:
-			return err == nil, err
+			s.abort(ctx, b)
+			return false, err
 		}
 		select {
 		case <-ctx.Done():
@@ -279,7 +266,7 @@ func (s *Store) upload(ctx context.Context, f files, b blob, labels map[string]s
 	if err != nil {
 		return fmt.Errorf("writing: %w", err)
 	}
-	ref, buf := "laterna-import-"+b.Digest.String(), make([]byte, min(chunk, max(b.Size, 1)))
+	ref, buf := ingest(b), make([]byte, min(chunk, max(b.Size, 1)))
 	for offset := int64(0); ; {
 		n, err := io.ReadFull(r, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -299,5 +286,19 @@ func (s *Store) upload(ctx context.Context, f files, b blob, labels map[string]s
 			return err
 		}
 		offset += int64(n)
+	}
+}
+
+// ingest names the upload of a blob.
+func ingest(b blob) string { return "laterna-import-" + b.Digest.String() }
+
+// abort removes what an upload that failed has sent. Another import that sends the
+// same blob begins again.
+func (s *Store) abort(ctx context.Context, b blob) {
+	ctx, cancel := s.undoing(ctx)
+	defer cancel()
+	_, err := s.content().Abort(ctx, &contentapi.AbortRequest{Ref: ingest(b)})
+	if err != nil && status.Code(err) != codes.NotFound {
+		s.log.Warn("part of a blob stays until its lease expires", "blob", b.Digest.String(), "error", err)
 	}
 }

@@ -121,12 +121,12 @@ func ociLayout(t testing.TB, annotations map[string]string) []entry {
 
 func parseFile(t *testing.T, path string) ([]bundle, error) {
 	t.Helper()
-	f, err := openFiles(path)
+	f, err := openFiles(path, scratch{dir: t.TempDir(), max: DefaultMaxSize})
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return parse(f)
+	return parse(newSource(f, DefaultMaxSize))
 }
 
 func write(t testing.TB, content []byte) string {
@@ -231,12 +231,12 @@ func FuzzParse(f *testing.F) {
 	f.Add(tarBytes(f, ociLayout(f, nil)...))
 	f.Add(gz(f, tarBytes(f, dockerArchive(f)...)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		archive, err := openTar(inMemory{bytes.NewReader(raw)})
+		archive, err := openTar(inMemory{bytes.NewReader(raw)}, scratch{dir: t.TempDir(), max: 1 << 20})
 		if err != nil {
 			return
 		}
 		defer archive.Close()
-		bundles, err := parse(archive)
+		bundles, err := parse(newSource(archive, 1<<20))
 		if err != nil {
 			return
 		}

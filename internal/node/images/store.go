@@ -1,8 +1,8 @@
 package images
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,9 +33,6 @@ const (
 	labelPinned, pinned   = "io.cri-containerd.pinned", "pinned"
 
 	snapshotter = "overlayfs"
-	// configLimit bounds the JSON files of an image (the OCI's recommended limit of
-	// manifests).
-	configLimit = 4 << 20
 )
 
 // ErrNotFound says that no image has the name.
@@ -56,28 +53,46 @@ type Image struct {
 	Imported bool
 }
 
+// Config of a store. All fields but MaxSize are required.
+type Config struct {
+	// Socket is containerd's, which need not exist yet.
+	Socket string
+	// Root is the directory in which containerd keeps images and layers: its file system
+	// must have room for what is imported.
+	Root string
+	// MaxSize is how many bytes the images of one archive may unpack to; zero is
+	// DefaultMaxSize.
+	MaxSize int64
+	// Clock must run with real time.
+	Clock clock.WithTicker
+	Log   *slog.Logger
+}
+
 // Store speaks to the containerd that listens on a socket. Its methods may be called
 // concurrently.
 type Store struct {
 	conn  *grpc.ClientConn
 	cri   *cri.Client
+	disk  disk
+	max   int64
 	clock clock.WithTicker
 	log   *slog.Logger
 }
 
-// Open returns a store for containerd's socket, which need not exist yet. clk must
-// run with real time.
-func Open(socket string, clk clock.WithTicker, log *slog.Logger) (*Store, error) {
-	conn, err := containerd.Dial(socket)
+// Open returns a store.
+func Open(cfg Config) (*Store, error) {
+	conn, err := containerd.Dial(cfg.Socket)
 	if err != nil {
 		return nil, fmt.Errorf("opening image store: %w", err)
 	}
-	runtime, err := cri.Dial(socket)
+	runtime, err := cri.Dial(cfg.Socket)
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("opening image store: %w", err)
 	}
-	return &Store{conn: conn, cri: runtime, clock: clk, log: log}, nil
+	return &Store{
+		conn: conn, cri: runtime, disk: disk{cfg.Root}, max: cmp.Or(cfg.MaxSize, DefaultMaxSize), clock: cfg.Clock, log: cfg.Log,
+	}, nil
 }
 
 // Close ends the connection.
@@ -159,8 +174,8 @@ func (s *Store) describe(ctx context.Context, record *imagesapi.Image) (Image, e
 // (pulled images keep their index).
 func (s *Store) manifestOf(ctx context.Context, raw []byte) (v1.Manifest, error) {
 	var doc document
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return v1.Manifest{}, fmt.Errorf("reading manifest: %w", err)
+	if err := decode("manifest", raw, &doc); err != nil {
+		return v1.Manifest{}, err
 	}
 	if len(doc.Manifests) == 0 {
 		return doc.Manifest, nil
@@ -174,7 +189,7 @@ func (s *Store) manifestOf(ctx context.Context, raw []byte) (v1.Manifest, error)
 			return v1.Manifest{}, err
 		}
 		var manifest v1.Manifest
-		return manifest, json.Unmarshal(raw, &manifest)
+		return manifest, decode("manifest", raw, &manifest)
 	}
 	return v1.Manifest{}, errNoPlatform
 }
@@ -228,9 +243,8 @@ func (s *Store) Remove(ctx context.Context, ref string) error {
 		doomed = append(doomed, before[at].ID)
 	}
 	for _, record := range doomed {
-		_, err := s.images().Delete(ctx, &imagesapi.DeleteImageRequest{Name: record, Sync: true})
-		if err != nil && status.Code(err) != codes.NotFound {
-			return fmt.Errorf("removing image %s: %w", record, err)
+		if err := s.forget(ctx, record); err != nil {
+			return err
 		}
 	}
 	return nil

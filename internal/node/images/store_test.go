@@ -75,7 +75,7 @@ func TestRemoveOfTheLastNameFreesTheContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 1 || !strings.HasPrefix(list[0].Name, "laterna.dev/pause:") {
+	if len(list) != 1 || !strings.HasPrefix(list[0].Name, "laterna.dev/pause@sha256:") {
 		t.Errorf("left: %v, want the sandbox image only", names(list))
 	}
 	deadline := time.Now().Add(10 * time.Second)

@@ -13,25 +13,38 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// unpack makes the snapshots of all layers and returns the name of the topmost, so
-// that the first container of the image does not wait for it. An image without
-// layers has none.
-func (s *Store) unpack(ctx context.Context, b bundle) (string, error) {
+// chain names the snapshot of the first n layers.
+func (b bundle) chain(n int) string { return identity.ChainID(b.diffs[:n]).String() }
+
+// unpack makes the snapshots of all layers, so that the first container of the image
+// does not wait for it. An image without layers has none.
+func (s *Store) unpack(ctx context.Context, b bundle) error {
 	parent := ""
 	for i, layer := range b.layers {
-		name := identity.ChainID(b.diffs[:i+1]).String()
+		name := b.chain(i + 1)
 		if err := s.unpackLayer(ctx, layer, b.diffs[i], parent, name); err != nil {
-			return "", fmt.Errorf("unpacking layer %d: %w", i+1, err)
+			return fmt.Errorf("unpacking layer %d: %w", i+1, err)
 		}
 		parent = name
 	}
-	return parent, nil
+	return nil
+}
+
+// unpacked tells whether there is a snapshot with the name of a chain of layers.
+func (s *Store) unpacked(ctx context.Context, name string) (bool, error) {
+	_, err := snapshotsapi.NewSnapshotsClient(s.conn).Stat(ctx, &snapshotsapi.StatSnapshotRequest{Snapshotter: snapshotter, Key: name})
+	if status.Code(err) == codes.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the unpacked layer %s: %w", name, err)
+	}
+	return true, nil
 }
 
 func (s *Store) unpackLayer(ctx context.Context, layer blob, diff digest.Digest, parent, name string) error {
 	snapshots := snapshotsapi.NewSnapshotsClient(s.conn)
-	_, err := snapshots.Stat(ctx, &snapshotsapi.StatSnapshotRequest{Snapshotter: snapshotter, Key: name})
-	if err == nil || status.Code(err) != codes.NotFound {
+	if there, err := s.unpacked(ctx, name); err != nil || there {
 		return err
 	}
 	key := fmt.Sprintf("laterna-extract-%d %s", s.clock.Now().UnixNano(), name)
@@ -46,7 +59,9 @@ func (s *Store) unpackLayer(ctx context.Context, layer blob, diff digest.Digest,
 	if err == nil {
 		return nil
 	}
-	_, errRemove := snapshots.Remove(ctx, &snapshotsapi.RemoveSnapshotRequest{Snapshotter: snapshotter, Key: key})
+	undo, cancel := s.undoing(ctx)
+	defer cancel()
+	_, errRemove := snapshots.Remove(undo, &snapshotsapi.RemoveSnapshotRequest{Snapshotter: snapshotter, Key: key})
 	if errRemove != nil {
 		s.log.Warn("snapshot stays until its lease expires", "snapshot", key, "error", errRemove)
 	}

@@ -87,7 +87,7 @@ func StartOn(t testing.TB, dir datadir.Dir, cniConfDir string) *Machine {
 	if m.Info, err = m.Daemon.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if m.Images, err = images.Open(m.Info.Socket, clock.RealClock{}, cfg.Log); err != nil {
+	if m.Images, err = images.Open(images.Config{Socket: m.Info.Socket, Root: cfg.Root, Clock: clock.RealClock{}, Log: cfg.Log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Images.Close() })
@@ -122,7 +122,14 @@ func (m *Machine) RunImage(t testing.TB, name, image string, command []string, e
 
 const logName = "main.log"
 
-func (m *Machine) run(t testing.TB, name, logDir string, hostNetwork bool, spec cri.ContainerSpec) (sandbox, container string) {
+// Sandbox starts a pod without containers on the host's network.
+func (m *Machine) Sandbox(t testing.TB, name string) string {
+	t.Helper()
+	id, _ := m.sandbox(t, name, t.TempDir(), true)
+	return id
+}
+
+func (m *Machine) sandbox(t testing.TB, name, logDir string, hostNetwork bool) (string, *cri.SandboxSpec) {
 	t.Helper()
 	h, err := cgroups.Detect()
 	if err != nil {
@@ -132,9 +139,16 @@ func (m *Machine) run(t testing.TB, name, logDir string, hostNetwork bool, spec 
 		Name: name, Namespace: "default", UID: "uid-" + name, LogDir: logDir,
 		CgroupParent: h.Pod(m.Dir.HostName(), "uid-"+name), Namespaces: cri.Namespaces{HostNetwork: hostNetwork},
 	}
-	if sandbox, err = m.CRI.RunSandbox(t.Context(), pod); err != nil {
+	id, err := m.CRI.RunSandbox(t.Context(), pod)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return id, pod
+}
+
+func (m *Machine) run(t testing.TB, name, logDir string, hostNetwork bool, spec cri.ContainerSpec) (sandbox, container string) {
+	t.Helper()
+	sandbox, pod := m.sandbox(t, name, logDir, hostNetwork)
 	img, err := m.CRI.ImageStatus(t.Context(), spec.UserImage)
 	if err != nil || img == nil {
 		t.Fatalf("image %s: %v, %v", spec.UserImage, img, err)

@@ -9,22 +9,25 @@ package pause
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	"github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-const repository = "laterna.dev/pause"
+// Repository is the name of sandbox images. Nothing else may be imported under it.
+const Repository = "laterna.dev/pause"
 
 // Image is the sandbox image for one architecture.
 type Image struct {
-	// Ref names the image. Its tag is made of the content, so another program never
-	// has the same name.
+	// Ref names the image by the digest of its manifest, so that no other content can
+	// ever have the name.
 	Ref string
-	// Archive is the image as `docker save` writes it, without compression.
+	// Archive is the image as a tar archive of an OCI layout, without compression.
 	Archive []byte
 }
 
@@ -45,34 +48,62 @@ func ForArch(arch string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	sum := sha256.Sum256(config)
-	ref := repository + ":" + hex.EncodeToString(sum[:6])
-	manifest, err := json.Marshal([]map[string]any{{
-		"Config": "config.json", "RepoTags": []string{ref}, "Layers": []string{"layer.tar"},
-	}})
+	manifest, err := marshal(v1.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest,
+		Config: describe(v1.MediaTypeImageConfig, config),
+		Layers: []v1.Descriptor{describe(v1.MediaTypeImageLayer, layer)},
+	})
 	if err != nil {
-		return Image{}, fmt.Errorf("writing pause image's manifest: %w", err)
+		return Image{}, err
 	}
-	all, err := archive(file{"manifest.json", 0o644, manifest}, file{"config.json", 0o644, config}, file{"layer.tar", 0o644, layer})
+	named := describe(v1.MediaTypeImageManifest, manifest)
+	ref := Repository + "@" + named.Digest.String()
+	named.Annotations = map[string]string{v1.AnnotationRefName: ref}
+	index, err := marshal(v1.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{named},
+	})
+	if err != nil {
+		return Image{}, err
+	}
+	layout, err := marshal(v1.ImageLayout{Version: v1.ImageLayoutVersion})
+	if err != nil {
+		return Image{}, err
+	}
+	all, err := archive(
+		file{v1.ImageLayoutFile, 0o644, layout}, file{v1.ImageIndexFile, 0o644, index},
+		blob(manifest), blob(config), blob(layer),
+	)
 	return Image{Ref: ref, Archive: all}, err
+}
+
+func describe(mediaType string, content []byte) v1.Descriptor {
+	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
+}
+
+// blob is content under its place in an OCI layout.
+func blob(content []byte) file {
+	return file{"blobs/sha256/" + digest.FromBytes(content).Encoded(), 0o644, content}
+}
+
+func marshal(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("writing pause image: %w", err)
+	}
+	return raw, nil
 }
 
 // imageConfig is the OCI image configuration. The program needs no privilege, so it
 // runs as a user that owns nothing.
 func imageConfig(arch string, layer []byte) ([]byte, error) {
-	diff := sha256.Sum256(layer)
-	config, err := json.Marshal(map[string]any{
+	return marshal(map[string]any{
 		"architecture": arch,
 		"os":           "linux",
 		"created":      time.Unix(0, 0).UTC(),
 		"config":       map[string]any{"Entrypoint": []string{"/pause"}, "User": "65535:65535"},
-		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + hex.EncodeToString(diff[:])}},
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []digest.Digest{digest.FromBytes(layer)}},
 		"history":      []map[string]any{{"created": time.Unix(0, 0).UTC(), "created_by": "laterna"}},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("writing pause image's configuration: %w", err)
-	}
-	return config, nil
 }
 
 type file struct {

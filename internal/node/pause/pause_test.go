@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go/v1"
+
 	"laterna.dev/laterna/internal/node/pause"
 )
 
@@ -101,18 +104,30 @@ func TestArchiveHoldsTheProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var manifest []struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}
-	if err := json.Unmarshal(files["manifest.json"], &manifest); err != nil {
+	var index v1.Index
+	if err := json.Unmarshal(files["index.json"], &index); err != nil {
 		t.Fatal(err)
 	}
-	if len(manifest) != 1 || manifest[0].RepoTags[0] != img.Ref {
-		t.Fatalf("manifest %s, want one image named %s", files["manifest.json"], img.Ref)
+	if len(index.Manifests) != 1 || index.Manifests[0].Annotations[v1.AnnotationRefName] != img.Ref {
+		t.Fatalf("index %s, want one image named %s", files["index.json"], img.Ref)
 	}
-	layer := tar.NewReader(bytes.NewReader(files[manifest[0].Layers[0]]))
+	content := func(d digest.Digest) []byte {
+		raw := files["blobs/sha256/"+d.Encoded()]
+		if digest.FromBytes(raw) != d {
+			t.Fatalf("blob %s has other content", d)
+		}
+		return raw
+	}
+	named := index.Manifests[0].Digest
+	if img.Ref != "laterna.dev/pause@"+named.String() {
+		t.Errorf("the name %s is not that of the content %s", img.Ref, named)
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(content(named), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	content(manifest.Config.Digest)
+	layer := tar.NewReader(bytes.NewReader(content(manifest.Layers[0].Digest)))
 	if h, err := layer.Next(); err != nil || h.Name != "pause" || h.Mode != 0o755 {
 		t.Errorf("layer begins with %+v, %v", h, err)
 	}
