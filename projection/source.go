@@ -25,6 +25,31 @@ type projector struct {
 	files   map[string]atomicdir.File // by cleaned path
 	// credentials are the paths of tokens and certificates.
 	credentials map[string]bool
+	// texts are the values that were asked for, as bytes: a value that many items show
+	// is held once, as a pod of few bytes can list the same megabyte thousands of times.
+	texts map[textKey][]byte
+}
+
+// textKey names a value: a key of a ConfigMap, or what a downward item refers to.
+type textKey struct {
+	configMap *corev1.ConfigMap
+	key       string
+	field     corev1.ObjectFieldSelector
+	resource  resourceKey
+}
+
+type resourceKey struct{ container, resource, divisor string }
+
+// text returns a value's bytes, made from its text once.
+func (p *projector) text(key textKey, value string) []byte {
+	if data, ok := p.texts[key]; ok {
+		return data
+	}
+	if p.texts == nil {
+		p.texts = map[textKey][]byte{}
+	}
+	p.texts[key] = []byte(value)
+	return p.texts[key]
 }
 
 func (p *projector) add(file string, data []byte, mode int32, uid *int64) {
@@ -117,14 +142,14 @@ func (p *projector) configMap(name string, items []corev1.KeyToPath, optional *b
 	}
 	get := func(key string) ([]byte, bool) {
 		if text, ok := cm.Data[key]; ok {
-			return []byte(text), true
+			return p.text(textKey{configMap: cm, key: key}, text), true
 		}
 		data, ok := cm.BinaryData[key]
 		return data, ok
 	}
 	if len(items) == 0 {
 		for key, text := range cm.Data {
-			p.add(key, []byte(text), p.mode, p.user)
+			p.add(key, p.text(textKey{configMap: cm, key: key}, text), p.mode, p.user)
 		}
 		for key, data := range cm.BinaryData {
 			p.add(key, data, p.mode, p.user)
@@ -156,19 +181,33 @@ func (p *projector) downward(items []corev1.DownwardAPIVolumeFile) error {
 			errs = append(errs, err)
 			continue
 		}
-		p.add(items[i].Path, []byte(value), mode(items[i].Mode, p.mode), cmp.Or(items[i].User, p.user))
+		p.add(items[i].Path, value, mode(items[i].Mode, p.mode), cmp.Or(items[i].User, p.user))
 	}
 	return utilerrors.NewAggregate(errs)
 }
 
-func (p *projector) downwardValue(item *corev1.DownwardAPIVolumeFile) (string, error) {
+func (p *projector) downwardValue(item *corev1.DownwardAPIVolumeFile) ([]byte, error) {
+	var key textKey
+	var value func() (string, error)
 	switch {
 	case item.FieldRef != nil:
-		return volumeField(p.pod, item.FieldRef)
+		key.field = *item.FieldRef
+		value = func() (string, error) { return volumeField(p.pod, item.FieldRef) }
 	case item.ResourceFieldRef != nil:
-		return ResourceFieldRef(p.pod, "", item.ResourceFieldRef, p.sources.Allocatable)
+		ref := item.ResourceFieldRef
+		key.resource = resourceKey{ref.ContainerName, ref.Resource, ref.Divisor.String()}
+		value = func() (string, error) { return ResourceFieldRef(p.pod, "", ref, p.sources.Allocatable) }
+	default:
+		return nil, nil
 	}
-	return "", nil
+	if data, ok := p.texts[key]; ok {
+		return data, nil
+	}
+	text, err := value()
+	if err != nil {
+		return nil, err
+	}
+	return p.text(key, text), nil
 }
 
 // privateMode is a token's mode when Kubernetes itself finds out who shall read it.

@@ -49,6 +49,7 @@ type Dir struct {
 	timer   clock.Timer
 	done    uint64 // highest ticket that is published
 	result  Result
+	untold  bool // files changed in a publication that waits for its end
 }
 
 // ticket is one call's tree; a higher number is a later call.
@@ -63,8 +64,9 @@ type Result struct {
 	Changed bool
 	// Generation is the name of the generation that ..data points at.
 	Generation string
-	// RetryAfter, set by TryPublish alone, is how long to wait before the tree can be
-	// published; nothing was done.
+	// RetryAfter, set by TryPublish alone, is how long to wait before the publication can
+	// go on. Changed then waits for its end too, also where the files are visible already
+	// and only links are missing.
 	RetryAfter time.Duration
 }
 
@@ -99,7 +101,9 @@ func open(path string, options Options, before func(op, name string) error) (*Di
 // visible, or leaves what is published as it was. Content, mode and owner that are
 // the same already are not written again, but links that somebody removed are put
 // back. When the limits of [Grace] and [MaxReplaced] meet, it waits; if a later call
-// hands in another tree meanwhile, that one is published in place of both.
+// hands in another tree meanwhile, that one is published in place of both. It waits
+// too when the file system is full, as long as replaced generations take room that
+// their removal will free.
 //
 // An error after the change (a link that could not be made) comes with
 // Result.Changed set; publishing the same tree again finishes the work. The error of
@@ -201,6 +205,9 @@ func (d *Dir) attempt(t ticket) (Result, error) {
 	}
 	if err := d.replace(t.plan); err != nil {
 		d.schedule()
+		if wait := d.full(err); wait > 0 {
+			return Result{Generation: d.current, RetryAfter: wait}, nil
+		}
 		return Result{Generation: d.current}, err
 	}
 	return d.settle(t, true)
@@ -230,7 +237,7 @@ func (d *Dir) replace(p *plan) (err error) {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	if d.current != "" {
-		d.old = append(d.old, replaced{d.current, d.clock.Now()})
+		d.old = append(d.old, replaced{name: d.current, at: d.clock.Now()})
 	}
 	d.current, d.sum = name, p.sum
 	return nil
@@ -240,7 +247,7 @@ func (d *Dir) replace(p *plan) (err error) {
 func (d *Dir) discard(name string) error {
 	err := d.ops.removeTree(name)
 	if err != nil {
-		d.old = append(d.old, replaced{name, d.clock.Now()})
+		d.old = append(d.old, replaced{name: name, at: d.clock.Now(), stuck: true})
 	}
 	return err
 }
@@ -268,11 +275,16 @@ func (d *Dir) settle(t ticket, changed bool) (Result, error) {
 	d.sum = t.plan.sum
 	d.leave(t) // the tree's bytes are not needed any more
 	d.schedule()
-	result := Result{Changed: changed, Generation: d.current}
+	d.untold = d.untold || changed
+	result := Result{Changed: d.untold, Generation: d.current}
 	if err := errors.Join(d.link(t.plan), d.unlink(t.plan)); err != nil {
+		if wait := d.full(err); wait > 0 {
+			return Result{Generation: d.current, RetryAfter: wait}, nil
+		}
+		d.untold = false
 		return result, fmt.Errorf("publishing: links: %w", err)
 	}
-	d.done, d.result = t.seq, result
+	d.done, d.result, d.untold = t.seq, result, false
 	return result, nil
 }
 

@@ -18,8 +18,9 @@
 // A reader that needs several files of one publication pins a generation: it opens
 // ..data once and reads relative to that handle (see [Pin]). A replaced generation
 // stays whole for at least [Grace]; at most [MaxReplaced] of them are kept. When a
-// writer is so fast that both cannot hold, the writer waits, and of the trees that
-// are handed to it meanwhile only the last is published.
+// writer is so fast that both cannot hold, or replaced generations fill the file
+// system, the writer waits, and of the trees that are handed to it meanwhile only the
+// last is published.
 //
 // # Crashes and hostile directories
 //

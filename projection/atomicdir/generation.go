@@ -30,6 +30,8 @@ const generationPrefix = ".."
 type replaced struct {
 	name string
 	at   time.Time // when it was replaced, or found
+	// stuck says that it could not be removed.
+	stuck bool
 }
 
 // adopt looks at what an earlier writer left: the published generation, replaced
@@ -61,7 +63,7 @@ func (d *Dir) adopt() error {
 		}
 		d.last = max(d.last, n)
 		if d.current != "" && n < latest {
-			d.old = append(d.old, replaced{e.Name(), d.clock.Now()})
+			d.old = append(d.old, replaced{name: e.Name(), at: d.clock.Now()})
 		} else if err := d.ops.removeTree(e.Name()); err != nil {
 			return err
 		}

@@ -40,9 +40,9 @@ func (d *Dir) Digest() (generation string, sum [sha256.Size]byte, err error) {
 }
 
 // Tree reads back what is published: every file with its bytes, mode and owner as
-// they are on disk. Publishing it again changes nothing. The error wraps
-// [fs.ErrNotExist] when nothing is published. A file that somebody made larger than
-// [MaxFile] is an error.
+// they are on disk. Files that hold the same share their bytes. Publishing it again
+// changes nothing. The error wraps [fs.ErrNotExist] when nothing is published. A file
+// that somebody made larger than [MaxFile] is an error.
 func (d *Dir) Tree() (Tree, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -69,7 +69,7 @@ func (d *Dir) read() (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	t := Tree{Group: groupOf(info)}
+	t, same := Tree{Group: groupOf(info)}, shared{}
 	for dirs := []string{"."}; len(dirs) > 0; {
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
@@ -90,11 +90,27 @@ func (d *Dir) read() (Tree, error) {
 			if err != nil {
 				return Tree{}, err
 			}
-			file.Path = path.Join(dir, e.Name())
+			file.Path, file.Data = path.Join(dir, e.Name()), same.bytes(file.Data)
 			t.Files = append(t.Files, file)
 		}
 	}
 	return t, nil
+}
+
+// shared keeps one copy of what many large files hold.
+type shared map[[sha256.Size]byte][]byte
+
+func (s shared) bytes(data []byte) []byte {
+	const worth = 4096 // bytes, below which a copy costs no more than the entry
+	if len(data) < worth {
+		return data
+	}
+	sum := sha256.Sum256(data)
+	if known, ok := s[sum]; ok {
+		return known
+	}
+	s[sum] = data
+	return data
 }
 
 // file reads the file name of this directory, all but its path.

@@ -3,6 +3,7 @@ package atomicdir
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +22,32 @@ func (d *Dir) room() time.Duration {
 		return 0
 	}
 	return max(Grace-d.age(0), time.Millisecond)
+}
+
+// full tells how long to wait after err until a replaced generation makes room; zero
+// when err is not that the file system is full, or nothing will be freed.
+func (d *Dir) full(err error) time.Duration {
+	if !errors.Is(err, syscall.ENOSPC) {
+		return 0
+	}
+	for i := range d.old {
+		if !d.old[i].stuck {
+			return max(Grace-d.age(i), time.Millisecond)
+		}
+	}
+	return 0
+}
+
+// Replaced returns how many replaced generations are kept and will be removed.
+func (d *Dir) Replaced() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.old {
+		if !r.stuck {
+			n++
+		}
+	}
+	return n
 }
 
 // age tells how long ago old[i] was replaced. A clock that jumped backwards starts
@@ -42,7 +69,7 @@ func (d *Dir) prune() {
 		if d.age(i) < Grace {
 			kept = append(kept, d.old[i])
 		} else if d.ops.removeTree(d.old[i].name) != nil {
-			kept = append(kept, replaced{d.old[i].name, d.clock.Now()})
+			kept = append(kept, replaced{name: d.old[i].name, at: d.clock.Now(), stuck: true})
 		}
 	}
 	d.old = kept

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,6 +54,10 @@ func TestFullFileSystem(t *testing.T) {
 }
 
 func TestFullOfInodes(t *testing.T) {
+	synctest.Test(t, testFullOfInodes) // it waits for a replaced generation
+}
+
+func testFullOfInodes(t *testing.T) {
 	dir := tmpfs(t, "nr_inodes=16")
 	d := open(t, dir)
 	publish(t, d, files("a", "1"))
@@ -80,6 +86,10 @@ func TestFullOfInodes(t *testing.T) {
 // system is full at every allocation of an update in turn: of its directories, files
 // and links, staged or not.
 func TestFullAtAnyPoint(t *testing.T) {
+	synctest.Test(t, testFullAtAnyPoint)
+}
+
+func testFullAtAnyPoint(t *testing.T) {
 	inodes := func(t *testing.T, dir string, n uint64) {
 		t.Helper()
 		if err := unix.Mount("", dir, "", unix.MS_REMOUNT, fmt.Sprintf("nr_inodes=%d", n)); err != nil {
@@ -132,6 +142,89 @@ func TestFullAtAnyPoint(t *testing.T) {
 		if failures < 9 {
 			t.Errorf("staged %v: full at %d points only", staged, failures)
 		}
+	}
+}
+
+func TestAFullFileSystemWaitsForReplacedGenerations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := tmpfs(t, "size=64k")
+		d := open(t, dir)
+		content := func(n int) string { return strings.Repeat(fmt.Sprint(n), 24<<10) }
+		publish(t, d, files("a", content(0)))
+		began := time.Now()
+		for n := 1; n <= 5; n++ {
+			pinned, err := atomicdir.Pin(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pinned.Close()
+			if r, err := d.Publish(t.Context(), files("a", content(n))); err != nil || !r.Changed {
+				t.Fatalf("update %d: %+v, %v", n, r, err)
+			}
+			wantVisible(t, dir, map[string]string{"a": content(n)})
+			if got, err := pinned.ReadFile("a"); err != nil || string(got) != content(n-1) {
+				t.Errorf("update %d: the replaced file has %d bytes, %v", n, len(got), err)
+			}
+		}
+		// Two fit: each update after the first waits until the one before the last is gone.
+		if took := time.Since(began); took < 3*atomicdir.Grace || took > 5*atomicdir.Grace {
+			t.Errorf("five updates took %v", took)
+		}
+		if r, err := d.TryPublish(files("a", content(9))); err != nil || r.RetryAfter <= 0 || r.RetryAfter > atomicdir.Grace || r.Changed {
+			t.Errorf("TryPublish: %+v, %v", r, err)
+		}
+		if n := d.Replaced(); n != 1 {
+			t.Errorf("%d replaced generations", n)
+		}
+		// What does not fit at all fails once nothing is left to wait for.
+		if r, err := d.Publish(t.Context(), files("a", strings.Repeat("x", 100<<10))); !errors.Is(err, unix.ENOSPC) || r.Changed {
+			t.Errorf("%+v, %v", r, err)
+		}
+		wantVisible(t, dir, map[string]string{"a": content(5)})
+	})
+}
+
+func TestLinksThatFindNoRoomAreMadeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := tmpfs(t, "nr_inodes=22")
+		d := open(t, dir)
+		publish(t, d, files("a/1", "", "a/2", "", "a/3", "", "a/4", ""))
+		tree := files("b", "", "c", "", "d", "", "e", "", "f", "")
+		r, err := d.TryPublish(tree)
+		for range 2 * atomicdir.MaxReplaced {
+			if err != nil || r.RetryAfter == 0 {
+				break
+			}
+			if r.Changed {
+				t.Errorf("told before its end: %+v", r)
+			}
+			time.Sleep(r.RetryAfter)
+			r, err = d.TryPublish(tree)
+		}
+		if err != nil || !r.Changed {
+			t.Errorf("%+v, %v", r, err)
+		}
+		wantVisible(t, dir, map[string]string{"b": "", "c": "", "d": "", "e": "", "f": ""})
+	})
+}
+
+func TestEqualFilesAreReadBackAsOne(t *testing.T) {
+	d := open(t, scratch(t))
+	big := strings.Repeat("x", 1<<20)
+	publish(t, d, files("a", big, "b/c", big, "d", big[1:]))
+	tree, err := d.Tree()
+	if err != nil || len(tree.Files) != 3 {
+		t.Fatalf("%d files, %v", len(tree.Files), err)
+	}
+	bytes := map[*byte]int{}
+	for _, f := range tree.Files {
+		bytes[&f.Data[0]]++
+	}
+	if len(bytes) != 2 {
+		t.Errorf("%d copies of two contents", len(bytes))
+	}
+	if r, err := d.Publish(t.Context(), tree); err != nil || r.Changed {
+		t.Errorf("published again: %+v, %v", r, err)
 	}
 }
 
