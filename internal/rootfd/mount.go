@@ -12,25 +12,38 @@ import (
 
 // Tmpfs is how a tmpfs is mounted.
 type Tmpfs struct {
-	// Size bounds it, in bytes; zero is the kernel's default, half of the memory.
+	// Size bounds its content, in bytes, rounded up to pages; zero is the kernel's
+	// default, half of the memory.
 	Size int64
+	// Inodes bounds its files, directories and links; zero is the kernel's default, one
+	// for each page of half of the memory.
+	Inodes int64
 	// NoSwap keeps its pages in memory. Kernels before 6.4 do not know it and mount
 	// without it.
 	NoSwap bool
 }
 
+// ErrInUse says that a tmpfs holds more than it is to be bounded to.
+var ErrInUse = errors.New("it holds more than that")
+
 // MountTmpfs mounts a new tmpfs onto the directory d. The handle stays on what is
 // below the mount: open it again to work inside.
 func (d *Dir) MountTmpfs(o Tmpfs) error {
-	err := d.mountTmpfs(o)
-	if o.NoSwap && errors.Is(err, unix.EINVAL) {
-		o.NoSwap = false
-		err = d.mountTmpfs(o)
-	}
+	err := o.withSwap(d.mountTmpfs)
 	if err != nil {
 		return d.fail("mount tmpfs", "", err)
 	}
 	return nil
+}
+
+// withSwap tries o, and o without NoSwap where the kernel does not know that.
+func (o Tmpfs) withSwap(do func(Tmpfs) error) error {
+	err := do(o)
+	if o.NoSwap && errors.Is(err, unix.EINVAL) {
+		o.NoSwap = false
+		err = do(o)
+	}
+	return err
 }
 
 func (d *Dir) mountTmpfs(o Tmpfs) error {
@@ -42,15 +55,8 @@ func (d *Dir) mountTmpfs(o Tmpfs) error {
 	if err := unix.FsconfigSetString(fs, "source", "tmpfs"); err != nil {
 		return err
 	}
-	if o.NoSwap {
-		if err := unix.FsconfigSetFlag(fs, "noswap"); err != nil {
-			return err
-		}
-	}
-	if o.Size > 0 {
-		if err := unix.FsconfigSetString(fs, "size", strconv.FormatInt(o.Size, 10)); err != nil {
-			return err
-		}
+	if err := o.configure(fs); err != nil {
+		return err
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return err
@@ -61,6 +67,67 @@ func (d *Dir) mountTmpfs(o Tmpfs) error {
 	}
 	defer unix.Close(mount)
 	return attach(mount, d.fd)
+}
+
+func (o Tmpfs) configure(fs int) error {
+	if o.NoSwap {
+		if err := unix.FsconfigSetFlag(fs, "noswap"); err != nil {
+			return err
+		}
+	}
+	for key, value := range map[string]int64{"size": o.Size, "nr_inodes": o.Inodes} {
+		if value <= 0 {
+			continue
+		}
+		if err := unix.FsconfigSetString(fs, key, strconv.FormatInt(value, 10)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ResizeTmpfs changes the bounds of the tmpfs whose root d is, wherever it is mounted;
+// those that are zero in o stay. NoSwap must be as it was mounted. The error is
+// ErrInUse (wrapped) when it holds more than o allows; then nothing changes.
+func (d *Dir) ResizeTmpfs(o Tmpfs) error {
+	err := o.withSwap(func(o Tmpfs) error {
+		fs, err := unix.Fspick(d.fd, "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fs)
+		if err := o.configure(fs); err != nil {
+			return err
+		}
+		return unix.FsconfigReconfigure(fs)
+	})
+	if err == nil {
+		return nil
+	}
+	if holds, look := d.holdsMore(o); look == nil && holds {
+		err = ErrInUse
+	}
+	return d.fail("resize tmpfs", "", err)
+}
+
+// holdsMore tells whether more of the tmpfs is in use than o allows.
+func (d *Dir) holdsMore(o Tmpfs) (bool, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
+		return false, err
+	}
+	used := int64(st.Blocks-st.Bfree) * int64(st.Bsize)
+	return o.Size > 0 && used > o.Size || o.Inodes > 0 && int64(st.Files-st.Ffree) > o.Inodes, nil
+}
+
+// TmpfsBounds returns the bounds of the tmpfs that d is on: its size in bytes, and how
+// many inodes it may have.
+func (d *Dir) TmpfsBounds() (size, inodes int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
+		return 0, 0, d.fail("statfs", "", err)
+	}
+	return int64(st.Blocks) * int64(st.Bsize), int64(st.Files), nil
 }
 
 // BindOnto makes the file or directory d visible at target, which must be of the

@@ -12,8 +12,8 @@ import (
 func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod) error {
 	var dir *rootfd.Dir
 	var err error
-	if v.source.EmptyDir.Medium == corev1.StorageMediumMemory {
-		dir, err = tmpfs(parent, v.source.Name, m.memorySize(v.source, spec))
+	if v.inMemory() {
+		dir, err = m.tmpfs(parent, v, spec)
 	} else {
 		dir, err = parent.MkdirAll(v.source.Name, volumeMode)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/api"
@@ -118,10 +119,18 @@ func (m *Manager) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *
 // try writes p beside what is published and has the gate look at it, away from the
 // workers.
 func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
-	dir, err := v.content.Stage(p.Tree)
+	var dir string
+	err := m.withRoom(v, out, func() (err error) {
+		dir, err = v.content.Stage(p.Tree)
+		return err
+	})
 	switch {
 	case errors.Is(err, atomicdir.ErrPath):
 		out.failed(err)
+		return
+	case errors.Is(err, unix.ENOSPC) && v.content.Replaced() > 0:
+		out.waits(noteReaders)
+		out.later(atomicdir.Grace)
 		return
 	case err != nil:
 		out.failed(diskError{err})

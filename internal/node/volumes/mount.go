@@ -72,7 +72,7 @@ func supported(v *volume) error {
 
 // mountContent makes the tmpfs of a volume that shows API content.
 func (m *Manager) mountContent(parent *rootfd.Dir, v *volume, spec *corev1.Pod) error {
-	dir, err := tmpfs(parent, v.source.Name, 0)
+	dir, err := m.tmpfs(parent, v, spec)
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,11 @@ func (m *Manager) mountContent(parent *rootfd.Dir, v *volume, spec *corev1.Pod) 
 	return err
 }
 
-// tmpfs opens the tmpfs on name below parent, mounting it if it is missing.
-func tmpfs(parent *rootfd.Dir, name string, size int64) (*rootfd.Dir, error) {
+// tmpfs opens the tmpfs of v, mounting it if it is missing. One that an earlier process
+// mounted gets the bounds that it shall have, unless it holds more: then it keeps its
+// own, and fit tries again.
+func (m *Manager) tmpfs(parent *rootfd.Dir, v *volume, spec *corev1.Pod) (*rootfd.Dir, error) {
+	name, want := v.source.Name, m.bounds(v, spec)
 	mounted, err := parent.MountPoint(name)
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func tmpfs(parent *rootfd.Dir, name string, size int64) (*rootfd.Dir, error) {
 			return nil, err
 		}
 		defer place.Close()
-		if err := place.MountTmpfs(rootfd.Tmpfs{Size: size, NoSwap: true}); err != nil {
+		if err := place.MountTmpfs(want); err != nil {
 			return nil, err
 		}
 	}
@@ -116,7 +119,16 @@ func tmpfs(parent *rootfd.Dir, name string, size int64) (*rootfd.Dir, error) {
 	if err == nil && !on {
 		err = fmt.Errorf("%s is mounted, but not as tmpfs", dir.Name())
 	}
-	if err != nil {
+	if err == nil && mounted {
+		err = dir.ResizeTmpfs(want)
+	}
+	v.grown = false
+	switch {
+	case err == nil:
+		v.bounds = want
+	case errors.Is(err, rootfd.ErrInUse):
+		v.bounds = rootfd.Tmpfs{}
+	default:
 		dir.Close()
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 // errUnknown says that an answer is on its way, which will mark the volume again.
 var errUnknown = errors.New("not known yet")
 
+// noteReaders is why an update waits that needs the place of what was replaced.
+const noteReaders = "waiting for readers of replaced files"
+
 // diskError is an error of the machine, of which no change of an object will tell
 // when it is over.
 type diskError struct{ error }
@@ -58,6 +61,7 @@ func (m *Manager) visit(v *volume) (out *outcome, open bool) {
 	default:
 		m.publish(v, out)
 	}
+	m.fit(v, out)
 	return out, true
 }
 
@@ -69,6 +73,12 @@ func (m *Manager) publish(v *volume, out *outcome) {
 		return
 	}
 	p, err := m.project(v, v.source)
+	if err == nil {
+		// Before anything is made of the content: it may be much larger than its sources.
+		if full := v.pod.taken.reserve(v.source.Name, roomOf(p.Tree), m.allowance(out.spec)); full != nil {
+			err = diskError{full}
+		}
+	}
 	switch {
 	case errors.Is(err, errUnknown):
 		out.waits("waiting for the API server's answer")
@@ -151,16 +161,20 @@ func renewed(old, fresh []TokenStatus) []TokenStatus {
 
 // tryPublish hands a tree to the volume's directory and tells whether it is published.
 func (m *Manager) tryPublish(v *volume, tree atomicdir.Tree, out *outcome) (atomicdir.Result, bool) {
-	result, err := v.content.TryPublish(tree)
-	// A change is told with the publication that ends well.
-	v.untold = v.untold || result.Changed
+	var result atomicdir.Result
+	err := m.withRoom(v, out, func() (err error) {
+		result, err = v.content.TryPublish(tree)
+		// A change is told with the publication that ends well.
+		v.untold = v.untold || result.Changed
+		return err
+	})
 	switch {
 	case errors.Is(err, atomicdir.ErrPath):
 		out.failed(err)
 	case err != nil:
 		out.failed(diskError{err})
 	case result.RetryAfter > 0:
-		out.waits("waiting for readers of replaced files")
+		out.waits(noteReaders)
 		out.later(result.RetryAfter)
 	default:
 		result.Changed, v.untold = v.untold, false

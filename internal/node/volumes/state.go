@@ -17,6 +17,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
+	"laterna.dev/laterna/internal/rootfd"
 	"laterna.dev/laterna/projection"
 	"laterna.dev/laterna/projection/atomicdir"
 )
@@ -31,6 +32,7 @@ type pod struct {
 	ctx     context.Context // ends when the pod is torn down
 	end     context.CancelFunc
 	busy    sync.WaitGroup // goroutines that work for the pod
+	taken   taken
 
 	mu      sync.Mutex // guards volumes, and orders teardown after setup
 	volumes map[string]*volume
@@ -98,6 +100,8 @@ type volume struct {
 	content  *atomicdir.Dir // of volumes that show API content, once mounted
 	measured bool           // of an emptyDir with a limit, once that is watched
 	untold   bool           // files changed without a Publication
+	bounds   rootfd.Tmpfs   // of a mounted tmpfs, zero where they are not what they shall be
+	grown    bool           // beyond bounds, for a while
 	trial    *trial         // content that the gate looks at
 	rejected rejection
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/mounts"
+	"laterna.dev/laterna/internal/rootfd"
 )
 
 // Teardown ends the volumes of a pod and removes its directory: its mounts, its
@@ -75,6 +76,7 @@ func (v *volume) lost() {
 		v.content = nil
 	}
 	v.mounted, v.trial, v.rejected = false, nil, rejection{}
+	v.bounds, v.grown = rootfd.Tmpfs{}, false
 	v.setShown(shown{})
 }
 
