@@ -21,9 +21,9 @@ const (
 	// mostEntries bounds the files and directories of a pod's content, since those
 	// without bytes take memory of the kernel's too, about a kibibyte each.
 	mostEntries = 65_536
-	// smallRoom is what a volume may take, in bytes, that fits beside others which have
-	// taken all: the volume with the pod's token must not depend on them. All of these
-	// together may take leastRoom.
+	// smallRoom is what a volume may take, in bytes, that fits whatever others take: the
+	// volume with the pod's token must not depend on them. All of these together have
+	// leastRoom of their own.
 	smallRoom = 64 << 10
 )
 
@@ -101,18 +101,13 @@ type taken struct {
 func (t *taken) reserve(volume string, wants room, a allowance) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var others room
-	for name, r := range t.volumes {
-		if name != volume {
-			others = others.plus(r)
-		}
-	}
-	limit := a.room
-	if small := (room{smallRoom, smallRoom / int64(os.Getpagesize())}); wants.within(small) {
-		limit = limit.plus(room{leastRoom, leastRoom / int64(os.Getpagesize())})
-	}
 	before, known := t.volumes[volume]
-	if !others.plus(wants).within(limit) && !(known && wants.within(before)) {
+	delete(t.volumes, volume)
+	others := t.sum(room{})
+	if !t.sum(wants).within(a.room) && !(known && wants.within(before)) {
+		if known {
+			t.volumes[volume] = before
+		}
 		return noRoom(wants, others, a)
 	}
 	if t.volumes == nil {
@@ -120,6 +115,26 @@ func (t *taken) reserve(volume string, wants room, a allowance) error {
 	}
 	t.volumes[volume] = wants
 	return nil
+}
+
+// sum is what the volumes take together with one more, beyond what small ones have of
+// their own.
+func (t *taken) sum(more room) room {
+	page := int64(os.Getpagesize())
+	small := room{-leastRoom, -leastRoom / page}
+	var large room
+	add := func(r room) {
+		if r.within(room{smallRoom, smallRoom / page}) {
+			small = small.plus(r)
+		} else {
+			large = large.plus(r)
+		}
+	}
+	for _, r := range t.volumes {
+		add(r)
+	}
+	add(more)
+	return large.plus(room{max(small.bytes, 0), max(small.entries, 0)})
 }
 
 func noRoom(wants, others room, a allowance) error {
