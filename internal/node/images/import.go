@@ -63,7 +63,7 @@ func (s *Store) importFiles(ctx context.Context, f files, fallback string) ([]Im
 			return nil, err
 		}
 	}
-	return s.store(ctx, f, bundles)
+	return s.store(ctx, f, bundles, s.room)
 }
 
 // nameAll gives an image without a name the fallback.
@@ -84,14 +84,15 @@ func nameAll(bundles []bundle, fallback string) error {
 	return nil
 }
 
-// store writes images and names them, under a lease so that nothing is collected
-// before a name holds it. Beside an error come the images that were named before.
-func (s *Store) store(ctx context.Context, f files, bundles []bundle) (imported []Image, err error) {
+// store writes images and names them once the runtime answers and room is content. A
+// lease keeps them from being collected before a name holds them. Beside an error come
+// the images that were named before.
+func (s *Store) store(ctx context.Context, f files, bundles []bundle, room func(context.Context, []bundle) error) (imported []Image, err error) {
 	ctx = scope(ctx)
 	if err := s.awaitRuntime(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.room(ctx, bundles); err != nil {
+	if err := room(ctx, bundles); err != nil {
 		return nil, err
 	}
 	ctx, release, err := s.lease(ctx)

@@ -102,10 +102,15 @@ func (s *source) unpackedLayer(r io.Reader, plain bool) (layer, error) {
 		return layer{}, err
 	}
 	defer content.Close()
+	if mediaType == v1.MediaTypeImageLayer {
+		diff = stored // the same bytes need no second sum
+	} else {
+		content = teed{io.TeeReader(content, diff), content}
+	}
 	// Two counts, since neither has it all: a sparse file is larger than its bytes, and
 	// bytes between files are in no file.
 	left, entries := s.max-s.unpacked, s.entries
-	metered := &meter{r: io.TeeReader(content, diff), left: left}
+	metered := &meter{r: content, left: left}
 	size, err := s.walk(tar.NewReader(metered), left)
 	if err == nil {
 		_, err = io.Copy(io.Discard, metered) // what follows the end of the archive
@@ -190,6 +195,12 @@ func (s *sum) Write(p []byte) (int, error) {
 }
 
 func (s *sum) digest() digest.Digest { return digest.NewDigest(digest.SHA256, s.Hash) }
+
+// teed reads from one and closes another.
+type teed struct {
+	io.Reader
+	io.Closer
+}
 
 // errMeter ends the reading of a layer that is too large.
 var errMeter = errors.New("too large")

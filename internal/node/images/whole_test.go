@@ -17,6 +17,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"k8s.io/utils/clock"
@@ -56,7 +57,7 @@ func sparseLayer(t testing.TB, size int64) []byte {
 
 // bombs are archives that unpack to much more than they are, or than 16 MiB.
 func bombs(t *testing.T) map[string]string {
-	const size = 64 << 20
+	const size = 24 << 20
 	sum := func(r io.Reader) digest.Digest {
 		d, err := digest.SHA256.FromReader(r)
 		if err != nil {
@@ -142,8 +143,56 @@ func TestABombIsRefusedBeforeItIsUnpacked(t *testing.T) {
 		t.Errorf("stored before: %q\nafter: %q", before, after)
 	}
 	// The limit is not below what it says: these are 15 MiB in compressed layers.
-	fits := dockerArchive(t, dockerImage{[]string{"fits:1"}, manySmall(t)[:14]})
-	if _, err := store.ImportFile(t.Context(), fits, ""); err != nil {
+	small := manySmall(t)[14]
+	small.bytes = zstandard(t, bytes.NewReader(layerOf(t, "14"+strings.Repeat("x", 1<<20))))
+	for name, path := range map[string]string{
+		"gzip": dockerArchive(t, dockerImage{[]string{"fits:1"}, manySmall(t)[:14]}),
+		"zstd": ociArchive(t, v1.MediaTypeImageLayerZstd, small, func(digest.Digest) map[string]string {
+			return map[string]string{"org.opencontainers.image.ref.name": "fits:2"}
+		}),
+		"zstd, docker": dockerArchive(t, dockerImage{[]string{"fits:3"}, []packed{small}}),
+	} {
+		if _, err := store.ImportFile(t.Context(), path, ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAFullDiskTakesNoImageButTheSandboxs(t *testing.T) {
+	t.Parallel()
+	m := nodetest.Start(t, nodetest.Dir(t))
+	full := t.TempDir()
+	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(full, unix.MNT_DETACH) })
+	if err := os.WriteFile(full+"/f", make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := images.Open(images.Config{Socket: m.Info.Socket, Root: full, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	path := dockerArchive(t, dockerImage{[]string{"new:1"}, []packed{unpackedLayer(layerOf(t, "a"))}})
+	before := stored(t, m)
+	if _, err := store.ImportFile(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "are needed and 0 are free") {
+		t.Errorf("error %v", err)
+	}
+	if after := stored(t, m); !slices.Equal(before, after) {
+		t.Errorf("stored before: %q\nafter: %q", before, after)
+	}
+	c := dialed(t, m)
+	for _, name := range c.names() {
+		if strings.HasPrefix(name, "laterna.dev/pause") {
+			c.unname(name)
+		}
+	}
+	if _, err := store.EnsurePause(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// What is there already takes nothing.
+	if _, err := store.ImportFile(t.Context(), nodetest.Archive(t, "busybox:test"), ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -161,16 +210,29 @@ func TestAnImportThatFailsLeavesNothing(t *testing.T) {
 		t.Errorf("a damaged second image: %v", err)
 	}
 	whole := dockerArchive(t, busy, dockerImage{[]string{"a:1", "b:1"}, []packed{unpackedLayer(layerOf(t, strings.Repeat("x", 3<<20)))}})
-	for what, refuse := range map[string]func(method string) error{
-		"no second upload":   nth("/containerd.services.content.v1.Content/Write", 2),
-		"no unpacking":       nth("/containerd.services.diff.v1.Diff/Apply", 2),
-		"no snapshot":        nth("/containerd.services.snapshots.v1.Snapshots/Commit", 1),
-		"no name":            nth("/containerd.services.images.v1.Images/Create", 1),
-		"no second name":     nth("/containerd.services.images.v1.Images/Create", 2),
-		"not seen by anyone": nth("/runtime.v1.ImageService/ImageStatus", 1),
+	for what, refused := range map[string]struct {
+		method string
+		from   int32
+	}{
+		"no second upload":   {"/containerd.services.content.v1.Content/Write", 2},
+		"no unpacking":       {"/containerd.services.diff.v1.Diff/Apply", 2},
+		"no snapshot":        {"/containerd.services.snapshots.v1.Snapshots/Commit", 1},
+		"no name":            {"/containerd.services.images.v1.Images/Create", 1},
+		"no second name":     {"/containerd.services.images.v1.Images/Create", 2},
+		"not seen by anyone": {"/runtime.v1.ImageService/ImageStatus", 1},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := proxied(t, m, refuse).ImportFile(ctx, whole, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		var calls atomic.Int32
+		store := proxied(t, m, func(method string) error {
+			if method != refused.method || calls.Add(1) < refused.from {
+				return nil
+			}
+			if calls.Load() > refused.from+5 { // it is asked again
+				cancel()
+			}
+			return status.Error(codes.Internal, "refused on purpose")
+		})
+		_, err := store.ImportFile(ctx, whole, "")
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), "on purpose") {
 			t.Errorf("%s: %v", what, err)
@@ -182,17 +244,6 @@ func TestAnImportThatFailsLeavesNothing(t *testing.T) {
 	m.Run(t, "still", true, "sleep", "1000") // CRI knows the name as it was
 	if _, err := m.Images.ImportFile(t.Context(), whole, ""); err != nil {
 		t.Errorf("afterwards: %v", err)
-	}
-}
-
-// nth refuses a method from its nth call on.
-func nth(method string, n int32) func(string) error {
-	var calls atomic.Int32
-	return func(called string) error {
-		if called == method && calls.Add(1) >= n {
-			return status.Error(codes.Internal, "refused on purpose")
-		}
-		return nil
 	}
 }
 

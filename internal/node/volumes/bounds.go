@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -100,9 +101,12 @@ func (m *Manager) grow(v *volume) bool {
 // withRoom writes to v, and once more with more room when there was too little.
 func (m *Manager) withRoom(v *volume, out *outcome, write func() error) error {
 	err := write()
-	if !errors.Is(err, unix.ENOSPC) || !m.grow(v) {
-		return err
+	if errors.Is(err, unix.ENOSPC) && m.grow(v) {
+		out.later(shrinkAfter)
+		err = write()
 	}
-	out.later(shrinkAfter)
-	return write()
+	if errors.Is(err, unix.ENOSPC) && v.grown {
+		err = fmt.Errorf("%w: running containers mount replaced files of it by subPath, which stay until they are started anew", err)
+	}
+	return err
 }

@@ -119,18 +119,17 @@ func (m *Manager) tmpfs(parent *rootfd.Dir, v *volume, spec *corev1.Pod) (*rootf
 	if err == nil && !on {
 		err = fmt.Errorf("%s is mounted, but not as tmpfs", dir.Name())
 	}
-	if err == nil && mounted {
-		err = dir.ResizeTmpfs(want)
-	}
-	v.grown = false
-	switch {
-	case err == nil:
-		v.bounds = want
-	case errors.Is(err, rootfd.ErrInUse):
-		v.bounds = rootfd.Tmpfs{}
-	default:
+	if err != nil {
 		dir.Close()
 		return nil, err
+	}
+	v.bounds, v.grown = want, false
+	if !mounted {
+		return dir, nil
+	}
+	if err := dir.ResizeTmpfs(want); err != nil {
+		v.bounds = rootfd.Tmpfs{}
+		m.cfg.Log.Warn("bounding a volume that was there", "volume", v.dir, "error", err)
 	}
 	return dir, nil
 }

@@ -244,6 +244,24 @@ func TestUpdatesOfASmallVolumeWaitForRoom(t *testing.T) {
 	}
 }
 
+func TestFilesHeldBySubPathsLeaveRoomForUpdates(t *testing.T) {
+	t.Parallel()
+	server := fakeapi.New(t)
+	server.Put(secret("s", 3*mebibyte, "0"))
+	b := newBench(t, server)
+	p := b.pod("p", "{containers: [{name: c, resources: {limits: {memory: 4Mi}}, volumeMounts: [{name: v, mountPath: /k, subPath: k}]}], volumes: [{name: v, secret: {secretName: s}}]}")
+	b.setup(p)
+	held := b.mount(p)
+	for i := 1; i <= 3; i++ {
+		server.Put(secret("s", 3*mebibyte, fmt.Sprint(i)))
+		eventually(t, "an update", func() bool { return strings.HasPrefix(read(b.dir(p, "v"), "k"), fmt.Sprint(i)) })
+	}
+	if got := read(held); got != strings.Repeat("0", 3*mebibyte) {
+		t.Errorf("the container's file has %d bytes, %.1q…", len(got), got)
+	}
+	b.noFailures(p)
+}
+
 func TestATmpfsFollowsThePodsLimits(t *testing.T) {
 	t.Parallel()
 	server := fakeapi.New(t)
