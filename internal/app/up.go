@@ -32,6 +32,7 @@ const (
 // Up runs what config says until ctx ends or a component fails. Containers keep
 // running when it returns; Down ends them.
 func Up(ctx context.Context, config Config, out Output, version apiserver.Version) error {
+	standAlone()
 	logger := log.New(out.Err, config.Verbosity)
 	log.BridgeLibraries(logger, config.Verbosity)
 	if config.Node.Enabled {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,6 +61,9 @@ type System struct {
 	Dir, Listen string
 	// Flags are given to `laterna up` besides those two.
 	Flags []string
+	// Through is the command that runs `laterna up` by executing its last arguments, as
+	// nohup does; empty for none.
+	Through []string
 
 	programs Programs
 	cmd      *exec.Cmd
@@ -116,8 +120,8 @@ func freeAddress() (string, error) {
 // Launch runs `laterna up` and returns at once. ready is closed when it has said
 // that it is ready.
 func (s *System) Launch() (ready <-chan struct{}, err error) {
-	args := append([]string{"up", "--data-dir", s.Dir, "--listen", s.Listen}, s.Flags...)
-	s.cmd = exec.Command(s.programs.Path("laterna"), args...)
+	args := slices.Concat(s.Through, []string{s.programs.Path("laterna"), "up", "--data-dir", s.Dir, "--listen", s.Listen}, s.Flags)
+	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stderr = s.stderr
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := s.cmd.StdoutPipe()

@@ -153,10 +153,14 @@ func (s settings) renderRunc(t *toml, plugin string) {
 	t.set("SystemdCgroup", s.driver == cgroups.Systemd)
 }
 
+// startedAs is raised when what launch gives a daemon besides its configuration changes,
+// so that one that an older program has started is replaced.
+const startedAs = "2"
+
 // digest names a configuration together with the program that it is for, so that an
-// upgraded containerd is started afresh.
+// upgraded containerd is started afresh, and the way of its start.
 func (s settings) digest() string {
-	sum := sha256.Sum256([]byte(s.version.File + "\n" + s.render()))
+	sum := sha256.Sum256([]byte(startedAs + "\n" + s.version.File + "\n" + s.render()))
 	return hex.EncodeToString(sum[:6])
 }
 

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/node/launch"
 	"laterna.dev/laterna/internal/node/procfs"
 )
 
@@ -211,16 +210,19 @@ func (d *Daemon) launch(ctx context.Context, s settings, file string) error {
 		return err
 	}
 	defer out.Close()
-	// Not CommandContext: the daemon outlives ctx and this program.
-	cmd := exec.Command(s.programs.Containerd, "--config", file)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", environment(s.programs), out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	// The daemon outlives ctx and this program.
+	process, kept, err := launch.Start(launch.Command{
+		Path: s.programs.Containerd, Args: []string{"--config", file}, Env: environment(s.programs), Output: out,
+	})
+	if err != nil {
 		return fmt.Errorf("starting containerd: %w", err)
 	}
+	if len(kept) > 0 {
+		d.cfg.Log.Info("containers get what this process may not change", "what", strings.Join(kept, ", "))
+	}
 	// The goroutine reaps the daemon; it ends with the daemon or with this program.
-	go func() { _ = cmd.Wait() }()
-	if d.process, err = procfs.Get(cmd.Process.Pid); err == nil {
+	go func() { _, _ = process.Wait() }()
+	if d.process, err = procfs.Get(process.Pid); err == nil {
 		err = d.awaitReady(ctx, d.process)
 	}
 	if err != nil {
