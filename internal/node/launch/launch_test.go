@@ -25,7 +25,8 @@ echo "personality $(cat /proc/self/personality)"
 echo "memory $(sed -n '1s/^[^ ]* \([^ ]*\).*/\1/p' /proc/self/numa_maps)"
 echo "slack $(cat /proc/$$/timerslack_ns)"
 echo "oom $(cat /proc/self/oom_score_adj)"
-echo "descriptors $(ls /proc/$$/fd | tr '\n' ' ') of $(readlink /proc/$$/fd/0)"
+ls /proc/self/fd
+readlink /proc/self/fd/0
 echo "directory $PWD"
 env | grep -v ^PWD= | sort
 `
