@@ -21,13 +21,14 @@ type Group struct {
 // Add appends a stage. It must not be called after Start.
 func (g *Group) Add(stage ...Component) { g.stages = append(g.stages, stage) }
 
-// Start takes every stage through Init and Start. On an error it returns at the
-// end of the stage that failed; the caller then calls Stop.
+// Start takes every stage through Init and Start. On an error the contexts of the stage's
+// other components end, and it returns at the end of the stage that failed, with its first
+// error; the caller then calls Stop.
 func (g *Group) Start(ctx context.Context) error {
 	g.failed = make(chan error, 1)
 	for _, stage := range g.stages {
 		g.touched = append(g.touched, stage...)
-		if err := each(stage, func(c Component) error { return g.start(ctx, c) }); err != nil {
+		if err := each(ctx, stage, g.start); err != nil {
 			return err
 		}
 	}
@@ -92,13 +93,22 @@ func (g *Group) Ready() error {
 	return errors.Join(errs...)
 }
 
-// each calls f for all components at once and joins the errors.
-func each(components []Component, f func(Component) error) error {
-	errs := make([]error, len(components))
+// each calls f for all components at once. When one fails the context of the others ends,
+// since they may wait for it, and its error is returned.
+func each(ctx context.Context, components []Component, f func(context.Context, Component) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wg sync.WaitGroup
-	for i, c := range components {
-		wg.Go(func() { errs[i] = f(c) })
+	var once sync.Once
+	var first error
+	for _, c := range components {
+		wg.Go(func() {
+			if err := f(ctx, c); err != nil {
+				once.Do(func() { first = err })
+				cancel()
+			}
+		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return first
 }

@@ -3,6 +3,7 @@ package component_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -83,6 +84,23 @@ func TestFailedStageEndsTheStartAndIsStoppedToo(t *testing.T) {
 				t.Errorf("journal %s: c must not be touched, b and a must be stopped", got)
 			}
 		})
+	}
+}
+
+// waiter starts when its context ends, as one that waits for another component.
+type waiter struct{ part }
+
+func (w *waiter) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return fmt.Errorf("waiting: %w", ctx.Err())
+}
+
+func TestFailedStartEndsTheStartsThatWaitForIt(t *testing.T) {
+	g := &component.Group{Log: slog.New(slog.DiscardHandler)}
+	j := &journal{}
+	g.Add(&waiter{part{name: "server", journal: j}}, &part{name: "store", journal: j, startErr: errors.New("damaged")})
+	if err := g.Start(t.Context()); err == nil || err.Error() != "starting store: damaged" {
+		t.Errorf("error %v, want that of the store alone", err)
 	}
 }
 
