@@ -15,8 +15,9 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 )
 
-// build makes the components of the system and the order of their start. It opens
-// the listener, so that a taken port is told before anything starts.
+// build makes the components of the system and the order of their start. It opens the
+// listener, so that a taken port is told before anything starts, and then the store:
+// nothing that a running system has is written before the store is this process's.
 func (s *system) build(ctx context.Context) error {
 	s.group.Log = s.log
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Serving.Listen)
@@ -24,6 +25,10 @@ func (s *system) build(ctx context.Context) error {
 		return fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)
 	}
 	n, err := s.names(listener)
+	if err != nil {
+		return err
+	}
+	first, await, err := s.store(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +43,6 @@ func (s *system) build(ctx context.Context) error {
 	if err := s.writeKubeconfig(url); err != nil {
 		return err
 	}
-	first, await := s.store()
 	control := newControlPlane(s)
 	s.server = apiserver.New(s.serverConfig(n, listener, await, control.ready))
 	first = append(first, s.server)
@@ -112,15 +116,16 @@ func (s *system) writeKubeconfig(url string) error {
 	return pki.WriteKubeconfig(s.dir.Kubeconfig(), url, s.identity.authority, s.identity.admin)
 }
 
-// store returns the components of the store and how the server finds it.
-func (s *system) store() ([]component.Component, func(context.Context) (etcd.Endpoints, error)) {
+// store opens the store and returns its components, and how the server finds it. One
+// that runs elsewhere is not waited for here: it may come up later.
+func (s *system) store(ctx context.Context) ([]component.Component, func(context.Context) (etcd.Endpoints, error), error) {
 	c := s.config.Store
 	if len(c.EtcdServers) > 0 {
 		external := etcd.Endpoints{URLs: c.EtcdServers, CAFile: c.EtcdCAFile, CertFile: c.EtcdCertFile, KeyFile: c.EtcdKeyFile}
-		return nil, external.Await
+		return nil, external.Await, nil
 	}
-	embedded := etcd.New(etcd.Config{Dir: s.dir.Etcd(), SocketDir: s.dir.RunDir, Log: s.log})
-	return []component.Component{embedded}, embedded.Await
+	s.embedded = etcd.New(etcd.Config{Dir: s.dir.Etcd(), SocketDir: s.dir.RunDir, Log: s.log})
+	return []component.Component{s.embedded}, s.embedded.Await, s.embedded.Open(ctx)
 }
 
 func (s *system) serverConfig(n names, l net.Listener, await func(context.Context) (etcd.Endpoints, error), ready []apiserver.ReadyCheck) apiserver.Config {

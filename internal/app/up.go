@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/log"
 	"laterna.dev/laterna/internal/resident"
 )
@@ -61,7 +62,11 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 	if config.TestClock {
 		s.clockSettled = make(chan struct{})
 	}
+	defer s.stop(ctx)
 	if err := s.build(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while the store was read
+		}
 		return err
 	}
 	return s.run(ctx, out.Out)
@@ -82,14 +87,15 @@ type system struct {
 	// clock.
 	clockSettled chan struct{}
 
+	// embedded is the store in this process, nil with one elsewhere.
+	embedded *etcd.Server
 	identity *identity
 	server   *apiserver.Server
 	group    component.Group
 }
 
-// run starts the components, announces readiness, waits for the end and stops.
+// run starts the components, announces readiness and waits for the end.
 func (s *system) run(ctx context.Context, out io.Writer) error {
-	defer s.stop(ctx)
 	if err := s.group.Start(ctx); err != nil {
 		return err
 	}
@@ -127,6 +133,9 @@ func (s *system) stop(ctx context.Context) {
 	defer cancel()
 	// Every component that does not stop has been logged by the group.
 	_ = s.group.Stop(ctx)
+	if s.embedded != nil { // opened, but not yet one of the group
+		_ = s.embedded.Stop(ctx)
+	}
 }
 
 // readyPoll is how often a start looks whether the system is ready.

@@ -38,7 +38,7 @@ func (e Endpoints) NewClient(log *slog.Logger) (*clientv3.Client, error) {
 		TLS:                  tlsConfig,
 		DialKeepAliveTime:    30 * time.Second,
 		DialKeepAliveTimeout: 10 * time.Second,
-		Logger:               newZap(log),
+		Logger:               newZap(log, nil),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to store: %w", err)

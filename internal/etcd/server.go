@@ -69,8 +69,13 @@ type Server struct {
 	config  Config
 	etcd    *etcdserver.EtcdServer
 	grpc    *grpc.Server
+	applied uint64        // the last entry of the log that the database held when opened
+	led     chan struct{} // closed when the member leads and its log has been looked at
 	started chan struct{} // closed when the server answers
-	ended   chan struct{} // closed when it never will (again)
+	over    sync.Once
+	cause   error         // why it has ended; written before ended is closed
+	ended   chan struct{} // closed when it never will answer (again)
+	faults  chan error    // the first for which the library gives up
 	failed  chan error
 	stop    sync.Once
 	stopped chan struct{} // closed by Stop
@@ -81,8 +86,10 @@ type Server struct {
 func New(c Config) *Server {
 	return &Server{
 		config:  c,
+		led:     make(chan struct{}),
 		started: make(chan struct{}),
 		ended:   make(chan struct{}),
+		faults:  make(chan error, 1),
 		failed:  make(chan error, 1),
 		stopped: make(chan struct{}),
 	}
@@ -93,10 +100,8 @@ func (s *Server) Name() string { return "etcd" }
 
 // Init implements component.Component.
 func (s *Server) Init(context.Context) error {
-	for _, dir := range []string{s.config.Dir, s.config.SocketDir} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making %s: %w", dir, err)
-		}
+	if err := os.MkdirAll(s.config.SocketDir, 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", s.config.SocketDir, err)
 	}
 	return nil
 }
@@ -104,22 +109,14 @@ func (s *Server) Init(context.Context) error {
 // Start implements component.Component. It returns when the data is read and the
 // socket exists; Await tells when the server answers.
 func (s *Server) Start(ctx context.Context) error {
-	shrinkWAL()
-	sc, err := s.serverConfig()
-	if err != nil {
-		return err
-	}
-	elections.Lock()
-	s.etcd, err = etcdserver.NewServer(sc)
-	if err != nil {
-		elections.Unlock()
-		return fmt.Errorf("opening store in %s: %w", s.config.Dir, err)
+	if s.etcd == nil {
+		if err := s.Open(ctx); err != nil {
+			return err
+		}
 	}
 	listener, err := listen(s.socket())
 	if err != nil {
-		elections.Unlock()
-		s.etcd.Cleanup()
-		s.etcd = nil
+		s.end(err)
 		return err
 	}
 	s.etcd.Cfg.ElectionTicks = 1 // no head start: campaign sees to it
@@ -130,7 +127,21 @@ func (s *Server) Start(ctx context.Context) error {
 	s.serving.Go(s.watch)
 	s.serving.Go(func() {
 		defer elections.Unlock()
-		campaign(context.WithoutCancel(ctx), s.etcd)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		go func() {
+			select {
+			case <-s.ended:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		campaign(ctx, s.etcd)
+		if err := checkLog(s.etcd, s.applied); err != nil {
+			s.fault(err)
+			return
+		}
+		close(s.led)
 	})
 	return nil
 }
@@ -145,7 +156,7 @@ func (s *Server) serverConfig() (config.ServerConfig, error) {
 	if err != nil {
 		return config.ServerConfig{}, fmt.Errorf("client address: %w", err)
 	}
-	logger := newZap(s.config.Log)
+	logger := newZap(s.config.Log, s)
 	return config.ServerConfig{
 		Name:                              name,
 		ClientURLs:                        clients,
@@ -205,19 +216,62 @@ func (s *Server) serve(l net.Listener) {
 	}
 }
 
+// readyTimeout bounds the time from the election, which is at once, to the first answer:
+// what the log has more than the database, at most some thousands of writes, is applied.
+const readyTimeout = time.Minute
+
 // watch reports when the server has become able to answer, and when it has ended.
 func (s *Server) watch() {
-	select {
-	case <-s.etcd.ReadyNotify():
-		close(s.started)
-	case <-s.etcd.StopNotify():
+	late := time.NewTimer(readyTimeout)
+	defer late.Stop()
+	ready, led := s.etcd.ReadyNotify(), s.led
+	for ready != nil || led != nil {
+		var err error
+		select {
+		case <-ready:
+			ready = nil
+			continue
+		case <-led:
+			led = nil
+			continue
+		case err = <-s.faults:
+		case <-late.C:
+			err = fmt.Errorf("it has not begun to answer within %s", readyTimeout)
+		case <-s.etcd.StopNotify():
+			s.end(errEnded)
+			return
+		}
+		s.fail(s.refuse(err))
+		return
 	}
+	close(s.started)
 	<-s.etcd.StopNotify()
-	close(s.ended)
+	s.end(errEnded)
 	s.fail(errEnded)
 }
 
 var errEnded = errors.New("store has ended")
+
+// end lets those who wait for the store know why it does not come.
+func (s *Server) end(cause error) {
+	s.over.Do(func() {
+		s.cause = cause
+		close(s.ended)
+	})
+}
+
+// fault takes what the library gives up for while the store is opened, and reports
+// whether anybody hears it.
+func (s *Server) fault(err error) bool {
+	if !s.opening() {
+		return false
+	}
+	select {
+	case s.faults <- err:
+	default: // the first is the cause of the others
+	}
+	return true
+}
 
 // fail reports the first error that Stop did not cause.
 func (s *Server) fail(err error) {
@@ -239,7 +293,7 @@ func (s *Server) Await(ctx context.Context) (Endpoints, error) {
 	case <-s.started:
 		return Endpoints{URLs: []string{"unix://" + s.socket()}}, nil
 	case <-s.ended:
-		return Endpoints{}, errEnded
+		return Endpoints{}, s.cause
 	case <-ctx.Done():
 		return Endpoints{}, fmt.Errorf("waiting for store: %w", context.Cause(ctx))
 	}
@@ -249,7 +303,7 @@ func (s *Server) Await(ctx context.Context) (Endpoints, error) {
 func (s *Server) Ready() error {
 	select {
 	case <-s.ended:
-		return errEnded
+		return s.cause
 	default:
 	}
 	select {
@@ -263,17 +317,46 @@ func (s *Server) Ready() error {
 // Failed implements component.Failer.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Stop implements component.Component. Connections that are still open are cut.
+// Stop implements component.Component. Connections that are still open are cut. A store
+// that has ended with a fault is left as it is, since the library waits for what has
+// ended; its locks end with the process.
 func (s *Server) Stop(context.Context) error {
 	s.stop.Do(func() {
 		close(s.stopped)
-		if s.etcd == nil {
-			close(s.ended)
-			return
+		faulty := s.hasEnded()
+		s.end(errEnded)
+		switch {
+		case s.etcd == nil:
+		case s.grpc == nil:
+			elections.Unlock()
+			s.etcd.Cleanup()
+		case faulty:
+			go s.grpc.Stop()
+		default:
+			s.grpc.Stop()
+			s.etcd.Stop()
+			s.serving.Wait()
 		}
-		s.grpc.Stop()
-		s.etcd.Stop()
-		s.serving.Wait()
 	})
 	return nil
+}
+
+// opening tells whether the server has not answered yet.
+func (s *Server) opening() bool {
+	select {
+	case <-s.started:
+		return false
+	default:
+		return true
+	}
+}
+
+// hasEnded tells whether the store has ended by itself.
+func (s *Server) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
 }

@@ -27,7 +27,7 @@ func TestWhatTheStoreSays(t *testing.T) {
 		{zapcore.PanicLevel, "trouble", []string{"level=ERROR", "cannot go on"}},
 	} {
 		var buf bytes.Buffer
-		core := slogCore{slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		core := slogCore{log: slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 		e := zapcore.Entry{Level: tc.level, Message: tc.message}
 		if core.Check(e, nil) != nil {
 			if err := core.Write(e, []zapcore.Field{zap.Error(errors.New("no space left on device"))}); err != nil {
