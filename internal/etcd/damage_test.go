@@ -193,6 +193,7 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 			remove(t, log)
 			make0(t, log)
 		}, []string{"is no regular file", damaged}},
+		{"no database", func(t *testing.T, s store) { remove(t, s.db()) }, nil},
 		{"database cut off", func(t *testing.T, s store) {
 			change(t, s.db(), func(b []byte) []byte { return b[:8*4096] })
 		}, []string{"db: it ends at 32768 bytes, before its page", damaged}},
@@ -250,6 +251,26 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStoreThatWasKilledBeforeItsFirstEntryOpens copies a store that is opened and not
+// yet started.
+func TestStoreThatWasKilledBeforeItsFirstEntryOpens(t *testing.T) {
+	dir, copied := filepath.Join(t.TempDir(), "etcd"), filepath.Join(t.TempDir(), "copy")
+	s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Log: slog.Default()})
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := os.CopyFS(copied, os.DirFS(dir))
+	if err := errors.Join(err, s.Stop(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	store(copied).wal(t)
+	for range 2 {
+		if got := opened(t, copied); !strings.HasPrefix(got, "has nothing: <nil>") {
+			t.Errorf("%s; want an empty store", got)
+		}
 	}
 }
 

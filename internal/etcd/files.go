@@ -1,7 +1,7 @@
 package etcd
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,28 +10,45 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 )
 
 // checkFiles checks what the library takes for granted: that the database is one, and
 // that it has its log. A database without one would be begun anew: what it says to have
-// applied would be left out of a new log.
-func checkFiles(db, wal string) error {
+// applied would be left out of a new log. A store that was killed before its first entry
+// is removed, since it never gets a leader.
+func checkFiles(member, db, logs string) error {
 	if err := checkPages(db); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	logs, err := filepath.Glob(filepath.Join(wal, "*.wal"))
-	if err != nil || len(logs) > 0 {
+	used, err := holdsAnything(db)
+	if err != nil {
 		return err
 	}
-	// A process that was killed in its very first moment leaves the same behind, with
-	// nothing in it.
-	applied, err := appliedIndex(db)
-	if err == nil && applied > 0 {
-		err = fmt.Errorf("its log %s is missing", wal)
+	files, err := filepath.Glob(filepath.Join(logs, "*.wal"))
+	switch {
+	case err != nil:
+		return err
+	case used && len(files) == 0:
+		return fmt.Errorf("its log %s is missing", logs)
+	case !used && (len(files) == 0 || !committed(logs)):
+		return os.RemoveAll(member)
 	}
-	return err
+	return nil
+}
+
+// committed tells whether a log has entries that are agreed on, or may have.
+func committed(logs string) bool {
+	w, err := wal.OpenForRead(nil, logs, &walpb.Snapshot{})
+	if err != nil {
+		return true
+	}
+	defer w.Close()
+	_, state, _, err := w.ReadAll()
+	return err != nil || state.GetCommit() > 0
 }
 
 // room is what a start writes at least.
@@ -44,25 +61,27 @@ func checkRoom(dir string) error {
 	return errors.Join(os.WriteFile(file, make([]byte, room), 0o600), os.RemoveAll(file))
 }
 
-// appliedIndex reads the last entry of the log that a database holds, 0 when it holds
-// none. See the bucket meta in etcd's storage/schema.
-func appliedIndex(db string) (uint64, error) {
+// holdsAnything tells whether a database has applied an entry of its log or has an
+// object. See etcd's storage/schema.
+func holdsAnything(db string) (used bool, err error) {
 	if info, err := os.Stat(db); err != nil || info.Size() == 0 {
-		return 0, err
+		return false, err
 	}
 	b, err := bolt.Open(db, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
-		return 0, fmt.Errorf("reading %s: %w", db, err)
+		return false, fmt.Errorf("reading %s: %w", db, err)
 	}
 	defer b.Close()
-	var applied uint64
 	err = b.View(func(tx *bolt.Tx) error {
 		if meta := tx.Bucket([]byte("meta")); meta != nil {
-			if raw := meta.Get([]byte("consistent_index")); len(raw) == 8 {
-				applied = binary.BigEndian.Uint64(raw)
-			}
+			applied := meta.Get([]byte("consistent_index"))
+			used = len(bytes.Trim(applied, "\x00")) > 0
+		}
+		if objects := tx.Bucket([]byte("key")); objects != nil {
+			first, _ := objects.Cursor().First()
+			used = used || first != nil
 		}
 		return nil
 	})
-	return applied, err
+	return used, err
 }

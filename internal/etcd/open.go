@@ -100,7 +100,7 @@ func (s *Server) read(sc config.ServerConfig) error {
 	if err := checkRoom(s.config.Dir); err != nil {
 		return err
 	}
-	if err := checkFiles(sc.BackendPath(), sc.WALDir()); err != nil {
+	if err := checkFiles(sc.MemberDir(), sc.BackendPath(), sc.WALDir()); err != nil {
 		return err
 	}
 	e, err := etcdserver.NewServer(sc)
