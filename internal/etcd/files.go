@@ -58,7 +58,11 @@ const room = 256 << 10
 // fails too, where a file has holes, and looks like damage.
 func checkRoom(dir string) error {
 	file := filepath.Join(dir, "room")
-	return errors.Join(os.WriteFile(file, make([]byte, room), 0o600), os.RemoveAll(file))
+	if err := os.WriteFile(file, make([]byte, room), 0o600); err != nil {
+		_ = os.RemoveAll(file) // which fails where it cannot be made
+		return err
+	}
+	return os.RemoveAll(file)
 }
 
 // holdsAnything tells whether a database has applied an entry of its log or has an
