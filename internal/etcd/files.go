@@ -42,12 +42,7 @@ func checkFiles(member, db, logs string) error {
 
 // committed tells whether a log has entries that are agreed on, or may have.
 func committed(logs string) bool {
-	w, err := wal.OpenForRead(nil, logs, &walpb.Snapshot{})
-	if err != nil {
-		return true
-	}
-	defer w.Close()
-	_, state, _, err := w.ReadAll()
+	state, err := wal.Verify(nil, logs, &walpb.Snapshot{})
 	return err != nil || state.GetCommit() > 0
 }
 

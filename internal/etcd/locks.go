@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // lockedError says that another process has the store.
@@ -87,7 +89,7 @@ func holder(file string) (pid int, program string) {
 		if pid, _ = strconv.Atoi(parts[2]); pid == os.Getpid() {
 			continue
 		}
-		name, _ := os.ReadFile(filepath.Join("/proc", parts[2], "comm"))
+		name, _ := bounded.File(filepath.Join("/proc", parts[2], "comm"), bounded.Small)
 		return pid, strings.TrimSpace(string(name))
 	}
 	return 0, ""

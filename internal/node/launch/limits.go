@@ -2,11 +2,12 @@ package launch
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // Resources of getrlimit(2) that package unix does not name.
@@ -47,7 +48,7 @@ func serviceLimits() []limit {
 		{"RTTIME", rlimitRttime, infinity, infinity},
 	}
 	// The kernel's own value for its first process: half of the threads that fit.
-	if raw, err := os.ReadFile("/proc/sys/kernel/threads-max"); err == nil {
+	if raw, err := bounded.File("/proc/sys/kernel/threads-max", bounded.Small); err == nil {
 		if threads, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64); err == nil {
 			limits = append(limits, limit{"SIGPENDING", rlimitSigpending, threads / 2, threads / 2})
 		}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // lastSignal is the highest number of a signal.
@@ -46,7 +48,7 @@ const oomScore = "/proc/self/oom_score_adj"
 
 // lowerOOMScore sets the process's score to 0 and returns what it was.
 func lowerOOMScore() (former string, err error) {
-	raw, err := os.ReadFile(oomScore)
+	raw, err := bounded.File(oomScore, bounded.Small)
 	former = strings.TrimSpace(string(raw))
 	if err != nil || former == "0" {
 		return former, nil
@@ -59,7 +61,7 @@ func lowerOOMScore() (former string, err error) {
 // again.
 func hearIgnored() (undo func()) {
 	var mask uint64
-	if raw, err := os.ReadFile("/proc/self/status"); err == nil {
+	if raw, err := bounded.File("/proc/self/status", bounded.Small); err == nil {
 		_, after, _ := strings.Cut(string(raw), "\nSigIgn:")
 		line, _, _ := strings.Cut(after, "\n")
 		mask, _ = strconv.ParseUint(strings.TrimSpace(line), 16, 64)
