@@ -21,6 +21,7 @@ var levels = []level{
 	{"internal/datadir", 1},
 	{"internal/resident", 1},
 	{"internal/rootfd", 1},
+	{"internal/upgrade", 1},
 	{"projection/atomicdir", 1},
 
 	{"internal/issuer", 2},

@@ -1,7 +1,10 @@
 package podapi
 
 import (
+	"context"
+	"crypto/tls"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -9,10 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/proxy"
 
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
@@ -165,11 +168,29 @@ func (s *Server) pipe(w http.ResponseWriter, r *http.Request, location string, e
 		fail(w, err)
 		return
 	}
-	handler := proxy.NewUpgradeAwareHandler(to, nil, false, true, errorResponder{})
+	handler := &upgrade.Handler{
+		Backend: upgrade.Backend{
+			URL: to, Wait: runtimeTimeout, Clock: s.cfg.Clock,
+			Dial: func(ctx context.Context) (net.Conn, error) { return dialRuntime(ctx, to) },
+		},
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) }, Clock: s.cfg.Clock, Gone: upgrade.Closed,
+	}
 	handler.ServeHTTP(w, r)
 }
 
-type errorResponder struct{}
-
-// Error implements proxy.ErrorResponder.
-func (errorResponder) Error(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) }
+// dialRuntime opens a connection to the runtime's streaming server.
+func dialRuntime(ctx context.Context, to *url.URL) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
+	defer cancel()
+	port := to.Port()
+	switch {
+	case to.Scheme == "https":
+		if port == "" {
+			port = "443"
+		}
+		return new(tls.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), port))
+	case port == "":
+		port = "80"
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), port))
+}

@@ -26,6 +26,9 @@ const (
 	headerTimeout = 10 * time.Second
 	// idleTimeout is longer than the API server keeps its connections.
 	idleTimeout = 2 * time.Minute
+	// runtimeTimeout bounds each of connecting to the runtime's streaming server and its
+	// answer: it is on this machine and has prepared the stream before.
+	runtimeTimeout = 30 * time.Second
 )
 
 // Container names a container. UID is empty where the caller does not insist on a
@@ -68,7 +71,7 @@ type Config struct {
 	// ClientCAs sign the client certificates that are accepted.
 	ClientCAs *x509.CertPool
 	// Clock is real time.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
 	Log   *slog.Logger
 }
 

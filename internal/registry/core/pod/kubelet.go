@@ -13,6 +13,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 // Kubelets says how the kubelet of a node is reached, ours or a stock one.
@@ -40,7 +43,9 @@ const (
 	dialTimeout      = 10 * time.Second
 	keepAlive        = 30 * time.Second
 	handshakeTimeout = 10 * time.Second
-	idleTimeout      = 90 * time.Second
+	// headTimeout bounds the answer to an upgrade request, for which a kubelet asks
+	// its runtime, and a header from its first byte on.
+	headTimeout = time.Minute
 )
 
 // dialer knows the way to kubelets. It is safe for concurrent use.
@@ -48,6 +53,7 @@ type dialer struct {
 	Kubelets
 	verified   http.RoundTripper
 	unverified http.RoundTripper // for logs that ask for it
+	wait       time.Duration
 }
 
 func newDialer(k Kubelets) (*dialer, error) {
@@ -60,21 +66,45 @@ func newDialer(k Kubelets) (*dialer, error) {
 	if len(k.Addresses) == 0 {
 		k.Addresses = []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP, corev1.NodeHostName}
 	}
+	k.TLS = k.TLS.Clone()
+	k.TLS.NextProtos = []string{"http/1.1"} // which upgrades need
+	d := &dialer{Kubelets: k, wait: headTimeout}
 	blind := k.TLS.Clone()
 	blind.InsecureSkipVerify = true
-	return &dialer{Kubelets: k, verified: transport(k.TLS.Clone()), unverified: transport(blind)}, nil
+	d.verified, d.unverified = d.transport(k.TLS), d.transport(blind)
+	return d, nil
 }
 
-// transport speaks HTTP/1.1, which upgrades need.
-func transport(c *tls.Config) http.RoundTripper {
-	c.NextProtos = []string{"http/1.1"}
-	dial := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+// transport asks for one answer on each connection, so that a guard can tell where its
+// header ends.
+func (d *dialer) transport(c *tls.Config) http.RoundTripper {
 	return &http.Transport{
-		DialContext:         dial.DialContext,
-		TLSClientConfig:     c,
-		TLSHandshakeTimeout: handshakeTimeout,
-		IdleConnTimeout:     idleTimeout,
-		MaxIdleConnsPerHost: 4,
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			conn, err := dial(ctx, c, address)
+			if err != nil {
+				return nil, err
+			}
+			return upgrade.Guard(conn, d.wait, clock.RealClock{}), nil
+		},
+		MaxResponseHeaderBytes: upgrade.MaxHead,
+		DisableKeepAlives:      true,
+		DisableCompression:     true, // a log is passed on as it comes
+	}
+}
+
+// dial opens a connection to a kubelet.
+func dial(ctx context.Context, c *tls.Config, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout+handshakeTimeout)
+	defer cancel()
+	d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}, Config: c}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// backend is the kubelet that serves location, as connections are asked of it.
+func (d *dialer) backend(location *url.URL) upgrade.Backend {
+	return upgrade.Backend{
+		URL: location, Wait: d.wait, Clock: clock.RealClock{},
+		Dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, d.TLS, location.Host) },
 	}
 }
 

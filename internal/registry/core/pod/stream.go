@@ -10,15 +10,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
-	translator "k8s.io/apiserver/pkg/util/proxy"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 // streamREST is what exec and attach share: a connection that is upgraded and then
@@ -65,7 +65,7 @@ func (r *execREST) Connect(ctx context.Context, name string, options runtime.Obj
 		query.Add("command", part)
 	}
 	s := streams{name: "exec", container: o.Container, query: query,
-		Options: translator.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}}
+		stdin: o.Stdin, stdout: o.Stdout, stderr: o.Stderr, tty: o.TTY}
 	return r.connect(ctx, name, s, responder)
 }
 
@@ -84,13 +84,14 @@ func (r *attachREST) Connect(ctx context.Context, name string, options runtime.O
 		return nil, fmt.Errorf("invalid options object: %T", options)
 	}
 	s := streams{name: "attach", container: o.Container, query: url.Values{},
-		Options: translator.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}}
+		stdin: o.Stdin, stdout: o.Stdout, stderr: o.Stderr, tty: o.TTY}
 	return r.connect(ctx, name, s, responder)
 }
 
 // streams is what a client asks for: which streams of which container, in which way.
 type streams struct {
-	translator.Options
+	stdin, stdout, stderr, tty bool
+
 	name      string
 	container string
 	query     url.Values
@@ -107,9 +108,16 @@ func (r *streamREST) connect(ctx context.Context, podName string, s streams, res
 	if err != nil {
 		return nil, err
 	}
-	through := proxy.NewUpgradeAwareHandler(location, r.dial.verified, false, true, proxy.NewErrorResponder(responder))
-	translated := translator.NewStreamTranslatorHandler(location, r.dial.verified, 0, s.Options)
-	return translator.NewTranslatingHandler(through, translated, wsstream.IsWebSocketRequestWithStreamCloseProtocol), nil
+	backend := r.dial.backend(location)
+	through := &upgrade.Handler{Backend: backend, Clock: clock.RealClock{}, Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { responder.Error(err) }}
+	translated := &translation{backend: backend, streams: s}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(req) {
+			translated.ServeHTTP(w, req)
+			return
+		}
+		through.ServeHTTP(w, req)
+	}), nil
 }
 
 func (r *streamREST) location(ctx context.Context, podName string, s streams) (*url.URL, error) {
@@ -128,7 +136,7 @@ func (r *streamREST) location(ctx context.Context, podName string, s streams) (*
 		param string
 		set   bool
 	}{
-		{corev1.ExecStdinParam, s.Stdin}, {corev1.ExecStdoutParam, s.Stdout}, {corev1.ExecStderrParam, s.Stderr}, {corev1.ExecTTYParam, s.Tty},
+		{corev1.ExecStdinParam, s.stdin}, {corev1.ExecStdoutParam, s.stdout}, {corev1.ExecStderrParam, s.stderr}, {corev1.ExecTTYParam, s.tty},
 	} {
 		if f.set {
 			s.query.Set(f.param, "1")
