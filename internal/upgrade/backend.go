@@ -31,7 +31,7 @@ type Backend struct {
 	Clock clock.PassiveClock
 }
 
-// ErrTooLong is wrapped by errors about a backend that answered with more than MaxHead.
+// ErrTooLong is the error for a backend that answered with more than MaxHead.
 var ErrTooLong = errors.New("the answer to the upgrade request is longer than 64 KiB")
 
 // Refusal is the error for a backend that answered something else than an upgrade.
@@ -76,9 +76,13 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 	if err := req.Write(raw); err != nil {
 		return nil, nil, fmt.Errorf("error sending request: %w", err)
 	}
-	in := bufio.NewReader(&bounded{from: raw, left: MaxHead})
+	head := &bounded{from: raw, left: MaxHead}
+	in := bufio.NewReader(head)
 	resp, err := http.ReadResponse(in, req)
-	if err != nil {
+	switch {
+	case err != nil && head.left == 0:
+		return nil, nil, ErrTooLong // whatever the cut made of it
+	case err != nil:
 		return nil, nil, fmt.Errorf("error reading the answer to the upgrade request: %w", cause(err))
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
@@ -99,8 +103,6 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 func cause(err error) error {
 	var timeout net.Error
 	switch {
-	case errors.Is(err, ErrTooLong):
-		return ErrTooLong
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("it did not come in time")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -69,7 +69,7 @@ func (r *logREST) Get(ctx context.Context, name string, options runtime.Object) 
 		Transport:       r.dial.verified,
 		ContentType:     "text/plain",
 		Flush:           o.Follow,
-		ResponseChecker: genericrest.NewGenericHttpResponseChecker(corev1.Resource("pods/log"), name),
+		ResponseChecker: logChecker{genericrest.NewGenericHttpResponseChecker(corev1.Resource("pods/log"), name)},
 		RedirectChecker: genericrest.PreventRedirects,
 	}
 	if o.InsecureSkipTLSVerifyBackend {
@@ -77,6 +77,21 @@ func (r *logREST) Get(ctx context.Context, name string, options runtime.Object) 
 	}
 	stream.Location, err = r.location(ctx, p, o)
 	return stream, err
+}
+
+// logChecker takes as a log only what comes with 200, and as an error only what is one.
+type logChecker struct{ genericrest.HttpResponseChecker }
+
+// Check implements genericrest.HttpResponseChecker.
+func (c logChecker) Check(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		resp.Body.Close()
+		return errors.NewInternalError(fmt.Errorf("the kubelet answered the request for a log with status %d", resp.StatusCode))
+	}
+	return c.HttpResponseChecker.Check(resp)
 }
 
 // location returns nil for a pod without a node.

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/filters"
@@ -109,7 +110,7 @@ func (r *streamREST) connect(ctx context.Context, podName string, s streams, res
 		return nil, err
 	}
 	backend := r.dial.backend(location)
-	through := &upgrade.Handler{Backend: backend, Clock: clock.RealClock{}, Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { responder.Error(err) }}
+	through := &upgrade.Handler{Backend: backend, Clock: clock.RealClock{}, Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { responder.Error(failure(err)) }}
 	translated := &translation{backend: backend, streams: s}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(req) {
@@ -118,6 +119,16 @@ func (r *streamREST) connect(ctx context.Context, podName string, s streams, res
 		}
 		through.ServeHTTP(w, req)
 	}), nil
+}
+
+// failure is an error as the answer to a request. Only its text goes on: what a kubelet
+// said is not for our log.
+func failure(err error) error {
+	var known apierrors.APIStatus
+	if errors.As(err, &known) {
+		return err
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
 }
 
 func (r *streamREST) location(ctx context.Context, podName string, s streams) (*url.URL, error) {
