@@ -92,7 +92,9 @@ func Copy(ctx context.Context, w io.Writer, flush func(), src Source, o Options)
 	}
 }
 
-// reopen returns the file that has taken f's place, nil when f is still the one.
+// reopen returns the file that follows f: the one that has taken its place or, for a
+// reader that is slower than the rotation, the next of the rotated ones. It is nil when
+// f is still the newest.
 func reopen(src Source, f *os.File) (*os.File, error) {
 	now, err := src.Root.Stat(src.Path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -105,11 +107,36 @@ func reopen(src Source, f *os.File) (*os.File, error) {
 	if err != nil || os.SameFile(old, now) {
 		return nil, nil
 	}
-	next, err := bounded.OpenBelow(src.Root, src.Path)
+	later, err := laterFiles(src, old)
 	if err != nil {
-		return nil, fmt.Errorf("opening rotated log: %w", err)
+		return nil, err
 	}
-	return next, nil
+	for _, path := range append(later, src.Path) {
+		next, err := bounded.OpenBelow(src.Root, path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed meanwhile, as the oldest
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening rotated log: %w", err)
+		}
+		return next, nil
+	}
+	return nil, nil
+}
+
+// laterFiles lists the rotated files that follow old, the oldest first. When old is not
+// among them any more it was older than all.
+func laterFiles(src Source, old os.FileInfo) ([]string, error) {
+	files, err := rotatedFiles(src.Root, src.Path)
+	if err != nil {
+		return nil, err
+	}
+	for i, path := range files {
+		if info, err := src.Root.Stat(path); err == nil && os.SameFile(info, old) {
+			return files[i+1:], nil
+		}
+	}
+	return files, nil
 }
 
 func seekTail(f *os.File, n int64) error {

@@ -187,6 +187,66 @@ func TestFollowThroughRotation(t *testing.T) {
 	}
 }
 
+// gate lets writes wait until it is opened.
+type gate struct {
+	lockedBuffer
+	opened  chan struct{}
+	reached chan struct{}
+	once    sync.Once
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.once.Do(func() { close(g.reached) })
+	<-g.opened
+	return g.lockedBuffer.Write(p)
+}
+
+func TestSlowFollowerMissesNoRotatedFile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		removed int // of the oldest rotated files
+		want    string
+	}{
+		"all kept":                        {0, "a\nb\nc\nd\n"},
+		"its own removed":                 {1, "a\nb\nc\nd\n"},
+		"its own and the next removed":    {2, "a\nc\nd\n"},
+		"all rotated ones removed by now": {3, "a\nd\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src, path := logFile(t, entry(0, Stdout, "F", "a"))
+			var running atomic.Bool
+			running.Store(true)
+			src.Running = running.Load
+			out := &gate{opened: make(chan struct{}), reached: make(chan struct{})}
+			done := make(chan error, 1)
+			go func() { done <- Copy(t.Context(), out, nil, src, Options{Follow: true}) }()
+			<-out.reached
+			for i, text := range []string{"b", "c", "d"} {
+				if err := os.Rename(path, path+"."+base.Add(time.Duration(i)*time.Minute).Format(rotatedFormat)); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(entry(i+1, Stdout, "F", text)), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			files, err := rotatedFiles(src.Root, src.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files[:tt.removed] {
+				if err := src.Root.Remove(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			close(out.opened)
+			out.waitFor(t, tt.want)
+			running.Store(false)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestFollowEndsWithContext(t *testing.T) {
 	src, _ := logFile(t, "")
 	src.Running = func() bool { return true }

@@ -207,3 +207,97 @@ func TestLocate(t *testing.T) {
 		t.Errorf("no address: %v", err)
 	}
 }
+
+// TestKubeletHasLimitedTimeToAnswer lets a kubelet drip its header. A log that is silent
+// from the beginning, or after its header, is none of its business.
+func TestKubeletHasLimitedTimeToAnswer(t *testing.T) {
+	drip := func(w http.ResponseWriter, first string) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, first)
+		for i := 0; ; i++ {
+			time.Sleep(20 * time.Millisecond)
+			if _, err := fmt.Fprintf(c, "X-%d: y\r\n", i); err != nil {
+				return
+			}
+		}
+	}
+	const wait = 300 * time.Millisecond
+	answers := map[string]func(w http.ResponseWriter){
+		"header":        func(w http.ResponseWriter) { drip(w, "HTTP/1.1 200 OK\r\n") },
+		"informational": func(w http.ResponseWriter) { drip(w, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n") },
+		"error":         func(w http.ResponseWriter) { drip(w, "HTTP/1.1 500 Internal Server Error\r\n\r\n") },
+		"silent first": func(w http.ResponseWriter) {
+			time.Sleep(3 * wait)
+			fmt.Fprint(w, "text")
+		},
+		"silent later": func(w http.ResponseWriter) {
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(3 * wait)
+			fmt.Fprint(w, "text")
+		},
+	}
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			k := newKubelet(t, func(w http.ResponseWriter, _ *http.Request) { answer(w) })
+			s := newServer(t, k.kubelets(t))
+			s.create("a", oneContainer)
+			if err := s.bind("a", "node"); err != nil {
+				t.Fatal(err)
+			}
+			s.ByPath["pods/log"].(*logREST).dial.wait = wait
+			began := time.Now()
+			stream, _, err := s.readLog(s.ctx, "a", &corev1.PodLogOptions{})
+			if strings.HasPrefix(name, "silent") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if text, err := io.ReadAll(stream); string(text) != "text" || err != nil {
+					t.Errorf("%q, %v", text, err)
+				}
+				return
+			}
+			if took := time.Since(began); err == nil || took > 10*time.Second {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	}
+	t.Run("upgrade", func(t *testing.T) {
+		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{clientCertificate(t)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\n")
+					for {
+						time.Sleep(20 * time.Millisecond)
+						if _, err := fmt.Fprint(c, "X: y\r\n"); err != nil {
+							return
+						}
+					}
+				}()
+			}
+		}()
+		d, err := newDialer(Kubelets{TLS: &tls.Config{InsecureSkipVerify: true}, Node: func(context.Context, string) (*corev1.Node, error) { return nil, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.wait = wait
+		began := time.Now()
+		_, _, err = d.backend(&url.URL{Scheme: "https", Host: l.Addr().String(), Path: "/exec"}).Open(t.Context(), "POST", "SPDY/3.1", nil)
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "did not come in time") || took > 10*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}

@@ -80,7 +80,9 @@ func (r *logREST) Get(ctx context.Context, name string, options runtime.Object) 
 }
 
 // logChecker takes as a log only what comes with 200, and as an error only what is one.
-type logChecker struct{ genericrest.HttpResponseChecker }
+type logChecker struct {
+	genericrest.HttpResponseChecker
+}
 
 // Check implements genericrest.HttpResponseChecker.
 func (c logChecker) Check(resp *http.Response) error {
