@@ -15,7 +15,7 @@ import (
 )
 
 // Handler passes upgraded connections through to a backend as they are: SPDY/3.1 and
-// WebSockets. All but Gone is required.
+// WebSockets. All but Gone and Hold is required.
 type Handler struct {
 	Backend Backend
 	// Fail answers a request that did not come to an upgrade.
@@ -24,6 +24,8 @@ type Handler struct {
 	// Gone, if set, says of a connection to the backend whether the backend has closed
 	// it, while what it wrote before is not all read.
 	Gone func(net.Conn) bool
+	// Hold, if set, keeps the backend from waiting for a slow client.
+	Hold *Hold
 
 	beat time.Duration // shorter in tests
 }
@@ -54,6 +56,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.Gone != nil {
 		relay.gone = func() bool { return h.Gone(backend) }
+	}
+	if h.Hold != nil {
+		relay.held = newHeld(h.Hold, func(p []byte) error { return relay.write(client, p) })
 	}
 	relay.run(r.Context())
 }

@@ -84,7 +84,7 @@ func (r *relay) between(frames [][]byte) error {
 	r.toClient.Lock()
 	defer r.toClient.Unlock()
 	for _, f := range frames {
-		if err := r.write(r.client, f); err != nil {
+		if err := r.tell(f); err != nil {
 			return err
 		}
 	}

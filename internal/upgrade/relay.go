@@ -35,6 +35,8 @@ type relay struct {
 	// gone says whether the backend has closed although not all of it is read yet.
 	gone func() bool
 	beat time.Duration
+	// held, if set, is where what is for the client goes first.
+	held *held
 
 	fromClient  *bufio.Reader
 	fromBackend *bufio.Reader
@@ -61,6 +63,9 @@ func (r *relay) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, r.cut)()
 	var both sync.WaitGroup
 	both.Go(r.answer)
+	if r.held != nil {
+		both.Go(r.held.run)
+	}
 	up := make(chan struct{})
 	both.Go(func() {
 		defer close(up)
@@ -69,10 +74,16 @@ func (r *relay) run(ctx context.Context) {
 	if r.down() {
 		r.over.Store(true)
 		r.backend.Close()
+		if r.held != nil {
+			r.held.flush()
+		}
 		Linger(ctx, r.client, up, r.clock)
 	}
 	r.cut()
 	r.pongs.close()
+	if r.held != nil {
+		r.held.end()
+	}
 	both.Wait()
 }
 
@@ -92,7 +103,7 @@ func (r *relay) down() (ended bool) {
 			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
 		r.toClient.Lock()
-		err = r.copy(r.fromBackend, f, buf, func(p []byte) error { return r.write(r.client, p) })
+		err = r.copy(r.fromBackend, f, buf, r.tell)
 		r.toClient.Unlock()
 		if err != nil {
 			return errors.Is(err, errSource) // else the client is gone
@@ -239,6 +250,15 @@ func (r *relay) copy(in *bufio.Reader, f frame, buf []byte, write func([]byte) e
 			return nil
 		}
 	}
+}
+
+// tell writes to the client, or has it written.
+func (r *relay) tell(p []byte) error {
+	if r.held != nil {
+		_, err := r.held.Write(p)
+		return err
+	}
+	return r.write(r.client, p)
 }
 
 func (r *relay) write(to net.Conn, p []byte) error {

@@ -126,7 +126,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	location, err := s.cfg.Host.ExecURL(r.Context(), target(r), command, streams)
-	s.pipe(w, r, location, err)
+	s.pipe(w, r, location, err, nil)
 }
 
 func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
@@ -136,7 +136,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	location, err := s.cfg.Host.AttachURL(r.Context(), target(r), streams)
-	s.pipe(w, r, location, err)
+	s.pipe(w, r, location, err, s.hold)
 }
 
 func streamsOf(r *http.Request) (cri.Streams, error) {
@@ -157,8 +157,8 @@ func streamsOf(r *http.Request) (cri.Streams, error) {
 	return s, nil
 }
 
-// pipe hands the connection on to the runtime's streaming server.
-func (s *Server) pipe(w http.ResponseWriter, r *http.Request, location string, err error) {
+// pipe hands the connection on to the runtime's streaming server. hold may be nil.
+func (s *Server) pipe(w http.ResponseWriter, r *http.Request, location string, err error, hold *upgrade.Hold) {
 	if err != nil {
 		fail(w, err)
 		return
@@ -173,7 +173,7 @@ func (s *Server) pipe(w http.ResponseWriter, r *http.Request, location string, e
 			URL: to, Wait: runtimeTimeout, Clock: s.cfg.Clock,
 			Dial: func(ctx context.Context) (net.Conn, error) { return dialRuntime(ctx, to) },
 		},
-		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) }, Clock: s.cfg.Clock, Gone: upgrade.Closed,
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) }, Clock: s.cfg.Clock, Gone: upgrade.Closed, Hold: hold,
 	}
 	handler.ServeHTTP(w, r)
 }

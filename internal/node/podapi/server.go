@@ -20,12 +20,15 @@ import (
 
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 const (
 	headerTimeout = 10 * time.Second
 	// idleTimeout is longer than the API server keeps its connections.
 	idleTimeout = 2 * time.Minute
+	// holdSize bounds, in bytes, what is kept for all clients of attach that are slow.
+	holdSize = 64 << 20
 	// runtimeTimeout bounds each of connecting to the runtime's streaming server and its
 	// answer: it is on this machine and has prepared the stream before.
 	runtimeTimeout = 30 * time.Second
@@ -79,11 +82,13 @@ type Config struct {
 type Server struct {
 	cfg Config
 	mux *http.ServeMux
+	// hold is for attach: the output is also the container's log.
+	hold *upgrade.Hold
 }
 
 // New returns a server with all its routes.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), hold: &upgrade.Hold{Size: holdSize}}
 	for _, r := range s.routes() {
 		s.mux.Handle(r.pattern, s.guard(r))
 	}
