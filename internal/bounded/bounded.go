@@ -29,7 +29,7 @@ const (
 // All returns what is left in r, of at most limit bytes. The error of more is
 // ErrTooLarge, and then it returns what it has taken from r: limit bytes and one.
 func All(r io.Reader, limit int64) ([]byte, error) {
-	data, err := prefix(r, limit+1)
+	data, err := Beginning(r, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +41,12 @@ func All(r io.Reader, limit int64) ([]byte, error) {
 
 func tooLarge(limit int64) error { return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit) }
 
-func prefix(r io.Reader, n int64) ([]byte, error) {
+// Beginning returns the next n bytes of r, or all where there are fewer. With an error it
+// returns what came before that.
+func Beginning(r io.Reader, n int64) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 0, 512))
-	if _, err := io.Copy(b, io.LimitReader(r, n)); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	_, err := io.Copy(b, io.LimitReader(r, n))
+	return b.Bytes(), err
 }
 
 // File returns what is in the regular file at path, of at most limit bytes. Links are
@@ -86,7 +86,7 @@ func Prefix(path string, n int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return prefix(f, n)
+	return Beginning(f, n)
 }
 
 // End returns the last n bytes of an open regular file, or all where there are fewer.
@@ -95,7 +95,7 @@ func End(f *os.File, n int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prefix(io.NewSectionReader(f, max(info.Size()-n, 0), n), n)
+	return Beginning(io.NewSectionReader(f, max(info.Size()-n, 0), n), n)
 }
 
 // whole reads f to its end and closes it.

@@ -35,6 +35,9 @@ func TestAllTakesNoMoreThanItsLimit(t *testing.T) {
 	if _, err := bounded.All(io.MultiReader(strings.NewReader("x"), broken{}), 10); !errors.Is(err, errBroken) {
 		t.Errorf("error %v", err)
 	}
+	if got, err := bounded.Beginning(io.MultiReader(strings.NewReader("x"), broken{}), 10); string(got) != "x" || !errors.Is(err, errBroken) {
+		t.Errorf("beginning of a stream that breaks: %q, %v", got, err)
+	}
 }
 
 var errBroken = errors.New("broken")

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 // MaxHead bounds what is read of a backend before the upgrade, in bytes: its status
@@ -76,7 +78,7 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 	if err := req.Write(raw); err != nil {
 		return nil, nil, fmt.Errorf("error sending request: %w", err)
 	}
-	head := &bounded{from: raw, left: MaxHead}
+	head := &headReader{from: raw, left: MaxHead}
 	in := bufio.NewReader(head)
 	resp, err := http.ReadResponse(in, req)
 	switch {
@@ -86,7 +88,7 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 		return nil, nil, fmt.Errorf("error reading the answer to the upgrade request: %w", cause(err))
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		body, _ := io.ReadAll(resp.Body) // what came of it is told, cut or not
+		body, _ := bounded.Beginning(resp.Body, MaxHead) // what came of it is told, cut or not
 		return nil, nil, &Refusal{Code: resp.StatusCode, Type: resp.Header.Get("Content-Type"), Body: body}
 	}
 	if got, ok := upgradeOf(resp.Header); !ok || !strings.EqualFold(got, protocol) {
@@ -111,14 +113,14 @@ func cause(err error) error {
 	return errors.New("it is not HTTP, or the connection broke")
 }
 
-// bounded reads at most left bytes and then fails.
-type bounded struct {
+// headReader reads at most left bytes and then fails.
+type headReader struct {
 	from io.Reader
 	left int
 }
 
 // Read implements io.Reader.
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *headReader) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, ErrTooLong
 	}

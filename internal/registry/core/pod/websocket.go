@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -237,8 +238,9 @@ const maxSize = 1 << 10
 
 // resize keeps the newest size for Next.
 func (s *socket) resize(message io.Reader) {
+	raw, err := bounded.All(message, maxSize)
 	var size remotecommand.TerminalSize
-	if json.NewDecoder(io.LimitReader(message, maxSize)).Decode(&size) != nil {
+	if err != nil || json.Unmarshal(raw, &size) != nil {
 		return
 	}
 	select {
