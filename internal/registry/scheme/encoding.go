@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 )
 
 // StorageType is the media type in which objects of a group are stored.
@@ -14,21 +15,36 @@ func StorageType(group string) string {
 	return runtime.ContentTypeProtobuf
 }
 
-// Serializer returns the encodings that clients may choose from for a group. A client
-// that would rather have protobuf than JSON gets JSON where there is no other, as it
-// does for custom resources.
-func (s *Scheme) Serializer(group string) runtime.NegotiatedSerializer {
-	if ours[group] {
-		return withoutProtobuf{s.Codecs}
-	}
-	return s.Codecs
+// newCodecs returns encodings that write a list item by item, KEP-5116.
+func newCodecs(s *runtime.Scheme) serializer.CodecFactory {
+	return serializer.NewCodecFactory(s, serializer.WithStreamingCollectionEncodingToJSON(), serializer.WithStreamingCollectionEncodingToProtobuf())
 }
 
-type withoutProtobuf struct{ runtime.NegotiatedSerializer }
+// Serializer returns the encodings that clients may choose from for a group. All of
+// them write a list item by item. A client that would rather have protobuf than JSON
+// gets JSON where there is no other, as it does for custom resources.
+func (s *Scheme) Serializer(group string) runtime.NegotiatedSerializer {
+	var accepted []runtime.SerializerInfo
+	for _, info := range s.Codecs.SupportedMediaTypes() {
+		if info.MediaType == runtime.ContentTypeYAML {
+			info.Serializer = itemwise{info.Serializer, yamlForm}
+		}
+		if info.PrettySerializer != nil {
+			info.PrettySerializer = itemwise{info.PrettySerializer, prettyForm}
+		}
+		accepted = append(accepted, info)
+	}
+	if ours[group] {
+		accepted = slices.DeleteFunc(accepted, func(i runtime.SerializerInfo) bool { return i.MediaType == runtime.ContentTypeProtobuf })
+	}
+	return offered{s.Codecs, accepted}
+}
+
+// offered is a choice of encodings.
+type offered struct {
+	runtime.NegotiatedSerializer
+	accepted []runtime.SerializerInfo
+}
 
 // SupportedMediaTypes implements runtime.NegotiatedSerializer.
-func (w withoutProtobuf) SupportedMediaTypes() []runtime.SerializerInfo {
-	return slices.DeleteFunc(slices.Clone(w.NegotiatedSerializer.SupportedMediaTypes()), func(i runtime.SerializerInfo) bool {
-		return i.MediaType == runtime.ContentTypeProtobuf
-	})
-}
+func (o offered) SupportedMediaTypes() []runtime.SerializerInfo { return o.accepted }

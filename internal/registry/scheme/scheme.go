@@ -108,7 +108,7 @@ func New() (*Scheme, error) {
 	}
 	return &Scheme{
 		Scheme:     s,
-		Codecs:     serializer.NewCodecFactory(s),
+		Codecs:     newCodecs(s),
 		Parameters: runtime.NewParameterCodec(s),
 	}, nil
 }
