@@ -36,10 +36,11 @@ const (
 	// walSegmentBytes is what a log segment reserves on disk. etcd's own 64 MiB
 	// are twice as much as a small system ever writes between two snapshots.
 	walSegmentBytes = 8 << 20
-	// snapshotEntries is after how many writes the log starts anew from a snapshot,
-	// catchUpEntries how many of the log stay in memory: a single member has no
-	// slow follower that would need more.
-	snapshotEntries, catchUpEntries = 5000, 500
+	// snapshotEntries is after how many writes the log starts anew from a snapshot:
+	// a start after a crash reads all of it. catchUpEntries is how many of the log
+	// stay in memory, besides at most 100 until the next look: a single member has no
+	// slow follower that would need more. An entry may be as large as a request.
+	snapshotEntries, catchUpEntries = 1000, 16
 	// tick is the heartbeat. A single member has nobody to send heartbeats to, and
 	// every tick wakes the process up.
 	tick          = 100 * time.Millisecond
