@@ -21,11 +21,16 @@ func newCodecs(s *runtime.Scheme) serializer.CodecFactory {
 }
 
 // Serializer returns the encodings that clients may choose from for a group. All of
-// them write a list item by item. A client that would rather have protobuf than JSON
+// them write a list item by item, and leave nothing of an event with the watch that
+// has sent it. A client that would rather have protobuf than JSON
 // gets JSON where there is no other, as it does for custom resources.
 func (s *Scheme) Serializer(group string) runtime.NegotiatedSerializer {
 	var accepted []runtime.SerializerInfo
 	for _, info := range s.Codecs.SupportedMediaTypes() {
+		if stream := info.StreamSerializer; stream != nil {
+			info.Serializer = handedOver{info.Serializer}
+			info.StreamSerializer = &runtime.StreamSerializerInfo{EncodesAsText: stream.EncodesAsText, Serializer: handedOver{stream.Serializer}, Framer: stream.Framer}
+		}
 		if info.MediaType == runtime.ContentTypeYAML {
 			info.Serializer = itemwise{info.Serializer, yamlForm}
 		}

@@ -122,3 +122,47 @@ func TestGroupsOfOursHaveNoProtobuf(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchKeepsNothingOfAnEvent encodes a large event as the library does for a
+// watch, into a buffer that stays.
+func TestWatchKeepsNothingOfAnEvent(t *testing.T) {
+	s := newScheme(t)
+	large := &corev1.ConfigMap{Data: map[string]string{"k": strings.Repeat("x", 1<<20)}}
+	for _, info := range s.Serializer("").SupportedMediaTypes() {
+		if info.StreamSerializer == nil {
+			continue
+		}
+		for _, e := range []runtime.Encoder{info.Serializer, info.StreamSerializer.Serializer} {
+			memory := &counted{}
+			codec := runtime.NewEncoderWithAllocator(s.Codecs.EncoderForVersion(e, corev1.SchemeGroupVersion).(runtime.EncoderWithAllocator), memory)
+			buffer := &kept{splicer: runtime.NewSpliceBuffer()}
+			if err := codec.Encode(large, buffer); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(buffer.Bytes()); got < 1<<20 || buffer.written > 0 || memory.allocated > 0 {
+				t.Errorf("%s: of %d bytes %d stay in the watch's buffer and %d with its allocator", info.MediaType, got, buffer.written, memory.allocated)
+			}
+		}
+	}
+}
+
+// kept counts what is copied to a watch's buffer.
+type kept struct {
+	splicer
+	written int
+}
+
+type splicer = runtime.Splice
+
+func (k *kept) Write(p []byte) (int, error) {
+	k.written += len(p)
+	return k.splicer.Write(p)
+}
+
+// counted counts what a watch's allocator is asked for.
+type counted struct{ allocated uint64 }
+
+func (c *counted) Allocate(n uint64) []byte {
+	c.allocated += n
+	return make([]byte, n)
+}
