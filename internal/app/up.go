@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	baseclock "k8s.io/utils/clock"
@@ -63,6 +64,9 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 		s.clockSettled = make(chan struct{})
 	}
 	defer s.stop(ctx)
+	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
+		s.log.Info("the heap stays within the memory of the control group", "bytes", heap)
+	}
 	if err := s.build(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // asked to stop while the store was read
@@ -116,7 +120,8 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 	}
 }
 
-// shrink gives back what only the start needed, once the start's last work is done.
+// shrink gives back what only the start needed, once the start's last work is done,
+// and later what a burst of work has left.
 func (s *system) shrink(ctx context.Context) {
 	select {
 	case <-s.wall.After(shrinkAfter):
@@ -126,6 +131,7 @@ func (s *system) shrink(ctx context.Context) {
 	if err := resident.Release(); err != nil {
 		s.log.Debug("memory of the start stays resident", "error", err)
 	}
+	resident.GiveBack(ctx, s.wall)
 }
 
 func (s *system) stop(ctx context.Context) {
