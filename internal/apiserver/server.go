@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/atrest"
 	"laterna.dev/laterna/internal/apiserver/encryption"
@@ -40,21 +42,22 @@ type Server struct {
 	background sync.WaitGroup
 	end        context.CancelFunc
 
-	backend *backend
-	keeper  *encryption.Keeper
-	access  *access
-	ring    *keys.Ring
-	issuers *issuer.Set
-	follow  *issuers
-	uses    *tokenUses
-	generic *genericserver.GenericAPIServer
-	front   *front
-	boot    boot
+	backend  *backend
+	keeper   *encryption.Keeper
+	access   *access
+	ring     *keys.Ring
+	issuers  *issuer.Set
+	follow   *issuers
+	uses     *tokenUses
+	generic  *genericserver.GenericAPIServer
+	readings *readings
+	front    *front
+	boot     boot
 }
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), readings: newReadings(clock.RealClock{}), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -112,6 +115,7 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	s.background.Go(func() { s.follow.follow(life) })
 	s.background.Go(func() { s.uses.run(life) })
 	s.background.Go(func() { s.keeper.Run(life) })
+	s.background.Go(func() { s.readings.run(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
 	return s.access.await(ctx)
@@ -239,7 +243,8 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	return s.addHooks(life, all, objects)
 }
 
-// Limits as in Kubernetes, but for requests in flight, which nobody queues here.
+// Limits as in Kubernetes, but for requests in flight, of which only lists are queued
+// here; see limits.
 const (
 	maxRequestBytes   = 3 << 20
 	maxReadsInFlight  = 800
@@ -263,11 +268,13 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 		c.MaxRequestBodyBytes = serving.MaxRequestBytes
 	}
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
-	c.RequestTimeout, c.MinRequestTimeout = requestTimeout, minWatchSeconds
+	c.RequestTimeout, c.MinRequestTimeout = readTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
-	guard := quantity.NewGuard(sch.Scheme)
+	guard, limits := quantity.NewGuard(sch.Scheme), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), clock.RealClock{})
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
-		return s.issuers.Route(genericserver.DefaultBuildHandlerChain(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes), c))
+		s.readings.info, s.readings.long = c.RequestInfoResolver, c.LongRunningFunc
+		api = limits.wrap(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes))
+		return s.readings.wrap(s.issuers.Route(genericserver.DefaultBuildHandlerChain(api, c)))
 	}
 	return c
 }

@@ -96,10 +96,7 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		DeleteCollectionWorkers: deleteWorkers,
 		ResourcePrefix:          resource.Resource,
 	}
-	switch resource {
-	case corev1.Resource("events"): // many, short-lived and rarely watched
-		options.Decorator = b.uncached
-	case corev1.Resource("rangeallocations"): // not served
+	if resource == corev1.Resource("rangeallocations") { // not served
 		options.Decorator = b.uncached
 	}
 	return options, nil
@@ -178,7 +175,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	defer b.mu.Unlock()
 	b.caches = append(b.caches, cached)
 	b.stops = append(b.stops, stop)
-	return delegator, stop, nil
+	return weigh(delegator, cached, clock.RealClock{}), stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for

@@ -1,0 +1,133 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/clock"
+)
+
+// How long clients may take to read.
+const (
+	// readTimeout is how long a list may take to be read. Other requests have
+	// requestTimeout for everything.
+	readTimeout = 10 * time.Minute
+	// watchStall is how long a watch may read nothing of what there is to read. It
+	// comes again and goes on where it was.
+	watchStall = time.Minute
+	// sweepInterval is how often clients that do not read are looked for.
+	sweepInterval = 5 * time.Second
+)
+
+var (
+	errCut  = errors.New("the client does not read the response")
+	errLate = errors.New("the response has not begun in time")
+)
+
+// readings are the requests that are being answered. The library leaves one alone
+// that waits for its client to read; here it ends, so that nobody holds for ever
+// what the server needs for others. Its methods may be called concurrently.
+type readings struct {
+	clock clock.WithTickerAndDelayedExecution
+	info  request.RequestInfoResolver
+	long  request.LongRunningRequestCheck
+
+	mu  sync.Mutex
+	all map[*reading]struct{}
+}
+
+func newReadings(c clock.WithTickerAndDelayedExecution) *readings {
+	return &readings{clock: c, all: map[*reading]struct{}{}}
+}
+
+// wrap is the outermost of all handlers. Requests of the process itself pass it by.
+func (r *readings) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Context().Value(loopbackKey{}) != nil {
+			next.ServeHTTP(w, req)
+			return
+		}
+		ctx, end := context.WithCancelCause(req.Context())
+		defer end(nil)
+		reading := &reading{end: end, control: http.NewResponseController(w)}
+		stop := r.limit(reading, req)
+		defer stop()
+		r.add(reading)
+		defer r.remove(reading)
+		req = req.WithContext(context.WithValue(ctx, readingKey{}, reading))
+		next.ServeHTTP(track(w, reading, r.clock.Now), req)
+	})
+}
+
+// limit sets how long a request may take. The library knows one limit for all, that
+// of lists; the others' is kept here, and that of a list that has not begun.
+func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool) {
+	info, err := r.info.NewRequestInfo(req)
+	if err != nil {
+		info = &request.RequestInfo{}
+	}
+	now := r.clock.Now()
+	switch {
+	case r.long(req, info):
+		reading.stall = readTimeout
+		if info.Verb == "watch" {
+			reading.stall = watchStall
+		}
+		return func() bool { return true }
+	case info.IsResourceRequest && info.Verb == "list":
+		reading.ends, reading.stall = now.Add(readTimeout), readTimeout
+	default:
+		reading.ends, reading.stall = now.Add(requestTimeout), requestTimeout
+	}
+	late := r.clock.AfterFunc(requestTimeout, func() {
+		if info.Verb != "list" || !reading.began.Load() {
+			reading.end(errLate)
+		}
+	})
+	return late.Stop
+}
+
+func (r *readings) add(reading *reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[reading] = struct{}{}
+}
+
+func (r *readings) remove(reading *reading) {
+	r.mu.Lock()
+	delete(r.all, reading)
+	r.mu.Unlock()
+	reading.leave()
+}
+
+// run cuts the responses that nobody reads until ctx ends.
+func (r *readings) run(ctx context.Context) {
+	sweep := r.clock.NewTicker(sweepInterval)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C():
+		}
+		for _, reading := range r.overdue() {
+			reading.cut()
+		}
+	}
+}
+
+func (r *readings) overdue() (out []*reading) {
+	now := r.clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for reading := range r.all {
+		if reading.overdue(now) {
+			out = append(out, reading)
+		}
+	}
+	return out
+}
