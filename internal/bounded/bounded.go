@@ -68,6 +68,22 @@ func Below(root *os.Root, name string, limit int64) ([]byte, error) {
 	return whole(f, name, limit)
 }
 
+// In is File for a file of a file system that is given, such as a test's.
+func In(system fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(system, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, notRegular(name)
+	}
+	f, err := system.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return whole(f, name, limit)
+}
+
 // Input is File for what a person named on a command line, which may be a pipe: it
 // waits for the writer.
 func Input(path string, limit int64) ([]byte, error) {
@@ -99,7 +115,7 @@ func End(f *os.File, n int64) ([]byte, error) {
 }
 
 // whole reads f to its end and closes it.
-func whole(f *os.File, name string, limit int64) ([]byte, error) {
+func whole(f fs.File, name string, limit int64) ([]byte, error) {
 	defer f.Close()
 	// What the file says of its size need not be true, but it spares a reading.
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > limit {

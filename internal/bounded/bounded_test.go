@@ -74,6 +74,7 @@ func TestFilesAreReadToTheirBound(t *testing.T) {
 	reads := map[string]func(name string) ([]byte, error){
 		"File":  func(name string) ([]byte, error) { return bounded.File(filepath.Join(dir, name), 7) },
 		"Input": func(name string) ([]byte, error) { return bounded.Input(filepath.Join(dir, name), 7) },
+		"In":    func(name string) ([]byte, error) { return bounded.In(root.FS(), name, 7) },
 		"Below": func(name string) ([]byte, error) { return bounded.Below(root, name, 7) },
 	}
 	var before, after runtime.MemStats

@@ -34,6 +34,11 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 			t.Errorf("Below %s: %q, %v", name, got, err)
 		}
 	}
+	for _, name := range []string{"pipe", "directory"} {
+		if got, err := bounded.In(os.DirFS(dir), name, 7); !errors.Is(err, bounded.ErrNotRegular) {
+			t.Errorf("In %s: %q, %v", name, got, err)
+		}
+	}
 	if got, err := bounded.File(filepath.Join(dir, "link"), 7); string(got) != "content" || err != nil {
 		t.Errorf("File through a link: %q, %v", got, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"laterna.dev/laterna/internal/bounded"
 )
 
 const (
@@ -43,11 +45,11 @@ func LimitHeap(root fs.FS, gomemlimit string) int64 {
 // the least limit of the group and those that hold it, cgroups(7), of version 1 or 2.
 // It is 0 where there is no limit or none can be read.
 func GroupLimit(root fs.FS) int64 {
-	groups, err := fs.ReadFile(root, "proc/self/cgroup")
+	groups, err := bounded.In(root, "proc/self/cgroup", bounded.Small)
 	if err != nil {
 		return 0
 	}
-	mounts, err := fs.ReadFile(root, "proc/self/mountinfo")
+	mounts, err := bounded.In(root, "proc/self/mountinfo", bounded.Table)
 	if err != nil {
 		return 0
 	}
@@ -127,7 +129,7 @@ func hasField(list, name string) bool {
 
 // readLimit reads a file with a limit; false for no limit.
 func readLimit(root fs.FS, name string) (int64, bool) {
-	raw, err := fs.ReadFile(root, name)
+	raw, err := bounded.In(root, name, bounded.Small)
 	if err != nil {
 		return 0, false
 	}
