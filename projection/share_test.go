@@ -28,7 +28,9 @@ func TestAValueIsHeldOnceHoweverManyFilesShowIt(t *testing.T) {
 	v := &corev1.Volume{Name: "v", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}}
 	add := func(s corev1.VolumeProjection) { v.Projected.Sources = append(v.Projected.Sources, s) }
 	for i := range files {
-		item := func(kind string) []corev1.KeyToPath { return []corev1.KeyToPath{{Key: "k", Path: kind + fmt.Sprint(i)}} }
+		item := func(kind string) []corev1.KeyToPath {
+			return []corev1.KeyToPath{{Key: "k", Path: kind + fmt.Sprint(i)}}
+		}
 		add(corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{Items: item("c")}})
 		add(corev1.VolumeProjection{Secret: &corev1.SecretProjection{Items: item("s")}})
 		add(corev1.VolumeProjection{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{
