@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"strings"
 	"sync"
@@ -93,17 +92,18 @@ func (s *system) fillMaps(admin kubernetes.Interface, n, size int) {
 	wg.Wait()
 }
 
-// heapPeak returns by how much the heap grew at most while f ran, with little
-// garbage.
+// heapPeak returns by how much the heap that is in use grew at most while f ran. It
+// collects garbage all the time, since how much of that there is depends on what other
+// tests have left.
 func heapPeak(f func()) (grown int64) {
-	defer debug.SetGCPercent(debug.SetGCPercent(20)) // what is held counts, not garbage
 	runtime.GC()
-	before := heapHeld()
+	before := heapLive()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
-			grown = max(grown, heapHeld()-before)
+			runtime.GC()
+			grown = max(grown, heapLive()-before)
 			select {
 			case <-stop:
 				return
@@ -120,14 +120,15 @@ func heapPeak(f func()) (grown int64) {
 // heapKept returns by how much what is in use grew while f ran, without garbage.
 func heapKept(f func()) int64 {
 	runtime.GC()
-	before := heapHeld()
+	before := heapLive()
 	f()
 	runtime.GC()
-	return heapHeld() - before
+	return heapLive() - before
 }
 
-func heapHeld() int64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+// heapLive is what the last collection found in use, in bytes.
+func heapLive() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
 	return int64(sample[0].Value.Uint64())
 }
