@@ -169,7 +169,7 @@ func TestMemoryOfListsDoesNotGrowWithTheCollection(t *testing.T) {
 				wg.Wait()
 			})
 			t.Logf("%d MiB", grown>>20)
-			if grown > 60<<20 {
+			if grown > 40<<20 {
 				t.Errorf("%d times 12 MB held %d MiB", form.atOnce, grown>>20)
 			}
 		})
