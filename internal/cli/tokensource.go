@@ -55,7 +55,7 @@ func (s tokenSource) read(cmd *cobra.Command, target targetFlags, args []string)
 	default:
 		in = cmd.InOrStdin()
 	}
-	raw, err := bounded.All(in, maxInput)
+	raw, err := bounded.Beginning(in, maxInput) // more is no token
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -151,15 +151,15 @@ func (c *daemonAPI) sandboxProgram(m *nodetest.Machine) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		p, err := procfs.Get(int(got.GetProcess().GetPid()))
-		if err != nil || len(p.Args) == 0 {
+		if err != nil || time.Now().After(deadline) {
 			c.t.Fatalf("process of the sandbox: %+v, %v", p, err)
 		}
-		if p.Program() != "runc" { // which becomes it
+		// runc becomes it, and has no arguments in between.
+		if len(p.Args) > 0 && p.Program() != "runc" {
 			return p.Args[0]
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -207,6 +207,7 @@ func TestRefreshFails(t *testing.T) {
 
 	b.eventually(20*time.Second, func() bool { return b.clock.Now().After(start.Add(601 * time.Second)) })
 	b.eventually(time.Second, func() bool { _, err, _ := b.Peek(r); return err != nil })
+	b.eventually(time.Second, func() bool { return len(b.told) > 0 }) // with the next try
 	b.await()
 	_, err := b.Token(t.Context(), r)
 	if err == nil || !strings.HasPrefix(err.Error(), `token "sa"/"ns"/"vault"/600/pod "p" (u) expired and refresh failed: `) || !strings.Contains(err.Error(), "away") {
