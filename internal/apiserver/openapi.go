@@ -176,7 +176,11 @@ func (l lazyConverter) ObjectToTyped(obj runtime.Object, opts ...typed.Validatio
 	if err != nil {
 		return nil, err
 	}
-	return c.ObjectToTyped(obj, opts...)
+	v, err := c.ObjectToTyped(obj, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return inOrder(obj, v), nil
 }
 
 // TypedToObject implements managedfields.TypeConverter.

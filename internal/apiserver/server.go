@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/rest"
@@ -22,6 +24,8 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/registry/bounds"
+	"laterna.dev/laterna/internal/registry/precheck"
 	"laterna.dev/laterna/internal/registry/quantity"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
@@ -270,13 +274,26 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = readTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
-	guard, limits := quantity.NewGuard(sch.Scheme), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), clock.RealClock{})
+	checks, limits := bodyChecks(sch), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), clock.RealClock{})
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		s.readings.info, s.readings.long = c.RequestInfoResolver, c.LongRunningFunc
-		api = limits.wrap(quantity.Filter(api, guard, sch.Codecs, c.MaxRequestBodyBytes))
+		api = limits.wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
 		return s.readings.wrap(s.issuers.Route(genericserver.DefaultBuildHandlerChain(api, c)))
 	}
 	return c
+}
+
+// bodyChecks are what request bodies must pass before they are decoded.
+func bodyChecks(sch *scheme.Scheme) []precheck.Check {
+	guard, counter := quantity.NewGuard(sch.Scheme), bounds.NewCounter(sch.Scheme)
+	return []precheck.Check{
+		func(info *request.RequestInfo, mediaType string, body []byte) error {
+			return counter.Check(mediaType, schema.GroupKind{Group: info.APIGroup, Kind: info.Resource}, body)
+		},
+		func(info *request.RequestInfo, mediaType string, body []byte) error {
+			return guard.Check(mediaType, info.Resource, body)
+		},
+	}
 }
 
 // Serve accepts connections of one more listener, until the server stops. The

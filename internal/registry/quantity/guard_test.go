@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"laterna.dev/laterna/internal/registry/wire"
 )
 
 const (
@@ -116,7 +118,7 @@ func encode(t testing.TB, kind string, raw []byte) []byte {
 
 // bytesField returns a field of a message.
 func bytesField(number byte, content []byte) []byte {
-	out := []byte{number<<3 | wireBytes}
+	out := []byte{number<<3 | wire.Bytes}
 	for n := len(content); ; n >>= 7 {
 		if n < 0x80 {
 			return append(append(out, byte(n)), content...)
@@ -145,7 +147,8 @@ func TestCheckProtobuf(t *testing.T) {
 		return bytesField(2, bytesField(1, bytesField(2, bytesField(2, emptyDir))))
 	}
 	long := []byte("1e-" + strings.Repeat("0", 200) + "999999")
-	group := []byte{9<<3 | wireStart, 1<<3 | wireVarint, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 9<<3 | wireEnd}
+	const wireStart, wireEnd = 3, 4
+	group := []byte{9<<3 | wireStart, 1<<3 | wire.Varint, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 9<<3 | wireEnd}
 	for name, c := range map[string]struct {
 		plural, kind string
 		raw          []byte

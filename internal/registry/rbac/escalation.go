@@ -12,7 +12,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
 // everything is what cluster-admin has.
@@ -108,9 +107,12 @@ func (a Access) confirm(ctx context.Context, rules []rbacv1.PolicyRule) error {
 		return errors.New("no user on context")
 	}
 	held, resolveErr := a.Rules.Rules(ctx, u, request.NamespaceValue(ctx))
-	covered, lacking := validation.Covers(held, rules)
-	if covered {
+	covered, lacking, ok := covers(held, rules)
+	switch {
+	case covered:
 		return nil
+	case !ok:
+		return fmt.Errorf("user %q (groups=%q) is attempting to grant RBAC permissions: %s", u.GetName(), u.GetGroups(), tooMany)
 	}
 	var lines []string
 	for _, r := range compact(lacking) {

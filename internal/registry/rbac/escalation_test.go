@@ -3,8 +3,10 @@ package rbac_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -149,4 +151,41 @@ func refused(t *testing.T, err error, prefix, want string) {
 	if !apierrors.IsForbidden(err) || err.Error() != prefix+want {
 		t.Errorf("err = %v\nwant %s", err, prefix+want)
 	}
+}
+
+// TestRulesWithManyPartsAreNotTakenApart gives a rule of a few kilobytes that has
+// billions of parts.
+func TestRulesWithManyPartsAreNotTakenApart(t *testing.T) {
+	names := func(n int) []string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = "x" + strings.Repeat("y", i%50) + string(rune('a'+i%26))
+		}
+		return out
+	}
+	bomb := []rbacv1.PolicyRule{{Verbs: names(500), APIGroups: names(500), Resources: names(500), ResourceNames: names(500)}}
+	ctx := as("roles", "r", "ns")
+	for name, tc := range map[string]struct {
+		held, rules []rbacv1.PolicyRule
+		want        string
+	}{
+		"a bomb":             {rules("get", "pods"), bomb, "combine too many verbs, resources and names"},
+		"held by its like":   {bomb, bomb, ""},
+		"held as everything": {[]rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}}}, bomb, ""},
+		"many rules":         {repeat(rules("list", "pods")[0], 10_000), repeat(rules("get", "pods")[0], 10_000), "combine too many"},
+		"many held":          {repeat(rules("list", "pods")[0], 10_000), rules("get", "pods"), "not currently held"},
+	} {
+		began := time.Now()
+		err := rbac.Access{Authorizer: holder{}, Rules: holder{rules: tc.held}}.CheckRole(ctx, "roles", "r", tc.rules)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s took %v", name, took)
+		}
+		if tc.want == "" && err != nil || tc.want != "" && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %.300v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+func repeat(r rbacv1.PolicyRule, n int) []rbacv1.PolicyRule {
+	return slices.Repeat([]rbacv1.PolicyRule{r}, n)
 }

@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +21,8 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // Env is what every storage is built from. Scheme knows all served kinds;
@@ -40,7 +43,11 @@ type Definition[T Object] struct {
 	New                    func() T
 	NewList                func() runtime.Object
 	Rules                  Rules[T]
-	Columns                Columns[T]
+	// Permit is asked at every update of an object and of its subresources, before
+	// anything else looks at it; its error is the answer. nil permits all. Rules say
+	// what is right, Permit whose it is to write it.
+	Permit  func(ctx context.Context, obj, old T) error
+	Columns Columns[T]
 	// Fields returns the selectable fields beyond metadata.name and
 	// metadata.namespace. The same names must be given to the scheme with
 	// AddFieldLabels.
@@ -99,6 +106,7 @@ func New[T Object](d Definition[T], env Env) (*Store[T], error) {
 		ResetFieldsStrategy:       st,
 		ReturnDeletedObject:       d.ReturnDeleted,
 		TableConvertor:            tableConvertor[T]{d.Columns},
+		BeginUpdate:               d.beginUpdate,
 	}
 	if d.Rules.GracefulDelete != nil {
 		s.DeleteStrategy = gracefulStrategy[T]{st}
@@ -158,6 +166,24 @@ func (d Definition[T]) indexes() (storage.IndexerFuncs, *cache.Indexers) {
 	}
 	return triggers, &indexers
 }
+
+// beginUpdate stands before the library's own validation of metadata, which lists every
+// mistake.
+func (d Definition[T]) beginUpdate(ctx context.Context, obj, old runtime.Object, _ *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
+	o, p := obj.(T), old.(T)
+	if d.Permit != nil {
+		if err := d.Permit(ctx, o, p); err != nil {
+			return nil, err
+		}
+	}
+	if errs := bounds.MetadataMistakes(o); len(errs) > 0 {
+		return nil, bounds.Invalid(schema.GroupKind{Group: d.GroupVersion.Group, Kind: kindOf(o)}, p.GetName(), errs)
+	}
+	return func(context.Context, bool) {}, nil
+}
+
+// kindOf returns what an object's kind is called, which is as its type is.
+func kindOf(o runtime.Object) string { return reflect.TypeOf(o).Elem().Name() }
 
 // Subresource serves get, update and patch of a part of the object under rules of
 // its own, such as status. rules.ValidName and the create rules are not used.

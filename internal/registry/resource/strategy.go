@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // Object is a stored API object: the external Go type of its kind.
@@ -90,20 +92,20 @@ func (s *strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.Er
 		name = apivalidation.NameIsDNSSubdomain
 	}
 	o := obj.(T)
-	errs := apivalidation.ValidateObjectMetaAccessor(o, s.namespaced, name, field.NewPath("metadata"))
+	errs := apivalidation.ValidateObjectMetaAccessor(bounds.Metadata(o), s.namespaced, name, field.NewPath("metadata"))
 	if s.rules.Validate != nil {
 		errs = append(errs, s.rules.Validate(ctx, o)...)
 	}
-	return errs
+	return bounds.Errors(errs)
 }
 
 func (s *strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	o, p := obj.(T), old.(T)
-	errs := apivalidation.ValidateObjectMetaAccessorUpdate(o, p, field.NewPath("metadata"))
+	errs := apivalidation.ValidateObjectMetaAccessorUpdate(bounds.Metadata(o), p, field.NewPath("metadata"))
 	if s.rules.ValidateUpdate != nil {
 		errs = append(errs, s.rules.ValidateUpdate(ctx, o, p)...)
 	}
-	return errs
+	return bounds.Errors(errs)
 }
 
 func (s *strategy[T]) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {

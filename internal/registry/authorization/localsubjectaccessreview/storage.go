@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/authorization"
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // NewStorage returns the storage of localsubjectaccessreviews.
@@ -29,7 +30,7 @@ func NewStorage(a authorizer.UnconditionalAuthorizer) rest.Storage {
 				return nil, apierrors.NewBadRequest(fmt.Sprintf("not a LocalSubjectAccessReview: %#v", obj))
 			}
 			if errs := check(review); len(errs) > 0 {
-				return nil, apierrors.NewInvalid(authorizationv1.SchemeGroupVersion.WithKind("LocalSubjectAccessReview").GroupKind(), "", errs)
+				return nil, bounds.Invalid(authorizationv1.SchemeGroupVersion.WithKind("LocalSubjectAccessReview").GroupKind(), "", errs)
 			}
 			namespace := request.NamespaceValue(ctx)
 			if namespace == "" {

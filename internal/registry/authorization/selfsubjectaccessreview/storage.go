@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/authorization"
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // NewStorage returns the storage of selfsubjectaccessreviews.
@@ -30,7 +31,7 @@ func NewStorage(a authorizer.UnconditionalAuthorizer) rest.Storage {
 			errs := authorization.ValidateQuestion(spec.ResourceAttributes, spec.NonResourceAttributes)
 			errs = append(errs, authorization.ValidateMetadata(review.ObjectMeta, false)...)
 			if len(errs) > 0 {
-				return nil, apierrors.NewInvalid(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview").GroupKind(), "", errs)
+				return nil, bounds.Invalid(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview").GroupKind(), "", errs)
 			}
 			u, ok := request.UserFrom(ctx)
 			if !ok {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/authorization"
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // NewStorage returns the storage of subjectaccessreviews.
@@ -29,7 +30,7 @@ func NewStorage(a authorizer.UnconditionalAuthorizer) rest.Storage {
 			errs = append(errs, authorization.ValidateSubject(spec)...)
 			errs = append(errs, authorization.ValidateMetadata(review.ObjectMeta, false)...)
 			if len(errs) > 0 {
-				return nil, apierrors.NewInvalid(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview").GroupKind(), "", errs)
+				return nil, bounds.Invalid(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview").GroupKind(), "", errs)
 			}
 			if err := validate(); err != nil {
 				return nil, err

@@ -5,7 +5,6 @@ package node
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,10 +96,12 @@ func statusRules() resource.Rules[*corev1.Node] {
 
 func validateAddresses(addresses []corev1.NodeAddress) field.ErrorList {
 	var errs field.ErrorList
+	seen := map[corev1.NodeAddress]bool{}
 	for i, a := range addresses {
-		if slices.Contains(addresses[:i], a) {
+		if seen[a] {
 			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), a))
 		}
+		seen[a] = true
 	}
 	return errs
 }

@@ -72,11 +72,13 @@ func validateEffect(effect corev1.TaintEffect, at *field.Path) field.ErrorList {
 
 func validatePodCIDRs(cidrs []string, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	seen := map[string]bool{}
 	for i, cidr := range cidrs {
 		errs = append(errs, validation.IsValidCIDRForLegacyField(at.Index(i), cidr, true, nil)...)
-		if slices.Contains(cidrs[:i], cidr) {
+		if seen[cidr] {
 			errs = append(errs, field.Duplicate(at.Index(i), cidr))
 		}
+		seen[cidr] = true
 	}
 	if len(cidrs) < 2 || len(errs) > 0 {
 		return errs

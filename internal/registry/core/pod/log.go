@@ -16,6 +16,7 @@ import (
 	genericrest "k8s.io/apiserver/pkg/registry/generic/rest"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -59,7 +60,7 @@ func (r *logREST) Get(ctx context.Context, name string, options runtime.Object) 
 		return nil, fmt.Errorf("invalid options object: %T", options)
 	}
 	if errs := validateLogOptions(o); len(errs) > 0 {
-		return nil, errors.NewInvalid(corev1.SchemeGroupVersion.WithKind("PodLogOptions").GroupKind(), name, errs)
+		return nil, bounds.Invalid(corev1.SchemeGroupVersion.WithKind("PodLogOptions").GroupKind(), name, errs)
 	}
 	p, err := getPod(ctx, r.pods, name)
 	if err != nil {

@@ -3,7 +3,6 @@ package pod
 import (
 	"fmt"
 	"math"
-	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,16 +82,15 @@ func validateDeadline(p, old *corev1.Pod, path *field.Path) (errs field.ErrorLis
 }
 
 func onlyAddedTolerations(now, old []corev1.Toleration, path *field.Path) field.ErrorList {
+	// The seconds of a toleration may change; all else of it can be compared.
+	there := map[corev1.Toleration]bool{}
+	for _, t := range now {
+		t.TolerationSeconds = nil
+		there[t] = true
+	}
 	for _, before := range old {
-		found := false
-		for _, t := range now {
-			// The seconds of a toleration may change.
-			before.TolerationSeconds = t.TolerationSeconds
-			if found = reflect.DeepEqual(before, t); found {
-				break
-			}
-		}
-		if !found {
+		before.TolerationSeconds = nil
+		if !there[before] {
 			return field.ErrorList{field.Forbidden(path, "existing toleration can not be modified except its tolerationSeconds")}
 		}
 	}

@@ -71,6 +71,14 @@ const notPositive = "must be greater than zero"
 
 func validateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	type pair struct {
+		key    string
+		action corev1.UnsatisfiableConstraintAction
+	}
+	last := map[pair]int{}
+	for i, c := range list {
+		last[pair{c.TopologyKey, c.WhenUnsatisfiable}] = i
+	}
 	for i := range list {
 		c, at := &list[i], path.Index(i)
 		if c.MaxSkew <= 0 {
@@ -80,11 +88,8 @@ func validateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) fi
 			errs = append(errs, field.Required(at.Child("topologyKey"), "can not be empty"))
 		}
 		errs = append(errs, supportedIfSet(at.Child("whenUnsatisfiable"), &c.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
-		for _, other := range list[i+1:] {
-			if c.TopologyKey == other.TopologyKey && c.WhenUnsatisfiable == other.WhenUnsatisfiable {
-				errs = append(errs, field.Duplicate(at.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
-				break
-			}
+		if last[pair{c.TopologyKey, c.WhenUnsatisfiable}] > i {
+			errs = append(errs, field.Duplicate(at.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
 		}
 		if m := c.MinDomains; m != nil && *m <= 0 {
 			errs = append(errs, field.Invalid(at.Child("minDomains"), *m, notPositive))

@@ -17,6 +17,8 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/dryrun"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // claims are the numbers that one request took and, once it is done, gives back.
@@ -153,7 +155,7 @@ func addressRefused(svc *corev1.Service, err error) error {
 }
 
 func refused(svc *corev1.Service, errs field.ErrorList) error {
-	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), svc.Name, errs)
+	return bounds.Invalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), svc.Name, errs)
 }
 
 // release gives numbers back even when the request has ended meanwhile. What it

@@ -67,14 +67,16 @@ func validateAddresses(s *corev1.Service, spec *field.Path) field.ErrorList {
 
 func validateFamilies(s *corev1.Service, spec *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	seen := map[corev1.IPFamily]bool{}
 	for i, f := range s.Spec.IPFamilies {
 		at := spec.Child("ipFamilies").Index(i)
 		if !slices.Contains(families, f) {
 			errs = append(errs, field.NotSupported(at, f, families))
 		}
-		if slices.Contains(s.Spec.IPFamilies[:i], f) {
+		if seen[f] {
 			errs = append(errs, field.Duplicate(at, f))
 		}
+		seen[f] = true
 	}
 	if p := s.Spec.IPFamilyPolicy; p != nil && !slices.Contains(policies, *p) {
 		errs = append(errs, field.NotSupported(spec.Child("ipFamilyPolicy"), *p, policies))

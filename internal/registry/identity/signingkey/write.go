@@ -17,6 +17,8 @@ import (
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/internal/keys"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // Create implements rest.Creater: it rotates. A dry run says what would be, without the
@@ -32,7 +34,7 @@ func (s *storage) Create(ctx context.Context, obj runtime.Object, admit rest.Val
 		want.Spec.Activation = v1alpha1.Scheduled
 	}
 	if errs := validate(&wish.ObjectMeta, &want.Spec); len(errs) > 0 {
-		return nil, apierrors.NewInvalid(groupKind, wish.Name, errs)
+		return nil, bounds.Invalid(groupKind, wish.Name, errs)
 	}
 	if admit != nil {
 		if err := admit(ctx, want.DeepCopy()); err != nil {

@@ -25,6 +25,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // Issuer issues tokens. *issuer.Set is one.
@@ -97,7 +99,7 @@ func (s *storage) Create(ctx context.Context, name string, obj runtime.Object, v
 		return nil, apierrors.NewBadRequest("namespace is required")
 	}
 	if errs := checkNames(req, namespace, name); len(errs) > 0 {
-		return nil, apierrors.NewInvalid(kind.GroupKind(), name, errs)
+		return nil, bounds.Invalid(kind.GroupKind(), name, errs)
 	}
 	account, err := get[*corev1.ServiceAccount](ctx, s.ServiceAccounts, name)
 	if err != nil {
@@ -110,7 +112,7 @@ func (s *storage) Create(ctx context.Context, name string, obj runtime.Object, v
 	now := s.Clock.Now()
 	s.complete(req, account, now)
 	if errs := Validate(req); len(errs) > 0 {
-		return nil, apierrors.NewInvalid(kind.GroupKind(), "", errs)
+		return nil, bounds.Invalid(kind.GroupKind(), "", errs)
 	}
 	if validate != nil {
 		if err := validate(ctx, req.DeepCopy()); err != nil {
@@ -134,7 +136,7 @@ func (s *storage) issue(ctx context.Context, req *authenticationv1.TokenRequest,
 	claims := boundtoken.NewClaims(grant, now)
 	token, err := s.Issuer.Mint(ctx, claims)
 	if boundtoken.ReasonOf(err) == boundtoken.TooLarge {
-		return nil, apierrors.NewInvalid(kind.GroupKind(), "", field.ErrorList{
+		return nil, bounds.Invalid(kind.GroupKind(), "", field.ErrorList{
 			field.TooLong(field.NewPath("spec", "audiences"), nil, boundtoken.MaxSize)})
 	}
 	if err != nil {

@@ -1,31 +1,51 @@
-package quantity
+package precheck_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"laterna.dev/laterna/internal/registry/precheck"
+	"laterna.dev/laterna/internal/registry/quantity"
 )
+
+// limits is a pod with a limit as it is written.
+func limits(cpu string) string {
+	return fmt.Sprintf(`{"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": %s}}}]}}`, cpu)
+}
+
+func of(kind, body string) string { return fmt.Sprintf(`{"kind": %q, %s`, kind, body[1:]) }
 
 func TestFilter(t *testing.T) {
 	scheme := runtime.NewScheme()
 	scheme.AddUnversionedTypes(schema.GroupVersion{Version: "v1"}, &metav1.Status{})
 	const limit = 1 << 20
 	var got string
-	handler := Filter(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	kinds := runtime.NewScheme()
+	if err := corev1.AddToScheme(kinds); err != nil {
+		t.Fatal(err)
+	}
+	guard := quantity.NewGuard(kinds)
+	check := func(info *request.RequestInfo, mediaType string, body []byte) error {
+		return guard.Check(mediaType, info.Resource, body)
+	}
+	handler := precheck.Filter(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
 		}
 		got = string(body)
-	}), guard(t), serializer.NewCodecFactory(scheme), limit)
+	}), serializer.NewCodecFactory(scheme), limit, check)
 	bad := limits(`"1e-99999"`)
 	long := strings.Repeat(" ", limit) + bad
 	for _, c := range []struct {
