@@ -84,6 +84,7 @@ func (s *strategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Obj
 	if s.rules.PrepareUpdate != nil {
 		s.rules.PrepareUpdate(ctx, obj.(T), old.(T))
 	}
+	unchanged(obj.(T), old.(T))
 }
 
 func (s *strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {

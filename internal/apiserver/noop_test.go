@@ -1,0 +1,221 @@
+package apiserver_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// unchanged has an object of every kind that is stored, as somebody writes it: with
+// values that the server keeps in another form.
+var unchanged = map[string]struct {
+	path, object string
+	// spec is a part of the object, for patches.
+	spec string
+}{
+	"configmaps": {"/api/v1/namespaces/default/configmaps/c", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","labels":{"a":"b"}},"data":{"k":"v"},"binaryData":{"b":"AQJ="}}`,
+		`{"data":{"k":"v"},"binaryData":{"b":"AQJ="}}`},
+	"secrets": {"/api/v1/namespaces/default/secrets/s", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"stringData":{"p":"w"},"data":{"q":"AQJ="}}`,
+		`{"stringData":{"p":"w"}}`},
+	"pods": {"/api/v1/namespaces/default/pods/p", `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"serviceAccountName":"default","containers":[{"name":"c","image":"i:1","resources":{"limits":{"memory":"1024Ki","cpu":0.1},"requests":{"memory":"1024Ki","cpu":"0.10"}}}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"services": {"/api/v1/namespaces/default/services/v", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"v"},"spec":{"type":"LoadBalancer","selector":{"a":"b"},"ports":[{"port":80}]}}`,
+		`{"spec":{"selector":{"a":"b"}}}`},
+	"endpoints": {"/api/v1/namespaces/default/endpoints/e", `{"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"e"},"subsets":[{"addresses":[{"ip":"10.0.0.2"},{"ip":"10.0.0.1"}],"ports":[{"port":80}]}]}`,
+		`{"subsets":[{"addresses":[{"ip":"10.0.0.2"},{"ip":"10.0.0.1"}],"ports":[{"port":80}]}]}`},
+	"events": {"/api/v1/namespaces/default/events/v", `{"apiVersion":"v1","kind":"Event","metadata":{"name":"v"},"involvedObject":{"kind":"Pod","namespace":"default","name":"p"},"reason":"R","message":"m"}`,
+		`{"message":"m"}`},
+	"namespaces": {"/api/v1/namespaces/n", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"n","labels":{"a":"b"}}}`, `{"metadata":{"labels":{"a":"b"}}}`},
+	"nodes": {"/api/v1/nodes/n", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n","labels":{"a":"b"}},"spec":{"taints":[{"key":"k","effect":"NoSchedule"}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"serviceaccounts": {"/api/v1/namespaces/default/serviceaccounts/s", `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"s"},"imagePullSecrets":[{"name":"x"}]}`,
+		`{"imagePullSecrets":[{"name":"x"}]}`},
+	"leases": {"/apis/coordination.k8s.io/v1/namespaces/default/leases/l", `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"h","renewTime":"2026-01-01T01:00:00.000000+01:00"}}`,
+		`{"spec":{"holderIdentity":"h"}}`},
+	"roles": {"/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles/r", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"r"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}`,
+		`{"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}`},
+	"rolebindings": {"/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings/r", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"r"},"roleRef":{"kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"u"}]}`,
+		`{"subjects":[{"kind":"User","name":"u"}]}`},
+	"clusterroles": {"/apis/rbac.authorization.k8s.io/v1/clusterroles/r", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"r"},"rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`,
+		`{"rules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}`},
+	"clusterrolebindings": {"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/r", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"r"},"roleRef":{"kind":"ClusterRole","name":"r"},"subjects":[{"kind":"User","name":"u"}]}`,
+		`{"subjects":[{"kind":"User","name":"u"}]}`},
+	"podprojections": {"/apis/projection.laterna.dev/v1alpha1/namespaces/default/podprojections/p", `{"apiVersion":"projection.laterna.dev/v1alpha1","kind":"PodProjection","metadata":{"name":"p","ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"}]},"spec":{"nodeName":"n"}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"authentications": {"/apis/config.openshift.io/v1/authentications/cluster", `{"apiVersion":"config.openshift.io/v1","kind":"Authentication","metadata":{"name":"cluster"},"spec":{"serviceAccountIssuer":""}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"kubeapiservers": {"/apis/operator.openshift.io/v1/kubeapiservers/cluster", `{"apiVersion":"operator.openshift.io/v1","kind":"KubeAPIServer","metadata":{"name":"cluster"}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+}
+
+// statuses are what a status says in each kind that has one.
+var statuses = map[string]string{
+	"pods":            `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`,
+	"nodes":           `{"status":{"capacity":{"memory":"1024Ki","cpu":"0.10"}}}`,
+	"services":        `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
+	"namespaces":      `{"status":{"conditions":[{"type":"X","status":"True"}]}}`,
+	"podprojections":  `{"metadata":{"annotations":{"a":"b"}}}`,
+	"authentications": `{"metadata":{"annotations":{"a":"b"}}}`,
+	"kubeapiservers":  `{"metadata":{"annotations":{"a":"b"}}}`,
+}
+
+// rewrite is one way to write an object.
+type rewrite struct {
+	name, object            string // path of the object
+	method, path, mediaType string
+	body                    func() string
+}
+
+// TestWritesThatChangeNothing writes each object again, in every way that the discovery
+// documents offer, when the second has changed in which the others were made: times of
+// managers are in seconds. Nothing is stored then.
+func TestWritesThatChangeNothing(t *testing.T) {
+	s := boot(t, t.TempDir())
+	client := s.privileged()
+	account := strings.NewReader(`{"metadata":{"name":"default"}}`)
+	if code, raw := s.fetch(client, "POST", "/api/v1/namespaces/default/serviceaccounts", account, "Content-Type", "application/json"); code != http.StatusCreated {
+		t.Fatalf("%d %s", code, raw)
+	}
+	all := s.rewrites(client)
+	for range 2 { // who owns what depends on who was there before
+		for _, w := range all {
+			s.write(client, w.method, w.path, w.mediaType, w.body())
+		}
+	}
+	for began := time.Now(); time.Now().Unix() == began.Unix(); time.Sleep(10 * time.Millisecond) {
+	}
+	for _, w := range all {
+		before := s.version(client, w.object)
+		if after := s.write(client, w.method, w.path, w.mediaType, w.body()); after != before {
+			t.Errorf("%s of %s changes nothing and writes: %s, then %s", w.name, w.path, before, after)
+		}
+	}
+}
+
+// rewrites lists all ways to write the examples.
+func (s *system) rewrites(client *http.Client) []rewrite {
+	s.t.Helper()
+	_, lists, err := s.admin().Discovery().ServerGroupsAndResources()
+	must(s.t, err)
+	var all []rewrite
+	for _, list := range lists {
+		for _, r := range list.APIResources {
+			if !slices.Contains(r.Verbs, "update") && !slices.Contains(r.Verbs, "patch") {
+				continue
+			}
+			name, sub, isSub := strings.Cut(r.Name, "/")
+			o, ok := unchanged[name]
+			part, hasPart := o.spec, true
+			switch {
+			case sub == "finalize":
+				part = `{"metadata":{"labels":{"a":"b"}}}`
+			case isSub:
+				part, hasPart = statuses[name]
+			}
+			if !ok || !hasPart {
+				s.t.Errorf("%s has no example", r.Name)
+				continue
+			}
+			// All ways write the same.
+			whole := strings.Replace(o.object, `"metadata":{`, `"metadata":{"annotations":{"a":"b"},`, 1)
+			if !strings.Contains(whole, `"labels"`) {
+				whole = strings.Replace(whole, `"metadata":{`, `"metadata":{"labels":{"a":"b"},`, 1)
+			}
+			all = append(all, s.waysOf(client, o.path, sub, part, whole, r.Verbs)...)
+		}
+	}
+	return all
+}
+
+// waysOf lists the ways to write a part of an object, or of its subresource.
+func (s *system) waysOf(client *http.Client, path, sub, part, object string, verbs []string) []rewrite {
+	const apply = "application/apply-patch+yaml"
+	always := func(body string) func() string { return func() string { return body } }
+	get := func() string {
+		_, raw := s.fetch(client, "GET", path, nil)
+		return string(raw)
+	}
+	written := func() string {
+		return strings.Replace(object, `"metadata":{`, fmt.Sprintf(`"metadata":{"resourceVersion":%q,`, s.version(client, path)), 1)
+	}
+	partial := strings.Replace(part, "{", object[:strings.Index(object, `"metadata"`)]+named(path, part), 1)
+	ways := []struct {
+		name, verb, method, mediaType string
+		body                          func() string
+		whole                         bool // not for subresources
+	}{
+		{"apply", "patch", "PATCH", apply, always(object), true},
+		{"apply-by-another", "patch", "PATCH", apply, always(object[:strings.Index(object, `"metadata"`)] + fmt.Sprintf(`"metadata":{"name":%q,"labels":{"a":"b"},"annotations":{"a":"b"}}}`, path[strings.LastIndexByte(path, '/')+1:])), true},
+		{"merge-patch", "patch", "PATCH", "application/merge-patch+json", always(part), false},
+		{"strategic-patch", "patch", "PATCH", "application/strategic-merge-patch+json", always(part), false},
+		{"JSON-patch", "patch", "PATCH", "application/json-patch+json", always(`[{"op":"add","path":"/metadata/annotations","value":{"a":"b"}}]`), false},
+		{"apply-of-a-part", "patch", "PATCH", apply, always(partial), false},
+		{"PUT", "update", "PUT", "application/json", get, false},
+		{"PUT-of-what-was-written", "update", "PUT", "application/json", written, true},
+	}
+	var all []rewrite
+	for _, w := range ways {
+		if !slices.Contains(verbs, w.verb) || sub != "" && w.whole {
+			continue
+		}
+		// Of two managers that write a value in another form than it is stored in, each
+		// takes it from the other.
+		if w.name == "apply-of-a-part" && sub == "" {
+			continue
+		}
+		// What was written lacks what a pod and a service have got since, which may not
+		// be taken from them.
+		if w.name == "PUT-of-what-was-written" && (strings.Contains(path, "/services/") || strings.Contains(path, "/pods/")) {
+			continue
+		}
+		url := path
+		if sub != "" {
+			url += "/" + sub
+		}
+		url += "?fieldManager=" + w.name
+		if w.mediaType == apply {
+			url += "&force=true"
+		}
+		all = append(all, rewrite{w.name, path, w.method, url, w.mediaType, w.body})
+	}
+	return all
+}
+
+// named begins the metadata of a part of an object that has none.
+func named(path, part string) string {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if strings.HasPrefix(part, `{"metadata":{`) {
+		return ""
+	}
+	return fmt.Sprintf(`"metadata":{"name":%q},`, name)
+}
+
+// write returns the resource version that a write answers with.
+func (s *system) write(client *http.Client, method, path, mediaType, body string) string {
+	s.t.Helper()
+	code, raw := s.fetch(client, method, path, strings.NewReader(body), "Content-Type", mediaType)
+	if code >= 300 {
+		s.t.Errorf("%s %s %s: %d %s", method, path, mediaType, code, raw)
+	}
+	return versionOf(s.t, raw)
+}
+
+// version returns the resource version of an object.
+func (s *system) version(client *http.Client, path string) string {
+	s.t.Helper()
+	_, raw := s.fetch(client, "GET", path, nil)
+	return versionOf(s.t, raw)
+}
+
+func versionOf(t *testing.T, raw []byte) string {
+	t.Helper()
+	var obj struct {
+		Metadata struct{ ResourceVersion string }
+	}
+	must(t, json.Unmarshal(raw, &obj))
+	return obj.Metadata.ResourceVersion
+}
