@@ -2,6 +2,7 @@ package onupdate
 
 import (
 	"path"
+	"slices"
 	"time"
 )
 
@@ -66,6 +67,12 @@ func (r Rule) String() string {
 		return "check " + path.Base(r.Check[0])
 	}
 	return "nothing"
+}
+
+// Equal tells whether two rules say the same, wherever they stand in an annotation.
+func (r Rule) Equal(o Rule) bool {
+	return slices.Equal(r.Volumes, o.Volumes) && r.Container == o.Container && r.Signal == o.Signal && r.Restart == o.Restart &&
+		slices.Equal(r.Exec, o.Exec) && slices.Equal(r.Check, o.Check) && r.Timeout == o.Timeout
 }
 
 // IsCheck tells whether the rule runs before the update.

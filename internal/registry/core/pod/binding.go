@@ -16,12 +16,17 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 	storeerr "k8s.io/apiserver/pkg/storage/errors"
 	"k8s.io/apiserver/pkg/util/dryrun"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 var podsResource = corev1.Resource("pods")
 
 // bindingREST serves pods/binding: it gives a pod to a node, once.
-type bindingREST struct{ store *genericregistry.Store }
+type bindingREST struct {
+	store *genericregistry.Store
+	right onUpdateRight
+}
 
 var (
 	_ rest.NamedCreater                   = &bindingREST{}
@@ -47,7 +52,7 @@ func (r *bindingREST) Create(ctx context.Context, name string, obj runtime.Objec
 		return nil, errors.NewBadRequest("name in URL does not match name in Binding object")
 	}
 	if errs := validateBinding(b); len(errs) > 0 {
-		return nil, errors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), b.Name, errs)
+		return nil, bounds.Invalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), b.Name, errs)
 	}
 	if validate != nil {
 		if err := validate(ctx, b.DeepCopy()); err != nil {
@@ -101,8 +106,23 @@ func (r *bindingREST) bind(ctx context.Context, b *corev1.Binding, dryRun bool) 
 			if !ok {
 				return nil, fmt.Errorf("unexpected object: %T", obj)
 			}
-			return p, assign(p, b)
+			old := p.DeepCopy()
+			if err := assign(p, b); err != nil {
+				return nil, err
+			}
+			return p, r.checkOnUpdate(ctx, p, old)
 		}), dryRun, nil)
+}
+
+// checkOnUpdate looks at rules that came with a binding's annotations.
+func (r *bindingREST) checkOnUpdate(ctx context.Context, p, old *corev1.Pod) error {
+	if err := r.right.check(ctx, p, old); err != nil {
+		return err
+	}
+	if errs := validateOnUpdate(p, old); len(errs) > 0 {
+		return bounds.Invalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), p.Name, errs)
+	}
+	return nil
 }
 
 // assign writes a binding into the pod.

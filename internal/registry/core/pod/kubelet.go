@@ -30,7 +30,9 @@ type Kubelets struct {
 	// means InternalIP, ExternalIP, Hostname.
 	Addresses []corev1.NodeAddressType
 	// Authorizer, if set, is asked for "create" when exec or attach comes as a
-	// GET, as WebSockets do: reading pods/exec must not be enough to run things.
+	// GET, as WebSockets do: reading pods/exec must not be enough to run things. It
+	// is also asked for pods/exec when rules of what runs on updates come to a pod
+	// that exists; without it nobody may add any.
 	Authorizer authorizer.UnconditionalAuthorizer
 }
 

@@ -25,12 +25,15 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching kubelets: %w", err)
 	}
-	pods, err := resource.New(definition(), env)
+	right := onUpdateRight{kubelets.Authorizer}
+	kind := definition()
+	kind.Permit = right.check
+	pods, err := resource.New(kind, env)
 	if err != nil {
 		return nil, err
 	}
 	status := pods.Subresource(statusRules())
-	bind := &bindingREST{store: pods.Store}
+	bind := &bindingREST{store: pods.Store, right: right}
 	stream := streamREST{pods: pods, dial: dial, authorizer: kubelets.Authorizer}
 	return &Storage{
 		Pods: pods,
