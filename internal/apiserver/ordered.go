@@ -1,12 +1,11 @@
 package apiserver
 
 import (
-	"reflect"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
+
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // manyEntries is how many entries a map may have to be read in any order.
@@ -16,71 +15,10 @@ const manyEntries = 1000
 // The library collects the fields that somebody owns in a sorted list: in the random
 // order of maps that takes time that grows with the square of their number.
 func inOrder(obj runtime.Object, v *typed.TypedValue) *typed.TypedValue {
-	if !hasLargeMap(obj) {
+	if !bounds.HasMapOver(obj, manyEntries) {
 		return v
 	}
 	return typed.AsTypedUnvalidated(orderedValue{v.AsValue()}, v.Schema(), v.TypeRef())
-}
-
-// hasLargeMap looks at the metadata first, and at all of an object only when it is
-// large.
-func hasLargeMap(obj runtime.Object) bool {
-	if sized, ok := obj.(interface{ Size() int }); ok {
-		// An entry takes at least six bytes.
-		return sized.Size() > 6*manyEntries && anyLargeMap(reflect.ValueOf(obj))
-	}
-	return anyLargeMap(reflect.ValueOf(obj))
-}
-
-var timeType = reflect.TypeFor[metav1.Time]()
-
-func anyLargeMap(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		return !v.IsNil() && anyLargeMap(v.Elem())
-	case reflect.Map:
-		if v.Len() > manyEntries {
-			return true
-		}
-		if leaf(v.Type().Elem()) {
-			return false
-		}
-		for entries := v.MapRange(); entries.Next(); {
-			if anyLargeMap(entries.Value()) {
-				return true
-			}
-		}
-	case reflect.Slice:
-		if leaf(v.Type().Elem()) {
-			return false
-		}
-		for i := range v.Len() {
-			if anyLargeMap(v.Index(i)) {
-				return true
-			}
-		}
-	case reflect.Struct:
-		if v.Type() == timeType {
-			return false
-		}
-		for i := range v.NumField() {
-			if f := v.Field(i); !leaf(f.Type()) && anyLargeMap(f) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// leaf tells whether there can be no map in a value of a type.
-func leaf(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Struct:
-		return false
-	case reflect.Slice:
-		return leaf(t.Elem())
-	}
-	return true
 }
 
 // orderedValue, orderedMap and orderedList are values whose maps are read in order.

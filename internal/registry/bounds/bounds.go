@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -25,6 +26,12 @@ const (
 	// MaxEntries is how many entries a map may have. More do not fit into the store,
 	// be their keys as short as can be.
 	MaxEntries = 150_000
+	// MaxApplied is how many entries a map may have in server-side apply, which works
+	// them into each other in quadratic time.
+	MaxApplied = 20_000
+	// MaxDepth is how deep a body may be nested. Patches are merged in time that grows
+	// with the square of it; no kind has more than thirty levels.
+	MaxDepth = 1000
 	// MaxMembers is the bound of lists in which every value is owned by somebody
 	// (listType=set): they are kept in order.
 	MaxMembers = 10_000
@@ -39,8 +46,9 @@ type Counter struct{ shapes shapes }
 // NewCounter returns a counter for bodies of the kinds that s knows by now.
 func NewCounter(s *runtime.Scheme) *Counter { return &Counter{newShapes(s)} }
 
-// Check returns an error (422) when a list in body has too many elements, and nil when
-// body is no document of its media type: the decoder says so. kind is what the error
+// Check returns an error (422, or 400 where no field is to blame) when a list or map in
+// body has too many elements, and nil when body is no document of its media type: the
+// decoder says so. kind is what the error
 // calls the object where the body does not say. It takes time that grows with the body.
 func (c *Counter) Check(mediaType string, kind schema.GroupKind, body []byte) error {
 	if len(body) < MaxMembers {
@@ -53,10 +61,16 @@ func (c *Counter) Check(mediaType string, kind schema.GroupKind, body []byte) er
 	case strings.Contains(mediaType, "yaml"):
 		t = countYAML(body)
 	default:
-		t = countJSON(body, strings.Contains(mediaType, "json-patch"))
+		t = countJSON(body, MaxMembers, strings.Contains(mediaType, "json-patch"))
 	}
 	if t == nil {
 		return nil
+	}
+	if t.fault != "" {
+		return apierrors.NewBadRequest(t.fault)
+	}
+	if strings.Contains(mediaType, "apply-patch") && t.most > MaxApplied {
+		return apierrors.NewBadRequest(tooManyToApply(kind.String()))
 	}
 	if err := t.excess(); err != nil {
 		if t.kind != "" {
@@ -76,12 +90,13 @@ func countYAML(body []byte) *tally {
 		}
 		body = converted
 	}
-	return countJSON(body, false)
+	return countJSON(body, MaxMembers, false)
 }
 
-// countJSON returns nil where there can be nothing to say.
-func countJSON(body []byte, patch bool) *tally {
-	if bytes.Count(body, []byte{','}) < MaxMembers {
+// countJSON returns nil where there can be nothing to say: no list has as many as fewest
+// elements, and nothing is deep.
+func countJSON(body []byte, fewest int, patch bool) *tally {
+	if bytes.Count(body, []byte{','}) < fewest && bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) < MaxDepth {
 		return nil
 	}
 	s := scanner{body: body, tally: tally{patch: patch}}
@@ -95,8 +110,11 @@ type tally struct {
 	kind            string
 	patch           bool // a JSON patch: its lists are parts of unknown ones
 	objects, values int
+	merged          int          // elements that may be merged into lists of an object
 	list            *field.Error // one list or map with too many
 	largest         largest
+	most            int    // entries in one map
+	fault           string // what is wrong with the body as a whole
 }
 
 // largest is the list with the most elements.
@@ -107,6 +125,7 @@ type largest struct {
 
 // entries counts a map that has ended.
 func (t *tally) entries(n int, path func() *field.Path) {
+	t.most = max(t.most, n)
 	if n > MaxEntries && t.list == nil {
 		t.list = field.TooMany(path(), n, MaxEntries)
 	}
@@ -116,6 +135,10 @@ func (t *tally) entries(n int, path func() *field.Path) {
 func (t *tally) add(objects, values int, name string, path func() *field.Path) {
 	t.objects += objects
 	t.values += values
+	t.merged += objects
+	if isSet(name) || strings.HasPrefix(name, "$") {
+		t.merged += values
+	}
 	if n := objects + values; n > t.largest.count && n > 1000 {
 		t.largest = largest{path(), n}
 	}

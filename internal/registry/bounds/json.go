@@ -1,13 +1,12 @@
 package bounds
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// maxDepth is how deep the decoder follows a document.
-const maxDepth = 10000
 
 // scanner counts the elements of the lists of a JSON document. It reads the structure
 // only: what is no JSON ends it, and the decoder says what is wrong. A list that is
@@ -17,6 +16,8 @@ type scanner struct {
 	at    int
 	open  []frame
 	tally tally
+	// owned tells that all of the document is what a manager owns.
+	owned bool
 }
 
 // frame is an object or list that has not ended.
@@ -24,6 +25,8 @@ type frame struct {
 	list            bool
 	key             []byte // of the member that is being read, as written
 	objects, values int
+	// owned tells that the members are fields that a manager owns (fieldsV1).
+	owned bool
 }
 
 func (s *scanner) scan() {
@@ -31,11 +34,12 @@ func (s *scanner) scan() {
 		c := s.body[s.at]
 		switch c {
 		case '{', '[':
-			if len(s.open) >= maxDepth {
+			if len(s.open) >= MaxDepth {
+				s.tally.fault = fmt.Sprintf("the body is nested more than %d levels deep", MaxDepth)
 				return
 			}
 			s.element(true)
-			s.open = append(s.open, frame{list: c == '['})
+			s.open = append(s.open, frame{list: c == '[', owned: s.owned || s.inOwned()})
 			s.at++
 		case '}', ']':
 			if len(s.open) == 0 {
@@ -54,6 +58,15 @@ func (s *scanner) scan() {
 			s.word()
 		}
 	}
+}
+
+// inOwned tells whether an object that begins here is in what a manager owns.
+func (s *scanner) inOwned() bool {
+	if len(s.open) == 0 {
+		return false
+	}
+	f := &s.open[len(s.open)-1]
+	return f.owned || string(f.key) == `"fieldsV1"`
 }
 
 // element counts one more in the list that is being read, if it is one.
@@ -115,8 +128,11 @@ func (s *scanner) named(quoted []byte) {
 	}
 	switch {
 	case at < len(s.body) && s.body[at] == ':':
-		f.key = quoted
 		f.values++
+		if f.owned && f.values > MaxMembers && bytes.Compare(f.key, quoted) > 0 {
+			s.tally.fault = "metadata.managedFields: fields of more than " + fmt.Sprint(MaxMembers) + " must be in order, as the server writes them"
+		}
+		f.key = quoted
 	case len(s.open) == 1 && string(f.key) == `"kind"`:
 		s.tally.kind = unquote(quoted)
 	}

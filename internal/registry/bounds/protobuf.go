@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -30,6 +31,8 @@ type part struct {
 	list, packed bool
 	// entries tells that it is a map.
 	entries bool
+	// owned tells that it holds a JSON document of fields that a manager owns.
+	owned bool
 	// of is the message inside, nil for plain values and maps.
 	of *message
 }
@@ -68,6 +71,7 @@ func describe(t reflect.Type, made map[reflect.Type]*message) *message {
 			inner = inner.Elem()
 		}
 		p.entries = inner.Kind() == reflect.Map
+		p.owned = t == reflect.TypeFor[metav1.FieldsV1]()
 		if inner.Kind() == reflect.Slice && inner.Elem().Kind() != reflect.Uint8 {
 			p.list, inner = true, inner.Elem()
 			p.packed = inner.Kind() != reflect.String && inner.Kind() != reflect.Slice
@@ -103,7 +107,7 @@ func (s shapes) count(body []byte) *tally {
 		for _, m := range s[kind] {
 			w := &walk{tally: tally{kind: envelope.Kind}}
 			w.count(m, envelope.Raw)
-			if last = &w.tally; last.excess() != nil {
+			if last = &w.tally; last.fault != "" || last.excess() != nil {
 				return last
 			}
 		}
@@ -126,12 +130,15 @@ type place struct {
 
 // count adds the elements of data, which is an m.
 func (w *walk) count(m *message, data []byte) {
-	if len(data) == 0 || len(w.within) > maxDepth {
+	if len(data) == 0 || len(w.within) > MaxDepth {
 		return
 	}
 	counts := map[*part]*frame{}
 	_ = wire.Fields(data, func(number, kind int, content []byte) error {
 		p := m.fields[number]
+		if p != nil && p.owned {
+			w.owned(content)
+		}
 		if p == nil || !p.list && !p.entries && p.of == nil {
 			return nil
 		}
@@ -160,6 +167,14 @@ func (w *walk) count(m *message, data []byte) {
 		case p.list:
 			w.add(f.objects, f.values, p.name, func() *field.Path { return w.path(p.name) })
 		}
+	}
+}
+
+// owned looks at a JSON document of fields that a manager owns.
+func (w *walk) owned(content []byte) {
+	s := scanner{body: content, owned: true}
+	if s.scan(); w.fault == "" {
+		w.fault = s.tally.fault
 	}
 }
 

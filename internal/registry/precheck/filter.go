@@ -16,6 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/registry/bounds"
 )
 
 // streams are the subresources whose requests have no body but a stream.
@@ -28,7 +29,7 @@ type Check func(info *request.RequestInfo, mediaType string, body []byte) error
 // Filter refuses requests whose body does not pass the checks. It must stand where the
 // request info is known; reads pass untouched. limit is the largest body, in bytes, that
 // is looked at: what the server takes at most, so that larger ones are refused behind
-// the filter.
+// the filter. It tells bounds.Patchable about patches.
 func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64, checks ...Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := writes(r)
@@ -47,6 +48,7 @@ func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64,
 			responsewriters.ErrorNegotiated(err, codecs, schema.GroupVersion{Version: "v1"}, w, r)
 			return
 		}
+		r = r.WithContext(bounds.WithPatch(r.Context(), r.Header.Get("Content-Type"), body))
 		r.Body = whole{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
 		next.ServeHTTP(w, r)
 	})

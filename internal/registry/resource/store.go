@@ -218,7 +218,30 @@ func (r *Subresource[T]) Get(ctx context.Context, name string, options *metav1.G
 
 // Update implements rest.Updater. It never creates the object.
 func (r *Subresource[T]) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, _ bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
-	return r.store.Update(ctx, name, info, create, update, false, options)
+	return r.store.Update(ctx, name, bounded(r.store, info), create, update, false, options)
+}
+
+// Update implements rest.Updater.
+func (s *Store[T]) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, mayCreate bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return s.Store.Update(ctx, name, bounded(s.Store, info), create, update, mayCreate, options)
+}
+
+// bounded refuses patches that would take too long.
+func bounded(s *genericregistry.Store, info rest.UpdatedObjectInfo) rest.UpdatedObjectInfo {
+	return boundedInfo{info, s.DefaultQualifiedResource}
+}
+
+type boundedInfo struct {
+	rest.UpdatedObjectInfo
+	resource schema.GroupResource
+}
+
+// UpdatedObject implements rest.UpdatedObjectInfo.
+func (b boundedInfo) UpdatedObject(ctx context.Context, old runtime.Object) (runtime.Object, error) {
+	if err := bounds.Patchable(ctx, b.resource, old); err != nil {
+		return nil, err
+	}
+	return b.UpdatedObjectInfo.UpdatedObject(ctx, old)
 }
 
 // GetResetFields implements rest.ResetFieldsStrategy.

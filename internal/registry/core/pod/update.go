@@ -124,9 +124,20 @@ func validateRest(p, old *corev1.Pod, path *field.Path) field.ErrorList {
 	}
 	if !apiequality.Semantic.DeepEqual(*spec, old.Spec) {
 		errs = append(errs, field.Forbidden(path, fmt.Sprintf("pod updates may not change fields other than %s\n%v",
-			strings.Join(updatable, ","), diff.Diff(old.Spec, *spec))))
+			strings.Join(updatable, ","), difference(&old.Spec, spec))))
 	}
 	return errs
+}
+
+// maxCompared is the size of specs, in bytes as they are stored, whose difference is
+// shown: to find it takes time that grows with the square of the size.
+const maxCompared = 64 << 10
+
+func difference(old, now *corev1.PodSpec) string {
+	if old.Size()+now.Size() > maxCompared {
+		return "(the pod is too large to show what has changed)"
+	}
+	return diff.Diff(*old, *now)
 }
 
 // keepUpdatable sets the fields of spec that an update may change back to old's.
