@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -187,12 +188,39 @@ func (d *Daemon) answers(ctx context.Context, p procfs.Process) bool {
 	return d.awaitReady(ctx, p) == nil
 }
 
-// find returns the daemons of this run directory.
+// find returns the daemons of this run directory. A container that sees the machine's
+// processes knows how a daemon is called and can look like one: it would be adopted in the
+// daemon's place. So what runs in the node's control group is none.
 func (d *Daemon) find() ([]procfs.Process, error) {
 	prefix := filepath.Join(d.cfg.RunDir, "containerd-")
-	return procfs.Find(func(p procfs.Process) bool {
+	found, err := procfs.Find(func(p procfs.Process) bool {
 		return p.Program() == "containerd" && strings.HasPrefix(p.Arg("--config"), prefix)
 	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	contained, err := d.contained()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(p procfs.Process) bool { return contained[p.PID] }), nil
+}
+
+// contained are the numbers of all processes in the node's control group.
+func (d *Daemon) contained() (map[int]bool, error) {
+	h, err := cgroups.Detect()
+	if err != nil {
+		return nil, err
+	}
+	pids, err := h.Processes(d.cfg.HostName)
+	if err != nil {
+		return nil, err
+	}
+	in := make(map[int]bool, len(pids))
+	for _, pid := range pids {
+		in[pid] = true
+	}
+	return in, nil
 }
 
 // launch starts a daemon and waits for it.

@@ -106,17 +106,9 @@ func (d *Daemon) endContainers(ctx context.Context, shims []procfs.Process, grac
 	if err != nil {
 		return err
 	}
-	h, err := cgroups.Detect()
+	in, err := d.contained()
 	if err != nil {
 		return err
-	}
-	pids, err := h.Processes(d.cfg.HostName)
-	if err != nil {
-		return err
-	}
-	in := make(map[int]bool, len(pids))
-	for _, pid := range pids {
-		in[pid] = true
 	}
 	for _, p := range procfs.Descendants(all, shims) {
 		in[p.PID] = true
