@@ -88,6 +88,7 @@ func (f *imageFlags) with(cmd *cobra.Command, maxSize int64, do func(context.Con
 
 func newImageImport() *cobra.Command {
 	var flags imageFlags
+	var name string
 	maxSize := byteSize{images.DefaultMaxSize}
 	cmd := &cobra.Command{
 		Use:   "import FILE…",
@@ -97,17 +98,23 @@ func newImageImport() *cobra.Command {
 An archive is read to its end before anything is written, and its names move last: one
 that is damaged, unpacks to more than --max-size or than the disk has room for leaves
 nothing behind. The name of the sandbox image, and a name with the digest of other
-content, are refused. While the container runtime is starting, it is waited for.`,
+content, are refused. While the container runtime is starting, it is waited for.
+
+Some tools write archives that do not name their image, or only its tag: --name does.`,
 		Example: `  docker save nginx busybox:1.28 -o images.tar && laterna image import images.tar
   laterna image import build/images/*.tar`,
 		Args: someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if name != "" && len(files) > 1 {
+				return fmt.Errorf("--name: is the name of one image, and %d archives are given", len(files))
+			}
 			return flags.with(cmd, maxSize.bytes, func(ctx context.Context, store *images.Store) error {
-				return importFiles(ctx, cmd, store, files)
+				return importFiles(ctx, cmd, store, files, name)
 			})
 		},
 	}
 	flags.bind(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the image where the archive gives none, such as example/app:1.0")
 	cmd.Flags().Var(&maxSize, "max-size", "`SIZE` that the images of one archive may unpack to, such as 500Mi or 20Gi")
 	return cmd
 }
@@ -134,11 +141,12 @@ func (b *byteSize) Set(text string) error {
 	return nil
 }
 
-// importFiles goes on after a file that cannot be imported and fails at the end.
-func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, files []string) error {
+// importFiles goes on after a file that cannot be imported and fails at the end. name is
+// that of an image that has none.
+func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, files []string, name string) error {
 	var errs []error
 	for _, file := range files {
-		imported, err := store.ImportFile(ctx, file, "")
+		imported, err := store.ImportFile(ctx, file, name)
 		if err != nil {
 			errs = append(errs, err)
 		}

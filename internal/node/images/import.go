@@ -72,7 +72,10 @@ func nameAll(bundles []bundle, fallback string) error {
 		if len(bundles[i].names) > 0 {
 			continue
 		}
-		if fallback == "" || len(bundles) > 1 {
+		if len(bundles) > 1 {
+			return errors.New("the archive has several images and does not name all of them; save each image that has no name in an archive of its own, or give it a name first")
+		}
+		if fallback == "" {
 			return errors.New("the archive does not name its image; give the name with --name")
 		}
 		name, err := Normalize(fallback)
