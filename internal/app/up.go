@@ -101,11 +101,14 @@ type system struct {
 // run starts the components, announces readiness and waits for the end.
 func (s *system) run(ctx context.Context, out io.Writer) error {
 	if err := s.group.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while starting
+		}
 		return err
 	}
 	if err := s.awaitReady(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil // asked to stop while starting
+			return nil
 		}
 		return err
 	}
