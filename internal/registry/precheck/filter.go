@@ -7,7 +7,9 @@ package precheck
 import (
 	"bytes"
 	"io"
+	"mime"
 	"net/http"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,9 +39,10 @@ func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64,
 			next.ServeHTTP(w, r)
 			return
 		}
+		mediaType := mediaTypeOf(r)
 		body, err := bounded.Beginning(r.Body, limit+1)
 		if err == nil && int64(len(body)) <= limit {
-			err = run(checks, info, r.Header.Get("Content-Type"), body)
+			err = run(checks, info, mediaType, body)
 		}
 		if err != nil {
 			if _, ok := err.(errors.APIStatus); !ok {
@@ -48,10 +51,26 @@ func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64,
 			responsewriters.ErrorNegotiated(err, codecs, schema.GroupVersion{Version: "v1"}, w, r)
 			return
 		}
-		r = r.WithContext(bounds.WithPatch(r.Context(), r.Header.Get("Content-Type"), body))
+		r = r.WithContext(bounds.WithPatch(r.Context(), mediaType, body))
 		r.Body = whole{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mediaTypeOf returns as what the server will decode the body of r: its media type in
+// small letters and without parameters, in which anything may be said. A patch's is taken
+// as it is written. It is empty where the server takes JSON or refuses the request.
+func mediaTypeOf(r *http.Request) string {
+	header := r.Header.Get("Content-Type")
+	if r.Method == http.MethodPatch {
+		mediaType, _, _ := strings.Cut(header, ";")
+		return mediaType
+	}
+	mediaType, _, err := mime.ParseMediaType(header)
+	if err != nil {
+		return ""
+	}
+	return mediaType
 }
 
 func run(checks []Check, info *request.RequestInfo, mediaType string, body []byte) error {

@@ -77,3 +77,35 @@ func TestFilter(t *testing.T) {
 		}
 	}
 }
+
+// TestChecksSeeTheMediaTypeThatIsDecoded sends what looks like another encoding at first
+// sight.
+func TestChecksSeeTheMediaTypeThatIsDecoded(t *testing.T) {
+	for _, c := range []struct{ method, header, want string }{
+		{"POST", "application/json", "application/json"},
+		{"POST", "application/json; x=protobuf", "application/json"},
+		{"PUT", `application/json; x="json-patch+yaml"`, "application/json"},
+		{"POST", "Application/YAML;charset=utf-8", "application/yaml"},
+		{"DELETE", "application/VND.kubernetes.Protobuf", "application/vnd.kubernetes.protobuf"},
+		{"POST", "", ""},
+		{"POST", "application/json; protobuf", ""}, // which the server refuses
+		{"PATCH", "application/strategic-merge-patch+json; apply-patch", "application/strategic-merge-patch+json"},
+		{"PATCH", "application/apply-patch+yaml;protobuf", "application/apply-patch+yaml"},
+	} {
+		seen := false
+		check := func(_ *request.RequestInfo, mediaType string, _ []byte) error {
+			if seen = true; mediaType != c.want {
+				t.Errorf("%s %q is checked as %q, want %q", c.method, c.header, mediaType, c.want)
+			}
+			return nil
+		}
+		r := httptest.NewRequest(c.method, "/", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", c.header)
+		r = r.WithContext(request.WithRequestInfo(r.Context(), &request.RequestInfo{IsResourceRequest: true, Resource: "pods"}))
+		next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		precheck.Filter(next, serializer.NewCodecFactory(runtime.NewScheme()), 1<<20, check).ServeHTTP(httptest.NewRecorder(), r)
+		if !seen {
+			t.Errorf("%s %q is not checked", c.method, c.header)
+		}
+	}
+}
