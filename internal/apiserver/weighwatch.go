@@ -59,9 +59,11 @@ func (w *weighedWatch) Stop() {
 	w.Interface.Stop()
 }
 
-// run hands events on until the watch ends.
+// run hands events on until the watch ends, or its request: the library does not stop a
+// watch that it finds it cannot serve.
 func (w *weighedWatch) run(ctx context.Context) {
 	defer close(w.events)
+	defer w.Interface.Stop()
 	for event := range w.Interface.ResultChan() {
 		_, shared := event.Object.(runtime.CacheableObject)
 		object := event.Type == watch.Added || event.Type == watch.Modified || event.Type == watch.Deleted
@@ -72,6 +74,8 @@ func (w *weighedWatch) run(ctx context.Context) {
 		select {
 		case w.events <- event:
 		case <-w.done:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}
