@@ -77,6 +77,14 @@ func (r *reading) cut() {
 	_ = r.control.SetWriteDeadline(time.Unix(1, 0))
 }
 
+// giveUp ends a request that is late: its handler, and also what waits for a body that
+// does not come.
+func (r *reading) giveUp() {
+	r.end(errLate)
+	// Where there is no deadline to set there is no connection either.
+	_ = r.control.SetReadDeadline(time.Unix(1, 0))
+}
+
 // overdue tells whether the response is to be cut.
 func (r *reading) overdue(now time.Time) bool {
 	since := r.stuck.Load()

@@ -85,7 +85,7 @@ func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool)
 	}
 	late := r.clock.AfterFunc(requestTimeout, func() {
 		if info.Verb != "list" || !reading.began.Load() {
-			reading.end(errLate)
+			reading.giveUp()
 		}
 	})
 	return late.Stop

@@ -125,3 +125,45 @@ func TestRequestThatDoesNotBeginEnds(t *testing.T) {
 		<-ended
 	}
 }
+
+// TestBodyThatNeverComesEndsTheRequest holds for both versions of HTTP: nobody keeps the
+// places of others' writes by sending nothing.
+func TestBodyThatNeverComesEndsTheRequest(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		server, c := readingServer(t, func(_ http.ResponseWriter, req *http.Request) {
+			if req.ProtoMajor != version {
+				t.Errorf("HTTP/%d came", req.ProtoMajor)
+			}
+			close(begun)
+			_, err := io.ReadAll(req.Body)
+			ended <- err
+		})
+		client := server.Client()
+		if version == 1 {
+			protocols := new(http.Protocols)
+			protocols.SetHTTP1(true)
+			transport := client.Transport.(*http.Transport).Clone()
+			transport.TLSClientConfig.NextProtos, transport.ForceAttemptHTTP2, transport.Protocols = nil, false, protocols
+			client.Transport = transport
+		}
+		body, rest := io.Pipe()
+		go func() {
+			response, err := client.Post(server.URL+"/api/v1/namespaces/n/configmaps", "application/json", body)
+			if err == nil {
+				response.Body.Close()
+			}
+		}()
+		<-begun
+		c.Step(requestTimeout)
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Errorf("HTTP/%d: the body ended", version)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("HTTP/%d: the server still waits for the body", version)
+		}
+		rest.Close()
+	}
+}

@@ -45,7 +45,9 @@ func Filter(next http.Handler, codecs runtime.NegotiatedSerializer, limit int64,
 			err = run(checks, info, mediaType, body)
 		}
 		if err != nil {
-			if _, ok := err.(errors.APIStatus); !ok {
+			if r.Context().Err() != nil {
+				err = errors.NewTimeoutError("the body of the request has not come in time", 0)
+			} else if _, ok := err.(errors.APIStatus); !ok {
 				err = errors.NewBadRequest(err.Error())
 			}
 			responsewriters.ErrorNegotiated(err, codecs, schema.GroupVersion{Version: "v1"}, w, r)
