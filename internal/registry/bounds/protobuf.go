@@ -128,12 +128,21 @@ type place struct {
 	index int
 }
 
+// amount is what a message has of one of its fields.
+type amount struct {
+	objects, values int
+	// pieces is the content of a message that is not in a list. One that is given
+	// several times is put together, and its lists with it.
+	pieces []byte
+}
+
 // count adds the elements of data, which is an m.
 func (w *walk) count(m *message, data []byte) {
 	if len(data) == 0 || len(w.within) > MaxDepth {
 		return
 	}
-	counts := map[*part]*frame{}
+	counts := map[*part]*amount{}
+	var singles []*part
 	_ = wire.Fields(data, func(number, kind int, content []byte) error {
 		p := m.fields[number]
 		if p != nil && p.owned {
@@ -144,14 +153,19 @@ func (w *walk) count(m *message, data []byte) {
 		}
 		f := counts[p]
 		if f == nil {
-			f = &frame{}
+			f = &amount{}
 			counts[p] = f
 		}
 		switch {
+		case p.of != nil && !p.list:
+			if f.objects++; f.objects == 1 {
+				singles = append(singles, p)
+				f.pieces = content[:len(content):len(content)] // which is copied if more comes
+				return nil
+			}
+			f.pieces = append(f.pieces, content...)
 		case p.of != nil:
-			w.within = append(w.within, place{p, f.objects})
-			w.count(p.of, content)
-			w.within = w.within[:len(w.within)-1]
+			w.inside(place{p, f.objects}, content)
 			f.objects++
 		case p.packed && kind == wire.Bytes:
 			f.values += len(content) // a byte each at least
@@ -160,6 +174,9 @@ func (w *walk) count(m *message, data []byte) {
 		}
 		return nil
 	})
+	for _, p := range singles {
+		w.inside(place{part: p}, counts[p].pieces)
+	}
 	for p, f := range counts {
 		switch {
 		case p.entries:
@@ -168,6 +185,13 @@ func (w *walk) count(m *message, data []byte) {
 			w.add(f.objects, f.values, p.name, func() *field.Path { return w.path(p.name) })
 		}
 	}
+}
+
+// inside counts a message in a field of the one that is being read.
+func (w *walk) inside(at place, content []byte) {
+	w.within = append(w.within, at)
+	w.count(at.of, content)
+	w.within = w.within[:len(w.within)-1]
 }
 
 // owned looks at a JSON document of fields that a manager owns.
