@@ -86,7 +86,7 @@ func longestMerged(v reflect.Value) int {
 		}
 		for i := range v.NumField() {
 			f := v.Field(i)
-			if f.Kind() == reflect.Slice && strings.Contains(v.Type().Field(i).Tag.Get("patchStrategy"), "merge") {
+			if merged(v.Type().Field(i)) {
 				longest = max(longest, f.Len())
 			}
 			if !leaf(f.Type()) {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -168,7 +169,7 @@ func (d Definition[T]) indexes() (storage.IndexerFuncs, *cache.Indexers) {
 }
 
 // beginUpdate stands before the library's own validation of metadata, which lists every
-// mistake.
+// mistake. Every update of an object and of its subresources passes it.
 func (d Definition[T]) beginUpdate(ctx context.Context, obj, old runtime.Object, _ *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
 	o, p := obj.(T), old.(T)
 	if d.Permit != nil {
@@ -176,7 +177,11 @@ func (d Definition[T]) beginUpdate(ctx context.Context, obj, old runtime.Object,
 			return nil, err
 		}
 	}
-	if errs := bounds.MetadataMistakes(o); len(errs) > 0 {
+	errs := bounds.MetadataMistakes(o)
+	if e := bounds.Grown(obj, old); e != nil {
+		errs = field.ErrorList{e}
+	}
+	if len(errs) > 0 {
 		return nil, bounds.Invalid(schema.GroupKind{Group: d.GroupVersion.Group, Kind: kindOf(o)}, p.GetName(), errs)
 	}
 	return func(context.Context, bool) {}, nil
