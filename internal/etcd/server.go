@@ -221,6 +221,9 @@ func (s *Server) serve(l net.Listener) {
 // what the log has more than the database, at most some thousands of writes, is applied.
 const readyTimeout = time.Minute
 
+// errSlow says that a store that could be read does not get on. It is not damaged.
+var errSlow = fmt.Errorf("it has not begun to answer within %s", readyTimeout)
+
 // watch reports when the server has become able to answer, and when it has ended.
 func (s *Server) watch() {
 	late := time.NewTimer(readyTimeout)
@@ -237,7 +240,7 @@ func (s *Server) watch() {
 			continue
 		case err = <-s.faults:
 		case <-late.C:
-			err = fmt.Errorf("it has not begun to answer within %s", readyTimeout)
+			err = errSlow
 		case <-s.etcd.StopNotify():
 			s.end(errEnded)
 			return

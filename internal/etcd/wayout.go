@@ -30,6 +30,12 @@ func wayOut(dir string, err error) string {
 		return "make its file system writable, or choose another --data-dir"
 	case is(fs.ErrPermission):
 		return "run as the user who owns it, or choose another --data-dir"
+	case is(unix.EMFILE, unix.ENFILE):
+		return "raise the limit on open files (ulimit -n) and start again: what was acknowledged is still there"
+	case is(unix.ENOMEM):
+		return "raise the limit on memory (ulimit -v), or end what takes it, and start again: what was acknowledged is still there"
+	case is(errSlow):
+		return "start again when the disk has less to do: what was acknowledged is still there"
 	case strings.Contains(err.Error(), "downgrade"):
 		return "use the newer laterna that wrote it, or choose another --data-dir"
 	}
