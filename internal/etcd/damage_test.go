@@ -267,9 +267,39 @@ func TestStoreThatWasKilledBeforeItsFirstEntryOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(copied).wal(t)
+	half := filepath.Join(t.TempDir(), "half") // killed again while it was removed
+	if err := os.CopyFS(half, os.DirFS(copied)); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, filepath.Join(half, "member", "snap"))
 	for range 2 {
-		if got := opened(t, copied); !strings.HasPrefix(got, "has nothing: <nil>") {
-			t.Errorf("%s; want an empty store", got)
+		for _, dir := range []string{copied, half} {
+			if got := opened(t, dir); !strings.HasPrefix(got, "has nothing: <nil>") {
+				t.Errorf("%s; want an empty store", got)
+			}
+		}
+	}
+}
+
+// TestStoreOfWhichOnlySnapshotsAreLeftIsNotBegunAnew is of a copy that was cut short.
+func TestStoreOfWhichOnlySnapshotsAreLeftIsNotBegunAnew(t *testing.T) {
+	for _, db := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "etcd")
+		snapshots := filepath.Join(dir, "member", "snap")
+		if err := os.MkdirAll(snapshots, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		change0(t, filepath.Join(snapshots, "0000000000000002-00000000000003e8.snap"))
+		if db {
+			if err := os.WriteFile(filepath.Join(snapshots, "db"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := opened(t, dir); !strings.Contains(got, "is missing") {
+			t.Errorf("database %t: %s", db, got)
+		}
+		if left, err := os.ReadDir(snapshots); err != nil || len(left) == 0 {
+			t.Errorf("database %t: %v left, %v", db, left, err)
 		}
 	}
 }

@@ -16,23 +16,26 @@ import (
 
 // checkFiles checks what the library takes for granted: that the database is one, and
 // that it has its log. A database without one would be begun anew: what it says to have
-// applied would be left out of a new log. A store that was killed before its first entry
-// is removed, since it never gets a leader.
+// applied would be left out of a new log. A store that was killed before its first entry,
+// or while it was removed for that, is removed, since it never gets a leader.
 func checkFiles(member, db, logs string) error {
-	if err := checkPages(db); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	if err := checkPages(db); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	used, err := holdsAnything(db)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(logs, "*.wal"))
+	if err != nil {
+		return err
+	}
+	// Whatever has become of the database: only a store with many entries has snapshots.
+	snapshots, err := filepath.Glob(filepath.Join(filepath.Dir(db), "*.snap"))
 	switch {
 	case err != nil:
 		return err
-	case used && len(files) == 0:
+	case (used || len(snapshots) > 0) && len(files) == 0:
 		return fmt.Errorf("its log %s is missing", logs)
 	case !used && (len(files) == 0 || !committed(logs)):
 		return os.RemoveAll(member)
