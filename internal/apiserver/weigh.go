@@ -25,7 +25,7 @@ const statsAge = 5 * time.Second
 type weighed struct {
 	storage.Interface
 	cache *cacher.Cacher
-	clock clock.PassiveClock
+	clock clock.Clock
 
 	mu      sync.Mutex
 	counted time.Time
@@ -33,7 +33,7 @@ type weighed struct {
 }
 
 // weigh lets lists and watches of s, which reads from cache, wait.
-func weigh(s storage.Interface, cache *cacher.Cacher, c clock.PassiveClock) storage.Interface {
+func weigh(s storage.Interface, cache *cacher.Cacher, c clock.Clock) storage.Interface {
 	return &weighed{Interface: s, cache: cache, clock: c}
 }
 
@@ -129,7 +129,7 @@ func (s *weighed) Watch(ctx context.Context, key string, opts storage.ListOption
 	if err != nil {
 		return nil, err
 	}
-	return weighEvents(ctx, w, visit, first), nil
+	return weighEvents(ctx, w, visit, first, s.clock), nil
 }
 
 // beginsWithObjects tells whether a watch is sent the objects that there are first.

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
 )
@@ -24,6 +26,9 @@ const (
 	// eventsAhead is how many events are handed on before the client has read them,
 	// besides those in the watch cache's own queue.
 	eventsAhead = 4
+	// beginning is how long no event comes once a watch has had the objects that it
+	// begins with: the watch cache hands them on without a pause.
+	beginning = time.Second
 )
 
 // weighedWatch is a watch whose events wait at the gate of its request before they are
@@ -44,9 +49,9 @@ type weighedWatch struct {
 }
 
 // weighEvents takes over w, which begins with at most that many objects.
-func weighEvents(ctx context.Context, w watch.Interface, visit *fairshare.Visit, first int64) watch.Interface {
+func weighEvents(ctx context.Context, w watch.Interface, visit *fairshare.Visit, first int64, c clock.Clock) watch.Interface {
 	ww := &weighedWatch{Interface: w, visit: visit, events: make(chan watch.Event, eventsAhead), done: make(chan struct{}), first: first}
-	go ww.run(ctx)
+	go ww.run(ctx, c)
 	return ww
 }
 
@@ -61,10 +66,14 @@ func (w *weighedWatch) Stop() {
 
 // run hands events on until the watch ends, or its request: the library does not stop a
 // watch that it finds it cannot serve.
-func (w *weighedWatch) run(ctx context.Context) {
+func (w *weighedWatch) run(ctx context.Context, c clock.Clock) {
 	defer close(w.events)
 	defer w.Interface.Stop()
-	for event := range w.Interface.ResultChan() {
+	for {
+		event, ok := w.next(c)
+		if !ok {
+			return
+		}
 		_, shared := event.Object.(runtime.CacheableObject)
 		object := event.Type == watch.Added || event.Type == watch.Modified || event.Type == watch.Deleted
 		if object && !shared {
@@ -79,6 +88,31 @@ func (w *weighedWatch) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// next returns the next event, and false at the end. What it begins with is over when none
+// comes for a while: most of the objects may be others than the watch selects, and its own
+// may not change for hours.
+func (w *weighedWatch) next(c clock.Clock) (event watch.Event, ok bool) {
+	if w.begins() {
+		pause := c.NewTimer(beginning)
+		defer pause.Stop()
+		select {
+		case event, ok = <-w.Interface.ResultChan():
+			return event, ok
+		case <-pause.C():
+			w.count(false)
+		}
+	}
+	event, ok = <-w.Interface.ResultChan()
+	return event, ok
+}
+
+// begins tells whether objects may be still to come that the watch begins with.
+func (w *weighedWatch) begins() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.first > 0
 }
 
 // count notes an event: the first that does not stand for an object of the beginning

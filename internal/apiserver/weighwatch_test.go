@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
+	testingclock "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
 )
@@ -22,7 +23,7 @@ func TestWatchThatNobodyStopsEndsWithItsRequest(t *testing.T) {
 	for range 2 * eventsAhead {
 		source.Add(&corev1.ConfigMap{})
 	}
-	w := weighEvents(ctx, source, gate.Visit("somebody", func() {}), 0).(*weighedWatch)
+	w := weighEvents(ctx, source, gate.Visit("somebody", func() {}), 0, clock.RealClock{}).(*weighedWatch)
 	for len(w.events) < eventsAhead {
 		time.Sleep(time.Millisecond)
 	}
@@ -33,5 +34,34 @@ func TestWatchThatNobodyStopsEndsWithItsRequest(t *testing.T) {
 			t.Fatal("it goes on")
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestQuietWatchHoldsNothing selects few of many objects, and none of them changes.
+func TestQuietWatchHoldsNothing(t *testing.T) {
+	c := testingclock.NewFakeClock(time.Unix(0, 0))
+	gate := fairshare.New(fairshare.Config{Total: 1 << 30, Account: 1 << 30, Waiting: 1, Patience: time.Minute, Stalled: time.Minute, Clock: clock.RealClock{}})
+	visit := gate.Visit("somebody", func() {})
+	const objects = 1000
+	if err := hold(t.Context(), visit, objects*eventBytes); err != nil || gate.Held() == 0 {
+		t.Fatalf("%d held, %v", gate.Held(), err)
+	}
+	source := watch.NewFakeWithChanSize(1, false)
+	w := weighEvents(t.Context(), source, visit, objects, c)
+	source.Add(&corev1.ConfigMap{})
+	<-w.ResultChan()
+	deadline := time.Now().Add(10 * time.Second)
+	for gate.Held() > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are held", gate.Held())
+		}
+		if c.HasWaiters() {
+			c.Step(beginning)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	source.Modify(&corev1.ConfigMap{})
+	if event := <-w.ResultChan(); event.Type != watch.Modified {
+		t.Errorf("then %v", event)
 	}
 }
