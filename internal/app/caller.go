@@ -10,7 +10,7 @@ const umask = 0o022
 // its work: the umask, root's group, which volumes are made with, and soft limits that
 // kill a store or a program of many threads. Soft limits of memory and processor time
 // stay, as somebody may mean them. That nothing reaches containers is seen to where
-// containerd is started (node/launch).
+// containerd is started (host/launch).
 func standAlone() {
 	unix.Umask(umask)
 	if unix.Geteuid() == 0 && unix.Getegid() != 0 {

@@ -18,8 +18,8 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node"
-	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/ownapi"
 )

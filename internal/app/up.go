@@ -16,8 +16,8 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/host/resident"
 	"laterna.dev/laterna/internal/log"
-	"laterna.dev/laterna/internal/resident"
 )
 
 // Output is where a running system writes: Out gets the few lines that scripts

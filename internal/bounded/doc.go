@@ -5,5 +5,5 @@
 // much it takes at most, and files are looked at before they are opened: what is no
 // regular file is refused. It is the only owner of reads to the end (a rule of
 // internal/arch); reading below a directory that somebody else writes to at the same
-// time is internal/rootfd's.
+// time is internal/host/rootfd's.
 package bounded

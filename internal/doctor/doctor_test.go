@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/rtnl"
+	"laterna.dev/laterna/internal/host/rtnl"
 )
 
 func config(t *testing.T) Config {

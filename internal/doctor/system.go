@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/host/rtnl"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/rtnl"
 )
 
 const apt = "apt-get install --no-remove --no-install-recommends "

@@ -21,12 +21,12 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
-	"laterna.dev/laterna/internal/node/cgroups"
 	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/node/procfs"
 )
 
 // Kind is what a resource is.

@@ -23,7 +23,7 @@ import (
 	"k8s.io/utils/clock"
 
 	laternaclock "laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/nodetest"
 	"laterna.dev/laterna/internal/node/runspec"

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/volumes"
 )

@@ -3,7 +3,7 @@ package node
 import (
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 )
 
 // HostGroups is Groups on this machine: the groups of pods lie under one group of

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/procfs"
 )
 
 // holdContainer holds the first process of a running container, which the caller

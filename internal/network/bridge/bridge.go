@@ -17,7 +17,7 @@ import (
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/rtnl"
+	"laterna.dev/laterna/internal/host/rtnl"
 )
 
 // Network is the pod network of one node.

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/rtnl"
+	"laterna.dev/laterna/internal/host/rtnl"
 )
 
 func prefixes(list ...string) []netip.Prefix {

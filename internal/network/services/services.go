@@ -14,7 +14,7 @@ import (
 
 	"sigs.k8s.io/knftables"
 
-	"laterna.dev/laterna/internal/rtnl"
+	"laterna.dev/laterna/internal/host/rtnl"
 )
 
 // Protocol is the transport protocol of a service, in nftables' words.

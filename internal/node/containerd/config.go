@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 )
 
 // unneeded are plugins that cost start time and memory and do nothing here. Names

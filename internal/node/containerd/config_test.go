@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 )
 
 func testSettings(v string) settings {

@@ -15,9 +15,9 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/bounded"
-	"laterna.dev/laterna/internal/node/cgroups"
-	"laterna.dev/laterna/internal/node/launch"
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/launch"
+	"laterna.dev/laterna/internal/host/procfs"
 )
 
 const (

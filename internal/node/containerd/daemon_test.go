@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/mounts"
 	"laterna.dev/laterna/internal/node/nodetest"
-	"laterna.dev/laterna/internal/node/procfs"
 )
 
 // childDir makes TestChild a program that starts a daemon and waits to be killed.

@@ -9,7 +9,7 @@
 // the run directory of this system with the configuration's digest in its name. So
 // there is no process file that could be stale or missing.
 //
-// How the daemon is kept apart from whoever started this program lives in node/launch.
+// How the daemon is kept apart from whoever started this program lives in host/launch.
 // Talking CRI lives in node/cri, images in node/images, the CNI configuration in
 // network/bridge.
 package containerd

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/procfs"
 )
 
 // errEnded says that the daemon ended instead of becoming ready.

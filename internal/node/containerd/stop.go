@@ -21,9 +21,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"laterna.dev/laterna/internal/bounded"
-	"laterna.dev/laterna/internal/node/cgroups"
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/procfs"
 )
 
 // shimSocketDir is where the shims of every containerd put their sockets.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/procfs"
 )
 
 const (

@@ -23,10 +23,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/api"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/node/fakeapi"
-	"laterna.dev/laterna/internal/node/mounts"
 	"laterna.dev/laterna/internal/node/objects"
-	"laterna.dev/laterna/internal/node/procfs"
 	"laterna.dev/laterna/internal/node/tokencache"
 	"laterna.dev/laterna/internal/node/volumes"
 )

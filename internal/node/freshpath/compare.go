@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // sameBytes compares two files of volumes.

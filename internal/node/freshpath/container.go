@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/volumes"
-	"laterna.dev/laterna/internal/rootfd"
 )
 
 // maxMounts bounds the mounts of one volume in one container that are followed. Only

@@ -13,6 +13,6 @@
 // The namespace belongs to a container that may be hostile: nothing of it is executed,
 // its links are not followed, and its paths are only taken as a way to a mount that is
 // then checked by number. What a subPath leads to, and the binds on the node's side,
-// are in internal/node/volumes; the system calls on handles in internal/rootfd; when
+// are in internal/node/volumes; the system calls on handles in internal/host/rootfd; when
 // this is called is decided in internal/node.
 package freshpath

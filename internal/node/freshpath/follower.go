@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/api"
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/volumes"
-	"laterna.dev/laterna/internal/rootfd"
 	"laterna.dev/laterna/projection"
 )
 

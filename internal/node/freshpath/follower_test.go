@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // settings are what must not change with the file.

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/node/mounts"
+	"laterna.dev/laterna/internal/host/mounts"
 )
 
 const (

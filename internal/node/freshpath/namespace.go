@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // patience bounds the look for a path of the container's: one that serves a file

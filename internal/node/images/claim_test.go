@@ -13,9 +13,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
 
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/node/nodetest"
 	"laterna.dev/laterna/internal/node/pause"
-	"laterna.dev/laterna/internal/node/procfs"
 )
 
 // claims are archives that claim a name that none may have, and what the refusal says.

@@ -19,7 +19,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/images"

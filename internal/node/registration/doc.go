@@ -2,5 +2,5 @@
 //
 // It owns creating the node, its labels, addresses, capacity, conditions and image
 // list, and the two heartbeats: the lease every 10 s, the status at least every
-// 5 min and at every change. What the machine has is internal/node/machine's.
+// 5 min and at every change. What the machine has is internal/host/machine's.
 package registration

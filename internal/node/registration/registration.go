@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/machine"
+	"laterna.dev/laterna/internal/host/machine"
 )
 
 const (

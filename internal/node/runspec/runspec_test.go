@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/cgroups"
+	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
 )

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 const (

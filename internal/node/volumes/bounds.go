@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/projection/atomicdir"
 )
 

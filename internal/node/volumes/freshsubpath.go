@@ -10,8 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/node/mounts"
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/mounts"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // Content is a volume of API content, opened to see what its subPaths lead to now.

@@ -18,8 +18,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/node/fakeapi"
-	"laterna.dev/laterna/internal/node/mounts"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
 	"laterna.dev/laterna/internal/node/volumes"

@@ -17,8 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/node/fakeapi"
-	"laterna.dev/laterna/internal/node/mounts"
 )
 
 func TestRestart(t *testing.T) {

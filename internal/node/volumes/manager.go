@@ -16,9 +16,9 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
-	"laterna.dev/laterna/internal/rootfd"
 )
 
 // Config of a manager. Fields are required unless they say otherwise.

@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // makeNested makes the mount points that other volumes need inside this one: once it

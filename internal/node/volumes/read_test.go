@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/fakeapi"
-	"laterna.dev/laterna/internal/rootfd"
 )
 
 func TestReadFileReadsWhatContainersKeepInAnEmptyDir(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/objects"
 	"laterna.dev/laterna/internal/node/tokencache"
-	"laterna.dev/laterna/internal/rootfd"
 	"laterna.dev/laterna/projection"
 	"laterna.dev/laterna/projection/atomicdir"
 )

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 // subPathsDir is the directory of a pod that holds the binds of its subPaths, below

@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/node/fakeapi"
 	"laterna.dev/laterna/internal/node/volumes"
-	"laterna.dev/laterna/internal/rootfd"
 )
 
 // inode names a file by its file system and number.

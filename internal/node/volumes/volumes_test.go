@@ -13,8 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/node/fakeapi"
-	"laterna.dev/laterna/internal/node/mounts"
 )
 
 func describe(t *testing.T, path string) string {

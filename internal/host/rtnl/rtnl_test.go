@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"laterna.dev/laterna/internal/rtnl"
+	"laterna.dev/laterna/internal/host/rtnl"
 )
 
 func TestLinksAndRoutesAgreeWithTheKernel(t *testing.T) {

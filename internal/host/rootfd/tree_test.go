@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/rootfd"
+	"laterna.dev/laterna/internal/host/rootfd"
 )
 
 func TestTreeTakesThePlaceOfAMount(t *testing.T) {

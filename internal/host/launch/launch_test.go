@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"laterna.dev/laterna/internal/node/launch"
+	"laterna.dev/laterna/internal/host/launch"
 )
 
 // reportTo makes TestChild a program that starts another one, which reports to the file.
