@@ -20,8 +20,8 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node"
-	"laterna.dev/laterna/internal/node/containerd"
 	"laterna.dev/laterna/internal/ownapi"
+	"laterna.dev/laterna/internal/runtime/containerd"
 )
 
 // nodePlane is the node agent of this process with what it stands on.

@@ -5,9 +5,9 @@ import (
 
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/images"
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/images"
+	"laterna.dev/laterna/internal/runtime/pause"
 )
 
 // newRuntime returns the runtime that the configuration names: somebody else's, or

@@ -40,14 +40,18 @@ var levels = []level{
 	{"internal/generated", 3},
 	{"internal/inspect", 3},
 	{"internal/network", 3},
-	{"internal/node", 3},
 	{"internal/registry", 3},
+	{"internal/runtime/containerd", 3},
+	{"internal/runtime/cri", 3},
+	{"internal/runtime/images", 3},
+	{"internal/runtime/pause", 3},
 	{"internal/tokenreview", 3},
 
 	{"internal/apiserver", 4},
 	{"internal/doctor", 4},
 	{"internal/etcd", 4},
 	{"internal/hostresources", 4},
+	{"internal/node", 4},
 	{"internal/ownapi", 4},
 
 	{"internal/app", 5},
@@ -55,6 +59,7 @@ var levels = []level{
 	{"cmd", 7},
 	{"internal/arch", 6},
 	{"internal/cli", 6},
+	{"internal/runtime/runtimetest", 6},
 	{"laternatest", 6},
 	{"test", 6},
 }
@@ -62,11 +67,15 @@ var levels = []level{
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
 	{"internal/apiserver", "internal/etcd"}: "the server opens its store",
+
+	{"internal/runtime/images", "internal/runtime/containerd"}: "images go into the containerd that is managed",
+	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",
+	{"internal/runtime/images", "internal/runtime/pause"}:      "the sandbox image is one of them",
 }
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/node/fakeapi", "internal/node/nodetest", "test"}
+var testOnly = []string{"internal/node/fakeapi", "internal/runtime/runtimetest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
@@ -79,8 +88,8 @@ type owner struct {
 var owners = []owner{
 	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokenreview", "internal/etcd"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
-	{"k8s.io/cri-api", []string{"internal/node/cri"}},
-	{"k8s.io/cri-client", []string{"internal/node/cri"}},
+	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
+	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},
 	{"github.com/go-jose", []string{"boundtoken", "internal/keys"}},
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},

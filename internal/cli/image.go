@@ -15,9 +15,9 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/images"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/images"
 )
 
 func newImage() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 
 	"laterna.dev/laterna/internal/host/rtnl"
 	"laterna.dev/laterna/internal/network/bridge"
-	"laterna.dev/laterna/internal/node/containerd"
+	"laterna.dev/laterna/internal/runtime/containerd"
 )
 
 const apt = "apt-get install --no-remove --no-install-recommends "

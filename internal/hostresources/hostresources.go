@@ -26,7 +26,7 @@ import (
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
-	"laterna.dev/laterna/internal/node/containerd"
+	"laterna.dev/laterna/internal/runtime/containerd"
 )
 
 // Kind is what a resource is.

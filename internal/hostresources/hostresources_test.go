@@ -21,13 +21,13 @@ import (
 	"laterna.dev/laterna/internal/hostresources"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/nodetest"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // system is everything below the agent, on one data directory.
 type system struct {
-	*nodetest.Machine
+	*runtimetest.Machine
 	network bridge.Network
 }
 
@@ -44,7 +44,7 @@ func start(t *testing.T, name string) *system {
 	if s.network, err = bridge.Setup(dir, netip.MustParsePrefix("198.18.0.0/16")); err != nil {
 		t.Fatal(err)
 	}
-	s.Machine = nodetest.StartOn(t, dir, bridge.ConfDir(dir))
+	s.Machine = runtimetest.StartOn(t, dir, bridge.ConfDir(dir))
 	router, err := services.New(services.Config{
 		Table: dir.HostName(), Bridge: s.network.Bridge, Subnet: s.network.Subnet, Range: serviceRange,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -221,7 +221,7 @@ func TestStartAfterAReboot(t *testing.T) {
 	if _, err := bridge.Setup(dir, netip.MustParsePrefix("198.18.0.0/16")); err != nil {
 		t.Fatal(err)
 	}
-	m := nodetest.StartOn(t, dir, bridge.ConfDir(dir))
+	m := runtimetest.StartOn(t, dir, bridge.ConfDir(dir))
 	if !m.Info.Rebooted {
 		t.Error("the reboot was not noticed")
 	}

@@ -9,9 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/podfields"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // advance brings a pod that is not to be deleted closer to its spec. ctx bounds

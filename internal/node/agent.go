@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/freshpath"
 	"laterna.dev/laterna/internal/node/issuerrevision"
 	"laterna.dev/laterna/internal/node/objects"
@@ -23,6 +22,7 @@ import (
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/node/tokencache"
 	"laterna.dev/laterna/internal/node/volumes"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // Agent runs the pods of one node. Make it with New.

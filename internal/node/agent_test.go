@@ -24,14 +24,14 @@ import (
 
 	laternaclock "laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/nodetest"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // world is a machine with a real containerd, an API in memory and an agent between.
 type world struct {
-	*nodetest.Machine
+	*runtimetest.Machine
 	t      testing.TB
 	client *fake.Clientset
 	agent  *Agent
@@ -48,7 +48,7 @@ func (w *world) jump(d time.Duration) {
 	w.clock.SetOffset(w.offset)
 }
 
-func archive(t testing.TB, name string) string { return nodetest.Archive(t, name) }
+func archive(t testing.TB, name string) string { return runtimetest.Archive(t, name) }
 
 // ptpConf gives pods a network of their own that leaves nothing on the machine once
 // they are stopped.
@@ -66,8 +66,8 @@ func ptpConf(t testing.TB) string {
 
 func newWorld(t testing.TB, objects ...apiruntime.Object) *world {
 	t.Helper()
-	dir := nodetest.Dir(t)
-	w := &world{Machine: nodetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: laternaclock.New(clock.RealClock{})}
+	dir := runtimetest.Dir(t)
+	w := &world{Machine: runtimetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: laternaclock.New(clock.RealClock{})}
 	w.client.PrependReactor("create", "subjectaccessreviews", func(a k8stesting.Action) (bool, apiruntime.Object, error) {
 		review := a.(k8stesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview)
 		review.Status.Allowed = review.Spec.User == "admin"

@@ -107,7 +107,7 @@ type podObjects interface {
 	Acquire(key objects.Key, changed func()) (release func())
 }
 
-// Images knows where images came from. It is internal/node/images.
+// Images knows where images came from. It is internal/runtime/images.
 type Images interface {
 	// Imported says whether the image was imported from an archive.
 	Imported(ctx context.Context, ref string) (bool, error)

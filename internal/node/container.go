@@ -8,10 +8,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // startContainer makes and starts one container. What goes wrong becomes the

@@ -12,9 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // end ends a pod that is deleted or gone: containers with their grace period, then

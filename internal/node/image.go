@@ -9,8 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // presencePause is how soon an image that could not be pulled is looked for again:

@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/onupdate"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/node/volumes"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // restartWait is how long a container that was stopped for a restart may take to run

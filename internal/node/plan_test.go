@@ -5,8 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 func TestDecide(t *testing.T) {

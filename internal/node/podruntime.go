@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 func TestInterruptedStart(t *testing.T) {

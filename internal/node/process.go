@@ -7,7 +7,7 @@ import (
 	"io/fs"
 
 	"laterna.dev/laterna/internal/host/procfs"
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // holdContainer holds the first process of a running container, which the caller

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // rotateEvery is how often the sizes of logs are looked at.

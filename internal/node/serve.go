@@ -7,10 +7,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // host is the agent as its HTTPS endpoint sees it.

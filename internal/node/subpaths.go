@@ -11,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
 	"laterna.dev/laterna/internal/node/freshpath"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // resolveSubPaths is the pod with the container's subPathExpr made subPath: each

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // bareCalls are the times of the runtime's calls, each for one pod.

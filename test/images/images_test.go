@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/nodetest"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // build builds all archives, with a stand-in for kubectl, which takes long to build.
@@ -138,7 +138,7 @@ func TestLayerOrder(t *testing.T) {
 // TestImagesDoWhatDocumentsExpect runs each image with a script and looks at what it
 // writes.
 func TestImagesDoWhatDocumentsExpect(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	out := build(t)
 	for file := range sums(t, out) {
 		if _, err := m.Images.ImportFile(t.Context(), filepath.Join(out, file), ""); err != nil {
@@ -178,7 +178,7 @@ func TestImagesDoWhatDocumentsExpect(t *testing.T) {
 
 // run starts a container and returns its log once it holds all of want; it fails the
 // test after 10 s.
-func run(t *testing.T, m *nodetest.Machine, image string, command []string, env []cri.EnvVar, want []string) string {
+func run(t *testing.T, m *runtimetest.Machine, image string, command []string, env []cri.EnvVar, want []string) string {
 	t.Helper()
 	name := strings.NewReplacer("/", "-", ":", "-", ".", "-").Replace(image)
 	log := m.RunImage(t, name, image, command, env)

@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/upgrade"
 )
 

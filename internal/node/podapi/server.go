@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/upgrade"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // ContainerOptions is what a container needs beside pod and container.

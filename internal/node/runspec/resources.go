@@ -6,8 +6,8 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/node/cri"
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 func ptr[T any](v T) *T { return &v }

@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // maxHostname is the kernel's limit (HOST_NAME_MAX) less one, as upstream cuts it.

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/cri"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 var (

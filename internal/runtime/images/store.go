@@ -19,9 +19,9 @@ import (
 	"google.golang.org/grpc/status"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/pause"
 )
 
 const (

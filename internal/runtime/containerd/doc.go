@@ -10,6 +10,6 @@
 // there is no process file that could be stale or missing.
 //
 // How the daemon is kept apart from whoever started this program lives in host/launch.
-// Talking CRI lives in node/cri, images in node/images, the CNI configuration in
+// Talking CRI lives in runtime/cri, images in runtime/images, the CNI configuration in
 // network/bridge.
 package containerd

@@ -14,8 +14,8 @@ import (
 	"github.com/opencontainers/image-spec/specs-go/v1"
 
 	"laterna.dev/laterna/internal/host/procfs"
-	"laterna.dev/laterna/internal/node/nodetest"
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/pause"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // claims are archives that claim a name that none may have, and what the refusal says.
@@ -50,7 +50,7 @@ func claims(t *testing.T, ref string) map[string]struct{ path, want string } {
 
 func TestAnArchiveCannotClaimNamesThatAreNotItsOwn(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	img, err := pause.New()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestAnArchiveCannotClaimNamesThatAreNotItsOwn(t *testing.T) {
 
 func TestADigestMayNameItsOwnContent(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	path := ociArchive(t, v1.MediaTypeImageLayer, unpackedLayer(layerOf(t, "a")), func(d digest.Digest) map[string]string {
 		return map[string]string{"io.containerd.image.name": "docker.io/library/own@" + d.String()}
 	})
@@ -91,7 +91,7 @@ func TestADigestMayNameItsOwnContent(t *testing.T) {
 // this program and root can do.
 func TestNothingMovesTheSandboxImage(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	ctx := t.Context()
 	c := dialed(t, m)
 	img, err := pause.New()
@@ -138,7 +138,7 @@ func TestNothingMovesTheSandboxImage(t *testing.T) {
 }
 
 // sandboxProgram starts a pod and returns the program that holds its namespaces.
-func (c *daemonAPI) sandboxProgram(m *nodetest.Machine) string {
+func (c *daemonAPI) sandboxProgram(m *runtimetest.Machine) string {
 	c.t.Helper()
 	c.pods++
 	id := m.Sandbox(c.t, fmt.Sprint("sandbox-", c.pods))

@@ -17,9 +17,9 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/host/procfs"
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/nodetest"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // childDir makes TestChild a program that starts a daemon and waits to be killed.
@@ -34,7 +34,7 @@ func TestChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := containerd.New(nodetest.Config(t, dir)).Start(t.Context())
+	info, err := containerd.New(runtimetest.Config(t, dir)).Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +43,8 @@ func TestChild(t *testing.T) {
 }
 
 func TestStartAdoptReplaceStop(t *testing.T) {
-	dir := nodetest.Dir(t)
-	cfg := nodetest.Config(t, dir)
+	dir := runtimetest.Dir(t)
+	cfg := runtimetest.Config(t, dir)
 	began := time.Now()
 	first, err := containerd.New(cfg).Start(t.Context())
 	if err != nil {
@@ -85,7 +85,7 @@ func TestStartAdoptReplaceStop(t *testing.T) {
 }
 
 func TestDaemonSurvivesTheKillOfItsParent(t *testing.T) {
-	dir := nodetest.Dir(t)
+	dir := runtimetest.Dir(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestChild$")
 	child.Env = append(os.Environ(), childDir+"="+dir.Path)
 	out, err := child.StdoutPipe()
@@ -106,7 +106,7 @@ func TestDaemonSurvivesTheKillOfItsParent(t *testing.T) {
 	if pid == 0 {
 		t.Fatal("the child started no daemon")
 	}
-	info, err := containerd.New(nodetest.Config(t, dir)).Start(t.Context())
+	info, err := containerd.New(runtimetest.Config(t, dir)).Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +116,11 @@ func TestDaemonSurvivesTheKillOfItsParent(t *testing.T) {
 }
 
 func TestContainersOutliveTheDaemonAndEndWithStop(t *testing.T) {
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	sandbox, container := m.Run(t, "one", true, "sleep", "1000")
 
-	cfg := nodetest.Config(t, dir)
+	cfg := runtimetest.Config(t, dir)
 	cfg.CNIConfDir = filepath.Join(dir.Path, "elsewhere") // another digest
 	info, err := containerd.New(cfg).Start(t.Context())
 	if err != nil {
@@ -141,7 +141,7 @@ func TestContainersOutliveTheDaemonAndEndWithStop(t *testing.T) {
 	}
 	assertNothingLeft(t, dir)
 
-	again := nodetest.Start(t, dir)
+	again := runtimetest.Start(t, dir)
 	if list, err := again.CRI.ListSandboxes(t.Context(), cri.Filter{}); err != nil || len(list) > 0 {
 		t.Errorf("sandboxes after Stop and Start: %v, %v; want none", list, err)
 	}
@@ -151,8 +151,8 @@ func TestContainersOutliveTheDaemonAndEndWithStop(t *testing.T) {
 }
 
 func TestStopWorksWhenDaemonAndShimAreDead(t *testing.T) {
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	m.Run(t, "one", true, "sleep", "1000")
 	sockets := shimSockets(t, dir)
 	ours, err := procfs.Find(func(p procfs.Process) bool {
@@ -179,8 +179,8 @@ func TestStopWorksWhenDaemonAndShimAreDead(t *testing.T) {
 }
 
 func TestSuperviseStartsADeadDaemonAgain(t *testing.T) {
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	_, container := m.Run(t, "one", true, "sleep", "1000")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -211,7 +211,7 @@ func TestSuperviseStartsADeadDaemonAgain(t *testing.T) {
 }
 
 func TestTwoDaemonsSideBySide(t *testing.T) {
-	a, b := nodetest.Start(t, nodetest.Dir(t)), nodetest.Start(t, nodetest.Dir(t))
+	a, b := runtimetest.Start(t, runtimetest.Dir(t)), runtimetest.Start(t, runtimetest.Dir(t))
 	a.Run(t, "one", true, "sleep", "1000")
 	_, container := b.Run(t, "one", true, "sleep", "1000")
 	if err := a.Daemon.Stop(t.Context(), 0); err != nil {

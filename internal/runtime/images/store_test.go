@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/images"
-	"laterna.dev/laterna/internal/node/nodetest"
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/images"
+	"laterna.dev/laterna/internal/runtime/pause"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 func names(list []images.Image) []string {
@@ -24,10 +24,10 @@ func names(list []images.Image) []string {
 }
 
 func TestImportListRemove(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	ctx := t.Context()
 	began := time.Now()
-	got, err := m.Images.ImportFile(ctx, nodetest.Archive(t, "busybox:1.28", "example.com/box:v1"), "")
+	got, err := m.Images.ImportFile(ctx, runtimetest.Archive(t, "busybox:1.28", "example.com/box:v1"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestImportListRemove(t *testing.T) {
 }
 
 func TestRemoveOfTheLastNameFreesTheContent(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	if err := m.Images.Remove(t.Context(), "busybox:test"); err != nil {
 		t.Fatal(err)
 	}
@@ -95,12 +95,12 @@ func TestRemoveOfTheLastNameFreesTheContent(t *testing.T) {
 }
 
 func TestContainersRunFromAnImportedImageAfterARestart(t *testing.T) {
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	if err := m.Daemon.Stop(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	info, err := containerd.New(nodetest.Config(t, dir)).Start(t.Context())
+	info, err := containerd.New(runtimetest.Config(t, dir)).Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +125,8 @@ func TestContainersRunFromAnImportedImageAfterARestart(t *testing.T) {
 }
 
 func TestImportAgainMovesTheName(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
-	path := nodetest.Archive(t, "busybox:test")
+	m := runtimetest.Start(t, runtimetest.Dir(t))
+	path := runtimetest.Archive(t, "busybox:test")
 	first, err := m.Images.ImportFile(t.Context(), path, "")
 	if err != nil {
 		t.Fatal(err)
@@ -159,11 +159,11 @@ func TestImportAgainMovesTheName(t *testing.T) {
 }
 
 func TestImportsOfOneImageAtOnce(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	if err := m.Images.Remove(t.Context(), "busybox:test"); err != nil {
 		t.Fatal(err)
 	}
-	path := nodetest.Archive(t, "parallel:v1")
+	path := runtimetest.Archive(t, "parallel:v1")
 	errs := make(chan error)
 	for range 4 {
 		go func() {
@@ -179,7 +179,7 @@ func TestImportsOfOneImageAtOnce(t *testing.T) {
 }
 
 func TestTheSandboxImageStays(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	img, err := pause.New()
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +190,8 @@ func TestTheSandboxImageStays(t *testing.T) {
 }
 
 func TestNamelessArchiveNeedsAName(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
-	path := nodetest.Archive(t)
+	m := runtimetest.Start(t, runtimetest.Dir(t))
+	path := runtimetest.Archive(t)
 	if _, err := m.Images.ImportFile(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), "--name") {
 		t.Errorf("error %v, want one that names --name", err)
 	}
@@ -202,8 +202,8 @@ func TestNamelessArchiveNeedsAName(t *testing.T) {
 }
 
 func TestDamagedLayerIsRefused(t *testing.T) {
-	m := nodetest.Start(t, nodetest.Dir(t))
-	path := nodetest.Archive(t, "damaged:v1")
+	m := runtimetest.Start(t, runtimetest.Dir(t))
+	path := runtimetest.Archive(t, "damaged:v1")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,6 @@
 // runtime's events are learnt (CRI's GetContainerEvents where the runtime offers it,
 // else containerd's own event service). It is the only package that imports
 // k8s.io/cri-api. What is asked of the runtime, and when, is decided in
-// internal/node; starting a private containerd is in internal/node/containerd,
-// importing images in internal/node/images.
+// internal/node; starting a private containerd is in internal/runtime/containerd,
+// importing images in internal/runtime/images.
 package cri

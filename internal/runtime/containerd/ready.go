@@ -87,7 +87,7 @@ func Dial(socket string) (*grpc.ClientConn, error) {
 
 // criStatus is a CRI call without effect that fails until the daemon has read its
 // containers and images back. Its messages are read as empty ones, since CRI's types
-// belong to node/cri.
+// belong to runtime/cri.
 const criStatus = "/runtime.v1.RuntimeService/Status"
 
 func (d *Daemon) awaitCRI(ctx context.Context) error {

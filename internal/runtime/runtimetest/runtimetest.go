@@ -1,6 +1,6 @@
-// Package nodetest starts a real managed containerd for a test and cleans up all of
+// Package runtimetest starts a real managed containerd for a test and cleans up all of
 // it afterwards. It is imported by tests only.
-package nodetest
+package runtimetest
 
 import (
 	"archive/tar"
@@ -20,10 +20,10 @@ import (
 
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/cri"
-	"laterna.dev/laterna/internal/node/images"
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/images"
+	"laterna.dev/laterna/internal/runtime/pause"
 )
 
 // Machine is a node without an agent.

@@ -20,9 +20,9 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/images"
-	"laterna.dev/laterna/internal/node/nodetest"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/images"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // daemonAPI looks into a containerd past the code under test.
@@ -33,7 +33,7 @@ type daemonAPI struct {
 	pods int
 }
 
-func dialed(t *testing.T, m *nodetest.Machine) *daemonAPI {
+func dialed(t *testing.T, m *runtimetest.Machine) *daemonAPI {
 	t.Helper()
 	conn, err := containerd.Dial(m.Info.Socket)
 	if err != nil {
@@ -69,7 +69,7 @@ func each[T any](t *testing.T, recv func() (T, error), err error, visit func(T))
 
 // stored is everything that an import can leave behind: images with what they stand
 // for, blobs, uploads, snapshots, leases, temporary files.
-func stored(t *testing.T, m *nodetest.Machine) (all []string) {
+func stored(t *testing.T, m *runtimetest.Machine) (all []string) {
 	t.Helper()
 	c := dialed(t, m)
 	add := func(kind string, values ...any) { all = append(all, kind+" "+fmt.Sprint(values...)) }
@@ -128,7 +128,7 @@ func stored(t *testing.T, m *nodetest.Machine) (all []string) {
 
 // proxied opens a store on a socket behind which the machine's containerd answers,
 // unless refuse has an error for the call.
-func proxied(t *testing.T, m *nodetest.Machine, refuse func(method string) error) *images.Store {
+func proxied(t *testing.T, m *runtimetest.Machine, refuse func(method string) error) *images.Store {
 	t.Helper()
 	conn, err := containerd.Dial(m.Info.Socket)
 	if err != nil {

@@ -7,17 +7,17 @@ import (
 	"strconv"
 	"testing"
 
-	"laterna.dev/laterna/internal/node/cgroups"
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/nodetest"
-	"laterna.dev/laterna/internal/node/procfs"
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // TestAContainerThatLooksLikeTheDaemonIsNotTakenForIt has a process in a container's
 // control group with the daemon's own arguments, as one with hostPID can read them.
 func TestAContainerThatLooksLikeTheDaemonIsNotTakenForIt(t *testing.T) {
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	m.Run(t, "one", true, "sleep", "1000")
 	daemon, err := procfs.Get(m.Info.PID)
 	if err != nil {
@@ -51,11 +51,11 @@ func TestAContainerThatLooksLikeTheDaemonIsNotTakenForIt(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	info, err := containerd.New(nodetest.Config(t, dir)).Start(t.Context())
+	info, err := containerd.New(runtimetest.Config(t, dir)).Start(t.Context())
 	if err != nil || !info.Adopted || info.PID != m.Info.PID {
 		t.Errorf("%+v, %v; want the daemon %d adopted", info, err, m.Info.PID)
 	}
-	if status, err := containerd.New(nodetest.Config(t, dir)).Status(); err != nil || status.PID != m.Info.PID {
+	if status, err := containerd.New(runtimetest.Config(t, dir)).Status(); err != nil || status.PID != m.Info.PID {
 		t.Errorf("status %+v, %v", status, err)
 	}
 	select {

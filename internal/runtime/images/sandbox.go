@@ -8,7 +8,7 @@ import (
 
 	imagesapi "github.com/containerd/containerd/api/services/images/v1"
 
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/pause"
 )
 
 // EnsurePause makes the sandbox image what it must be, whatever was done to it: its

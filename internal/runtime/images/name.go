@@ -8,7 +8,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
-	"laterna.dev/laterna/internal/node/pause"
+	"laterna.dev/laterna/internal/runtime/pause"
 )
 
 // Normalize writes an image's name in full, as docker and CRI do: busybox:1.28 is

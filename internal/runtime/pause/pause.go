@@ -3,7 +3,7 @@
 // inherits as process 1, and ends on SIGTERM and SIGINT.
 //
 // It owns the program's machine code and its image as an archive. Importing the
-// archive lives in node/images; naming it to the runtime in node/containerd.
+// archive lives in runtime/images; naming it to the runtime in runtime/containerd.
 package pause
 
 import (

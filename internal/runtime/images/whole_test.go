@@ -22,9 +22,9 @@ import (
 	"google.golang.org/grpc/status"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/node/containerd"
-	"laterna.dev/laterna/internal/node/images"
-	"laterna.dev/laterna/internal/node/nodetest"
+	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/images"
+	"laterna.dev/laterna/internal/runtime/runtimetest"
 )
 
 // zeros is a layer of one file of so many zeros.
@@ -117,7 +117,7 @@ func manySmall(t testing.TB) (all []packed) {
 }
 
 // limited is a store that unpacks 16 MiB at most.
-func limited(t *testing.T, m *nodetest.Machine) *images.Store {
+func limited(t *testing.T, m *runtimetest.Machine) *images.Store {
 	t.Helper()
 	store, err := images.Open(images.Config{
 		Socket: m.Info.Socket, Root: m.Dir.Containerd(), MaxSize: 16 << 20, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
@@ -131,7 +131,7 @@ func limited(t *testing.T, m *nodetest.Machine) *images.Store {
 
 func TestABombIsRefusedBeforeItIsUnpacked(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	store := limited(t, m)
 	before := stored(t, m)
 	for name, path := range bombs(t) {
@@ -160,7 +160,7 @@ func TestABombIsRefusedBeforeItIsUnpacked(t *testing.T) {
 
 func TestAFullDiskTakesNoImageButTheSandboxs(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	full := t.TempDir()
 	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=1m"); err != nil {
 		t.Fatal(err)
@@ -192,14 +192,14 @@ func TestAFullDiskTakesNoImageButTheSandboxs(t *testing.T) {
 		t.Error(err)
 	}
 	// What is there already takes nothing.
-	if _, err := store.ImportFile(t.Context(), nodetest.Archive(t, "busybox:test"), ""); err != nil {
+	if _, err := store.ImportFile(t.Context(), runtimetest.Archive(t, "busybox:test"), ""); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestAnImportThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	good := packed{zipped(t, bytes.NewReader(layerOf(t, "good"))), digest.FromBytes(layerOf(t, "good"))}
 	bad := good
 	bad.diff = digest.FromString("something else")
@@ -249,7 +249,7 @@ func TestAnImportThatFailsLeavesNothing(t *testing.T) {
 
 func TestAnImportWaitsForTheRuntimeToStart(t *testing.T) {
 	t.Parallel()
-	m := nodetest.Start(t, nodetest.Dir(t))
+	m := runtimetest.Start(t, runtimetest.Dir(t))
 	var asked, written atomic.Int32
 	store := proxied(t, m, func(method string) error {
 		if strings.HasPrefix(method, "/runtime.v1.") && asked.Add(1) <= 20 {
@@ -286,8 +286,8 @@ func TestAnImportWaitsForTheRuntimeToStart(t *testing.T) {
 
 func TestAnImportBesideAStartOfTheDaemon(t *testing.T) {
 	t.Parallel()
-	dir := nodetest.Dir(t)
-	m := nodetest.Start(t, dir)
+	dir := runtimetest.Dir(t)
+	m := runtimetest.Start(t, dir)
 	path := dockerArchive(t, dockerImage{[]string{"early:1"}, []packed{unpackedLayer(layerOf(t, "a"))}})
 	for range 3 {
 		if err := m.Daemon.Stop(t.Context(), 0); err != nil {
@@ -295,7 +295,7 @@ func TestAnImportBesideAStartOfTheDaemon(t *testing.T) {
 		}
 		done := make(chan error)
 		go func() {
-			_, err := containerd.New(nodetest.Config(t, dir)).Start(t.Context())
+			_, err := containerd.New(runtimetest.Config(t, dir)).Start(t.Context())
 			done <- err
 		}()
 		_, err := m.Images.ImportFile(t.Context(), path, "")
