@@ -21,7 +21,7 @@ echo "== Windows, under Wine"
 $GO run ./test/wine ./projection
 
 echo "== race detector"
-CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/component ./boundtoken/... ./internal/keys ./projection/atomicdir
+CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/component ./boundtoken/... ./internal/tokens/keys ./projection/atomicdir
 
 echo "== acceptance tests"
 $GO test -timeout 30m ./test/compat

@@ -19,7 +19,6 @@ import (
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/authentication/selfsubjectreview"
 	reviews "laterna.dev/laterna/internal/registry/authentication/tokenreview"
 	"laterna.dev/laterna/internal/registry/authorization/localsubjectaccessreview"
@@ -46,7 +45,8 @@ import (
 	"laterna.dev/laterna/internal/registry/rbac/role"
 	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
 	"laterna.dev/laterna/internal/registry/resource"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/keys"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // storages are those of all served kinds: by group, and those that the server
@@ -161,7 +161,7 @@ func lookUpNode(nodes rest.Storage) func(context.Context, string) (*corev1.Node,
 
 // addTokens builds what issues and checks tokens, with the subresource that issues.
 func (s *storages) addTokens(c Config, a *access, ring *keys.Ring, b *backend) error {
-	var objects tokenreview.Getters
+	var objects review.Getters
 	for path, into := range map[string]*rest.Getter{
 		"serviceaccounts": &objects.ServiceAccounts, "pods": &objects.Pods, "secrets": &objects.Secrets, "nodes": &objects.Nodes,
 	} {

@@ -5,5 +5,5 @@
 // encryption of objects in the store, OpenAPI and discovery, readiness, and the
 // objects that the server itself keeps (system namespaces, the kubernetes
 // service). What a kind means lives in internal/registry, who may do what in
-// internal/authz and internal/admission, who is who in internal/tokenreview.
+// internal/authz and internal/admission, who is who in internal/tokens/review.
 package apiserver

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // issuers lets this server issue and accept tokens as the status of

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"laterna.dev/laterna/boundtoken"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // MintLegacy returns a token that a Secret will keep. It has no end, so its key is
@@ -24,7 +24,7 @@ func (s *Server) MintLegacy(ctx context.Context, claims boundtoken.LegacyClaims)
 
 // noteIssued returns what notes the tokens that nodes' agents are given: only theirs
 // replace what lies in a pod's volume.
-func noteIssued(r *tokenreview.Rotations) func(context.Context, *boundtoken.Claims) {
+func noteIssued(r *review.Rotations) func(context.Context, *boundtoken.Claims) {
 	return func(ctx context.Context, claims *boundtoken.Claims) {
 		if u, ok := request.UserFrom(ctx); ok && isNode(u) {
 			r.Issued(claims)

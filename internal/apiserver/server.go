@@ -22,13 +22,13 @@ import (
 	"laterna.dev/laterna/internal/apiserver/atrest"
 	"laterna.dev/laterna/internal/apiserver/encryption"
 	"laterna.dev/laterna/internal/etcd"
-	"laterna.dev/laterna/internal/issuer"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"
 	"laterna.dev/laterna/internal/registry/quantity"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
+	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // Server is the API server. It implements component.Component: Start returns when

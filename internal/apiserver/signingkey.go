@@ -3,7 +3,7 @@ package apiserver
 import (
 	"context"
 
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // SigningKey tells which key signs. The zero value must not be used.

@@ -11,10 +11,10 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/issuer"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/keys"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // tokens issues and checks service account tokens.
@@ -24,14 +24,14 @@ type tokens struct {
 	follow  *issuers
 	check   authenticator.Token
 	// rotations and uses know what becomes of issued tokens.
-	rotations *tokenreview.Rotations
+	rotations *review.Rotations
 	uses      *tokenUses
 }
 
 // newTokens joins keys, issuers and the check of tokens against what they are
 // bound to.
-func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator map[string]rest.Storage, b *backend, uses *tokenUses) (*tokens, error) {
-	t := &tokens{ring: ring, rotations: tokenreview.NewRotations(), uses: uses}
+func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator map[string]rest.Storage, b *backend, uses *tokenUses) (*tokens, error) {
+	t := &tokens{ring: ring, rotations: review.NewRotations(), uses: uses}
 	var err error
 	t.issuers, err = issuer.New(issuer.Config{
 		Issuers:         c.Tokens.Issuers,
@@ -48,12 +48,12 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator 
 		return nil, err
 	}
 	warnOfTokens(c, t.issuers.Active())
-	check, err := tokenreview.New(tokenreview.Config{
+	check, err := review.New(review.Config{
 		Issuer:        t.issuers,
 		Keys:          ring,
 		ConfirmIssuer: t.follow.confirm,
 		ConfirmKeys:   ring.Confirm,
-		Objects:       tokenreview.NewProven(tokenreview.FromGetters(objects), b.revisions),
+		Objects:       review.NewProven(review.FromGetters(objects), b.revisions),
 		Clock:         c.Clock,
 		Wall:          clock.RealClock{},
 		Rotations:     t.rotations,
@@ -70,8 +70,8 @@ func newTokens(c Config, ring *keys.Ring, objects tokenreview.Getters, operator 
 	return t, nil
 }
 
-// revisions is a tokenreview.Revisions: one transaction of keys-only reads.
-func (b *backend) revisions(ctx context.Context, objects []tokenreview.ObjectKey) ([]int64, error) {
+// revisions is a review.Revisions: one transaction of keys-only reads.
+func (b *backend) revisions(ctx context.Context, objects []review.ObjectKey) ([]int64, error) {
 	ops := make([]clientv3.Op, len(objects))
 	for i, o := range objects {
 		ops[i] = clientv3.OpGet(objectKey(o), clientv3.WithKeysOnly())
@@ -90,7 +90,7 @@ func (b *backend) revisions(ctx context.Context, objects []tokenreview.ObjectKey
 }
 
 // objectKey is where the storages keep an object.
-func objectKey(o tokenreview.ObjectKey) string {
+func objectKey(o review.ObjectKey) string {
 	parts := []string{objectPrefix, o.Kind.Resource().Resource, o.Namespace, o.Name}
 	if o.Namespace == "" {
 		parts = []string{objectPrefix, o.Kind.Resource().Resource, o.Name}

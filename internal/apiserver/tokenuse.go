@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 const (
@@ -33,14 +33,14 @@ const (
 
 // tokenUses writes down what the check of tokens notices, after the answer: on which
 // day the token of a Secret was last used, and Events on pods in which a client uses
-// stale tokens. It implements tokenreview.Observer.
+// stale tokens. It implements review.Observer.
 type tokenUses struct {
 	client kubernetes.Interface
 	clock  clock.PassiveClock // wall time, which Events are in
 	log    *slog.Logger
 
-	work chan any // tokenreview.KeptUse or StaleUse
-	// told has what is, or will be, written down: a tokenreview.KeptUse, or the UID
+	work chan any // review.KeptUse or StaleUse
+	// told has what is, or will be, written down: a review.KeptUse, or the UID
 	// of a pod with the time of its Event.
 	told  *lru.Cache
 	limit flowcontrol.RateLimiter
@@ -55,8 +55,8 @@ func newTokenUses(client kubernetes.Interface, clk clock.PassiveClock, log *slog
 	}
 }
 
-// KeptTokenUsed implements tokenreview.Observer.
-func (u *tokenUses) KeptTokenUsed(use tokenreview.KeptUse) {
+// KeptTokenUsed implements review.Observer.
+func (u *tokenUses) KeptTokenUsed(use review.KeptUse) {
 	if _, ok := u.told.Get(use); ok {
 		return
 	}
@@ -64,8 +64,8 @@ func (u *tokenUses) KeptTokenUsed(use tokenreview.KeptUse) {
 	u.offer(use, use)
 }
 
-// StaleTokenUsed implements tokenreview.Observer.
-func (u *tokenUses) StaleTokenUsed(use tokenreview.StaleUse) {
+// StaleTokenUsed implements review.Observer.
+func (u *tokenUses) StaleTokenUsed(use review.StaleUse) {
 	pod, now := types.UID(use.PodUID), u.clock.Now()
 	if at, ok := u.told.Get(pod); use.Pod == "" || ok && now.Sub(at.(time.Time)) < staleEventRest {
 		return
@@ -102,13 +102,13 @@ func (u *tokenUses) run(ctx context.Context) {
 
 func (u *tokenUses) write(ctx context.Context, use any) error {
 	switch use := use.(type) {
-	case tokenreview.KeptUse:
+	case review.KeptUse:
 		err := u.label(ctx, use)
 		if err != nil {
 			u.told.Remove(use)
 		}
 		return err
-	case tokenreview.StaleUse:
+	case review.StaleUse:
 		_, err := u.client.CoreV1().Events(use.Namespace).Create(ctx, u.event(use), metav1.CreateOptions{})
 		return err
 	}
@@ -116,9 +116,9 @@ func (u *tokenUses) write(ctx context.Context, use any) error {
 }
 
 // label notes the day of the last use on a Secret, unless it is another one by now.
-func (u *tokenUses) label(ctx context.Context, use tokenreview.KeptUse) error {
+func (u *tokenUses) label(ctx context.Context, use review.KeptUse) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": use.UID, "labels": map[string]string{tokenreview.LastUsedLabel: use.Day},
+		"uid": use.UID, "labels": map[string]string{review.LastUsedLabel: use.Day},
 	}})
 	if err != nil {
 		return err
@@ -127,11 +127,11 @@ func (u *tokenUses) label(ctx context.Context, use tokenreview.KeptUse) error {
 	return err
 }
 
-func (u *tokenUses) event(use tokenreview.StaleUse) *corev1.Event {
+func (u *tokenUses) event(use review.StaleUse) *corev1.Event {
 	now := u.clock.Now()
 	since := use.For.Round(time.Second)
 	message := fmt.Sprintf("A token of service account %s is in use although this pod has had a newer one for %s: a client read its token file once and not again", use.ServiceAccount, since)
-	if use.Reason == tokenreview.WarnAfter {
+	if use.Reason == review.WarnAfter {
 		message = fmt.Sprintf("A token of service account %s is in use %s after its file should have been read again; it is good only because the life of injected tokens is extended", use.ServiceAccount, since)
 	}
 	return &corev1.Event{

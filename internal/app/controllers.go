@@ -26,8 +26,8 @@ import (
 	"laterna.dev/laterna/internal/controller/serviceaccounttoken"
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
-	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/ownapi"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // controlPlane runs the controllers inside the server's process, through a client

@@ -13,8 +13,8 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/issuer"
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 const (

@@ -28,10 +28,10 @@ var levels = []level{
 	{"internal/upgrade", 1},
 	{"projection/atomicdir", 1},
 
-	{"internal/issuer", 2},
-	{"internal/keys", 2},
 	{"internal/pki", 2},
 	{"internal/podfields", 2},
+	{"internal/tokens/issuer", 2},
+	{"internal/tokens/keys", 2},
 	{"projection", 2},
 
 	{"internal/admission", 3},
@@ -45,7 +45,7 @@ var levels = []level{
 	{"internal/runtime/cri", 3},
 	{"internal/runtime/images", 3},
 	{"internal/runtime/pause", 3},
-	{"internal/tokenreview", 3},
+	{"internal/tokens/review", 3},
 
 	{"internal/apiserver", 4},
 	{"internal/doctor", 4},
@@ -86,11 +86,11 @@ type owner struct {
 
 // owners are the single owners of the big libraries.
 var owners = []owner{
-	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokenreview", "internal/etcd"}},
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens/review", "internal/etcd"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
 	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
 	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},
-	{"github.com/go-jose", []string{"boundtoken", "internal/keys"}},
+	{"github.com/go-jose", []string{"boundtoken", "internal/tokens/keys"}},
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},
 	{"k8s.io/kubernetes", nil},

@@ -13,7 +13,7 @@ import (
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/inspect"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // issuerTimeout bounds a request for the progress of a change.

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"laterna.dev/laterna/internal/inspect"
-	"laterna.dev/laterna/internal/issuer"
-	"laterna.dev/laterna/internal/issuer/static"
+	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer/static"
 )
 
 // exportFlags are the flags of `issuer export`.

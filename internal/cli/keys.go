@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/ownapi"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // keysTimeout bounds a request: a large RSA key takes the server some seconds.

@@ -8,7 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 var _ keys.Backend = &Sealed{}

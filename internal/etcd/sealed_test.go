@@ -10,7 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"laterna.dev/laterna/internal/etcd"
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // flip is a Sealer for tests: it inverts all bits and binds the key's length.

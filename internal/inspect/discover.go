@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // Limits on documents, in bytes.

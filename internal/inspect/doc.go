@@ -6,7 +6,7 @@
 // documents of an issuer elsewhere. A token is sent to nobody but the system that accepts
 // its issuer, and there only in a TokenReview. How a report is printed is
 // internal/cli's; the rules of tokens are boundtoken's; whether what a token is bound to
-// still exists is decided by internal/tokenreview in the server.
+// still exists is decided by internal/tokens/review in the server.
 //
 // Nothing that a token says is trusted: what is for people goes through Plain.
 package inspect

@@ -14,7 +14,7 @@ import (
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/inspect"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // at is when the tokens of these tests are issued.

@@ -10,7 +10,7 @@ import (
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/inspect"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // check fails unless a report's check has the result and its reason holds text.

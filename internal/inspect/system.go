@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // System is a running system, asked with a user's rights. It is safe for concurrent use.

@@ -16,7 +16,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/inspect"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // site is an issuer's host that keeps what it was asked.

@@ -3,7 +3,7 @@
 //
 // It owns keys and certificates on disk (0600, in <data-dir>/pki) and their
 // renewal. Who uses which certificate lives in internal/app; the keys that sign
-// service account tokens live in internal/keys.
+// service account tokens live in internal/tokens/keys.
 //
 // Validity is measured on wall time, as everybody who checks it does.
 package pki

@@ -4,7 +4,7 @@
 // It owns the Go types and what they promise. The objects are made up by the server
 // from its ring of keys and hold public halves only: creating one rotates, deleting one
 // withdraws a key, and nothing can be updated. That lives in
-// internal/registry/identity/signingkey, the life of keys in internal/keys. Objects are
+// internal/registry/identity/signingkey, the life of keys in internal/tokens/keys. Objects are
 // JSON or YAML; there is no protobuf form.
 //
 // +groupName=identity.laterna.dev

@@ -4,7 +4,7 @@
 // deletes those of its own making that nobody uses, and says since when uses are noted.
 //
 // Checking such tokens, and noting on which day one is used, is done by
-// internal/tokenreview and internal/apiserver; mounting them in pods by
+// internal/tokens/review and internal/apiserver; mounting them in pods by
 // internal/admission/serviceaccount.
 package serviceaccounttoken
 

@@ -1,6 +1,6 @@
 // Package tokenreview serves authentication.k8s.io/v1 TokenReview: it asks the
 // server's own authentication about somebody's token. What makes a service
-// account token good is decided in internal/tokenreview.
+// account token good is decided in internal/tokens/review.
 package tokenreview
 
 import (

@@ -3,7 +3,7 @@
 //
 // The types live in api/config/v1. What follows from a change of the issuer is
 // carried out by internal/controller/tokenissuer, the rules of issuers are those of
-// internal/issuer.
+// internal/tokens/issuer.
 package authentication
 
 import (
@@ -16,8 +16,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
-	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 type object = configv1.Authentication

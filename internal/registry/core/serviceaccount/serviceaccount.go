@@ -1,6 +1,6 @@
 // Package serviceaccount owns the ServiceAccount kind of core/v1: table and
 // storage. The token subresource lives in the package token below it, checking
-// tokens in internal/tokenreview, the `default` account of each namespace in
+// tokens in internal/tokens/review, the `default` account of each namespace in
 // internal/controller/serviceaccount.
 package serviceaccount
 

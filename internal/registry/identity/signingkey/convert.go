@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 func version64(rev int64) string { return strconv.FormatInt(rev, 10) }

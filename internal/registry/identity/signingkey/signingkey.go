@@ -3,7 +3,7 @@
 // a key.
 //
 // Nothing is stored as an object here. The types live in api/identity/v1alpha1, the
-// life of keys in internal/keys. Objects never hold anything of a private half.
+// life of keys in internal/tokens/keys. Objects never hold anything of a private half.
 package signingkey
 
 import (
@@ -23,8 +23,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 type object = v1alpha1.SigningKey

@@ -22,8 +22,8 @@ import (
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/boundtoken"
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // memory is a keys.Backend in memory.

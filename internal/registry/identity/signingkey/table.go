@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/keys"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // none is the cell of what there is none of, as in kubectl's own tables.

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 var activations = []v1alpha1.Activation{v1alpha1.Immediate, v1alpha1.Scheduled}

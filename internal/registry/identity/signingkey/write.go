@@ -16,7 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
-	"laterna.dev/laterna/internal/keys"
+	"laterna.dev/laterna/internal/tokens/keys"
 
 	"laterna.dev/laterna/internal/registry/bounds"
 )

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
-	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 type object = operatorv1.KubeAPIServer

@@ -1,6 +1,6 @@
 // Package token serves the subresource serviceaccounts/token, by which tokens
 // are issued (TokenRequest, KEP-1205). Who may ask for which token is decided by
-// authorization and admission; checking tokens is internal/tokenreview.
+// authorization and admission; checking tokens is internal/tokens/review.
 package token
 
 import (

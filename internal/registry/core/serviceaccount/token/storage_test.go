@@ -26,8 +26,8 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/issuer"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // objects is a store of one kind, by namespace/name.

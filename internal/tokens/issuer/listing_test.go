@@ -8,7 +8,7 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 func TestListingSaysWhatIsAccepted(t *testing.T) {

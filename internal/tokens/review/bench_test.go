@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import "testing"
 

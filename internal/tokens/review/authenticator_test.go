@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import (
 	"context"
@@ -20,14 +20,14 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 const iss = "https://kubernetes.default.svc"
 
 // system is an authenticator and everything that it depends on.
 type system struct {
-	*tokenreview.Authenticator
+	*review.Authenticator
 	store       *store
 	clock, wall *clocktesting.FakePassiveClock
 	signer      boundtoken.Signer
@@ -44,8 +44,8 @@ func (s *system) WasTrusted(issuer string) (time.Time, bool) {
 	return until, ok
 }
 func (s *system) Keys(context.Context) (*jwks.Set, error) { return s.set, nil }
-func (s *system) uid(k tokenreview.ObjectKey) string      { return s.store.objects[k].UID }
-func (s *system) ref(k tokenreview.ObjectKey) boundtoken.Ref {
+func (s *system) uid(k review.ObjectKey) string      { return s.store.objects[k].UID }
+func (s *system) ref(k review.ObjectKey) boundtoken.Ref {
 	return boundtoken.Ref{Name: k.Name, UID: s.uid(k)}
 }
 
@@ -73,12 +73,12 @@ func newSystem(t testing.TB) *system {
 		issuers: []string{iss},
 	}
 	s.set = jwks.New(s.signer.Key())
-	for _, k := range []tokenreview.ObjectKey{account, pod, secret, node} {
+	for _, k := range []review.ObjectKey{account, pod, secret, node} {
 		s.store.put(k, nil)
 	}
 	var err error
-	s.Authenticator, err = tokenreview.New(tokenreview.Config{
-		Issuer: s, Keys: s, Objects: tokenreview.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
+	s.Authenticator, err = review.New(review.Config{
+		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
 		ConfirmKeys: func(context.Context) {
 			if s.behind != nil {
 				s.set, s.behind = s.behind, nil
@@ -92,7 +92,7 @@ func newSystem(t testing.TB) *system {
 }
 
 // grant is bound to what of the four objects is named in to.
-func (s *system) grant(to ...tokenreview.ObjectKey) boundtoken.Grant {
+func (s *system) grant(to ...review.ObjectKey) boundtoken.Grant {
 	g := boundtoken.Grant{Namespace: account.Namespace, ServiceAccount: s.ref(account), Audience: []string{"api", "vault"}, Lifetime: time.Hour}
 	for _, k := range to {
 		ref := s.ref(k)
@@ -169,13 +169,13 @@ func TestUserOfAPodsToken(t *testing.T) {
 // Each case breaks one thing after the token was seen to be good, and each
 // refusal has a reason of its own.
 func TestRefusals(t *testing.T) {
-	recreate := func(k tokenreview.ObjectKey) func(*testing.T, *system) {
+	recreate := func(k review.ObjectKey) func(*testing.T, *system) {
 		return func(_ *testing.T, s *system) { s.store.delete(k); s.store.put(k, nil) }
 	}
-	remove := func(k tokenreview.ObjectKey) func(*testing.T, *system) {
+	remove := func(k review.ObjectKey) func(*testing.T, *system) {
 		return func(_ *testing.T, s *system) { s.store.delete(k) }
 	}
-	terminating := func(k tokenreview.ObjectKey, ago time.Duration) func(*testing.T, *system) {
+	terminating := func(k review.ObjectKey, ago time.Duration) func(*testing.T, *system) {
 		return func(_ *testing.T, s *system) { s.store.terminate(k, s.wall.Now().Add(-ago)) }
 	}
 	advance := func(d time.Duration) func(*testing.T, *system) {
@@ -183,7 +183,7 @@ func TestRefusals(t *testing.T) {
 	}
 	const gone = "service account token has been invalidated"
 	for name, tc := range map[string]struct {
-		bound []tokenreview.ObjectKey
+		bound []review.ObjectKey
 		after func(*testing.T, *system)
 		want  string // "" means that it still passes
 	}{
@@ -191,26 +191,26 @@ func TestRefusals(t *testing.T) {
 		"account created again":       {nil, recreate(account), "service account UID (NEW) does not match claim (OLD)"},
 		"account terminating":         {nil, terminating(account, 60*time.Second), ""},
 		"account terminating long":    {nil, terminating(account, 61*time.Second), "service account default/build-robot has been deleted"},
-		"account deleted, pod too":    {[]tokenreview.ObjectKey{pod}, func(t *testing.T, s *system) { remove(account)(t, s); remove(pod)(t, s) }, `serviceaccounts "build-robot" not found`},
-		"pod deleted":                 {[]tokenreview.ObjectKey{pod}, remove(pod), gone},
-		"pod created again":           {[]tokenreview.ObjectKey{pod}, recreate(pod), "pod UID (NEW) does not match service account pod ref claim (OLD)"},
-		"pod in its grace period":     {[]tokenreview.ObjectKey{pod}, terminating(pod, -30*time.Second), ""},
-		"pod terminating":             {[]tokenreview.ObjectKey{pod}, terminating(pod, 60*time.Second), ""},
-		"pod terminating long":        {[]tokenreview.ObjectKey{pod}, terminating(pod, 61*time.Second), gone},
-		"pod changed":                 {[]tokenreview.ObjectKey{pod}, func(_ *testing.T, s *system) { s.store.put(pod, nil) }, ""},
-		"pod's node deleted":          {[]tokenreview.ObjectKey{pod, node}, remove(node), ""},
-		"pod's node created again":    {[]tokenreview.ObjectKey{pod, node}, recreate(node), ""},
-		"pod of another token":        {[]tokenreview.ObjectKey{node}, remove(pod), ""},
-		"secret deleted":              {[]tokenreview.ObjectKey{secret}, remove(secret), gone},
-		"secret created again":        {[]tokenreview.ObjectKey{secret}, recreate(secret), "secret UID (NEW) does not match service account secret ref claim (OLD)"},
-		"secret terminating long":     {[]tokenreview.ObjectKey{secret}, terminating(secret, time.Hour), gone},
-		"node deleted":                {[]tokenreview.ObjectKey{node}, remove(node), gone},
-		"node created again":          {[]tokenreview.ObjectKey{node}, recreate(node), "node UID (NEW) does not match service account node ref claim (OLD)"},
-		"node terminating long":       {[]tokenreview.ObjectKey{node}, terminating(node, time.Hour), gone},
-		"expired":                     {[]tokenreview.ObjectKey{pod}, advance(time.Hour + 61*time.Second), "service account token has expired"},
-		"just before it expires":      {[]tokenreview.ObjectKey{pod}, advance(time.Hour + 60*time.Second), ""},
-		"clock set back":              {[]tokenreview.ObjectKey{pod}, advance(-61 * time.Second), "service account token is not valid yet"},
-		"clock forward, pod deleting": {[]tokenreview.ObjectKey{pod}, func(t *testing.T, s *system) { terminating(pod, -30*time.Second)(t, s); advance(50*time.Minute)(t, s) }, ""},
+		"account deleted, pod too":    {[]review.ObjectKey{pod}, func(t *testing.T, s *system) { remove(account)(t, s); remove(pod)(t, s) }, `serviceaccounts "build-robot" not found`},
+		"pod deleted":                 {[]review.ObjectKey{pod}, remove(pod), gone},
+		"pod created again":           {[]review.ObjectKey{pod}, recreate(pod), "pod UID (NEW) does not match service account pod ref claim (OLD)"},
+		"pod in its grace period":     {[]review.ObjectKey{pod}, terminating(pod, -30*time.Second), ""},
+		"pod terminating":             {[]review.ObjectKey{pod}, terminating(pod, 60*time.Second), ""},
+		"pod terminating long":        {[]review.ObjectKey{pod}, terminating(pod, 61*time.Second), gone},
+		"pod changed":                 {[]review.ObjectKey{pod}, func(_ *testing.T, s *system) { s.store.put(pod, nil) }, ""},
+		"pod's node deleted":          {[]review.ObjectKey{pod, node}, remove(node), ""},
+		"pod's node created again":    {[]review.ObjectKey{pod, node}, recreate(node), ""},
+		"pod of another token":        {[]review.ObjectKey{node}, remove(pod), ""},
+		"secret deleted":              {[]review.ObjectKey{secret}, remove(secret), gone},
+		"secret created again":        {[]review.ObjectKey{secret}, recreate(secret), "secret UID (NEW) does not match service account secret ref claim (OLD)"},
+		"secret terminating long":     {[]review.ObjectKey{secret}, terminating(secret, time.Hour), gone},
+		"node deleted":                {[]review.ObjectKey{node}, remove(node), gone},
+		"node created again":          {[]review.ObjectKey{node}, recreate(node), "node UID (NEW) does not match service account node ref claim (OLD)"},
+		"node terminating long":       {[]review.ObjectKey{node}, terminating(node, time.Hour), gone},
+		"expired":                     {[]review.ObjectKey{pod}, advance(time.Hour + 61*time.Second), "service account token has expired"},
+		"just before it expires":      {[]review.ObjectKey{pod}, advance(time.Hour + 60*time.Second), ""},
+		"clock set back":              {[]review.ObjectKey{pod}, advance(-61 * time.Second), "service account token is not valid yet"},
+		"clock forward, pod deleting": {[]review.ObjectKey{pod}, func(t *testing.T, s *system) { terminating(pod, -30*time.Second)(t, s); advance(50*time.Minute)(t, s) }, ""},
 		"key replaced":                {nil, func(t *testing.T, s *system) { s.set = jwks.New(newSigner(t).Key()) }, "invalid signature, no keys found"},
 		"key joined by another":       {nil, func(t *testing.T, s *system) { s.set = jwks.New(s.signer.Key(), newSigner(t).Key()) }, ""},
 		"key not heard of":            {nil, func(t *testing.T, s *system) { s.set, s.behind = jwks.New(newSigner(t).Key()), s.set }, ""},
@@ -227,7 +227,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t)
 			old := ""
-			for _, k := range append([]tokenreview.ObjectKey{account}, tc.bound...) {
+			for _, k := range append([]review.ObjectKey{account}, tc.bound...) {
 				old = s.uid(k)
 			}
 			token := s.mint(t, s.grant(tc.bound...))
@@ -243,7 +243,7 @@ func TestRefusals(t *testing.T) {
 				return
 			}
 			current := ""
-			for _, k := range append([]tokenreview.ObjectKey{account}, tc.bound...) {
+			for _, k := range append([]review.ObjectKey{account}, tc.bound...) {
 				current = s.uid(k)
 			}
 			want := strings.NewReplacer("NEW", current, "OLD", old).Replace(tc.want)

@@ -1,4 +1,4 @@
-package tokenreview
+package review
 
 import "time"
 

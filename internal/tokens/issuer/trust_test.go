@@ -10,7 +10,7 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 func TestIssuersChangeWhileTheServerRuns(t *testing.T) {

@@ -2,7 +2,7 @@
 // any web server or bucket can publish them to relying parties.
 //
 // It owns the layout of the files and how they come into a directory. What the documents
-// say is internal/issuer's; where issuers and keys are learnt, and what is printed,
+// say is internal/tokens/issuer's; where issuers and keys are learnt, and what is printed,
 // internal/cli's.
 package static
 

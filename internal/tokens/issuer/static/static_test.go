@@ -19,7 +19,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/issuer/static"
+	"laterna.dev/laterna/internal/tokens/issuer/static"
 )
 
 func keySet(t testing.TB) []byte {

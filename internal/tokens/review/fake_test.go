@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // store keeps objects in memory with revisions, as etcd does: every call takes
@@ -14,7 +14,7 @@ import (
 type store struct {
 	mu      sync.Mutex
 	rev     int64
-	objects map[tokenreview.ObjectKey]tokenreview.Object
+	objects map[review.ObjectKey]review.Object
 	err     error
 
 	reads, proofs int
@@ -22,10 +22,10 @@ type store struct {
 	before, after func()
 }
 
-func newStore() *store { return &store{objects: map[tokenreview.ObjectKey]tokenreview.Object{}} }
+func newStore() *store { return &store{objects: map[review.ObjectKey]review.Object{}} }
 
 // put creates or changes an object and returns its UID, a new one if it is new.
-func (s *store) put(k tokenreview.ObjectKey, change func(*tokenreview.Object)) string {
+func (s *store) put(k review.ObjectKey, change func(*review.Object)) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rev++
@@ -41,22 +41,22 @@ func (s *store) put(k tokenreview.ObjectKey, change func(*tokenreview.Object)) s
 	return o.UID
 }
 
-func (s *store) delete(k tokenreview.ObjectKey) {
+func (s *store) delete(k review.ObjectKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rev++
 	delete(s.objects, k)
 }
 
-func (s *store) terminate(k tokenreview.ObjectKey, at time.Time) {
-	s.put(k, func(o *tokenreview.Object) { o.Deleted = at })
+func (s *store) terminate(k review.ObjectKey, at time.Time) {
+	s.put(k, func(o *review.Object) { o.Deleted = at })
 }
 
-// Get implements tokenreview.Objects.
-func (s *store) Get(_ context.Context, keys ...tokenreview.ObjectKey) ([]*tokenreview.Object, error) {
+// Get implements review.Objects.
+func (s *store) Get(_ context.Context, keys ...review.ObjectKey) ([]*review.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]*tokenreview.Object, len(keys))
+	out := make([]*review.Object, len(keys))
 	for i, k := range keys {
 		s.reads++
 		if o, ok := s.objects[k]; ok {
@@ -66,7 +66,7 @@ func (s *store) Get(_ context.Context, keys ...tokenreview.ObjectKey) ([]*tokenr
 	return out, s.err
 }
 
-func (s *store) revisions(_ context.Context, keys []tokenreview.ObjectKey) ([]int64, error) {
+func (s *store) revisions(_ context.Context, keys []review.ObjectKey) ([]int64, error) {
 	if s.before != nil {
 		s.before()
 	}

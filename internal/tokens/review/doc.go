@@ -1,4 +1,4 @@
-// Package tokenreview decides whether a bearer token is a service account token
+// Package review decides whether a bearer token is a service account token
 // of ours that is good now, and whose. It serves the authentication of requests
 // and the TokenReview API alike.
 //
@@ -11,4 +11,4 @@
 //
 // Tokens are read and verified by boundtoken; the REST endpoint is
 // internal/registry/authentication/tokenreview.
-package tokenreview
+package review

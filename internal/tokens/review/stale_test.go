@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import (
 	"fmt"
@@ -10,16 +10,16 @@ import (
 	"k8s.io/component-base/metrics/testutil"
 
 	"laterna.dev/laterna/boundtoken"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // observe makes the system's authenticator anew, with rotations and an observer.
-func (s *system) observe(t testing.TB, o tokenreview.Observer) *tokenreview.Rotations {
+func (s *system) observe(t testing.TB, o review.Observer) *review.Rotations {
 	t.Helper()
-	r := tokenreview.NewRotations()
+	r := review.NewRotations()
 	var err error
-	s.Authenticator, err = tokenreview.New(tokenreview.Config{
-		Issuer: s, Keys: s, Objects: tokenreview.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
+	s.Authenticator, err = review.New(review.Config{
+		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
 		Rotations: r, Observer: o,
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *system) observe(t testing.TB, o tokenreview.Observer) *tokenreview.Rota
 }
 
 // issue mints a token that the pod's node is given.
-func (s *system) issue(t testing.TB, r *tokenreview.Rotations, g boundtoken.Grant) string {
+func (s *system) issue(t testing.TB, r *review.Rotations, g boundtoken.Grant) string {
 	t.Helper()
 	c := boundtoken.NewClaims(g, s.clock.Now())
 	r.Issued(&c)
@@ -50,7 +50,7 @@ func TestUseOfAReplacedToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return marks[tokenreview.StaleAnnotation]
+		return marks[review.StaleAnnotation]
 	}
 	s.advance(120 * time.Second)
 	if got := use(old) + use(fresh); got != "" || len(w.stale) != 0 {
@@ -64,8 +64,8 @@ func TestUseOfAReplacedToken(t *testing.T) {
 	if got := use(fresh); got != "" {
 		t.Errorf("the new token is marked %q", got)
 	}
-	if len(w.stale) != 1 || w.stale[0] != (tokenreview.StaleUse{
-		Namespace: "default", ServiceAccount: "build-robot", Pod: "nginx", PodUID: s.uid(pod), Reason: tokenreview.Superseded, For: 125 * time.Second}) {
+	if len(w.stale) != 1 || w.stale[0] != (review.StaleUse{
+		Namespace: "default", ServiceAccount: "build-robot", Pod: "nginx", PodUID: s.uid(pod), Reason: review.Superseded, For: 125 * time.Second}) {
 		t.Errorf("told %+v", w.stale)
 	}
 }
@@ -95,7 +95,7 @@ func TestTokensOfOnePodDoNotReplaceEachOther(t *testing.T) {
 	}
 	s.issue(t, r, reordered)
 	s.advance(10 * time.Minute)
-	if _, marks, err := s.marked(token); err != nil || marks[tokenreview.StaleAnnotation] == "" {
+	if _, marks, err := s.marked(token); err != nil || marks[review.StaleAnnotation] == "" {
 		t.Errorf("not marked although replaced by the same audiences in another order: %v", err)
 	}
 }

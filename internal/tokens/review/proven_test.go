@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 	"testing/synctest"
 	"time"
 
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 var (
-	pod     = tokenreview.ObjectKey{Kind: tokenreview.KindPod, Namespace: "default", Name: "nginx"}
-	account = tokenreview.ObjectKey{Kind: tokenreview.KindServiceAccount, Namespace: "default", Name: "build-robot"}
-	secret  = tokenreview.ObjectKey{Kind: tokenreview.KindSecret, Namespace: "default", Name: "build-robot"}
-	node    = tokenreview.ObjectKey{Kind: tokenreview.KindNode, Name: "node1"}
+	pod     = review.ObjectKey{Kind: review.KindPod, Namespace: "default", Name: "nginx"}
+	account = review.ObjectKey{Kind: review.KindServiceAccount, Namespace: "default", Name: "build-robot"}
+	secret  = review.ObjectKey{Kind: review.KindSecret, Namespace: "default", Name: "build-robot"}
+	node    = review.ObjectKey{Kind: review.KindNode, Name: "node1"}
 )
 
-func mustGet(t *testing.T, o tokenreview.Objects, keys ...tokenreview.ObjectKey) []*tokenreview.Object {
+func mustGet(t *testing.T, o review.Objects, keys ...review.ObjectKey) []*review.Object {
 	t.Helper()
 	out, err := o.Get(context.Background(), keys...)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestProvenReadsOnlyWhatChanged(t *testing.T) {
 	s := newStore()
 	s.put(pod, nil)
 	s.put(account, nil)
-	o := tokenreview.NewProven(s, s.revisions)
+	o := review.NewProven(s, s.revisions)
 	expect := func(step string, reads, proofs int) {
 		t.Helper()
 		if r, p := s.counts(); r != reads || p != proofs {
@@ -69,15 +69,15 @@ func TestCheckDoesNotJoinAReadThatHasBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		s.put(pod, nil)
-		o := tokenreview.NewProven(s, s.revisions)
+		o := review.NewProven(s, s.revisions)
 		mustGet(t, o, pod)
 		hold := make(chan struct{})
 		s.after = func() { <-hold }
-		first := make(chan []*tokenreview.Object)
+		first := make(chan []*review.Object)
 		go func() { first <- mustGet(t, o, pod) }()
 		synctest.Wait() // the first read has its answer and is held back
 		s.delete(pod)
-		second := make(chan []*tokenreview.Object)
+		second := make(chan []*review.Object)
 		go func() { second <- mustGet(t, o, pod) }()
 		synctest.Wait()
 		hold <- struct{}{}
@@ -95,7 +95,7 @@ func TestConcurrentChecksShareReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		s.put(pod, nil)
-		o := tokenreview.NewProven(s, s.revisions)
+		o := review.NewProven(s, s.revisions)
 		mustGet(t, o, pod)
 		s.counts()
 		s.before = func() { time.Sleep(time.Millisecond) }
@@ -113,11 +113,11 @@ func TestConcurrentChecksShareReads(t *testing.T) {
 func TestBatchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		o := tokenreview.NewProven(s, func(ctx context.Context, keys []tokenreview.ObjectKey) ([]int64, error) {
-			if len(keys) > tokenreview.MaxBatch {
+		o := review.NewProven(s, func(ctx context.Context, keys []review.ObjectKey) ([]int64, error) {
+			if len(keys) > review.MaxBatch {
 				t.Errorf("batch of %d keys", len(keys))
 			}
-			seen := map[tokenreview.ObjectKey]bool{}
+			seen := map[review.ObjectKey]bool{}
 			for _, k := range keys {
 				if seen[k] {
 					t.Errorf("%v twice", k)
@@ -129,7 +129,7 @@ func TestBatchesAreBounded(t *testing.T) {
 		})
 		var all sync.WaitGroup
 		for i := range 1000 {
-			k := tokenreview.ObjectKey{Kind: tokenreview.KindPod, Namespace: "default", Name: fmt.Sprint(i)}
+			k := review.ObjectKey{Kind: review.KindPod, Namespace: "default", Name: fmt.Sprint(i)}
 			uid := s.put(k, nil)
 			all.Go(func() {
 				if got := mustGet(t, o, account, k); got[1] == nil || got[1].UID != uid {
@@ -144,17 +144,17 @@ func TestBatchesAreBounded(t *testing.T) {
 func TestFailingStoreIsAnErrorAndNotAnAnswer(t *testing.T) {
 	s := newStore()
 	s.put(pod, nil)
-	o := tokenreview.NewProven(s, s.revisions)
+	o := review.NewProven(s, s.revisions)
 	mustGet(t, o, pod)
 	s.err = errors.New("no leader")
 	if _, err := o.Get(context.Background(), pod); !errors.Is(err, s.err) {
 		t.Errorf("%v", err)
 	}
-	short := tokenreview.NewProven(s, func(context.Context, []tokenreview.ObjectKey) ([]int64, error) { return nil, nil })
+	short := review.NewProven(s, func(context.Context, []review.ObjectKey) ([]int64, error) { return nil, nil })
 	if _, err := short.Get(context.Background(), pod); err == nil {
 		t.Error("too few revisions are taken for an answer")
 	}
-	held := tokenreview.NewProven(s, func(ctx context.Context, _ []tokenreview.ObjectKey) ([]int64, error) {
+	held := review.NewProven(s, func(ctx context.Context, _ []review.ObjectKey) ([]int64, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
@@ -171,10 +171,10 @@ func TestChecksSeeWhatCameBefore(t *testing.T) {
 	s := newStore()
 	pause := func() { time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond) }
 	s.before, s.after = pause, pause
-	o := tokenreview.NewProven(s, s.revisions)
+	o := review.NewProven(s, s.revisions)
 	var all sync.WaitGroup
 	for i := range 8 {
-		k := tokenreview.ObjectKey{Kind: tokenreview.KindPod, Namespace: "default", Name: fmt.Sprint(i)}
+		k := review.ObjectKey{Kind: review.KindPod, Namespace: "default", Name: fmt.Sprint(i)}
 		all.Go(func() {
 			for range 100 {
 				uid := s.put(k, nil)

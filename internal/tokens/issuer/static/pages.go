@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 // Page is one document for static hosting.

@@ -1,4 +1,4 @@
-package tokenreview_test
+package review_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
-	"laterna.dev/laterna/internal/tokenreview"
+	"laterna.dev/laterna/internal/tokens/review"
 )
 
 // ours is a server that hears late of what another one stored.
@@ -50,8 +50,8 @@ func newOurs(t *testing.T, stored func(*ours) func()) *ours {
 	o := &ours{system: newSystem(t), issuer: iss}
 	confirm := o.confirm(func() func() { return stored(o) })
 	var err error
-	o.Authenticator, err = tokenreview.New(tokenreview.Config{
-		Issuer: o, Keys: o, Objects: tokenreview.NewProven(o.store, o.store.revisions), Clock: o.clock, Wall: o.wall,
+	o.Authenticator, err = review.New(review.Config{
+		Issuer: o, Keys: o, Objects: review.NewProven(o.store, o.store.revisions), Clock: o.clock, Wall: o.wall,
 		ConfirmIssuer: confirm, ConfirmKeys: confirm,
 	})
 	if err != nil {

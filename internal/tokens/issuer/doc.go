@@ -3,6 +3,6 @@
 // two documents by which others verify our tokens (OpenID Connect discovery and
 // the key set).
 //
-// Keys come from internal/keys, tokens are made by boundtoken, and presented
-// tokens are checked in internal/tokenreview.
+// Keys come from internal/tokens/keys, tokens are made by boundtoken, and presented
+// tokens are checked in internal/tokens/review.
 package issuer
