@@ -12,8 +12,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
-	"laterna.dev/laterna/internal/apiserver/encryption"
+	"laterna.dev/laterna/internal/encryption"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 // signingKeysPath is where the signing keys are in the store, below /laterna/.

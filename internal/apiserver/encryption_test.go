@@ -20,8 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/apiserver/encryption"
 	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/encryption"
 )
 
 func settleSoon(c *apiserver.Config) { c.Store.EncryptionSettle = 50 * time.Millisecond }

@@ -28,7 +28,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 // forger puts tokens together with the key that the server signs with, which it has

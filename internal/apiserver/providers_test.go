@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/apiserver/encryption"
+	"laterna.dev/laterna/internal/encryption"
 )
 
 // providers returns an encryption provider configuration for secrets.

@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
-	"laterna.dev/laterna/internal/apiserver/encryption"
+	"laterna.dev/laterna/internal/encryption"
+	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"

@@ -24,7 +24,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 

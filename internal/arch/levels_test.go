@@ -37,6 +37,7 @@ var levels = []level{
 	{"internal/admission", 3},
 	{"internal/authz", 3},
 	{"internal/controller", 3},
+	{"internal/encryption", 3},
 	{"internal/generated", 3},
 	{"internal/inspect", 3},
 	{"internal/network", 3},
@@ -86,7 +87,7 @@ type owner struct {
 
 // owners are the single owners of the big libraries.
 var owners = []owner{
-	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens/review", "internal/etcd"}},
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens/review", "internal/encryption", "internal/etcd"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
 	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
 	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},

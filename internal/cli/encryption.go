@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
-	"laterna.dev/laterna/internal/apiserver/encryption"
+	"laterna.dev/laterna/internal/encryption"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 // encryptionPoll is the time between two looks of a command that waits.

@@ -44,7 +44,7 @@ func (s *system) WasTrusted(issuer string) (time.Time, bool) {
 	return until, ok
 }
 func (s *system) Keys(context.Context) (*jwks.Set, error) { return s.set, nil }
-func (s *system) uid(k review.ObjectKey) string      { return s.store.objects[k].UID }
+func (s *system) uid(k review.ObjectKey) string           { return s.store.objects[k].UID }
 func (s *system) ref(k review.ObjectKey) boundtoken.Ref {
 	return boundtoken.Ref{Name: k.Name, UID: s.uid(k)}
 }

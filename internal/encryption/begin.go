@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 // UnderWayError refuses a rotation because of one that is not complete.

@@ -4,7 +4,7 @@
 // It owns the key file, how the keys in it change, and the encryption. It protects
 // copies of the store (a backup, a disk, an etcd elsewhere), not the machine that
 // holds the key file. Which resources are encrypted is decided in internal/apiserver;
-// when keys change, and who writes values again, in internal/apiserver/encryption.
+// when keys change, and who writes values again, in internal/encryption.
 package atrest
 
 import (

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 const identity = "{identity: {}}"

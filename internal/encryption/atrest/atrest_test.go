@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apiserver/pkg/storage/value"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 func open(t *testing.T, file string) *atrest.Box {

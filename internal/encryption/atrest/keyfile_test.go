@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 func names(b *atrest.Box) string {

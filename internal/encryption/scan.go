@@ -12,7 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apiserver/pkg/storage/value"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 const (

@@ -5,7 +5,7 @@
 //
 // It owns the order of these steps, the record of them in the store, which any server
 // of the store can go on from, and what /encryption/v1 serves. Keys, the key file and
-// the encryption itself are in internal/apiserver/atrest. Objects are written as they
+// the encryption itself are in internal/encryption/atrest. Objects are written as they
 // are: only their encryption and their resource version change.
 package encryption
 
@@ -18,7 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/apiserver/atrest"
+	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
 // Config is what a Keeper works with. Every field is required unless it says otherwise.
