@@ -63,7 +63,7 @@ func (f *Follower) failed(ctx context.Context, p *pod, spec *corev1.Pod, c Conta
 
 func (f *Follower) tellAll(p *pod, spec *corev1.Pod, c Container, names []string, message string) {
 	for _, name := range names {
-		f.tell(p, spec, place{container: c.Name, volume: name}, message)
+		f.tell(p, spec, subject{container: c.Name, volume: name}, message)
 	}
 }
 
@@ -114,9 +114,9 @@ func (f *Follower) volume(ctx context.Context, ns *namespace, p *pod, spec *core
 		case err != nil:
 			message = fmt.Sprintf("%s keeps what it was: %s", m.Point, cause(err))
 		}
-		f.tell(p, spec, place{c.Name, name, m.Point}, message)
+		f.tell(p, spec, subject{c.Name, name, m.Point}, message)
 	}
-	f.tell(p, spec, place{container: c.Name, volume: name}, "")
+	f.tell(p, spec, subject{container: c.Name, volume: name}, "")
 	return nil
 }
 

@@ -64,13 +64,13 @@ type pod struct {
 	procs map[string]*procfs.Held // by container ID
 	// stuck are containers, by ID, in whose namespace a call did not come back.
 	stuck map[string]bool
-	// told is the last Event about each place.
-	told map[place]string
+	// told is the last Event about each subject.
+	told map[subject]string
 }
 
-// place is a mount of a container; without a point it is all of them, and the zero
+// subject is a mount of a container; without a point it is all of them, and the zero
 // value all of the pod's.
-type place struct{ container, volume, point string }
+type subject struct{ container, volume, point string }
 
 // New returns a Follower.
 func New(cfg Config) *Follower {
@@ -134,7 +134,7 @@ func (f *Follower) turn(spec *corev1.Pod, do func(*pod)) {
 	f.mu.Lock()
 	p := f.pods[spec.UID]
 	if p == nil {
-		p = &pod{procs: map[string]*procfs.Held{}, stuck: map[string]bool{}, told: map[place]string{}}
+		p = &pod{procs: map[string]*procfs.Held{}, stuck: map[string]bool{}, told: map[subject]string{}}
 		f.pods[spec.UID] = p
 	}
 	f.mu.Unlock()
@@ -143,7 +143,7 @@ func (f *Follower) turn(spec *corev1.Pod, do func(*pod)) {
 	switch err := f.able(); {
 	case p.gone:
 	case err != nil:
-		f.tell(p, spec, place{}, fmt.Sprintf("mounts by subPath do not follow updates on this node: %v", err))
+		f.tell(p, spec, subject{}, fmt.Sprintf("mounts by subPath do not follow updates on this node: %v", err))
 	default:
 		do(p)
 	}
@@ -158,21 +158,21 @@ func (f *Follower) renew(spec *corev1.Pod, volume string) {
 
 // tell records why a mount does not follow, unless that was the last that was said of
 // it. An empty message is that it follows.
-func (f *Follower) tell(p *pod, spec *corev1.Pod, at place, message string) {
-	if p.told[at] == message {
+func (f *Follower) tell(p *pod, spec *corev1.Pod, about subject, message string) {
+	if p.told[about] == message {
 		return
 	}
 	if message == "" {
-		delete(p.told, at)
+		delete(p.told, about)
 		return
 	}
-	p.told[at] = message
+	p.told[about] = message
 	text := message
-	if at.volume != "" {
-		text = fmt.Sprintf("volume %q in container %s: %s", at.volume, at.container, message)
+	if about.volume != "" {
+		text = fmt.Sprintf("volume %q in container %s: %s", about.volume, about.container, message)
 	}
 	f.cfg.Event(spec, corev1.EventTypeWarning, reasonNotUpdated, text)
-	f.cfg.Log.Warn("a subPath does not follow", "pod", spec.Name, "namespace", spec.Namespace, "container", at.container, "volume", at.volume, "path", at.point, "cause", message)
+	f.cfg.Log.Warn("a subPath does not follow", "pod", spec.Name, "namespace", spec.Namespace, "container", about.container, "volume", about.volume, "path", about.point, "cause", message)
 }
 
 // keep forgets all containers but those that run.
