@@ -8,6 +8,6 @@
 //	      - {volumes: [config], container: web, signal: SIGHUP}
 //
 // Parse reads the annotation, Validate compares it with its pod; both say where the
-// mistakes are. The rules are carried out by internal/node/onupdate and checked at
+// mistakes are. The rules are carried out by internal/volumes/onupdate and checked at
 // admission by internal/registry/core/pod.
 package onupdate

@@ -97,6 +97,44 @@ func TestImportsGoDownwards(t *testing.T) {
 	}
 }
 
+func TestWingsStayApart(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		for _, a := range apart {
+			if !within(p.tree(), a.tree) {
+				seen[a.never] = seen[a.never] || within(p.tree(), a.never)
+				continue
+			}
+			for _, imp := range p.Imports {
+				if within(imp, module+"/"+a.never) {
+					t.Errorf("%s imports %s: %s", p.tree(), imp, a.why)
+				}
+			}
+		}
+	}
+	for _, a := range apart {
+		if !seen[a.never] {
+			t.Errorf("there is no package in %s: the rule checks nothing", a.never)
+		}
+	}
+}
+
+// TestEveryLevelHasAPackage keeps rows from outliving what they are about.
+func TestEveryLevelHasAPackage(t *testing.T) {
+	for _, l := range levels {
+		if !slices.ContainsFunc(packages(t), func(p pkg) bool { return within(p.tree(), l.tree) }) {
+			t.Errorf("there is no package in %s: take it out of the table of levels", l.tree)
+		}
+	}
+	for pair := range sameLevel {
+		for _, tree := range pair {
+			if l, ok := find(tree); !ok || l.tree != tree {
+				t.Errorf("%s has no row of its own, so what it may import of its level is never asked", tree)
+			}
+		}
+	}
+}
+
 func TestLibrariesHaveSingleOwners(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, imp := range p.Imports {

@@ -47,6 +47,13 @@ var levels = []level{
 	{"internal/runtime/images", 3},
 	{"internal/runtime/pause", 3},
 	{"internal/tokens/review", 3},
+	{"internal/volumes/freshpath", 3},
+	{"internal/volumes/issuerrevision", 3},
+	{"internal/volumes/objects", 3},
+	{"internal/volumes/onupdate", 3},
+	{"internal/volumes/place", 3},
+	{"internal/volumes/podprojection", 3},
+	{"internal/volumes/tokencache", 3},
 
 	{"internal/apiserver", 4},
 	{"internal/doctor", 4},
@@ -61,7 +68,7 @@ var levels = []level{
 	{"internal/arch", 6},
 	{"internal/cli", 6},
 	{"internal/runtime/runtimetest", 6},
-	{"laternatest", 6},
+	{"internal/volumes/fakeapi", 6},
 	{"test", 6},
 }
 
@@ -72,11 +79,24 @@ var sameLevel = map[[2]string]string{
 	{"internal/runtime/images", "internal/runtime/containerd"}: "images go into the containerd that is managed",
 	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",
 	{"internal/runtime/images", "internal/runtime/pause"}:      "the sandbox image is one of them",
+
+	{"internal/volumes/place", "internal/volumes/objects"}:             "volumes show objects",
+	{"internal/volumes/place", "internal/volumes/tokencache"}:          "volumes show tokens",
+	{"internal/volumes/issuerrevision", "internal/volumes/tokencache"}: "a revision is reached when all tokens are of it",
+	{"internal/volumes/freshpath", "internal/volumes/place"}:           "subPaths follow what a volume shows",
+	{"internal/volumes/onupdate", "internal/volumes/place"}:            "checks stand before what a volume shows, actions behind it",
+	{"internal/volumes/podprojection", "internal/volumes/place"}:       "it reports what volumes show",
+}
+
+// apart lists trees, and what nothing in them may import whatever the levels say.
+var apart = []struct{ tree, never, why string }{
+	{"internal/volumes", "internal/runtime", "volumes are projected for plain processes, too"},
+	{"internal/volumes", "internal/host/cgroups", "volumes are projected for plain processes, too"},
 }
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/node/fakeapi", "internal/runtime/runtimetest", "test"}
+var testOnly = []string{"internal/volumes/fakeapi", "internal/runtime/runtimetest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.

@@ -14,15 +14,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
-	"laterna.dev/laterna/internal/node/freshpath"
-	"laterna.dev/laterna/internal/node/issuerrevision"
-	"laterna.dev/laterna/internal/node/objects"
-	"laterna.dev/laterna/internal/node/onupdate"
-	"laterna.dev/laterna/internal/node/podprojection"
 	"laterna.dev/laterna/internal/node/registration"
-	"laterna.dev/laterna/internal/node/tokencache"
-	"laterna.dev/laterna/internal/node/volumes"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/freshpath"
+	"laterna.dev/laterna/internal/volumes/issuerrevision"
+	"laterna.dev/laterna/internal/volumes/objects"
+	"laterna.dev/laterna/internal/volumes/onupdate"
+	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/podprojection"
+	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
 // Agent runs the pods of one node. Make it with New.
@@ -140,13 +140,13 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	cached := objects.New(ctx, objects.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
 	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
-	var manager *volumes.Manager
-	err = a.openProjections(ctx, func(uid types.UID) []volumes.Status { return manager.Snapshot(uid) })
+	var manager *place.Manager
+	err = a.openProjections(ctx, func(uid types.UID) []place.Status { return manager.Snapshot(uid) })
 	if err != nil {
 		return nil, err
 	}
-	a.updates = a.newUpdates(ctx, func(uid types.UID) []volumes.Status { return manager.Snapshot(uid) })
-	manager, err = volumes.New(ctx, volumes.Config{
+	a.updates = a.newUpdates(ctx, func(uid types.UID) []place.Status { return manager.Snapshot(uid) })
+	manager, err = place.New(ctx, place.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
 		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,
 		Gate: a.updates, Published: a.updates.Published, Changed: a.volumesChanged,

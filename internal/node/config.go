@@ -16,8 +16,8 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/node/objects"
-	"laterna.dev/laterna/internal/node/volumes"
+	"laterna.dev/laterna/internal/volumes/objects"
+	"laterna.dev/laterna/internal/volumes/place"
 )
 
 // Config is what an agent needs. Fields are required unless said otherwise.
@@ -85,7 +85,7 @@ type podVolumes interface {
 	// Adopt takes over the volumes of pods that ran before this process.
 	Adopt(pods []*corev1.Pod)
 	// MountsFor returns the mounts of a container that is about to start.
-	MountsFor(pod *corev1.Pod, container string) ([]volumes.Mount, error)
+	MountsFor(pod *corev1.Pod, container string) ([]place.Mount, error)
 	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when
 	// there is none.
 	ReadFile(uid types.UID, volume, path string, limit int64) ([]byte, error)
@@ -97,7 +97,7 @@ type podVolumes interface {
 	PodDir(uid types.UID) string
 }
 
-var _ podVolumes = &volumes.Manager{}
+var _ podVolumes = &place.Manager{}
 
 // podObjects reads ConfigMaps and Secrets.
 type podObjects interface {

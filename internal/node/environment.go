@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/env"
-	"laterna.dev/laterna/internal/node/objects"
+	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/projection"
 )
 

@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/node/onupdate"
 	"laterna.dev/laterna/internal/node/status"
-	"laterna.dev/laterna/internal/node/volumes"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/onupdate"
+	"laterna.dev/laterna/internal/volumes/place"
 )
 
 // restartWait is how long a container that was stopped for a restart may take to run
@@ -23,7 +23,7 @@ const restartWait = time.Minute
 
 // newUpdates makes what carries out the rules of pods. It is used once the volumes are
 // set too.
-func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []volumes.Status) *onupdate.Runner {
+func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []place.Status) *onupdate.Runner {
 	return onupdate.New(ctx, onupdate.Config{
 		Container: a.updateContainer, Exec: a.execForUpdate, Signal: a.signalContainer, Restart: a.restartContainer,
 		Fresh: func(ctx context.Context, pod *corev1.Pod, volume string) { a.fresh.Fresh(ctx, pod, volume) },

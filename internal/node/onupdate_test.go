@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/api"
-	"laterna.dev/laterna/internal/node/onupdate"
+	"laterna.dev/laterna/internal/volumes/onupdate"
 )
 
 // configured makes a pod with rules whose containers mount the ConfigMap of its name.

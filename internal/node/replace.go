@@ -6,9 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/onupdate"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/onupdate"
 )
 
 // updates is what the rules of a pod need of its worker and ask of it. The worker's mu

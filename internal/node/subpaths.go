@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/env"
-	"laterna.dev/laterna/internal/node/freshpath"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/freshpath"
 )
 
 // resolveSubPaths is the pod with the container's subPathExpr made subPath: each

@@ -3,7 +3,7 @@
 //
 // It owns the Go types, what they promise and the limits of their fields. What the
 // server checks lives in internal/registry/projection/podprojection, what fills an
-// object in lives in internal/node/podprojection. Objects are JSON or YAML; there is
+// object in lives in internal/volumes/podprojection. Objects are JSON or YAML; there is
 // no protobuf form.
 //
 // +groupName=projection.laterna.dev

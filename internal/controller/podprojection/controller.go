@@ -3,7 +3,7 @@
 // were deleted by force.
 //
 // There is no garbage collector for owner references in general. Who writes the
-// objects is in internal/node/podprojection.
+// objects is in internal/volumes/podprojection.
 package podprojection
 
 import (

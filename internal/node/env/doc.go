@@ -3,5 +3,5 @@
 //
 // It owns the order of sources, which one wins, prefixes, $(VAR) expansion and the
 // variables that describe services. Reading fields and resources of a pod is
-// package projection's; fetching objects is internal/node/objects'.
+// package projection's; fetching objects is internal/volumes/objects'.
 package env

@@ -2,7 +2,7 @@
 // projection.laterna.dev/v1alpha1: validation, table and storage.
 //
 // The types live in api/projection/v1alpha1. Objects are written by
-// internal/node/podprojection and, where their pod is gone, deleted by
+// internal/volumes/podprojection and, where their pod is gone, deleted by
 // internal/controller/podprojection. Which node may write which object is decided by
 // internal/authz/node and internal/admission/noderestriction.
 package podprojection

@@ -1,0 +1,89 @@
+package place
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"laterna.dev/laterna/internal/volumes/tokencache"
+)
+
+// known tells whether there is an answer for everything that v shows, and asks for
+// tokens that nobody has asked for.
+func (m *Manager) known(v *volume) bool {
+	all := true
+	for _, object := range v.kept {
+		_, _, known := object.Peek()
+		all = all && known
+	}
+	for request := range v.tokens {
+		if _, _, known := m.cfg.Tokens.Peek(request); !known && !m.ask(v, request) {
+			all = false
+		}
+	}
+	return all
+}
+
+const (
+	// The pauses between tries for a pod's first token.
+	firstAsk = 10 * time.Millisecond
+	lastAsk  = 5 * time.Second
+	// quietAsks is how many refusals go by before they count: the server may hear of
+	// a new pod a moment after the agent does.
+	quietAsks = 4
+)
+
+// ask fetches a first token in the background, once, until it is there. It returns
+// whether there is an error to show meanwhile.
+func (m *Manager) ask(v *volume, r tokencache.Request) (refused bool) {
+	v.state.Lock()
+	defer v.state.Unlock()
+	if !v.asking[r] {
+		v.asking[r] = true
+		v.pod.busy.Go(func() { m.fetch(v, r) })
+	}
+	return v.refused[r] != nil
+}
+
+func (m *Manager) fetch(v *volume, r tokencache.Request) {
+	ctx := v.pod.ctx
+	for try := 1; ; try++ {
+		_, err := m.cfg.Tokens.Token(ctx, r) // a new token marks the volume by itself
+		if ctx.Err() != nil {
+			return
+		}
+		v.state.Lock()
+		v.asking[r] = err != nil
+		if err == nil || try >= quietAsks {
+			v.refused[r] = err
+		}
+		v.state.Unlock()
+		if err == nil || try == quietAsks {
+			m.queue.Add(v)
+		}
+		if err == nil {
+			return
+		}
+		wait := min(firstAsk<<min(try-1, 10), lastAsk)
+		timer := m.cfg.Clock.NewTimer(wait/2 + rand.N(wait/2))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+	}
+}
+
+// token returns what is known of a token, or why there is none.
+func (m *Manager) token(v *volume, r tokencache.Request) (none tokencache.Token, err error) {
+	token, err, known := m.cfg.Tokens.Peek(r)
+	if known {
+		return token, err
+	}
+	v.state.Lock()
+	defer v.state.Unlock()
+	if err := v.refused[r]; err != nil {
+		return none, err
+	}
+	return none, errUnknown
+}

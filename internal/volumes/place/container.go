@@ -1,0 +1,100 @@
+package place
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Mount is a volume as a container gets it.
+type Mount struct {
+	// Name of the volume.
+	Name string
+	// HostPath is a directory or file on the node, ContainerPath where the container
+	// sees it.
+	HostPath, ContainerPath string
+	ReadOnly                bool
+	Propagation             corev1.MountPropagationMode
+}
+
+// MountsFor returns the mounts of a container of a pod whose volumes are set up, in
+// the order of its volumeMounts. It is called at every start of a container: a
+// subPath is resolved now, and what it leads to stays the container's until its next
+// start, unless internal/volumes/freshpath follows it. The caller has expanded each
+// subPathExpr of the container into its subPath. Volumes that show API content are
+// always read-only.
+func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error) {
+	done, err := m.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	m.mu.Lock()
+	p := m.pods[spec.UID]
+	m.mu.Unlock()
+	mounts, ok := mountsOf(spec, container)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("container %s not found", container)
+	case p == nil && len(mounts) > 0:
+		return nil, fmt.Errorf("volumes of pod %s/%s are not set up", spec.Namespace, spec.Name)
+	}
+	var all []Mount
+	for i := range mounts {
+		mount, err := m.mountFor(p, container, i, &mounts[i])
+		if err != nil {
+			return nil, fmt.Errorf("volumeMounts[%d] of container %s: %w", i, container, err)
+		}
+		all = append(all, mount)
+	}
+	return all, nil
+}
+
+func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.VolumeMount) (Mount, error) {
+	v := p.volume(mount.Name)
+	switch {
+	case v == nil:
+		return Mount{}, fmt.Errorf("the pod has no volume %q", mount.Name)
+	case !v.isReady():
+		return Mount{}, fmt.Errorf("volume %q is not ready", mount.Name)
+	case mount.SubPathExpr != "":
+		return Mount{}, fmt.Errorf("subPathExpr %q is not expanded", mount.SubPathExpr)
+	}
+	if err := m.stillThere(v); err != nil {
+		return Mount{}, err
+	}
+	out := Mount{
+		Name: mount.Name, HostPath: filepath.Join(m.path, v.dir), ContainerPath: path.Join("/", mount.MountPath),
+		ReadOnly: mount.ReadOnly || v.source.EmptyDir == nil, Propagation: corev1.MountPropagationNone,
+	}
+	if mount.MountPropagation != nil {
+		out.Propagation = *mount.MountPropagation
+	}
+	if mount.SubPath == "" {
+		return out, nil
+	}
+	var err error
+	out.HostPath, err = m.bindSubPath(v, container, index, mount.SubPath)
+	return out, subPathError(mount.SubPath, err)
+}
+
+func mountsOf(spec *corev1.Pod, container string) ([]corev1.VolumeMount, bool) {
+	for i := range spec.Spec.InitContainers {
+		if c := &spec.Spec.InitContainers[i]; c.Name == container {
+			return c.VolumeMounts, true
+		}
+	}
+	for i := range spec.Spec.Containers {
+		if c := &spec.Spec.Containers[i]; c.Name == container {
+			return c.VolumeMounts, true
+		}
+	}
+	for i := range spec.Spec.EphemeralContainers {
+		if c := &spec.Spec.EphemeralContainers[i]; c.Name == container {
+			return c.VolumeMounts, true
+		}
+	}
+	return nil, false
+}

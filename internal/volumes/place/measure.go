@@ -1,0 +1,75 @@
+package place
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	// measureEvery is the kubelet's period, in real time.
+	measureEvery = 10 * time.Second
+	// measureShare bounds the time that is spent on a volume of many files: one part
+	// of so many.
+	measureShare = 20
+)
+
+// diskLimit is what an emptyDir on disk may hold, 0 for no limit. In memory the
+// tmpfs has the limit.
+func diskLimit(v *corev1.Volume) int64 {
+	if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil || v.EmptyDir.Medium != corev1.StorageMediumDefault {
+		return 0
+	}
+	return max(v.EmptyDir.SizeLimit.Value(), 0)
+}
+
+// watchSize measures an emptyDir on disk, now and again until its pod is torn down,
+// and has the pod evicted when it outgrew its limit.
+func (m *Manager) watchSize(v *volume, limit int64) {
+	wait := measureEvery
+	for {
+		timer := m.cfg.Wall.NewTimer(wait)
+		select {
+		case <-v.pod.ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+		began := m.cfg.Wall.Now()
+		used, err := m.measure(v.pod.ctx, v, limit)
+		if v.pod.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			m.cfg.Log.Warn("measuring a volume", "volume", v.dir, "error", err)
+		}
+		if used > limit {
+			m.cfg.Evict(v.pod.spec.Load(), tooLarge(v.source))
+		}
+		wait = max(measureEvery, measureShare*m.cfg.Wall.Since(began))
+	}
+}
+
+// measure measures a volume, one volume at a time so that the disk stays free for
+// pods.
+func (m *Manager) measure(ctx context.Context, v *volume, limit int64) (int64, error) {
+	select {
+	case m.measuring <- struct{}{}:
+		defer func() { <-m.measuring }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	dir, err := m.root.Sub(v.dir)
+	if err != nil {
+		return 0, err
+	}
+	defer dir.Close()
+	return dir.Usage(ctx, limit)
+}
+
+// tooLarge is what a pod is told that is evicted for a volume, in Kubernetes' words.
+func tooLarge(v *corev1.Volume) string {
+	return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, v.EmptyDir.SizeLimit.String())
+}

@@ -1,0 +1,54 @@
+package place
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ReadFile returns a file of at most limit bytes that the containers of a pod keep in
+// one of its emptyDir volumes. No link and no mount in the volume leads out of it.
+// The error is fs.ErrNotExist when there is no such file; it names no path of the
+// node, so that it can be shown to users.
+func (m *Manager) ReadFile(uid types.UID, name, file string, limit int64) ([]byte, error) {
+	done, err := m.use()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	m.mu.Lock()
+	p := m.pods[uid]
+	m.mu.Unlock()
+	if p == nil || p.volume(name) == nil {
+		return nil, fmt.Errorf("cannot find the volume %q referenced by FileKeyRef", name)
+	}
+	v := p.volume(name)
+	switch {
+	case v.source.EmptyDir == nil:
+		return nil, fmt.Errorf("volume %q is no emptyDir", name)
+	case !v.isReady():
+		return nil, fmt.Errorf("volume %q is not ready", name)
+	}
+	root, err := m.root.Sub(v.dir)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer root.Close()
+	data, err := root.ReadFile(file, limit)
+	return data, withoutPath(err)
+}
+
+// withoutPath is what went wrong, and not where.
+func withoutPath(err error) error {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP):
+		return errors.New("the path leads out of the volume")
+	case errors.As(err, &at):
+		return at.Err
+	}
+	return err
+}

@@ -1,0 +1,185 @@
+package place
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/host/rootfd"
+	"laterna.dev/laterna/internal/volumes/objects"
+	"laterna.dev/laterna/internal/volumes/tokencache"
+	"laterna.dev/laterna/projection"
+	"laterna.dev/laterna/projection/atomicdir"
+)
+
+// pod is a pod whose volumes are made.
+type pod struct {
+	uid  types.UID
+	spec atomic.Pointer[corev1.Pod] // the latest; only read
+	// version is that of the first pod that showed what spec shows: it does not follow
+	// changes of the status.
+	version atomic.Pointer[string]
+	ctx     context.Context // ends when the pod is torn down
+	end     context.CancelFunc
+	busy    sync.WaitGroup // goroutines that work for the pod
+	taken   taken
+
+	mu      sync.Mutex // guards volumes, and orders teardown after setup
+	volumes map[string]*volume
+}
+
+func newPod(ctx context.Context, spec *corev1.Pod) *pod {
+	p := &pod{uid: spec.UID, volumes: map[string]*volume{}}
+	p.ctx, p.end = context.WithCancel(ctx)
+	p.spec.Store(spec)
+	version := spec.ResourceVersion
+	p.version.Store(&version)
+	return p
+}
+
+func (p *pod) volume(name string) *volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volumes[name]
+}
+
+// inOrder returns the volumes by name.
+func (p *pod) inOrder() []*volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]*volume, 0, len(p.volumes))
+	for _, v := range p.volumes {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b *volume) int { return strings.Compare(a.source.Name, b.source.Name) })
+	return all
+}
+
+// waiting describes the volumes that are not ready.
+func (p *pod) waiting() (names []string) {
+	for _, v := range p.inOrder() {
+		if v.isReady() {
+			continue
+		}
+		text := fmt.Sprintf("volume %q", v.source.Name)
+		if problem := v.problem(); problem != "" {
+			text += " (" + problem + ")"
+		}
+		names = append(names, text)
+	}
+	return names
+}
+
+// volume is one volume of a pod.
+type volume struct {
+	pod        *pod
+	source     *corev1.Volume // part of the pod's spec, which cannot change
+	index      int            // in spec.volumes
+	dir        string         // below the pods directory
+	sources    []source
+	tokenFiles []tokenFile
+	onlyTokens *corev1.Volume // the part of source that has them, nil when there is none
+	tokens     map[tokencache.Request]projection.TokenRef
+	kept       map[objects.Key]*objects.Reference // of the sources; set before any worker sees it
+	ready      chan struct{}                      // closed when the volume is first whole
+	told       Status                             // belongs to the worker that has the volume
+
+	mu       sync.Mutex // held by the worker that has the volume; guards what follows
+	closed   bool
+	mounted  bool
+	content  *atomicdir.Dir // of volumes that show API content, once mounted
+	measured bool           // of an emptyDir with a limit, once that is watched
+	untold   bool           // files changed without a Publication
+	bounds   rootfd.Tmpfs   // of a mounted tmpfs, zero where they are not what they shall be
+	grown    bool           // beyond bounds, for a while
+	trial    *trial         // content that the gate looks at
+	rejected rejection
+
+	state    sync.Mutex // guards what follows
+	shown    shown      // changed with mu held too, so that its holder may read it
+	unseen   bool       // an earlier process may have published; shown does not say yet
+	failure  error      // why the last attempt failed
+	failures int        // in a row
+	note     string     // why the volume is not up to date although nothing failed
+	nextTell time.Time  // no event before
+	timer    clock.Timer
+	asking   map[tokencache.Request]bool
+	refused  map[tokencache.Request]error
+}
+
+func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
+	source := &spec.Spec.Volumes[index]
+	v := &volume{
+		pod: p, source: source, index: index, ready: make(chan struct{}),
+		dir:    path.Join(string(p.uid), "volumes", "kubernetes.io~"+plugin(source), source.Name),
+		tokens: map[tokencache.Request]projection.TokenRef{}, kept: map[objects.Key]*objects.Reference{},
+		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
+	}
+	v.sources, v.tokenFiles, v.onlyTokens = sourcesOf(spec, source), tokenFilesOf(source), onlyTokens(source)
+	for _, t := range v.tokenFiles {
+		v.tokens[v.request(spec, t.ref)] = t.ref
+	}
+	return v
+}
+
+func (v *volume) request(spec *corev1.Pod, r projection.TokenRef) tokencache.Request {
+	return tokencache.Request{
+		Namespace: spec.Namespace, ServiceAccount: spec.Spec.ServiceAccountName,
+		Audience: r.Audience, ExpirationSeconds: r.ExpirationSeconds,
+		PodName: spec.Name, PodUID: spec.UID,
+	}
+}
+
+func (v *volume) isReady() bool {
+	select {
+	case <-v.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// problem says why the volume is not up to date, "" when it is.
+func (v *volume) problem() string {
+	v.state.Lock()
+	defer v.state.Unlock()
+	if v.failure != nil {
+		return v.failure.Error()
+	}
+	return v.note
+}
+
+// plugin is the name that Kubernetes gives a kind of volume in paths.
+func plugin(v *corev1.Volume) string {
+	switch kind := projection.Kind(v); kind {
+	case "configMap":
+		return "configmap"
+	case "downwardAPI":
+		return "downward-api"
+	case "emptyDir":
+		return "empty-dir"
+	default:
+		return kind
+	}
+}
+
+// checkSegment tells why name cannot be a directory's name.
+func checkSegment(name string) error {
+	if err := atomicdir.CheckPath(name); err != nil {
+		return err
+	}
+	if strings.Contains(name, "/") {
+		return errors.New("must not contain '/'")
+	}
+	return nil
+}

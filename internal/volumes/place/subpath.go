@@ -1,0 +1,113 @@
+package place
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/host/rootfd"
+)
+
+// subPathsDir is the directory of a pod that holds the binds of its subPaths, below
+// it <volume>/<container>/<index of the volumeMount>.
+const subPathsDir = "volume-subpaths"
+
+// bindSubPath binds the file or directory at subPath to a place of the container's
+// own, so that the container keeps this very file whatever is swapped later, and no
+// link in the volume can lead out of it. What is missing is made as a directory with
+// the volume's mode.
+func (m *Manager) bindSubPath(v *volume, container string, index int, subPath string) (string, error) {
+	if path.IsAbs(subPath) || slices.Contains(strings.Split(subPath, "/"), "..") {
+		return "", fmt.Errorf("subPath %q must be relative and must not contain '..'", subPath)
+	}
+	if err := checkSegment(container); err != nil {
+		return "", err
+	}
+	v.pod.mu.Lock() // two starts of a container, or its end, may meet here
+	defer v.pod.mu.Unlock()
+	if v.pod.ctx.Err() != nil {
+		return "", fmt.Errorf("the pod's volumes are torn down")
+	}
+	file, err := m.resolve(v, subPath)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	place := path.Join(string(v.pod.uid), subPathsDir, v.source.Name, container)
+	parent, err := m.root.MkdirAll(place, dirMode)
+	if err != nil {
+		return "", err
+	}
+	defer parent.Close()
+	if err := bind(file, parent, strconv.Itoa(index)); err != nil {
+		return "", err
+	}
+	return filepath.Join(m.path, place, strconv.Itoa(index)), nil
+}
+
+// subPathError is err without the node's path, since it goes into the pod's status.
+func subPathError(subPath string, err error) error {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP):
+		return fmt.Errorf("subPath %q leads out of the volume", subPath)
+	case errors.As(err, &at):
+		return fmt.Errorf("subPath %q: %s: %w", subPath, at.Op, at.Err)
+	}
+	return err
+}
+
+// resolve opens what is at subPath now.
+func (m *Manager) resolve(v *volume, subPath string) (*rootfd.Dir, error) {
+	root, err := m.root.Sub(v.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	subPath = path.Clean(subPath)
+	if v.source.EmptyDir == nil && subPath != "." {
+		// Not by the volume's own links: in a sticky directory the kernel may refuse to
+		// follow those of another user (fs.protected_symlinks), as a token's link is.
+		file, err := root.Lookup("..data/" + subPath)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
+	st, err := root.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return root.Resolve(subPath, fs.FileMode(st.Mode&0o777))
+}
+
+// bind mounts file on the new entry name below parent, in place of an earlier one.
+func bind(file, parent *rootfd.Dir, name string) error {
+	if err := parent.Unmount(name); err != nil {
+		return err
+	}
+	if err := parent.RemoveAll(name); err != nil {
+		return err
+	}
+	isDir, err := file.IsDir()
+	if err != nil {
+		return err
+	}
+	var target *rootfd.Dir
+	if isDir {
+		target, err = parent.MkdirAll(name, dirMode)
+	} else {
+		target, err = parent.Touch(name)
+	}
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	return file.BindOnto(target)
+}
