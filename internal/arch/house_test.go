@@ -51,6 +51,31 @@ func TestFilesStayShort(t *testing.T) {
 	})
 }
 
+// maxFunction is how many lines a function may have outside tests.
+const maxFunction = 80
+
+func TestFunctionsStayShort(t *testing.T) {
+	files(t, func(name string, src []byte) {
+		if strings.HasSuffix(name, "_test.go") || isTestOnly(name) {
+			return
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if n := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; n > maxFunction {
+				t.Errorf("%s: %s has %d lines, more than %d: split it", name, f.Name.Name, n, maxFunction)
+			}
+		}
+	})
+}
+
 // forbidden are calls that may not stand outside tests, and why.
 var forbidden = map[string]string{
 	"time.Sleep":         "wait for an event or for the injected clock",
