@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 // How long clients may take to read.
@@ -73,7 +75,8 @@ func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool)
 	now := r.clock.Now()
 	switch {
 	case r.long(req, info):
-		reading.stall = readTimeout
+		// A log that somebody pages through waits as long as exec and attach do.
+		reading.stall = upgrade.Idle
 		if info.Verb == "watch" {
 			reading.stall = watchStall
 		}

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/server/filters"
 	testingclock "k8s.io/utils/clock/testing"
+
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 // readingServer serves h behind readings whose clock the test moves.
@@ -19,7 +21,7 @@ func readingServer(t *testing.T, h http.HandlerFunc) (*httptest.Server, *testing
 	c := testingclock.NewFakeClock(time.Now())
 	r := newReadings(c)
 	r.info = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
-	r.long = filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
+	r.long = filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString("log"))
 	go r.run(t.Context())
 	server := httptest.NewUnstartedServer(r.wrap(h))
 	server.EnableHTTP2 = true
@@ -65,6 +67,7 @@ func TestReaderThatNeverReadsIsCut(t *testing.T) {
 		"/api/v1/namespaces/n/configmaps/c":       requestTimeout,
 		"/api/v1/namespaces/n/configmaps?watch=1": watchStall,
 		"/api/v1/watch/namespaces/n/configmaps":   watchStall,
+		"/api/v1/namespaces/n/pods/p/log":         upgrade.Idle,
 		"/metrics":                                requestTimeout,
 	} {
 		t.Run(path, func(t *testing.T) {
