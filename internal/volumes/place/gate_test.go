@@ -171,15 +171,15 @@ func TestTokensDoNotWaitForACheck(t *testing.T) {
 	if got := read(dir, "k"); got != "first" || len(staged(t, dir)) != 1 {
 		t.Errorf("k = %q, staged %q", got, staged(t, dir))
 	}
-	if s := b.status(p); !strings.Contains(s.Problem, "being checked") {
-		t.Errorf("%+v", s)
-	}
+	// What is told follows the files.
+	eventually(t, "the check in the status", func() bool { return strings.Contains(b.status(p).Problem, "being checked") })
 	fresh := read(dir, "token")
 	hold <- struct{}{}
 	eventually(t, "good", func() bool { return read(dir, "k") == "good" })
-	if got := read(dir, "token"); got != fresh || len(staged(t, dir)) > 0 {
-		t.Errorf("token %q, want %q; staged %q", got, fresh, staged(t, dir))
+	if got := read(dir, "token"); got != fresh {
+		t.Errorf("token %q, want %q", got, fresh)
 	}
+	eventually(t, "nothing staged", func() bool { return len(staged(t, dir)) == 0 })
 }
 
 // A rejection is by the rules that the check began with.
