@@ -9,6 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+
+	"laterna.dev/laterna/internal/datadir"
 )
 
 // onUpdatePod is nginx with its configuration from ConfigMap web, beside a curl; it
@@ -356,8 +363,41 @@ spec:
     configMap: {name: web}
 `
 
-// A binding brings in an annotation that nobody has looked at, as a stock API server
-// stores all of them.
+// store writes an annotation of a pod into the store itself, where nobody looks at it:
+// a stock API server stores all of them so.
+func (w *web) store(pod, annotation, value string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	dir, err := datadir.Locate(w.Dir)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + dir.Socket("etcd")}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer etcd.Close()
+	key := "/registry/pods/" + w.ns + "/" + pod
+	stored, err := etcd.Get(ctx, key)
+	if err != nil || len(stored.Kvs) != 1 {
+		w.t.Fatalf("%s: %v, %v", key, stored, err)
+	}
+	object, _, err := clientscheme.Codecs.UniversalDeserializer().Decode(stored.Kvs[0].Value, nil, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	object.(*corev1.Pod).Annotations = map[string]string{annotation: value}
+	var text bytes.Buffer
+	if err := protobuf.NewSerializer(clientscheme.Scheme, clientscheme.Scheme).Encode(object, &text); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := etcd.Put(ctx, key, text.String()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestStoredBadRulesDoNothing has them from the start of the pod: what users write is
+// refused, by a binding too.
 func TestStoredBadRulesDoNothing(t *testing.T) {
 	t.Parallel()
 	w := &web{system: shared, t: t}
@@ -365,9 +405,15 @@ func TestStoredBadRulesDoNothing(t *testing.T) {
 	w.k = "kubectl -n " + w.ns + " "
 	w.sh(t, w.k+"create configmap web --from-literal=value=1")
 	w.apply(t, w.ns, boundLater)
-	binding := w.file(`{"apiVersion":"v1","kind":"Binding","metadata":{"name":"web","annotations":{"laterna.dev/on-update":"- {volumes: [config], container: main, signal: HUB}"}},
-		"target":{"kind":"Node","name":"` + strings.TrimSpace(w.sh(t, "kubectl get nodes -o jsonpath='{.items[0].metadata.name}'")) + `"}}`)
-	w.sh(t, "kubectl create --raw /api/v1/namespaces/"+w.ns+"/pods/web/binding -f "+binding)
+	const rules = "- {volumes: [config], container: main, signal: HUB}"
+	binding := func(annotations string) string {
+		return "kubectl create --raw /api/v1/namespaces/" + w.ns + "/pods/web/binding -f " + w.file(`{"apiVersion":"v1","kind":"Binding","metadata":{"name":"web"`+annotations+`},
+			"target":{"kind":"Node","name":"`+strings.TrimSpace(w.sh(t, "kubectl get nodes -o jsonpath='{.items[0].metadata.name}'"))+`"}}`)
+	}
+	out := w.fails(t, binding(`,"annotations":{"laterna.dev/on-update":"`+rules+`"}`))
+	contains(t, out, `The Binding "web" is invalid: metadata.annotations[laterna.dev/on-update]: Invalid value: "HUB": line 1, column 48: unknown signal`)
+	w.store("web", "laterna.dev/on-update", rules)
+	w.sh(t, binding(""))
 	w.running(t, w.ns, "web")
 	w.told("Warning", "OnUpdateInvalid", "annotation laterna.dev/on-update is not honoured: line 1, column 48: unknown signal")
 	w.sh(t, w.k+`patch configmap web -p '{"data":{"value":"2"}}'`)
@@ -377,7 +423,7 @@ func TestStoredBadRulesDoNothing(t *testing.T) {
 		}
 		return nil
 	})
-	out := w.sh(t, w.k+"get events")
+	out = w.sh(t, w.k+"get events")
 	if strings.Contains(out, "UpdateA") || strings.Count(out, "OnUpdateInvalid") != 1 {
 		t.Errorf("events\n%s", out)
 	}

@@ -73,6 +73,8 @@ func TestTokensAreRenewedBesideContentThatIsNot(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
+	// The agent serves exec a moment after the API is there.
+	eventually(t, 20*time.Second, func() error { return s.command(t, "kubectl", "exec", "-n", ns, "both", "--", "true").Run() })
 	renewed("after a restart")
 	s.sh(t, "kubectl delete configmap text")
 	event("FailedMount", `MountVolume.SetUp failed for volume "v" : configmap "text" not found`)

@@ -3,7 +3,9 @@ package compat
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +50,9 @@ func (s *system) exec(t testing.TB, namespace, pod string, command ...string) st
 }
 
 func stderrOf(err error) string {
-	if e, ok := err.(interface{ Unwrap() error }); ok && e.Unwrap() != nil {
-		return e.Unwrap().Error()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return string(exit.Stderr)
 	}
 	return fmt.Sprintf("%+v", err)
 }
