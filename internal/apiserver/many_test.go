@@ -65,9 +65,9 @@ func (p place) String() string { return strings.ReplaceAll(strings.Join(p.steps,
 func TestManyElements(t *testing.T) {
 	s := boot(t, t.TempDir())
 	client := s.privileged()
-	for path, body := range existing {
-		if code, raw := s.fetch(client, "POST", path, strings.NewReader(body), "Content-Type", "application/json"); code != http.StatusCreated {
-			t.Fatalf("%s: %d %s", path, code, raw)
+	for _, e := range existing {
+		if code, raw := s.fetch(client, "POST", e.path, strings.NewReader(e.body), "Content-Type", "application/json"); code != http.StatusCreated {
+			t.Fatalf("%s: %d %s", e.path, code, raw)
 		}
 	}
 	left := maps.Clone(full)
@@ -91,13 +91,14 @@ func TestManyElements(t *testing.T) {
 	}
 }
 
-// existing are objects that subresources need.
-var existing = map[string]string{
-	"/api/v1/namespaces/default/serviceaccounts": `{"metadata":{"name":"default"}}`,
-	"/api/v1/namespaces/default/pods":            `{"metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"i:1"}]}}`,
-	"/api/v1/namespaces/default/services":        `{"metadata":{"name":"x"},"spec":{"ports":[{"port":1}]}}`,
-	"/api/v1/namespaces":                         `{"metadata":{"name":"x"}}`,
-	"/api/v1/nodes":                              `{"metadata":{"name":"x"}}`,
+// existing are objects that subresources need, in the order in which they are made: a
+// pod needs its account.
+var existing = []struct{ path, body string }{
+	{"/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"default"}}`},
+	{"/api/v1/namespaces/default/pods", `{"metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"i:1"}]}}`},
+	{"/api/v1/namespaces/default/services", `{"metadata":{"name":"x"},"spec":{"ports":[{"port":1}]}}`},
+	{"/api/v1/namespaces", `{"metadata":{"name":"x"}}`},
+	{"/api/v1/nodes", `{"metadata":{"name":"x"}}`},
 }
 
 // objectOf names the object whose subresource is written.
