@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -53,7 +54,8 @@ type served struct {
 
 // place is a list or map in an object.
 type place struct {
-	steps []string // names; "[]" goes into the only element of a list
+	in    reflect.Type // the struct that has it
+	steps []string     // names; "[]" goes into the only element of a list
 	t     reflect.Type
 	key   string // by which elements are told apart
 }
@@ -61,7 +63,8 @@ type place struct {
 func (p place) String() string { return strings.ReplaceAll(strings.Join(p.steps, "."), ".[]", "[]") }
 
 // TestManyElements sends, for every kind that is served, each of its lists and maps with
-// as many elements as fit and with as many as are allowed.
+// as many elements as fit and with as many as are allowed. What several kinds share, such
+// as the metadata, is sent once a method; with LATERNA_SOAK for each of them.
 func TestManyElements(t *testing.T) {
 	s := boot(t, t.TempDir())
 	client := s.privileged()
@@ -71,6 +74,7 @@ func TestManyElements(t *testing.T) {
 		}
 	}
 	left := maps.Clone(full)
+	sent := map[string]bool{}
 	for _, r := range s.served() {
 		t.Run(strings.ReplaceAll(r.method+r.path, "/", "."), func(t *testing.T) {
 			places := placesOf(r.goType)
@@ -79,6 +83,11 @@ func TestManyElements(t *testing.T) {
 			}
 			for _, p := range places {
 				name := r.kind.Kind + " " + p.String()
+				again := fmt.Sprintf("%s %v %s", r.method, p.in, p.steps[len(p.steps)-1])
+				if sent[again] && !full[name] && os.Getenv("LATERNA_SOAK") == "" {
+					continue
+				}
+				sent[again] = true
 				for what, elements := range p.elements(full[name]) {
 					s.sendMany(t, client, r, p, what, elements, full[name])
 				}
@@ -186,15 +195,15 @@ func placesOf(t reflect.Type) []place {
 			}
 			switch inner.Kind() {
 			case reflect.Map:
-				all = append(all, place{steps: steps, t: inner})
+				all = append(all, place{in: n.t, steps: steps, t: inner})
 				if element := inner.Elem(); element.Kind() == reflect.Slice && element.Elem().Kind() != reflect.Uint8 {
-					all = append(all, place{steps: append(slices.Clone(steps), "k"), t: element})
+					all = append(all, place{in: n.t, steps: append(slices.Clone(steps), "k"), t: element})
 				}
 			case reflect.Slice:
 				if inner.Elem().Kind() == reflect.Uint8 {
 					continue
 				}
-				all = append(all, place{steps: steps, t: inner, key: f.Tag.Get("patchMergeKey")})
+				all = append(all, place{in: n.t, steps: steps, t: inner, key: f.Tag.Get("patchMergeKey")})
 				if inner.Elem().Kind() == reflect.Struct {
 					open = append(open, node{inner.Elem(), append(slices.Clone(steps), "[]")})
 				}
