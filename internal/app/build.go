@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/network/plane"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/core/service"
 )
@@ -46,17 +47,17 @@ func (s *system) build(ctx context.Context) error {
 	control := newControlPlane(s)
 	s.server = apiserver.New(s.serverConfig(n, listener, await, control.ready))
 	first = append(first, s.server)
-	second := []component.Component{control.component(), component.Run("certificates", s.renewer(url).run)}
+	second := []component.Component{control.component(), component.Run("certificates", s.renewer(url).Run)}
 	if s.config.Node.Enabled {
-		plane, err := newNodePlane(ctx, s, n, url)
+		agent, err := newNodePlane(ctx, s, n, url)
 		if err != nil {
 			return err
 		}
-		first = append(first, plane.runtime)
-		second = append(second, component.Run("node agent", plane.run))
+		first = append(first, agent.runtime)
+		second = append(second, component.Run("node agent", agent.run))
 	}
 	if network != nil {
-		second = append(second, component.Run("pod network", network.run))
+		second = append(second, s.routed(network, n))
 	}
 	s.group.Add(first...)
 	s.group.Add(second...)
@@ -65,7 +66,7 @@ func (s *system) build(ctx context.Context) error {
 
 // podNetwork chooses the network of the managed runtime and puts its gateway into
 // n. It returns nil where no such network is needed.
-func (s *system) podNetwork(n *names) (*podNetwork, error) {
+func (s *system) podNetwork(n *names) (*plane.Plane, error) {
 	switch {
 	case !s.config.Node.Enabled:
 		return nil, nil
@@ -73,13 +74,24 @@ func (s *system) podNetwork(n *names) (*podNetwork, error) {
 		s.log.Warn("the network of a foreign runtime is its own: pods reach the API only where that network leads there, service addresses are not routed")
 		return nil, nil
 	}
-	network, err := setUpNetwork(s)
+	network, err := plane.New(plane.Config{
+		Dir:      s.dir,
+		Pods:     netip.MustParsePrefix(s.config.Network.ClusterCIDR),
+		Services: s.serviceRange(),
+		Clock:    s.wall,
+		Log:      s.log,
+	})
 	if err != nil {
 		return nil, err
 	}
-	n.gateway = network.bridge.Gateway
-	network.listen, network.service = n.listen, n.serviceIP
+	n.gateway = network.Gateway()
 	return network, nil
+}
+
+// routed runs the network of pods with the way to the API.
+func (s *system) routed(network *plane.Plane, n names) component.Component {
+	api := plane.API{Service: n.serviceIP, Listen: n.listen, Host: clientAddress(n.listen), Serve: s.server.Serve}
+	return component.Run("pod network", func(ctx context.Context) error { return network.Run(ctx, api) })
 }
 
 // names collects what certificates and advertised addresses are made of.
@@ -177,12 +189,12 @@ func (s *system) tokens() apiserver.TokensConfig {
 }
 
 // renewer keeps the certificates valid and the kubeconfig up to date with them.
-func (s *system) renewer(url string) *renewer {
-	return &renewer{
-		pairs: s.identity.pairs,
-		clock: s.wall,
-		log:   s.log,
-		renewed: func(p *pki.Pair) error {
+func (s *system) renewer(url string) *pki.Renewer {
+	return &pki.Renewer{
+		Pairs: s.identity.pairs,
+		Clock: s.wall,
+		Log:   s.log,
+		Renewed: func(p *pki.Pair) error {
 			if p != s.identity.admin {
 				return nil
 			}

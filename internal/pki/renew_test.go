@@ -1,4 +1,4 @@
-package app
+package pki
 
 import (
 	"bytes"
@@ -12,15 +12,13 @@ import (
 	"time"
 
 	clocktesting "k8s.io/utils/clock/testing"
-
-	"laterna.dev/laterna/internal/pki"
 )
 
-// renewal is a renewer of one certificate on a clock that the test moves.
+// renewal is a Renewer of one certificate on a clock that the test moves.
 type renewal struct {
-	*renewer
+	*Renewer
 	fake  *clocktesting.FakeClock
-	pair  *pki.Pair
+	pair  *Pair
 	calls int
 	fail  error
 	log   bytes.Buffer
@@ -29,16 +27,16 @@ type renewal struct {
 func newRenewal(t *testing.T) *renewal {
 	t.Helper()
 	r := &renewal{fake: clocktesting.NewFakeClock(time.Now())}
-	authority, err := pki.OpenAuthority(t.TempDir(), r.fake)
+	authority, err := OpenAuthority(t.TempDir(), r.fake)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.pair, err = authority.Pair(pki.Leaf{Name: "admin", CommonName: "admin", Client: true}); err != nil {
+	if r.pair, err = authority.Pair(Leaf{Name: "admin", CommonName: "admin", Client: true}); err != nil {
 		t.Fatal(err)
 	}
-	r.renewer = &renewer{
-		pairs: []*pki.Pair{r.pair}, clock: r.fake, log: slog.New(slog.NewTextHandler(&r.log, nil)),
-		renewed: func(*pki.Pair) error { r.calls++; return r.fail },
+	r.Renewer = &Renewer{
+		Pairs: []*Pair{r.pair}, Clock: r.fake, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Renewed: func(*Pair) error { r.calls++; return r.fail },
 	}
 	return r
 }
@@ -85,7 +83,7 @@ func TestRenewerLooksRegularlyUntilItsEnd(t *testing.T) {
 		r := newRenewal(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- r.run(ctx) }()
+		go func() { done <- r.Run(ctx) }()
 		synctest.Wait()
 		for range 2 {
 			r.fake.SetTime(r.pair.Certificate().Leaf.NotAfter)

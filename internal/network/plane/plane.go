@@ -1,0 +1,146 @@
+// Package plane programs the network of a node for the pods on it, and repairs what
+// somebody else has removed: pods reach the API at the kubernetes service's address,
+// over a listener on the gateway's address.
+//
+// It owns what is routed and when. The bridge and the subnet live in network/bridge,
+// the rules themselves in network/services.
+package plane
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/services"
+)
+
+const (
+	// retry is the pause before rules that could not be written are tried again.
+	retry = time.Second
+	// check is how often it is looked whether the rules are still there.
+	check = 30 * time.Second
+)
+
+// Config of a Plane. All fields are required.
+type Config struct {
+	Dir datadir.Dir
+	// Pods is the network that the node's subnet is chosen from, Services the range of
+	// service addresses.
+	Pods, Services netip.Prefix
+	// Clock is wall time.
+	Clock clock.WithTicker
+	Log   *slog.Logger
+}
+
+// API is how pods and programs of the machine reach the API.
+type API struct {
+	// Service is the address of the kubernetes service.
+	Service netip.Addr
+	// Listen is where the server listens, Host where programs of the machine reach it.
+	Listen, Host netip.AddrPort
+	// Serve has the server listen at one more place.
+	Serve func(net.Listener) error
+}
+
+// Plane is the network of one node.
+type Plane struct {
+	cfg    Config
+	bridge bridge.Network
+	router *services.Router
+}
+
+// New chooses the subnet; links and rules come with Run.
+func New(cfg Config) (*Plane, error) {
+	network, err := bridge.Setup(cfg.Dir, cfg.Pods)
+	if err != nil {
+		return nil, err
+	}
+	router, err := services.New(services.Config{
+		Table:  cfg.Dir.HostName(),
+		Bridge: network.Bridge,
+		Subnet: network.Subnet,
+		Range:  cfg.Services,
+		Log:    cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Plane{cfg: cfg, bridge: network, router: router}, nil
+}
+
+// Gateway is the machine's address on the bridge, where pods find the API.
+func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
+
+// Run serves the API on the gateway, writes the rules and keeps them until ctx ends.
+func (p *Plane) Run(ctx context.Context, api API) error {
+	gateway := netip.AddrPortFrom(p.bridge.Gateway, api.Listen.Port())
+	// A server that listens on all addresses listens on this one.
+	if !api.Listen.Addr().IsUnspecified() {
+		l, err := bridge.FreebindListen(ctx, gateway.String())
+		if err != nil {
+			return err
+		}
+		if err := api.Serve(l); err != nil {
+			return fmt.Errorf("serving the API to pods: %w", err)
+		}
+	}
+	routed := services.Service{
+		Name:         "default/kubernetes:https",
+		Address:      netip.AddrPortFrom(api.Service, 443),
+		Protocol:     services.TCP,
+		Backends:     []netip.AddrPort{gateway},
+		HostBackends: []netip.AddrPort{api.Host},
+	}
+	if err := p.sync(ctx, routed); err != nil {
+		return nil // asked to stop
+	}
+	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
+		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
+	}
+	p.repair(ctx, routed)
+	return nil
+}
+
+// sync writes the rules, again until it succeeds or ctx ends.
+func (p *Plane) sync(ctx context.Context, routed services.Service) error {
+	for {
+		err := p.router.Sync(ctx, []services.Service{routed})
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p.cfg.Log.Warn("writing the rules of service addresses failed, trying again", "error", err)
+		select {
+		case <-p.cfg.Clock.After(retry):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// repair writes the rules again when somebody has removed them, as `nft flush
+// ruleset` and restarts of firewalls do, until ctx ends.
+func (p *Plane) repair(ctx context.Context, routed services.Service) {
+	ticker := p.cfg.Clock.NewTicker(check)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C():
+		case <-ctx.Done():
+			return
+		}
+		there, err := services.Exists(ctx, p.cfg.Dir.HostName())
+		if err != nil || there {
+			continue
+		}
+		p.cfg.Log.Warn("the rules of service addresses were removed by somebody else, writing them again")
+		if p.sync(ctx, routed) != nil {
+			return
+		}
+	}
+}
