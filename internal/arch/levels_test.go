@@ -55,6 +55,7 @@ var levels = []level{
 	{"internal/volumes/onupdate", 3},
 	{"internal/volumes/place", 3},
 	{"internal/volumes/podprojection", 3},
+	{"internal/volumes/publish", 3},
 	{"internal/volumes/tokencache", 3},
 
 	{"internal/apiserver", 4},
@@ -82,18 +83,23 @@ var sameLevel = map[[2]string]string{
 	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",
 	{"internal/runtime/images", "internal/runtime/pause"}:      "the sandbox image is one of them",
 
-	{"internal/volumes/place", "internal/volumes/objects"}:             "volumes show objects",
-	{"internal/volumes/place", "internal/volumes/tokencache"}:          "volumes show tokens",
+	{"internal/volumes/publish", "internal/volumes/objects"}:           "volumes show objects",
+	{"internal/volumes/publish", "internal/volumes/tokencache"}:        "volumes show tokens",
 	{"internal/volumes/issuerrevision", "internal/volumes/tokencache"}: "a revision is reached when all tokens are of it",
+	{"internal/volumes/place", "internal/volumes/objects"}:             "it hands the objects on to publish",
+	{"internal/volumes/place", "internal/volumes/tokencache"}:          "it hands the tokens on to publish",
+	{"internal/volumes/place", "internal/volumes/publish"}:             "places are where it publishes",
 	{"internal/volumes/freshpath", "internal/volumes/place"}:           "subPaths follow what a volume shows",
-	{"internal/volumes/onupdate", "internal/volumes/place"}:            "checks stand before what a volume shows, actions behind it",
-	{"internal/volumes/podprojection", "internal/volumes/place"}:       "it reports what volumes show",
+	{"internal/volumes/onupdate", "internal/volumes/publish"}:          "checks stand before a publication, actions behind it",
+	{"internal/volumes/podprojection", "internal/volumes/publish"}:     "it reports what volumes show",
 }
 
 // apart lists trees, and what nothing in them may import whatever the levels say.
 var apart = []struct{ tree, never, why string }{
 	{"internal/volumes", "internal/runtime", "volumes are projected for plain processes, too"},
 	{"internal/volumes", "internal/host/cgroups", "volumes are projected for plain processes, too"},
+	{"internal/volumes/publish", "internal/host", "content is published without root, wherever one may write"},
+	{"internal/volumes/publish", "internal/volumes/place", "content is published without mounts"},
 }
 
 // testOnly are packages of ours that only tests import; the rules for programs do

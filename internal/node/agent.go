@@ -22,6 +22,7 @@ import (
 	"laterna.dev/laterna/internal/volumes/onupdate"
 	"laterna.dev/laterna/internal/volumes/place"
 	"laterna.dev/laterna/internal/volumes/podprojection"
+	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -141,11 +142,11 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	cached := objects.New(ctx, objects.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
 	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
 	var manager *place.Manager
-	err = a.openProjections(ctx, func(uid types.UID) []place.Status { return manager.Snapshot(uid) })
+	err = a.openProjections(ctx, func(uid types.UID) []publish.Status { return manager.Snapshot(uid) })
 	if err != nil {
 		return nil, err
 	}
-	a.updates = a.newUpdates(ctx, func(uid types.UID) []place.Status { return manager.Snapshot(uid) })
+	a.updates = a.newUpdates(ctx, func(uid types.UID) []publish.Status { return manager.Snapshot(uid) })
 	manager, err = place.New(ctx, place.Config{
 		Objects: cached, Tokens: tokens, Root: a.cfg.podRoot(), Clock: a.cfg.Clock, Log: a.cfg.Log,
 		NodeAllocatable: a.Allocatable, Event: a.Event, Evict: a.evict, Wall: a.cfg.Wall,

@@ -14,7 +14,7 @@ import (
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // restartWait is how long a container that was stopped for a restart may take to run
@@ -23,7 +23,7 @@ const restartWait = time.Minute
 
 // newUpdates makes what carries out the rules of pods. It is used once the volumes are
 // set too.
-func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []place.Status) *onupdate.Runner {
+func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []publish.Status) *onupdate.Runner {
 	return onupdate.New(ctx, onupdate.Config{
 		Container: a.updateContainer, Exec: a.execForUpdate, Signal: a.signalContainer, Restart: a.restartContainer,
 		Fresh: func(ctx context.Context, pod *corev1.Pod, volume string) { a.fresh.Fresh(ctx, pod, volume) },

@@ -8,13 +8,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
 	"laterna.dev/laterna/internal/volumes/podprojection"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // openProjections makes what reports to the API what pods have loaded. Without a client
 // of its own nothing is reported.
-func (a *Agent) openProjections(ctx context.Context, snapshot func(types.UID) []place.Status) error {
+func (a *Agent) openProjections(ctx context.Context, snapshot func(types.UID) []publish.Status) error {
 	if a.cfg.Projections == nil {
 		return nil
 	}

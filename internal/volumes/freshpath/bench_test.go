@@ -28,6 +28,7 @@ import (
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -41,7 +42,7 @@ type bench struct {
 	pod  *corev1.Pod
 	box  *box
 	// published has a value for each publication.
-	published chan place.Publication
+	published chan publish.Publication
 
 	mu     sync.Mutex
 	events []string
@@ -58,7 +59,7 @@ const oneFile = "[{name: v, mountPath: /etc/file, subPath: file}]"
 // newBench sets a pod up. Afterwards no mount is left.
 func newBench(t testing.TB, podSpec string, pairs ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, api: fakeapi.New(t), root: filepath.Join(t.TempDir(), "pods"), published: make(chan place.Publication, 1000)}
+	b := &bench{t: t, api: fakeapi.New(t), root: filepath.Join(t.TempDir(), "pods"), published: make(chan publish.Publication, 1000)}
 	b.api.Put(fakeapi.ConfigMap("ns", "cm", pairs...))
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
@@ -71,7 +72,7 @@ func newBench(t testing.TB, podSpec string, pairs ...string) *bench {
 			return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 		},
 		Event:     func(*corev1.Pod, string, string, string) {},
-		Published: func(_ *corev1.Pod, p place.Publication) { b.published <- p },
+		Published: func(_ *corev1.Pod, p publish.Publication) { b.published <- p },
 	})
 	if err != nil {
 		t.Fatal(err)

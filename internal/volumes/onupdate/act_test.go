@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const applied = `Normal UpdateApplied web: volume "config" was updated: `
@@ -36,7 +36,7 @@ func TestActionsRunAfterAnUpdate(t *testing.T) {
 		b.wants([]string{`restart web web-1: Container web will be restarted: volume "secret" was updated`},
 			`Normal UpdateApplied web: volume "secret" was updated: restart succeeded`)
 		// A token that was renewed is an update too.
-		b.Published(b.pod, place.Publication{Volume: "config", Generation: "g3"})
+		b.Published(b.pod, publish.Publication{Volume: "config", Generation: "g3"})
 		synctest.Wait()
 		if calls, _ := b.took(); len(calls) != 2 {
 			t.Errorf("calls %q after a token was renewed", calls)

@@ -9,10 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
-// Guards implements place.Gate.
+// Guards implements publish.Gate.
 func (r *Runner) Guards(pod *corev1.Pod, volume string) bool {
 	if _, has := annotation(pod); !has {
 		return false
@@ -33,16 +33,16 @@ func (r *Runner) checks(st *podState, pod *corev1.Pod, volume string) (found []r
 	return found
 }
 
-// Check implements place.Gate: all checks of the volume must pass, in the
+// Check implements publish.Gate: all checks of the volume must pass, in the
 // annotation's order. One that cannot be run because there is nobody to run it counts
 // as passed: a container that has crashed must be able to get what mends it.
-func (r *Runner) Check(ctx context.Context, pod *corev1.Pod, c place.Candidate) place.Verdict {
+func (r *Runner) Check(ctx context.Context, pod *corev1.Pod, c publish.Candidate) publish.Verdict {
 	st := r.state(pod)
 	reject := false
 	for _, k := range r.checks(st, pod, c.Volume) {
 		e := r.check(ctx, st, pod, k, c)
 		if ctx.Err() != nil {
-			return place.Verdict{Reject: true}
+			return publish.Verdict{Reject: true}
 		}
 		st.mu.Lock()
 		st.outcomes = keep(st.outcomes, Outcome{
@@ -62,11 +62,11 @@ func (r *Runner) Check(ctx context.Context, pod *corev1.Pod, c place.Candidate) 
 		}
 	}
 	r.changed(st.uid)
-	return place.Verdict{Reject: reject}
+	return publish.Verdict{Reject: reject}
 }
 
 // check runs one check.
-func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rule, candidate place.Candidate) ended {
+func (r *Runner) check(ctx context.Context, st *podState, pod *corev1.Pod, k rule, candidate publish.Candidate) ended {
 	dir, ok := mountedAt(pod, k.Container, candidate)
 	if !ok {
 		return skipped(candidate, fmt.Sprintf("container %s sees it by subPath only", k.Container))
@@ -137,13 +137,13 @@ func (st *podState) replaces(name, id string) bool {
 	return id != "" && st.restarting[name] == id
 }
 
-func skipped(c place.Candidate, why string) ended {
+func skipped(c publish.Candidate, why string) ended {
 	return ended{result: Skipped, message: shorten(fmt.Sprintf("volume %q is published without its check: %s", c.Volume, why))}
 }
 
 // mountedAt is where a container sees the candidate; ok is false when it mounts no
 // more than parts of the volume.
-func mountedAt(pod *corev1.Pod, container string, c place.Candidate) (dir string, ok bool) {
+func mountedAt(pod *corev1.Pod, container string, c publish.Candidate) (dir string, ok bool) {
 	for i := range pod.Spec.Containers {
 		if pod.Spec.Containers[i].Name != container {
 			continue

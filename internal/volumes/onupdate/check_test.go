@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const twoChecks = `
@@ -19,7 +19,7 @@ const twoChecks = `
 `
 
 func (b *bench) check(volume string) bool {
-	return !b.Check(b.t.Context(), b.pod, place.Candidate{Volume: volume, Dir: "..new", Confidential: volume == "secret"}).Reject
+	return !b.Check(b.t.Context(), b.pod, publish.Candidate{Volume: volume, Dir: "..new", Confidential: volume == "secret"}).Reject
 }
 
 func TestAllChecksMustPass(t *testing.T) {
@@ -207,7 +207,7 @@ func TestACheckEndsWithThePod(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if v := b.Check(ctx, b.pod, place.Candidate{Volume: "config", Dir: "..new"}); !v.Reject {
+		if v := b.Check(ctx, b.pod, publish.Candidate{Volume: "config", Dir: "..new"}); !v.Reject {
 			t.Error("published while the pod ends")
 		}
 		if _, events := b.took(); len(events) != 0 {

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/api"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const podSpec = `
@@ -134,7 +134,7 @@ func (b *bench) publish(volume, generation string) {
 	_, had := b.published[volume]
 	b.published[volume] = generation
 	b.mu.Unlock()
-	b.Published(b.pod, place.Publication{Volume: volume, Generation: generation, First: !had, Content: true})
+	b.Published(b.pod, publish.Publication{Volume: volume, Generation: generation, First: !had, Content: true})
 }
 
 func (b *bench) call(format string, args ...any) {

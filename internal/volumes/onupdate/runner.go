@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // Runner carries out the rules of a node's pods. Its methods may be called
@@ -22,7 +22,7 @@ type Runner struct {
 	pods map[types.UID]*podState
 }
 
-var _ place.Gate = &Runner{}
+var _ publish.Gate = &Runner{}
 
 // New returns a Runner whose actions end with ctx.
 func New(ctx context.Context, cfg Config) *Runner {
@@ -41,8 +41,8 @@ func (r *Runner) Wait() {
 	}
 }
 
-// Published has the actions of an update run. It is for place.Config.Published.
-func (r *Runner) Published(pod *corev1.Pod, p place.Publication) {
+// Published has the actions of an update run. It is for publish.Config.Published.
+func (r *Runner) Published(pod *corev1.Pod, p publish.Publication) {
 	st := r.state(pod)
 	r.read(st, pod)
 	st.mu.Lock()

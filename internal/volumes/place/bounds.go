@@ -2,15 +2,13 @@ package place
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/host/rootfd"
-	"laterna.dev/laterna/projection/atomicdir"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const (
@@ -23,90 +21,80 @@ const (
 	// generations is how many of a volume's content there may have to be at once: what
 	// is shown, what is looked at before it is shown, and what replaces them.
 	generations = 3
-	// shrinkAfter is when what an update needed beside what it replaced is free again.
-	shrinkAfter = atomicdir.Grace + 100*time.Millisecond
 )
 
-// inMemory tells whether v lies on a tmpfs.
-func (v *volume) inMemory() bool {
-	return v.source.EmptyDir == nil || v.source.EmptyDir.Medium == corev1.StorageMediumMemory
+// inMemory tells whether the volume lies on a tmpfs.
+func (s *spot) inMemory() bool {
+	return s.source.EmptyDir == nil || s.source.EmptyDir.Medium == corev1.StorageMediumMemory
 }
 
-// bounds are those that the tmpfs of v shall have.
-func (m *Manager) bounds(v *volume, spec *corev1.Pod) rootfd.Tmpfs {
-	if v.source.EmptyDir != nil {
-		size := m.memorySize(v.source, spec)
+// want are the bounds that the tmpfs shall have.
+func (s *spot) want(spec *corev1.Pod) rootfd.Tmpfs {
+	if s.source.EmptyDir != nil {
+		size := s.m.memorySize(s.source, spec)
 		inodes := min(max(size/int64(os.Getpagesize()), leastInodes), mostInodes)
 		if size == 0 {
 			inodes = mostInodes
 		}
 		return rootfd.Tmpfs{Size: size, Inodes: inodes, NoSwap: true}
 	}
-	a := m.allowance(spec)
+	bytes, entries := publish.Allowance(spec, s.m.cfg.NodeAllocatable())
 	// Each file may be in every generation, and has a link.
-	return rootfd.Tmpfs{Size: a.bytes, Inodes: (generations+1)*a.entries + spareInodes, NoSwap: true}
+	return rootfd.Tmpfs{Size: bytes, Inodes: (generations+1)*entries + spareInodes, NoSwap: true}
 }
 
-// fit gives the tmpfs of v the bounds that it shall have by now: they follow the pod's
-// limits, and what an update needed for a moment is taken back. The caller holds v.mu.
-func (m *Manager) fit(v *volume, out *outcome) {
-	if !v.mounted || !v.inMemory() {
-		return
+// Fit implements publish.Place: bounds follow the pod's limits, and what an update
+// needed for a moment is taken back.
+func (s *spot) Fit(spec *corev1.Pod) (again time.Duration) {
+	s.spec.Store(spec)
+	if !s.inMemory() {
+		return 0
 	}
-	want := m.bounds(v, out.spec)
-	if want == v.bounds && !v.grown {
-		return
+	want := s.want(spec)
+	if want == s.bounds && !s.grown {
+		return 0
 	}
-	dir, err := m.root.Sub(v.dir)
+	dir, err := s.m.root.Sub(s.dir)
 	if err == nil {
 		defer dir.Close()
 		err = dir.ResizeTmpfs(want)
 	}
 	switch {
 	case err == nil:
-		v.bounds, v.grown = want, false
+		s.bounds, s.grown = want, false
 	case !errors.Is(err, rootfd.ErrInUse):
-		m.cfg.Log.Warn("bounding a volume", "volume", v.dir, "error", err)
-	case v.grown && v.content != nil && v.content.Replaced() > 0:
-		out.later(shrinkAfter)
+		s.m.cfg.Log.Warn("bounding a volume", "volume", s.dir, "error", err)
+	case s.grown && s.content != nil && s.content.Replaced() > 0:
+		return publish.ShrinkAfter
 	}
+	return 0
 }
 
-// grow lets v's tmpfs hold all generations that an update may need at once, until fit
-// takes it back: content that may be shown must not fail for what it replaces. It does
-// nothing to a tmpfs that somebody else has resized. The caller holds v.mu.
-func (m *Manager) grow(v *volume) bool {
-	if v.grown || v.bounds.Size == 0 {
+// Grow implements publish.Place: all generations that an update may need at once fit,
+// since content that may be shown must not fail for what it replaces. It does nothing to
+// a tmpfs that somebody else has resized.
+func (s *spot) Grow() bool {
+	if s.grown || s.bounds.Size == 0 {
 		return false
 	}
-	dir, err := m.root.Sub(v.dir)
+	dir, err := s.m.root.Sub(s.dir)
 	if err != nil {
 		return false
 	}
 	defer dir.Close()
 	size, inodes, err := dir.TmpfsBounds()
-	if err != nil || size != wholePages(v.bounds.Size) || inodes != v.bounds.Inodes {
+	if err != nil || size != publish.Pages(s.bounds.Size) || inodes != s.bounds.Inodes {
 		return false
 	}
-	larger := v.bounds
-	larger.Size = generations * v.bounds.Size
+	larger := s.bounds
+	larger.Size = generations * s.bounds.Size
 	if err := dir.ResizeTmpfs(larger); err != nil {
-		m.cfg.Log.Warn("making room for an update", "volume", v.dir, "error", err)
+		s.m.cfg.Log.Warn("making room for an update", "volume", s.dir, "error", err)
 		return false
 	}
-	v.grown = true
+	s.grown = true
 	return true
 }
 
-// withRoom writes to v, and once more with more room when there was too little.
-func (m *Manager) withRoom(v *volume, out *outcome, write func() error) error {
-	err := write()
-	if errors.Is(err, unix.ENOSPC) && m.grow(v) {
-		out.later(shrinkAfter)
-		err = write()
-	}
-	if errors.Is(err, unix.ENOSPC) && v.grown {
-		err = fmt.Errorf("%w: running containers mount replaced files of it by subPath, which stay until they are started anew", err)
-	}
-	return err
-}
+// Grown implements publish.Place.
+func (s *spot) Grown() bool { return s.grown }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Mount is a volume as a container gets it.
@@ -31,19 +32,16 @@ func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error)
 		return nil, err
 	}
 	defer done()
-	m.mu.Lock()
-	p := m.pods[spec.UID]
-	m.mu.Unlock()
 	mounts, ok := mountsOf(spec, container)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("container %s not found", container)
-	case p == nil && len(mounts) > 0:
+	case len(mounts) > 0 && !m.Knows(spec.UID):
 		return nil, fmt.Errorf("volumes of pod %s/%s are not set up", spec.Namespace, spec.Name)
 	}
 	var all []Mount
 	for i := range mounts {
-		mount, err := m.mountFor(p, container, i, &mounts[i])
+		mount, err := m.mountFor(spec.UID, container, i, &mounts[i])
 		if err != nil {
 			return nil, fmt.Errorf("volumeMounts[%d] of container %s: %w", i, container, err)
 		}
@@ -52,22 +50,22 @@ func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error)
 	return all, nil
 }
 
-func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.VolumeMount) (Mount, error) {
-	v := p.volume(mount.Name)
+func (m *Manager) mountFor(uid types.UID, container string, index int, mount *corev1.VolumeMount) (Mount, error) {
+	s, ready := m.spot(uid, mount.Name)
 	switch {
-	case v == nil:
+	case s == nil:
 		return Mount{}, fmt.Errorf("the pod has no volume %q", mount.Name)
-	case !v.isReady():
+	case !ready:
 		return Mount{}, fmt.Errorf("volume %q is not ready", mount.Name)
 	case mount.SubPathExpr != "":
 		return Mount{}, fmt.Errorf("subPathExpr %q is not expanded", mount.SubPathExpr)
 	}
-	if err := m.stillThere(v); err != nil {
+	if err := m.StillThere(uid, mount.Name); err != nil {
 		return Mount{}, err
 	}
 	out := Mount{
-		Name: mount.Name, HostPath: filepath.Join(m.path, v.dir), ContainerPath: path.Join("/", mount.MountPath),
-		ReadOnly: mount.ReadOnly || v.source.EmptyDir == nil, Propagation: corev1.MountPropagationNone,
+		Name: mount.Name, HostPath: filepath.Join(m.path, s.dir), ContainerPath: path.Join("/", mount.MountPath),
+		ReadOnly: mount.ReadOnly || s.source.EmptyDir == nil, Propagation: corev1.MountPropagationNone,
 	}
 	if mount.MountPropagation != nil {
 		out.Propagation = *mount.MountPropagation
@@ -76,7 +74,7 @@ func (m *Manager) mountFor(p *pod, container string, index int, mount *corev1.Vo
 		return out, nil
 	}
 	var err error
-	out.HostPath, err = m.bindSubPath(v, container, index, mount.SubPath)
+	out.HostPath, err = s.bindSubPath(container, index, mount.SubPath)
 	return out, subPathError(mount.SubPath, err)
 }
 

@@ -4,26 +4,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/host/rootfd"
+	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/projection"
 )
 
 // mountEmptyDir makes an empty directory. What a pod has put there stays, and so do
 // the modes it gave.
-func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod) error {
+func (s *spot) mountEmptyDir(parent *rootfd.Dir, spec *corev1.Pod) error {
 	var dir *rootfd.Dir
 	var err error
-	if v.inMemory() {
-		dir, err = m.tmpfs(parent, v, spec)
+	if s.inMemory() {
+		dir, err = s.tmpfs(parent, spec)
 	} else {
-		dir, err = parent.MkdirAll(v.source.Name, volumeMode)
+		dir, err = parent.MkdirAll(s.source.Name, volumeMode)
 	}
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if limit := diskLimit(v.source); limit > 0 && m.cfg.Evict != nil && !v.measured {
-		v.measured = true
-		v.pod.busy.Go(func() { m.watchSize(v, limit) })
+	if limit := diskLimit(s.source); limit > 0 && s.m.cfg.Evict != nil && !s.measured {
+		s.measured = true
+		s.busy.Go(func() { s.watchSize(limit) })
 	}
 	if fresh, err := dir.Empty(); err != nil || !fresh {
 		return err
@@ -33,7 +34,7 @@ func (m *Manager) mountEmptyDir(parent *rootfd.Dir, v *volume, spec *corev1.Pod)
 			return err
 		}
 	}
-	return makeNested(dir, v.source.Name, spec)
+	return makeNested(dir, s.source.Name, spec)
 }
 
 // memorySize bounds an emptyDir in memory: the least of its sizeLimit, the pod's
@@ -46,26 +47,9 @@ func (m *Manager) memorySize(v *corev1.Volume, spec *corev1.Pod) int64 {
 			size = n
 		}
 	}
-	least(memoryLimit(spec))
+	least(publish.MemoryLimit(spec))
 	if v.EmptyDir.SizeLimit != nil {
 		least(v.EmptyDir.SizeLimit.Value())
 	}
 	return max(size, 0)
-}
-
-// memoryLimit is what the containers of a pod may use together; 0 is no limit.
-func memoryLimit(spec *corev1.Pod) (sum int64) {
-	if spec.Spec.Resources != nil {
-		if whole := spec.Spec.Resources.Limits.Memory().Value(); whole > 0 {
-			return whole
-		}
-	}
-	for i := range spec.Spec.Containers {
-		one := spec.Spec.Containers[i].Resources.Limits.Memory().Value()
-		if one == 0 {
-			return 0
-		}
-		sum += one
-	}
-	return sum
 }

@@ -29,34 +29,31 @@ func (m *Manager) Content(uid types.UID, volume string) (*Content, error) {
 		return nil, err
 	}
 	defer done()
-	v, err := m.content(uid, volume)
+	s, err := m.content(uid, volume)
 	if err != nil {
 		return nil, err
 	}
-	return m.openContent(v)
+	return s.openContent()
 }
 
-func (m *Manager) content(uid types.UID, volume string) (*volume, error) {
-	m.mu.Lock()
-	p := m.pods[uid]
-	m.mu.Unlock()
-	if p == nil {
+func (m *Manager) content(uid types.UID, volume string) (*spot, error) {
+	if !m.Knows(uid) {
 		return nil, fmt.Errorf("pod %s: %w", uid, fs.ErrNotExist)
 	}
-	v := p.volume(volume)
-	if v == nil || v.source.EmptyDir != nil {
+	s, _ := m.spot(uid, volume)
+	if s == nil || s.source.EmptyDir != nil {
 		return nil, fmt.Errorf("content of volume %q: %w", volume, fs.ErrNotExist)
 	}
 	// Asked of the kernel, since what an earlier process made counts too.
-	mounted, err := m.root.MountPoint(v.dir)
+	mounted, err := m.root.MountPoint(s.dir)
 	if err == nil && !mounted {
 		err = fmt.Errorf("content of volume %q: %w", volume, fs.ErrNotExist)
 	}
-	return v, err
+	return s, err
 }
 
-func (m *Manager) openContent(v *volume) (*Content, error) {
-	root, err := m.root.Sub(v.dir)
+func (s *spot) openContent() (*Content, error) {
+	root, err := s.m.root.Sub(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -105,16 +102,16 @@ func (m *Manager) RenewSubPaths(uid types.UID, volume string) error {
 		return err
 	}
 	defer done()
-	v, err := m.content(uid, volume)
+	s, err := m.content(uid, volume)
 	if err != nil {
 		return err
 	}
-	v.pod.mu.Lock() // as bindSubPath
-	defer v.pod.mu.Unlock()
-	if v.pod.ctx.Err() != nil {
+	s.binds.Lock() // as bindSubPath
+	defer s.binds.Unlock()
+	if s.ended {
 		return nil
 	}
-	content, err := m.openContent(v)
+	content, err := s.openContent()
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // gate guards every volume that is called v and rejects content whose file k says so.
@@ -26,12 +27,12 @@ type gate struct {
 
 	mu   sync.Mutex
 	seen []string
-	last place.Candidate
+	last publish.Candidate
 }
 
 func (g *gate) Guards(_ *corev1.Pod, volume string) bool { return volume == "v" }
 
-func (g *gate) Check(ctx context.Context, pod *corev1.Pod, c place.Candidate) place.Verdict {
+func (g *gate) Check(ctx context.Context, pod *corev1.Pod, c publish.Candidate) publish.Verdict {
 	found, _ := filepath.Glob(filepath.Join(g.root(), string(pod.UID), "volumes/*", c.Volume, c.Dir, "k"))
 	content := fmt.Sprint(found)
 	if len(found) == 1 {
@@ -46,7 +47,7 @@ func (g *gate) Check(ctx context.Context, pod *corev1.Pod, c place.Candidate) pl
 		case <-ctx.Done():
 		}
 	}
-	return place.Verdict{Reject: strings.HasPrefix(content, "bad")}
+	return publish.Verdict{Reject: strings.HasPrefix(content, "bad")}
 }
 
 // checked returns what the gate has seen so far.

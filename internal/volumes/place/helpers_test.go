@@ -22,6 +22,7 @@ import (
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -39,7 +40,7 @@ type bench struct {
 
 	mu        sync.Mutex
 	events    []string
-	published []place.Publication
+	published []publish.Publication
 }
 
 // newBench works in a new directory, from which all pods are torn down after the
@@ -110,17 +111,17 @@ func (b *bench) record(pod *corev1.Pod, eventType, reason, message string) {
 	b.events = append(b.events, fmt.Sprintf("%s %s %s %s", pod.Name, eventType, reason, message))
 }
 
-func (b *bench) publish(_ *corev1.Pod, p place.Publication) {
+func (b *bench) publish(_ *corev1.Pod, p publish.Publication) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.published = append(b.published, p)
 }
 
 // publications returns those so far.
-func (b *bench) publications() []place.Publication {
+func (b *bench) publications() []publish.Publication {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]place.Publication(nil), b.published...)
+	return append([]publish.Publication(nil), b.published...)
 }
 
 // rotate replaces all tokens.
@@ -129,7 +130,7 @@ func (b *bench) rotate() {
 }
 
 // status is what the pod's only volume shows.
-func (b *bench) status(p *corev1.Pod) place.Status {
+func (b *bench) status(p *corev1.Pod) publish.Status {
 	b.t.Helper()
 	all := b.Snapshot(p.UID)
 	if len(all) != 1 {

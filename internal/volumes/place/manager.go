@@ -2,22 +2,21 @@ package place
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/volumes/objects"
+	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -38,11 +37,11 @@ type Config struct {
 
 	// Gate decides on new content of volumes that show something already; nil lets all
 	// of it pass.
-	Gate Gate
+	Gate publish.Gate
 	// Published, unless nil, is called after each publication that changed a volume's
 	// files, in their order for each volume. It is called from workers and must not
 	// wait, but may call the manager.
-	Published func(pod *corev1.Pod, p Publication)
+	Published func(pod *corev1.Pod, p publish.Publication)
 	// Evict, unless nil, is told that a pod's emptyDir on disk is larger than its
 	// sizeLimit, now and again until the pod is torn down. It must not wait.
 	Evict func(pod *corev1.Pod, message string)
@@ -56,23 +55,14 @@ type Config struct {
 
 // Manager makes volumes. Its methods may be called concurrently.
 type Manager struct {
-	ctx   context.Context
-	cfg   Config
-	root  *rootfd.Dir
-	path  string // of root, without links
-	queue workqueue.TypedInterface[*volume]
-	stop  func()
-	done  sync.WaitGroup // workers
-	// checks are those of the gate that run.
-	checks sync.WaitGroup
+	*publish.Publisher
+	cfg  Config
+	root *rootfd.Dir
+	path string // of root, without links
 	// measuring is held by the one who measures a volume.
 	measuring chan struct{}
 	life      sync.RWMutex // held for reading while root is used outside of workers
-
-	mu sync.Mutex
-	// pods is nil after Close.
-	pods  map[types.UID]*pod
-	users map[tokencache.Request]map[*volume]struct{}
+	closed    atomic.Bool
 }
 
 // New opens the pods directory and starts the workers, which end with ctx or Close.
@@ -94,52 +84,43 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if cfg.Wall == nil {
 		cfg.Wall = clock.RealClock{}
 	}
-	m := &Manager{
-		ctx: ctx, cfg: cfg, root: root, path: path,
-		queue: workqueue.NewTyped[*volume](), measuring: make(chan struct{}, 1),
-		pods: map[types.UID]*pod{}, users: map[tokencache.Request]map[*volume]struct{}{},
-	}
-	unsubscribe := cfg.Tokens.Subscribe(m.tokenChanged)
-	unwatch := context.AfterFunc(ctx, m.queue.ShutDown)
-	m.stop = sync.OnceFunc(func() { unwatch(); unsubscribe(); m.queue.ShutDown() })
-	for range max(4, 2*runtime.GOMAXPROCS(0)) {
-		m.done.Go(m.work)
-	}
+	m := &Manager{cfg: cfg, root: root, path: path, measuring: make(chan struct{}, 1)}
+	m.Publisher = publish.New(ctx, publish.Config{
+		Objects: cfg.Objects, Tokens: cfg.Tokens, Place: m.place,
+		Clock: cfg.Clock, Wall: cfg.Wall, Log: cfg.Log,
+		NodeAllocatable: cfg.NodeAllocatable, Event: cfg.Event,
+		Gate: cfg.Gate, Published: cfg.Published, Changed: cfg.Changed,
+	})
 	return m, nil
 }
 
 // Close ends the workers. Mounts and files stay, for the next process to adopt.
 func (m *Manager) Close() error {
-	m.stop()
-	m.done.Wait()
-	m.mu.Lock()
-	pods := m.pods
-	m.pods = nil
-	m.mu.Unlock()
-	if pods == nil {
+	if m.closed.Swap(true) {
 		return nil
 	}
-	for _, p := range pods {
-		m.forget(p)
-	}
-	m.checks.Wait()
+	m.Publisher.Close()
 	m.life.Lock()
 	defer m.life.Unlock()
 	return m.root.Close()
 }
 
-var errClosed = errors.New("the volume manager is closed")
-
 // use keeps root open until done is called.
 func (m *Manager) use() (done func(), err error) {
 	m.life.RLock()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.pods == nil {
+	if m.closed.Load() {
 		m.life.RUnlock()
-		return nil, errClosed
+		return nil, publish.ErrClosed
 	}
 	return m.life.RUnlock, nil
+}
+
+// spot returns where a volume of a pod lies, nil for what is not known, and whether the
+// volume is whole.
+func (m *Manager) spot(uid types.UID, volume string) (s *spot, ready bool) {
+	place, ready := m.Publisher.Place(uid, volume)
+	s, _ = place.(*spot)
+	return s, ready
 }
 
 // PodDir is the directory of a pod: its volumes, and what else the agent keeps for
@@ -153,11 +134,9 @@ func (m *Manager) Orphans() ([]types.UID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing the pods directory: %w", err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var orphans []types.UID
 	for _, e := range entries {
-		if uid := types.UID(e.Name()); m.pods[uid] == nil {
+		if uid := types.UID(e.Name()); !m.Knows(uid) {
 			orphans = append(orphans, uid)
 		}
 	}

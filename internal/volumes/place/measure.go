@@ -1,7 +1,6 @@
 package place
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -27,46 +26,46 @@ func diskLimit(v *corev1.Volume) int64 {
 
 // watchSize measures an emptyDir on disk, now and again until its pod is torn down,
 // and has the pod evicted when it outgrew its limit.
-func (m *Manager) watchSize(v *volume, limit int64) {
+func (s *spot) watchSize(limit int64) {
 	wait := measureEvery
 	for {
-		timer := m.cfg.Wall.NewTimer(wait)
+		timer := s.m.cfg.Wall.NewTimer(wait)
 		select {
-		case <-v.pod.ctx.Done():
+		case <-s.ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C():
 		}
-		began := m.cfg.Wall.Now()
-		used, err := m.measure(v.pod.ctx, v, limit)
-		if v.pod.ctx.Err() != nil {
+		began := s.m.cfg.Wall.Now()
+		used, err := s.measure(limit)
+		if s.ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			m.cfg.Log.Warn("measuring a volume", "volume", v.dir, "error", err)
+			s.m.cfg.Log.Warn("measuring a volume", "volume", s.dir, "error", err)
 		}
 		if used > limit {
-			m.cfg.Evict(v.pod.spec.Load(), tooLarge(v.source))
+			s.m.cfg.Evict(s.spec.Load(), tooLarge(s.source))
 		}
-		wait = max(measureEvery, measureShare*m.cfg.Wall.Since(began))
+		wait = max(measureEvery, measureShare*s.m.cfg.Wall.Since(began))
 	}
 }
 
 // measure measures a volume, one volume at a time so that the disk stays free for
 // pods.
-func (m *Manager) measure(ctx context.Context, v *volume, limit int64) (int64, error) {
+func (s *spot) measure(limit int64) (int64, error) {
 	select {
-	case m.measuring <- struct{}{}:
-		defer func() { <-m.measuring }()
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	case s.m.measuring <- struct{}{}:
+		defer func() { <-s.m.measuring }()
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
 	}
-	dir, err := m.root.Sub(v.dir)
+	dir, err := s.m.root.Sub(s.dir)
 	if err != nil {
 		return 0, err
 	}
 	defer dir.Close()
-	return dir.Usage(ctx, limit)
+	return dir.Usage(s.ctx, limit)
 }
 
 // tooLarge is what a pod is told that is evicted for a volume, in Kubernetes' words.

@@ -19,20 +19,16 @@ func (m *Manager) ReadFile(uid types.UID, name, file string, limit int64) ([]byt
 		return nil, err
 	}
 	defer done()
-	m.mu.Lock()
-	p := m.pods[uid]
-	m.mu.Unlock()
-	if p == nil || p.volume(name) == nil {
-		return nil, fmt.Errorf("cannot find the volume %q referenced by FileKeyRef", name)
-	}
-	v := p.volume(name)
+	s, ready := m.spot(uid, name)
 	switch {
-	case v.source.EmptyDir == nil:
+	case s == nil:
+		return nil, fmt.Errorf("cannot find the volume %q referenced by FileKeyRef", name)
+	case s.source.EmptyDir == nil:
 		return nil, fmt.Errorf("volume %q is no emptyDir", name)
-	case !v.isReady():
+	case !ready:
 		return nil, fmt.Errorf("volume %q is not ready", name)
 	}
-	root, err := m.root.Sub(v.dir)
+	root, err := m.root.Sub(s.dir)
 	if err != nil {
 		return nil, withoutPath(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const everything = `
@@ -53,7 +54,7 @@ func TestSnapshotSaysWhatIsShown(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	v := all[0]
-	if want := []place.SourceStatus{{"Secret", "s", "1", "1"}, {"Pod", "p", "77", "77"}, {"ConfigMap", "opt", "", ""}}; !slices.Equal(v.Sources, want) {
+	if want := []publish.SourceStatus{{Kind: "Secret", Name: "s", Observed: "1", Published: "1"}, {Kind: "Pod", Name: "p", Observed: "77", Published: "77"}, {Kind: "ConfigMap", Name: "opt", Observed: "", Published: ""}}; !slices.Equal(v.Sources, want) {
 		t.Errorf("sources %+v, want %+v", v.Sources, want)
 	}
 	if len(v.Tokens) != 1 || v.Tokens[0].Path != "token" || v.Tokens[0].Audience != "vault" {
@@ -83,7 +84,7 @@ func TestSnapshotSaysWhatIsShown(t *testing.T) {
 	server.Delete("secrets", "ns", "s")
 	eventually(t, "a problem", func() bool {
 		now := b.Snapshot(p.UID)[0]
-		return now.Problem == `secret "s" not found` && now.Sources[0] == place.SourceStatus{Kind: "Secret", Name: "s", Published: "1"}
+		return now.Problem == `secret "s" not found` && now.Sources[0] == publish.SourceStatus{Kind: "Secret", Name: "s", Published: "1"}
 	})
 	if changes.Load() <= n {
 		t.Errorf("%d changes were told after %d", changes.Load(), n)
@@ -101,7 +102,7 @@ func TestSnapshotSaysWhatIsShown(t *testing.T) {
 	server.Put(fakeapi.Secret("ns", "s", "a", "1"))
 	eventually(t, "the pod's version", func() bool {
 		now := b.Snapshot(p.UID)[0]
-		return now.Sources[1] == place.SourceStatus{Kind: "Pod", Name: "p", Observed: "79", Published: "79"} && now.Problem == ""
+		return now.Sources[1] == publish.SourceStatus{Kind: "Pod", Name: "p", Observed: "79", Published: "79"} && now.Problem == ""
 	})
 }
 

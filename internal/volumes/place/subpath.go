@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/host/rootfd"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // subPathsDir is the directory of a pod that holds the binds of its subPaths, below
@@ -23,25 +24,25 @@ const subPathsDir = "volume-subpaths"
 // own, so that the container keeps this very file whatever is swapped later, and no
 // link in the volume can lead out of it. What is missing is made as a directory with
 // the volume's mode.
-func (m *Manager) bindSubPath(v *volume, container string, index int, subPath string) (string, error) {
+func (s *spot) bindSubPath(container string, index int, subPath string) (string, error) {
 	if path.IsAbs(subPath) || slices.Contains(strings.Split(subPath, "/"), "..") {
 		return "", fmt.Errorf("subPath %q must be relative and must not contain '..'", subPath)
 	}
-	if err := checkSegment(container); err != nil {
+	if err := publish.CheckSegment(container); err != nil {
 		return "", err
 	}
-	v.pod.mu.Lock() // two starts of a container, or its end, may meet here
-	defer v.pod.mu.Unlock()
-	if v.pod.ctx.Err() != nil {
+	s.binds.Lock() // two starts of a container, or its end, may meet here
+	defer s.binds.Unlock()
+	if s.ended {
 		return "", fmt.Errorf("the pod's volumes are torn down")
 	}
-	file, err := m.resolve(v, subPath)
+	file, err := s.resolve(subPath)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	place := path.Join(string(v.pod.uid), subPathsDir, v.source.Name, container)
-	parent, err := m.root.MkdirAll(place, dirMode)
+	place := path.Join(string(s.uid), subPathsDir, s.source.Name, container)
+	parent, err := s.m.root.MkdirAll(place, dirMode)
 	if err != nil {
 		return "", err
 	}
@@ -49,7 +50,7 @@ func (m *Manager) bindSubPath(v *volume, container string, index int, subPath st
 	if err := bind(file, parent, strconv.Itoa(index)); err != nil {
 		return "", err
 	}
-	return filepath.Join(m.path, place, strconv.Itoa(index)), nil
+	return filepath.Join(s.m.path, place, strconv.Itoa(index)), nil
 }
 
 // subPathError is err without the node's path, since it goes into the pod's status.
@@ -65,14 +66,14 @@ func subPathError(subPath string, err error) error {
 }
 
 // resolve opens what is at subPath now.
-func (m *Manager) resolve(v *volume, subPath string) (*rootfd.Dir, error) {
-	root, err := m.root.Sub(v.dir)
+func (s *spot) resolve(subPath string) (*rootfd.Dir, error) {
+	root, err := s.m.root.Sub(s.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	subPath = path.Clean(subPath)
-	if v.source.EmptyDir == nil && subPath != "." {
+	if s.source.EmptyDir == nil && subPath != "." {
 		// Not by the volume's own links: in a sticky directory the kernel may refuse to
 		// follow those of another user (fs.protected_symlinks), as a token's link is.
 		file, err := root.Lookup("..data/" + subPath)

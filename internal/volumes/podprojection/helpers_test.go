@@ -23,7 +23,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // server is an API server without a network, so that tests can run in a bubble of
@@ -179,16 +179,16 @@ func (s *server) client(t testing.TB) rest.Interface {
 // shown is what the volumes of pods show.
 type shown struct {
 	mu   sync.Mutex
-	pods map[types.UID][]place.Status
+	pods map[types.UID][]publish.Status
 }
 
-func (s *shown) set(uid types.UID, all ...place.Status) {
+func (s *shown) set(uid types.UID, all ...publish.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pods[uid] = all
 }
 
-func (s *shown) snapshot(uid types.UID) []place.Status {
+func (s *shown) snapshot(uid types.UID) []publish.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pods[uid]
@@ -223,7 +223,7 @@ func (l *lines) String() string {
 
 func newFixture(t *testing.T, s *server, change ...func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{shown: &shown{pods: map[types.UID][]place.Status{}}, server: s, lines: &lines{}}
+	f := &fixture{shown: &shown{pods: map[types.UID][]publish.Status{}}, server: s, lines: &lines{}}
 	cfg := Config{
 		Client: s.client(t), NodeName: "n", Key: Key{[]byte("key")}, Snapshot: f.snapshot, Wall: clock.RealClock{},
 		Log: slog.New(slog.NewTextHandler(f.lines, nil)),
@@ -243,10 +243,10 @@ func pod(name string) *corev1.Pod {
 }
 
 // at is a volume whose ConfigMap is published in a version, and known in another.
-func at(published, observed string) place.Status {
-	return place.Status{
+func at(published, observed string) publish.Status {
+	return publish.Status{
 		Name: "v", Generation: ".." + published, Digest: []byte(published), Published: time.Unix(1, 0),
-		Sources: []place.SourceStatus{{Kind: "ConfigMap", Name: "c", Observed: observed, Published: published}},
+		Sources: []publish.SourceStatus{{Kind: "ConfigMap", Name: "c", Observed: observed, Published: published}},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // Outcome is how a check or an action ended.
@@ -32,7 +32,7 @@ type Outcome struct {
 type input struct {
 	namespace string
 	key       Key
-	volumes   []place.Status
+	volumes   []publish.Status
 	outcomes  []Outcome
 	// old is the status that the API has, empty for a new object.
 	old v1alpha1.PodProjectionStatus
@@ -47,7 +47,7 @@ func (in input) status() v1alpha1.PodProjectionStatus {
 	}
 	left := limit(&s)
 	c := inStep(&s)
-	if c.Status == metav1.ConditionFalse && slices.ContainsFunc(in.volumes, func(v place.Status) bool { return v.Rejected }) {
+	if c.Status == metav1.ConditionFalse && slices.ContainsFunc(in.volumes, func(v publish.Status) bool { return v.Rejected }) {
 		c.Reason = v1alpha1.ReasonUpdateRejected
 	}
 	if left > 0 {
@@ -58,7 +58,7 @@ func (in input) status() v1alpha1.PodProjectionStatus {
 	return s
 }
 
-func (in input) volume(v *place.Status) v1alpha1.VolumeStatus {
+func (in input) volume(v *publish.Status) v1alpha1.VolumeStatus {
 	out := v1alpha1.VolumeStatus{
 		Name: v.Name, Generation: v.Generation, Digest: in.key.digest(in.namespace, v.Digest),
 		PublishedTime: stamp(v.Published), Problem: cut(v.Problem, v1alpha1.MaxMessage),
@@ -146,8 +146,8 @@ func inStep(s *v1alpha1.PodProjectionStatus) metav1.Condition {
 
 // upToDate tells whether there is nothing that the volumes wait for. One without a
 // digest was published by an earlier process and not looked at since.
-func upToDate(shown []place.Status) bool {
-	if slices.ContainsFunc(shown, func(v place.Status) bool { return len(v.Digest) == 0 }) {
+func upToDate(shown []publish.Status) bool {
+	if slices.ContainsFunc(shown, func(v publish.Status) bool { return len(v.Digest) == 0 }) {
 		return false
 	}
 	var s v1alpha1.PodProjectionStatus

@@ -11,39 +11,39 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 var now = time.Date(2026, 2, 1, 12, 0, 0, 5e8, time.UTC)
 
-func statusOf(all []place.Status, outcomes []Outcome, old v1alpha1.PodProjectionStatus) v1alpha1.PodProjectionStatus {
+func statusOf(all []publish.Status, outcomes []Outcome, old v1alpha1.PodProjectionStatus) v1alpha1.PodProjectionStatus {
 	return input{namespace: "ns", key: Key{[]byte("key")}, volumes: all, outcomes: outcomes, old: old, now: now}.status()
 }
 
 func TestInStepCondition(t *testing.T) {
-	token := place.Status{Name: "t", Generation: "..1", Tokens: []place.TokenStatus{{Path: "token", Expires: now}}}
-	missing := place.Status{Name: "m", Sources: []place.SourceStatus{{Kind: "Secret", Name: "s"}}, Problem: `secret "s" not found`}
-	optional := place.Status{Name: "o", Generation: "..1", Sources: []place.SourceStatus{{Kind: "Secret", Name: "s"}}}
+	token := publish.Status{Name: "t", Generation: "..1", Tokens: []publish.TokenStatus{{Path: "token", Expires: now}}}
+	missing := publish.Status{Name: "m", Sources: []publish.SourceStatus{{Kind: "Secret", Name: "s"}}, Problem: `secret "s" not found`}
+	optional := publish.Status{Name: "o", Generation: "..1", Sources: []publish.SourceStatus{{Kind: "Secret", Name: "s"}}}
 	rejected := at("1", "2")
 	rejected.Problem, rejected.Rejected = "refused by its check", true
 	gone := at("1", "")
 	gone.Problem = `configmap "c" not found`
 	no := []Outcome{{Volume: "v", Check: true, Container: "c", Action: "check nginx", Result: v1alpha1.Rejected, Time: now}}
 	for name, tc := range map[string]struct {
-		volumes         []place.Status
+		volumes         []publish.Status
 		outcomes        []Outcome
 		reason, message string
 	}{
-		"all":                  {[]place.Status{at("1", "1"), token}, nil, v1alpha1.ReasonPublished, "2 of 2 sources in step"},
+		"all":                  {[]publish.Status{at("1", "1"), token}, nil, v1alpha1.ReasonPublished, "2 of 2 sources in step"},
 		"none":                 {nil, nil, v1alpha1.ReasonPublished, "0 of 0 sources in step"},
-		"behind":               {[]place.Status{at("1", "2"), token}, nil, v1alpha1.ReasonBehind, "1 of 2 sources in step"},
-		"source gone":          {[]place.Status{at("1", "")}, nil, v1alpha1.ReasonBehind, "0 of 1 sources in step"},
-		"not published":        {[]place.Status{{Name: "v"}}, nil, v1alpha1.ReasonBehind, "0 of 0 sources in step"},
-		"missing":              {[]place.Status{missing}, nil, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "m": secret "s" not found`},
-		"optional and missing": {[]place.Status{optional}, nil, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
-		"rejected":             {[]place.Status{rejected}, no, v1alpha1.ReasonUpdateRejected, `0 of 1 sources in step; volume "v": refused by its check`},
-		"rejected, then gone":  {[]place.Status{gone}, no, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "v": configmap "c" not found`},
-		"rejected before":      {[]place.Status{at("2", "2")}, no, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
+		"behind":               {[]publish.Status{at("1", "2"), token}, nil, v1alpha1.ReasonBehind, "1 of 2 sources in step"},
+		"source gone":          {[]publish.Status{at("1", "")}, nil, v1alpha1.ReasonBehind, "0 of 1 sources in step"},
+		"not published":        {[]publish.Status{{Name: "v"}}, nil, v1alpha1.ReasonBehind, "0 of 0 sources in step"},
+		"missing":              {[]publish.Status{missing}, nil, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "m": secret "s" not found`},
+		"optional and missing": {[]publish.Status{optional}, nil, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
+		"rejected":             {[]publish.Status{rejected}, no, v1alpha1.ReasonUpdateRejected, `0 of 1 sources in step; volume "v": refused by its check`},
+		"rejected, then gone":  {[]publish.Status{gone}, no, v1alpha1.ReasonProblem, `0 of 1 sources in step; volume "v": configmap "c" not found`},
+		"rejected before":      {[]publish.Status{at("2", "2")}, no, v1alpha1.ReasonPublished, "1 of 1 sources in step"},
 	} {
 		s := statusOf(tc.volumes, tc.outcomes, v1alpha1.PodProjectionStatus{})
 		c := s.Conditions[0]
@@ -57,17 +57,17 @@ func TestInStepCondition(t *testing.T) {
 }
 
 func TestStatusKeepsWhatAnEarlierProcessKnew(t *testing.T) {
-	old := statusOf([]place.Status{at("1", "1")}, nil, v1alpha1.PodProjectionStatus{})
+	old := statusOf([]publish.Status{at("1", "1")}, nil, v1alpha1.PodProjectionStatus{})
 	v := at("1", "1")
 	v.Published = time.Time{}
-	if s := statusOf([]place.Status{v}, nil, old); !equality.Semantic.DeepEqual(s, old) {
+	if s := statusOf([]publish.Status{v}, nil, old); !equality.Semantic.DeepEqual(s, old) {
 		t.Errorf("%+v became %+v", old, s)
 	}
 	v.Generation = "..2"
-	if s := statusOf([]place.Status{v}, nil, old); s.Volumes[0].PublishedTime != nil {
+	if s := statusOf([]publish.Status{v}, nil, old); s.Volumes[0].PublishedTime != nil {
 		t.Errorf("the time of another generation was kept: %+v", s)
 	}
-	later := input{volumes: []place.Status{at("1", "1")}, old: old, now: now.Add(time.Hour)}.status()
+	later := input{volumes: []publish.Status{at("1", "1")}, old: old, now: now.Add(time.Hour)}.status()
 	if !later.Conditions[0].LastTransitionTime.Equal(&old.Conditions[0].LastTransitionTime) {
 		t.Error("a condition that stays has another time")
 	}
@@ -78,7 +78,7 @@ func TestStatusKeepsWhatAnEarlierProcessKnew(t *testing.T) {
 func TestNothingOfTheTreeLeaves(t *testing.T) {
 	v := at("1", "1")
 	v.Digest = []byte("0123456789abcdef0123456789abcdef")
-	s := statusOf([]place.Status{v}, nil, v1alpha1.PodProjectionStatus{})
+	s := statusOf([]publish.Status{v}, nil, v1alpha1.PodProjectionStatus{})
 	text := fmt.Sprintf("%+v", s)
 	if strings.Contains(text, string(v.Digest)) || strings.Contains(text, fmt.Sprintf("%x", v.Digest)) {
 		t.Errorf("the bare digest is in %s", text)
@@ -96,7 +96,7 @@ func TestOutcomesAreTheNewestOfEach(t *testing.T) {
 	elsewhere.Volume = "other"
 	timeless := o("z", "restart", false, 0, v1alpha1.Skipped)
 	timeless.Time = time.Time{}
-	s := statusOf([]place.Status{at("1", "1")}, []Outcome{
+	s := statusOf([]publish.Status{at("1", "1")}, []Outcome{
 		o("a", "signal SIGHUP", false, 2*time.Minute, v1alpha1.Failed),
 		o("a", "signal SIGHUP", false, time.Minute, v1alpha1.Succeeded),
 		o("a", "exec x", false, time.Hour, v1alpha1.Failed),
@@ -116,13 +116,13 @@ func TestOutcomesAreTheNewestOfEach(t *testing.T) {
 }
 
 func TestStatusFitsWhateverAPodHolds(t *testing.T) {
-	var all []place.Status
+	var all []publish.Status
 	var outcomes []Outcome
 	for i := range 300 {
-		v := place.Status{Name: fmt.Sprint("v", i), Generation: "..1", Problem: strings.Repeat("é", 3000)}
+		v := publish.Status{Name: fmt.Sprint("v", i), Generation: "..1", Problem: strings.Repeat("é", 3000)}
 		for j := range 10 {
-			v.Sources = append(v.Sources, place.SourceStatus{Kind: "Secret", Name: fmt.Sprint(j, strings.Repeat("s", 300))})
-			v.Tokens = append(v.Tokens, place.TokenStatus{Path: fmt.Sprint(j, strings.Repeat("p", 5000)), Audience: strings.Repeat("a", 5000)})
+			v.Sources = append(v.Sources, publish.SourceStatus{Kind: "Secret", Name: fmt.Sprint(j, strings.Repeat("s", 300))})
+			v.Tokens = append(v.Tokens, publish.TokenStatus{Path: fmt.Sprint(j, strings.Repeat("p", 5000)), Audience: strings.Repeat("a", 5000)})
 		}
 		all = append(all, v)
 		outcomes = append(outcomes, Outcome{Volume: v.Name, Container: "c", Action: strings.Repeat("x", 999), Message: "\xff" + strings.Repeat("m", 5000)})
@@ -150,9 +150,9 @@ func TestStatusFitsWhateverAPodHolds(t *testing.T) {
 
 func TestTheSameSourceTwiceIsListedOnce(t *testing.T) {
 	v := at("1", "1")
-	v.Sources = append(v.Sources, v.Sources[0], place.SourceStatus{Kind: "Secret", Name: "c"})
-	v.Tokens = []place.TokenStatus{{Path: "token"}, {Path: "token"}}
-	if s := statusOf([]place.Status{v}, nil, v1alpha1.PodProjectionStatus{}); len(s.Volumes[0].Sources) != 2 || len(s.Volumes[0].Tokens) != 1 {
+	v.Sources = append(v.Sources, v.Sources[0], publish.SourceStatus{Kind: "Secret", Name: "c"})
+	v.Tokens = []publish.TokenStatus{{Path: "token"}, {Path: "token"}}
+	if s := statusOf([]publish.Status{v}, nil, v1alpha1.PodProjectionStatus{}); len(s.Volumes[0].Sources) != 2 || len(s.Volumes[0].Tokens) != 1 {
 		t.Errorf("%+v", s.Volumes[0])
 	}
 }

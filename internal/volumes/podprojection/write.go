@@ -15,7 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 // record is what the writer knows of one pod.
@@ -81,7 +81,7 @@ func (w *Writer) discover(ctx context.Context) (asked bool, err error) {
 const attempts = 6
 
 // write makes the object say what is shown. The caller has the turn.
-func (w *Writer) write(ctx context.Context, r *record, shown []place.Status) (asked bool, err error) {
+func (w *Writer) write(ctx context.Context, r *record, shown []publish.Status) (asked bool, err error) {
 	for range attempts {
 		done := false
 		switch {
@@ -103,7 +103,7 @@ func (w *Writer) write(ctx context.Context, r *record, shown []place.Status) (as
 	return true, errContended
 }
 
-func (w *Writer) status(r *record, shown []place.Status) v1alpha1.PodProjectionStatus {
+func (w *Writer) status(r *record, shown []publish.Status) v1alpha1.PodProjectionStatus {
 	in := input{namespace: r.Namespace, key: w.cfg.Key, volumes: shown, now: w.cfg.Wall.Now()}
 	if r.held != nil {
 		in.old = r.held.Status

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 const (
@@ -46,7 +46,7 @@ type Config struct {
 	NodeName string
 	Key      Key
 	// Snapshot returns what the volumes of a pod show, nil when they are not set up.
-	Snapshot func(uid types.UID) []place.Status
+	Snapshot func(uid types.UID) []publish.Status
 	// Outcomes returns how the last updates of a pod went; optional.
 	Outcomes func(uid types.UID) []Outcome
 	// Wall is the machine's clock.
@@ -229,7 +229,7 @@ func (w *Writer) step(ctx context.Context, uid types.UID) (asked bool) {
 }
 
 // bring is step without what follows an error.
-func (w *Writer) bring(ctx context.Context, r *record, shown []place.Status) (asked bool, err error) {
+func (w *Writer) bring(ctx context.Context, r *record, shown []publish.Status) (asked bool, err error) {
 	if !w.served {
 		if asked, err = w.discover(ctx); !w.served {
 			return asked, err

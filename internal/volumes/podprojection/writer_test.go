@@ -16,13 +16,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/volumes/place"
+	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 func TestFirstWriteHasAllVolumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, newServer())
-		f.set("uid-p", place.Status{Name: "v"})
+		f.set("uid-p", publish.Status{Name: "v"})
 		f.Add(pod("p"))
 		time.Sleep(100 * time.Millisecond)
 		if n := f.server.count(); n != 0 {
@@ -45,7 +45,7 @@ func TestFirstWriteHasAllVolumes(t *testing.T) {
 func TestVolumesThatWaitAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, newServer())
-		f.set("uid-p", place.Status{Name: "v", Problem: `configmap "c" not found`})
+		f.set("uid-p", publish.Status{Name: "v", Problem: `configmap "c" not found`})
 		f.Add(pod("p"))
 		time.Sleep(time.Second)
 		p := f.server.object("p")
@@ -126,7 +126,7 @@ func TestRestartAdoptsWithoutWriting(t *testing.T) {
 		running.Status.Phase = corev1.PodRunning
 		second := newFixture(t, s)
 		// At first an agent knows less than it will in a moment.
-		second.set("uid-p", place.Status{Name: "v", Generation: "..1"})
+		second.set("uid-p", publish.Status{Name: "v", Generation: "..1"})
 		second.Add(running)
 		time.Sleep(time.Second)
 		unknownTime := at("1", "1")

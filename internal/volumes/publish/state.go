@@ -1,10 +1,9 @@
-package place
+package publish
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 	"laterna.dev/laterna/projection"
@@ -85,7 +83,7 @@ type volume struct {
 	pod        *pod
 	source     *corev1.Volume // part of the pod's spec, which cannot change
 	index      int            // in spec.volumes
-	dir        string         // below the pods directory
+	place      Place
 	sources    []source
 	tokenFiles []tokenFile
 	onlyTokens *corev1.Volume // the part of source that has them, nil when there is none
@@ -96,12 +94,9 @@ type volume struct {
 
 	mu       sync.Mutex // held by the worker that has the volume; guards what follows
 	closed   bool
-	mounted  bool
-	content  *atomicdir.Dir // of volumes that show API content, once mounted
-	measured bool           // of an emptyDir with a limit, once that is watched
+	opened   bool
+	content  *atomicdir.Dir // of volumes that show API content, once opened
 	untold   bool           // files changed without a Publication
-	bounds   rootfd.Tmpfs   // of a mounted tmpfs, zero where they are not what they shall be
-	grown    bool           // beyond bounds, for a while
 	trial    *trial         // content that the gate looks at
 	rejected rejection
 
@@ -117,11 +112,10 @@ type volume struct {
 	refused  map[tokencache.Request]error
 }
 
-func newVolume(p *pod, spec *corev1.Pod, index int) *volume {
+func newVolume(p *pod, spec *corev1.Pod, index int, place Place) *volume {
 	source := &spec.Spec.Volumes[index]
 	v := &volume{
-		pod: p, source: source, index: index, ready: make(chan struct{}),
-		dir:    path.Join(string(p.uid), "volumes", "kubernetes.io~"+plugin(source), source.Name),
+		pod: p, source: source, index: index, place: place, ready: make(chan struct{}),
 		tokens: map[tokencache.Request]projection.TokenRef{}, kept: map[objects.Key]*objects.Reference{},
 		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
 	}
@@ -159,22 +153,8 @@ func (v *volume) problem() string {
 	return v.note
 }
 
-// plugin is the name that Kubernetes gives a kind of volume in paths.
-func plugin(v *corev1.Volume) string {
-	switch kind := projection.Kind(v); kind {
-	case "configMap":
-		return "configmap"
-	case "downwardAPI":
-		return "downward-api"
-	case "emptyDir":
-		return "empty-dir"
-	default:
-		return kind
-	}
-}
-
-// checkSegment tells why name cannot be a directory's name.
-func checkSegment(name string) error {
+// CheckSegment tells why name cannot be a directory's name.
+func CheckSegment(name string) error {
 	if err := atomicdir.CheckPath(name); err != nil {
 		return err
 	}
@@ -182,4 +162,27 @@ func checkSegment(name string) error {
 		return errors.New("must not contain '/'")
 	}
 	return nil
+}
+
+// fit has the place follow the pod's limits. The caller holds v.mu.
+func (v *volume) fit(out *outcome) {
+	if !v.opened {
+		return
+	}
+	if again := v.place.Fit(out.spec); again > 0 {
+		out.later(again)
+	}
+}
+
+// close waits for the worker that is at it and lets no other begin.
+func (v *volume) close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = true
+	v.state.Lock()
+	if v.timer != nil {
+		v.timer.Stop()
+	}
+	v.state.Unlock()
+	return v.place.Close()
 }

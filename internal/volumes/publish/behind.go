@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"maps"
@@ -10,24 +10,24 @@ import (
 // known, or still those that an earlier process has published. Volumes that were never
 // published do not count: nothing can have read them. Nor do tokens that are refused for
 // good.
-func (m *Manager) TokensBehind() (behind int) {
-	m.mu.Lock()
+func (pub *Publisher) TokensBehind() (behind int) {
+	pub.mu.Lock()
 	users := map[*volume]bool{}
-	for _, all := range m.users {
+	for _, all := range pub.users {
 		for v := range all {
 			users[v] = true
 		}
 	}
-	m.mu.Unlock()
+	pub.mu.Unlock()
 	for v := range users {
-		if m.tokensBehind(v) {
+		if pub.tokensBehind(v) {
 			behind++
 		}
 	}
 	return behind
 }
 
-func (m *Manager) tokensBehind(v *volume) bool {
+func (pub *Publisher) tokensBehind(v *volume) bool {
 	v.state.Lock()
 	now, unseen, refused := v.shown, v.unseen && v.failure == nil, maps.Clone(v.refused)
 	v.state.Unlock()
@@ -42,7 +42,7 @@ func (m *Manager) tokensBehind(v *volume) bool {
 		serials[t.serial] = true
 	}
 	for request := range v.tokens {
-		token, _, known := m.cfg.Tokens.Peek(request)
+		token, _, known := pub.cfg.Tokens.Peek(request)
 		if known && !serials[token.Serial()] || !known && !tokencache.Final(refused[request]) {
 			return true
 		}

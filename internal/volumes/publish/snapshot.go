@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"slices"
@@ -13,10 +13,8 @@ import (
 // Snapshot returns what the volumes of a pod show now, those of API content in the
 // order of the pod's volumes; nil for a pod that was neither set up nor adopted. It
 // does not wait for publications under way.
-func (m *Manager) Snapshot(uid types.UID) []Status {
-	m.mu.Lock()
-	p := m.pods[uid]
-	m.mu.Unlock()
+func (pub *Publisher) Snapshot(uid types.UID) []Status {
+	p := pub.pod(uid)
 	if p == nil {
 		return nil
 	}

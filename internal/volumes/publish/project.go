@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"crypto/sha256"
@@ -27,15 +27,15 @@ type picture struct {
 
 // project makes a picture of v, or of a part of it, from what is known now. Beside an
 // error the picture has the tokens that are there.
-func (m *Manager) project(v *volume, what *corev1.Volume) (*picture, error) {
-	r := m.newReading(v)
+func (pub *Publisher) project(v *volume, what *corev1.Volume) (*picture, error) {
+	r := pub.newReading(v)
 	built, err := projection.Build(r.spec, what, r.sources())
 	return r.picture(built), err
 }
 
 // reading gives one projection its sources and remembers what it took.
 type reading struct {
-	m        *Manager
+	pub      *Publisher
 	v        *volume
 	spec     *corev1.Pod
 	pod      string // version
@@ -43,11 +43,11 @@ type reading struct {
 	tokens   map[projection.TokenRef]tokencache.Token
 }
 
-func (m *Manager) newReading(v *volume) *reading {
+func (pub *Publisher) newReading(v *volume) *reading {
 	// The version first: what is shown must never be older than it says.
 	version := *v.pod.version.Load()
 	return &reading{
-		m: m, v: v, pod: version, spec: v.pod.spec.Load(),
+		pub: pub, v: v, pod: version, spec: v.pod.spec.Load(),
 		versions: map[objects.Key]string{}, tokens: map[projection.TokenRef]tokencache.Token{},
 	}
 }
@@ -61,14 +61,14 @@ func (r *reading) sources() projection.Sources {
 			return peek[*corev1.ConfigMap](r, objects.Key{Kind: objects.ConfigMap, Namespace: r.spec.Namespace, Name: name})
 		},
 		Token: func(ref projection.TokenRef) ([]byte, error) {
-			token, err := r.m.token(r.v, r.v.request(r.spec, ref))
+			token, err := r.pub.token(r.v, r.v.request(r.spec, ref))
 			if err != nil {
 				return nil, err
 			}
 			r.tokens[ref] = token
 			return token.Bytes(), nil
 		},
-		Allocatable: r.m.cfg.NodeAllocatable(),
+		Allocatable: r.pub.cfg.NodeAllocatable(),
 	}
 }
 

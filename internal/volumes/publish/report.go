@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"errors"
@@ -50,12 +50,12 @@ func (o *outcome) later(wait time.Duration) {
 
 // conclude stores what a visit led to, has v visited again where nothing will mark
 // it, and tells an error, now and again while it lasts.
-func (m *Manager) conclude(v *volume, out *outcome) {
+func (pub *Publisher) conclude(v *volume, out *outcome) {
 	tell := false
 	v.state.Lock()
 	switch {
 	case out.err != nil:
-		tell = m.failed(v, out)
+		tell = pub.failed(v, out)
 	case out.wait:
 		v.note = out.note
 	default:
@@ -66,12 +66,12 @@ func (m *Manager) conclude(v *volume, out *outcome) {
 		}
 	}
 	if out.again > 0 {
-		m.arm(v, out.again)
+		pub.arm(v, out.again)
 	}
 	v.state.Unlock()
 	if tell {
-		m.cfg.Event(out.spec, corev1.EventTypeWarning, "FailedMount", failedMount(v.source.Name, out.err))
-		m.cfg.Log.Warn("a volume is not up to date", "volume", v.dir, "pod", out.spec.Name, "namespace", out.spec.Namespace, "error", out.err)
+		pub.cfg.Event(out.spec, corev1.EventTypeWarning, "FailedMount", failedMount(v.source.Name, out.err))
+		pub.cfg.Log.Warn("a volume is not up to date", "volume", v.source.Name, "uid", v.pod.uid, "pod", out.spec.Name, "namespace", out.spec.Namespace, "error", out.err)
 	}
 	if out.usable && !v.isReady() {
 		close(v.ready)
@@ -81,8 +81,8 @@ func (m *Manager) conclude(v *volume, out *outcome) {
 // failed records an error and says whether it is time to tell it. What is missing
 // marks the volume by itself when it appears; an error of the machine does not, and
 // is tried again. The caller holds v.state.
-func (m *Manager) failed(v *volume, out *outcome) (tell bool) {
-	now := m.cfg.Clock.Now()
+func (pub *Publisher) failed(v *volume, out *outcome) (tell bool) {
+	now := pub.cfg.Clock.Now()
 	v.failure, v.note = out.err, ""
 	if tell = v.failures == 0 || !now.Before(v.nextTell); tell {
 		v.nextTell = now.Add(min(firstTell<<min(v.failures, 10), lastTell))
@@ -98,23 +98,23 @@ func (m *Manager) failed(v *volume, out *outcome) (tell bool) {
 
 // arm marks v after a pause, in place of an earlier mark that is not due yet. The
 // caller holds v.state.
-func (m *Manager) arm(v *volume, wait time.Duration) {
+func (pub *Publisher) arm(v *volume, wait time.Duration) {
 	if v.timer != nil {
 		v.timer.Stop()
 	}
 	// Own goroutine: a test's clock may call back with its lock held.
-	v.timer = m.cfg.Clock.AfterFunc(wait, func() { go m.queue.Add(v) })
+	v.timer = pub.cfg.Clock.AfterFunc(wait, func() { go pub.queue.Add(v) })
 }
 
 // tell calls Changed when v's status is not the one that was told last. It is called
 // by the worker that has v.
-func (m *Manager) tell(v *volume) {
-	if m.cfg.Changed == nil || !projection.Projected(v.source) {
+func (pub *Publisher) tell(v *volume) {
+	if pub.cfg.Changed == nil || !projection.Projected(v.source) {
 		return
 	}
 	if now := v.status(); !reflect.DeepEqual(now, v.told) {
 		v.told = now
-		m.cfg.Changed(v.pod.uid)
+		pub.cfg.Changed(v.pod.uid)
 	}
 }
 

@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"math/rand/v2"
@@ -9,14 +9,14 @@ import (
 
 // known tells whether there is an answer for everything that v shows, and asks for
 // tokens that nobody has asked for.
-func (m *Manager) known(v *volume) bool {
+func (pub *Publisher) known(v *volume) bool {
 	all := true
 	for _, object := range v.kept {
 		_, _, known := object.Peek()
 		all = all && known
 	}
 	for request := range v.tokens {
-		if _, _, known := m.cfg.Tokens.Peek(request); !known && !m.ask(v, request) {
+		if _, _, known := pub.cfg.Tokens.Peek(request); !known && !pub.ask(v, request) {
 			all = false
 		}
 	}
@@ -34,20 +34,20 @@ const (
 
 // ask fetches a first token in the background, once, until it is there. It returns
 // whether there is an error to show meanwhile.
-func (m *Manager) ask(v *volume, r tokencache.Request) (refused bool) {
+func (pub *Publisher) ask(v *volume, r tokencache.Request) (refused bool) {
 	v.state.Lock()
 	defer v.state.Unlock()
 	if !v.asking[r] {
 		v.asking[r] = true
-		v.pod.busy.Go(func() { m.fetch(v, r) })
+		v.pod.busy.Go(func() { pub.fetch(v, r) })
 	}
 	return v.refused[r] != nil
 }
 
-func (m *Manager) fetch(v *volume, r tokencache.Request) {
+func (pub *Publisher) fetch(v *volume, r tokencache.Request) {
 	ctx := v.pod.ctx
 	for try := 1; ; try++ {
-		_, err := m.cfg.Tokens.Token(ctx, r) // a new token marks the volume by itself
+		_, err := pub.cfg.Tokens.Token(ctx, r) // a new token marks the volume by itself
 		if ctx.Err() != nil {
 			return
 		}
@@ -58,13 +58,13 @@ func (m *Manager) fetch(v *volume, r tokencache.Request) {
 		}
 		v.state.Unlock()
 		if err == nil || try == quietAsks {
-			m.queue.Add(v)
+			pub.queue.Add(v)
 		}
 		if err == nil {
 			return
 		}
 		wait := min(firstAsk<<min(try-1, 10), lastAsk)
-		timer := m.cfg.Clock.NewTimer(wait/2 + rand.N(wait/2))
+		timer := pub.cfg.Clock.NewTimer(wait/2 + rand.N(wait/2))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -75,8 +75,8 @@ func (m *Manager) fetch(v *volume, r tokencache.Request) {
 }
 
 // token returns what is known of a token, or why there is none.
-func (m *Manager) token(v *volume, r tokencache.Request) (none tokencache.Token, err error) {
-	token, err, known := m.cfg.Tokens.Peek(r)
+func (pub *Publisher) token(v *volume, r tokencache.Request) (none tokencache.Token, err error) {
+	token, err, known := pub.cfg.Tokens.Peek(r)
 	if known {
 		return token, err
 	}

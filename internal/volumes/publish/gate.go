@@ -1,11 +1,11 @@
-package place
+package publish
 
 import (
 	"errors"
-	"io/fs"
-	"path"
+	"fmt"
+	"syscall"
+	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/api"
@@ -38,19 +38,19 @@ type rejection struct {
 
 // guarded tells whether new content of v is to be checked. What shows nothing yet is
 // not: nobody can have read it.
-func (m *Manager) guarded(v *volume, spec *corev1.Pod) bool {
-	return m.cfg.Gate != nil && v.shown.generation != "" && m.cfg.Gate.Guards(spec, v.source.Name)
+func (pub *Publisher) guarded(v *volume, spec *corev1.Pod) bool {
+	return pub.cfg.Gate != nil && v.shown.generation != "" && pub.cfg.Gate.Guards(spec, v.source.Name)
 }
 
 // publishChecked publishes p's tokens, and its content once the gate has let it pass.
 // The caller holds v.mu.
-func (m *Manager) publishChecked(v *volume, p *picture, out *outcome) {
-	if m.gone(v) { // somebody took away what was to be kept
-		m.endTrial(v)
-		m.swap(v, p, out)
+func (pub *Publisher) publishChecked(v *volume, p *picture, out *outcome) {
+	if v.place.Empty() { // somebody took away what was to be kept
+		pub.endTrial(v)
+		pub.swap(v, p, out)
 		return
 	}
-	published, err := m.shownContent(v)
+	published, err := pub.shownContent(v)
 	if err != nil {
 		out.failed(diskError{err})
 		return
@@ -58,48 +58,38 @@ func (m *Manager) publishChecked(v *volume, p *picture, out *outcome) {
 	wanted := p.content()
 	if wanted == published {
 		v.rejected = rejection{}
-		m.endTrial(v)
-		m.swap(v, p, out)
+		pub.endTrial(v)
+		pub.swap(v, p, out)
 		return
 	}
-	if t := v.trial; t != nil && t.over && !m.takeVerdict(v, t, wanted, p, out) {
+	if t := v.trial; t != nil && t.over && !pub.takeVerdict(v, t, wanted, p, out) {
 		return
 	}
 	switch {
 	case v.trial != nil:
 		out.note = noteChecking
-		m.renewTokens(v, out)
+		pub.renewTokens(v, out)
 	case v.rejected == rejection{wanted, rules(out.spec)}:
 		out.note = noteRejected
-		m.renewTokens(v, out)
+		pub.renewTokens(v, out)
 	default:
-		m.renewTokens(v, out)
-		m.try(v, p, wanted, out)
+		pub.renewTokens(v, out)
+		pub.try(v, p, wanted, out)
 	}
-}
-
-// gone tells whether nothing is published in v any more.
-func (m *Manager) gone(v *volume) bool {
-	dir, err := m.root.Lookup(path.Join(v.dir, "..data"))
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist)
-	}
-	dir.Close()
-	return false
 }
 
 // takeVerdict does what the gate has decided and tells whether wanted is still to be
 // decided about. What passed is published also when the content has changed since:
 // otherwise a volume that changes faster than its check would never change at all. But
 // it never takes the place of something newer.
-func (m *Manager) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
+func (pub *Publisher) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
 	if t.verdict.Reject {
 		v.rejected = rejection{t.content, t.rules}
-		m.endTrial(v)
+		pub.endTrial(v)
 		return true
 	}
 	if t.stale && t.content != wanted {
-		m.endTrial(v)
+		pub.endTrial(v)
 		return true
 	}
 	accepted := p
@@ -108,19 +98,19 @@ func (m *Manager) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *
 		older.Tree, older.tokens = p.Renew(older.Tree, older.Credentials), p.tokens
 		accepted = &older
 	}
-	if !m.swap(v, accepted, out) {
+	if !pub.swap(v, accepted, out) {
 		return false // the verdict stays until it is carried out
 	}
 	v.rejected = rejection{}
-	m.endTrial(v)
+	pub.endTrial(v)
 	return t.content != wanted
 }
 
 // try writes p beside what is published and has the gate look at it, away from the
 // workers.
-func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
+func (pub *Publisher) try(v *volume, p *picture, content sum, out *outcome) {
 	var dir string
-	err := m.withRoom(v, out, func() (err error) {
+	err := pub.withRoom(v, out, func() (err error) {
 		dir, err = v.content.Stage(p.Tree)
 		return err
 	})
@@ -128,7 +118,7 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 	case errors.Is(err, atomicdir.ErrPath):
 		out.failed(err)
 		return
-	case errors.Is(err, unix.ENOSPC) && v.content.Replaced() > 0:
+	case errors.Is(err, syscall.ENOSPC) && v.content.Replaced() > 0:
 		out.waits(noteReaders)
 		out.later(atomicdir.Grace)
 		return
@@ -137,7 +127,7 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 		return
 	}
 	if dir == v.shown.generation { // no reader could tell it from what is published
-		m.swap(v, p, out)
+		pub.swap(v, p, out)
 		return
 	}
 	t := &trial{picture: p, content: content, rules: rules(out.spec)}
@@ -145,21 +135,21 @@ func (m *Manager) try(v *volume, p *picture, content sum, out *outcome) {
 	out.note = noteChecking
 	ctx, spec := v.pod.ctx, out.spec
 	candidate := Candidate{Volume: v.source.Name, Dir: dir, Confidential: confidential(v)}
-	m.checks.Go(func() {
-		verdict := m.cfg.Gate.Check(ctx, spec, candidate)
+	pub.checks.Go(func() {
+		verdict := pub.cfg.Gate.Check(ctx, spec, candidate)
 		if ctx.Err() != nil {
 			return // a check that was ended says nothing
 		}
 		v.mu.Lock()
 		t.over, t.verdict = true, verdict
 		v.mu.Unlock()
-		m.queue.Add(v)
+		pub.queue.Add(v)
 	})
 }
 
 // endTrial forgets a trial that is over and removes what was staged for it. One that
 // still runs keeps its files, but is stale.
-func (m *Manager) endTrial(v *volume) {
+func (pub *Publisher) endTrial(v *volume) {
 	if v.trial == nil {
 		return
 	}
@@ -169,7 +159,7 @@ func (m *Manager) endTrial(v *volume) {
 	}
 	v.trial = nil
 	if err := v.content.Unstage(); err != nil {
-		m.cfg.Log.Warn("removing what was checked", "volume", v.dir, "error", err)
+		pub.cfg.Log.Warn("removing what was checked", "volume", v.source.Name, "uid", v.pod.uid, "error", err)
 	}
 }
 
@@ -184,4 +174,20 @@ func confidential(v *volume) bool {
 		}
 	}
 	return len(v.tokenFiles) > 0
+}
+
+// ShrinkAfter is when what an update needed beside what it replaced is free again.
+const ShrinkAfter = atomicdir.Grace + 100*time.Millisecond
+
+// withRoom writes to v, and once more with more room when there was too little.
+func (pub *Publisher) withRoom(v *volume, out *outcome, write func() error) error {
+	err := write()
+	if errors.Is(err, syscall.ENOSPC) && v.place.Grow() {
+		out.later(ShrinkAfter)
+		err = write()
+	}
+	if errors.Is(err, syscall.ENOSPC) && v.place.Grown() {
+		err = fmt.Errorf("%w: running containers mount replaced files of it by subPath, which stay until they are started anew", err)
+	}
+	return err
 }

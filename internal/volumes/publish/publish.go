@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"errors"
@@ -19,63 +19,63 @@ type diskError struct{ error }
 
 func (e diskError) Unwrap() error { return e.error }
 
-func (m *Manager) work() {
+func (pub *Publisher) work() {
 	for {
-		v, shutdown := m.queue.Get()
+		v, shutdown := pub.queue.Get()
 		if shutdown {
 			return
 		}
-		m.refresh(v)
-		m.queue.Done(v)
+		pub.refresh(v)
+		pub.queue.Done(v)
 	}
 }
 
 // refresh brings a volume up to date: the only way by which files change. The queue
 // gives a volume to one worker at a time.
-func (m *Manager) refresh(v *volume) {
-	out, open := m.visit(v)
+func (pub *Publisher) refresh(v *volume) {
+	out, open := pub.visit(v)
 	if !open {
 		return
 	}
 	for _, p := range out.published {
-		m.cfg.Published(out.spec, p)
+		pub.cfg.Published(out.spec, p)
 	}
-	m.conclude(v, out)
-	m.tell(v)
+	pub.conclude(v, out)
+	pub.tell(v)
 }
 
 // visit does what can be done for v now; open is false when nothing may be done any
 // more.
-func (m *Manager) visit(v *volume) (out *outcome, open bool) {
+func (pub *Publisher) visit(v *volume) (out *outcome, open bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed {
 		return nil, false
 	}
 	out = &outcome{spec: v.pod.spec.Load()}
-	switch err := m.mount(v); {
+	switch err := pub.open(v); {
 	case err != nil:
 		out.failed(err)
 	case v.content == nil: // an emptyDir
 		out.usable = true
 	default:
-		m.publish(v, out)
+		pub.publish(v, out)
 	}
-	m.fit(v, out)
+	v.fit(out)
 	return out, true
 }
 
 // publish projects v and publishes of that what may be published. The caller holds
 // v.mu.
-func (m *Manager) publish(v *volume, out *outcome) {
-	if !m.known(v) {
+func (pub *Publisher) publish(v *volume, out *outcome) {
+	if !pub.known(v) {
 		out.waits("waiting for the API server's answer")
 		return
 	}
-	p, err := m.project(v, v.source)
+	p, err := pub.project(v, v.source)
 	if err == nil {
 		// Before anything is made of the content: it may be much larger than its sources.
-		if full := v.pod.taken.reserve(v.source.Name, roomOf(p.Tree), m.allowance(out.spec)); full != nil {
+		if full := v.pod.taken.reserve(v.source.Name, roomOf(p.Tree), allowanceOf(out.spec, pub.cfg.NodeAllocatable())); full != nil {
 			err = diskError{full}
 		}
 	}
@@ -83,24 +83,24 @@ func (m *Manager) publish(v *volume, out *outcome) {
 	case errors.Is(err, errUnknown):
 		out.waits("waiting for the API server's answer")
 	case err != nil:
-		m.renewTokens(v, out)
+		pub.renewTokens(v, out)
 		out.failed(err)
-	case m.guarded(v, out.spec):
-		m.publishChecked(v, p, out)
+	case pub.guarded(v, out.spec):
+		pub.publishChecked(v, p, out)
 	default:
-		m.endTrial(v)
-		m.swap(v, p, out)
+		pub.endTrial(v)
+		pub.swap(v, p, out)
 	}
 }
 
 // swap publishes all of p and tells whether that is done.
-func (m *Manager) swap(v *volume, p *picture, out *outcome) bool {
+func (pub *Publisher) swap(v *volume, p *picture, out *outcome) bool {
 	now := shown{credentials: p.Credentials, versions: p.versions, tokens: p.tokens}
-	follow := m.follows(v)
+	follow := pub.follows(v)
 	if follow {
-		now.content, _ = m.shownContent(v) // what cannot be read counts as changed
+		now.content, _ = pub.shownContent(v) // what cannot be read counts as changed
 	}
-	result, ok := m.tryPublish(v, p.Tree, out)
+	result, ok := pub.tryPublish(v, p.Tree, out)
 	if !ok {
 		return false
 	}
@@ -110,20 +110,20 @@ func (m *Manager) swap(v *volume, p *picture, out *outcome) bool {
 		now.content = p.content()
 		content = before != now.content
 	}
-	m.show(v, result, now, content, out)
+	pub.show(v, result, now, content, out)
 	out.usable = true
 	return true
 }
 
 // follows tells whether changes of v's content are to be told from those of its
 // tokens.
-func (m *Manager) follows(v *volume) bool {
-	return len(v.tokenFiles) > 0 && m.cfg.Published != nil || m.guarded(v, v.pod.spec.Load())
+func (pub *Publisher) follows(v *volume) bool {
+	return len(v.tokenFiles) > 0 && pub.cfg.Published != nil || pub.guarded(v, v.pod.spec.Load())
 }
 
 // renewTokens publishes fresh tokens with the content that is published already,
 // because newer content must not or cannot replace it. Tokens that cannot be had stay.
-func (m *Manager) renewTokens(v *volume, out *outcome) {
+func (pub *Publisher) renewTokens(v *volume, out *outcome) {
 	if v.shown.generation == "" {
 		return
 	}
@@ -132,19 +132,19 @@ func (m *Manager) renewTokens(v *volume, out *outcome) {
 		return
 	}
 	// On their own: a file of the newer content may be in a token's place.
-	fresh, _ := m.project(v, v.onlyTokens)
+	fresh, _ := pub.project(v, v.onlyTokens)
 	tree, err := v.content.Tree()
 	if err != nil {
 		out.failed(diskError{err})
 		return
 	}
-	result, ok := m.tryPublish(v, fresh.Renew(tree, v.credentials()), out)
+	result, ok := pub.tryPublish(v, fresh.Renew(tree, v.credentials()), out)
 	if !ok {
 		return
 	}
 	now := v.shown
 	now.tokens = renewed(now.tokens, fresh.tokens)
-	m.show(v, result, now, false, out)
+	pub.show(v, result, now, false, out)
 	out.usable = len(fresh.tokens) == len(v.tokenFiles)
 }
 
@@ -160,9 +160,9 @@ func renewed(old, fresh []TokenStatus) []TokenStatus {
 }
 
 // tryPublish hands a tree to the volume's directory and tells whether it is published.
-func (m *Manager) tryPublish(v *volume, tree atomicdir.Tree, out *outcome) (atomicdir.Result, bool) {
+func (pub *Publisher) tryPublish(v *volume, tree atomicdir.Tree, out *outcome) (atomicdir.Result, bool) {
 	var result atomicdir.Result
-	err := m.withRoom(v, out, func() (err error) {
+	err := pub.withRoom(v, out, func() (err error) {
 		result, err = v.content.TryPublish(tree)
 		// A change is told with the publication that ends well.
 		v.untold = v.untold || result.Changed

@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ func roomOf(tree atomicdir.Tree) (r room) {
 	seen := map[string]bool{}
 	for i := range tree.Files {
 		f := &tree.Files[i]
-		r = r.plus(room{wholePages(int64(len(f.Data))), 1})
+		r = r.plus(room{Pages(int64(len(f.Data))), 1})
 		if !strings.Contains(f.Path, "/") {
 			continue
 		}
@@ -58,8 +58,8 @@ func roomOf(tree atomicdir.Tree) (r room) {
 	return r
 }
 
-// wholePages rounds up to pages, as tmpfs does.
-func wholePages(n int64) int64 {
+// Pages rounds up to pages, as tmpfs does.
+func Pages(n int64) int64 {
 	page := int64(os.Getpagesize())
 	return (n + page - 1) / page * page
 }
@@ -71,13 +71,12 @@ type allowance struct {
 	because string
 }
 
-// allowance is the pod's memory limit or what the node has, as the size of an emptyDir
+// allowanceOf is the pod's memory limit or what the node has, as the size of an emptyDir
 // in memory is (kubelet, pkg/volume/emptydir). The kubelet gives it to each volume by
 // itself, so that a pod with many volumes holds many times its limit.
-func (m *Manager) allowance(spec *corev1.Pod) allowance {
-	allocatable := m.cfg.NodeAllocatable()
+func allowanceOf(spec *corev1.Pod, allocatable corev1.ResourceList) allowance {
 	a := allowance{room{allocatable.Memory().Value(), 0}, "the node's allocatable memory"}
-	if limit := memoryLimit(spec); limit > 0 && (a.bytes <= 0 || limit < a.bytes) {
+	if limit := MemoryLimit(spec); limit > 0 && (a.bytes <= 0 || limit < a.bytes) {
 		a.bytes, a.because = limit, "the memory limit of the pod"
 	}
 	switch {
@@ -88,6 +87,30 @@ func (m *Manager) allowance(spec *corev1.Pod) allowance {
 	}
 	a.entries = min(a.bytes/int64(os.Getpagesize()), mostEntries)
 	return a
+}
+
+// Allowance is what the content of all volumes of a pod may take together, in one
+// generation of each: bytes of whole pages, and entries, which are files and directories.
+func Allowance(spec *corev1.Pod, allocatable corev1.ResourceList) (bytes, entries int64) {
+	a := allowanceOf(spec, allocatable)
+	return a.bytes, a.entries
+}
+
+// MemoryLimit is what the containers of a pod may use together, in bytes; 0 is no limit.
+func MemoryLimit(spec *corev1.Pod) (sum int64) {
+	if spec.Spec.Resources != nil {
+		if whole := spec.Spec.Resources.Limits.Memory().Value(); whole > 0 {
+			return whole
+		}
+	}
+	for i := range spec.Spec.Containers {
+		one := spec.Spec.Containers[i].Resources.Limits.Memory().Value()
+		if one == 0 {
+			return 0
+		}
+		sum += one
+	}
+	return sum
 }
 
 // taken is what the content of each of a pod's volumes takes.

@@ -1,4 +1,4 @@
-package place
+package publish
 
 import (
 	"path"
@@ -23,13 +23,13 @@ type shown struct {
 
 // show records a publication, and that it is to be told if files changed. The caller
 // holds v.mu.
-func (m *Manager) show(v *volume, result atomicdir.Result, now shown, content bool, out *outcome) {
+func (pub *Publisher) show(v *volume, result atomicdir.Result, now shown, content bool, out *outcome) {
 	first := v.shown.generation == ""
 	now.generation, now.at, now.digest = result.Generation, v.shown.at, v.shown.digest
 	if result.Changed {
-		now.at, now.digest = m.cfg.Wall.Now(), nil
-		m.cfg.Log.Debug("published a volume", "volume", v.dir, "generation", result.Generation)
-		if m.cfg.Published != nil {
+		now.at, now.digest = pub.cfg.Wall.Now(), nil
+		pub.cfg.Log.Debug("published a volume", "volume", v.source.Name, "uid", v.pod.uid, "generation", result.Generation)
+		if pub.cfg.Published != nil {
 			out.published = append(out.published, Publication{v.source.Name, result.Generation, first, content})
 		}
 	}
@@ -48,27 +48,12 @@ func (v *volume) setShown(now shown) {
 }
 
 // found is what an earlier process left in v's directory.
-func (m *Manager) found(v *volume) shown {
+func (v *volume) found() shown {
 	name, digest, err := v.content.Digest()
 	if err != nil || name == "" {
 		return shown{}
 	}
-	return shown{generation: name, at: m.written(path.Join(v.dir, name)), digest: digest[:]}
-}
-
-// written is when the last file of a generation was made, zero when that cannot be
-// seen.
-func (m *Manager) written(generation string) time.Time {
-	dir, err := m.root.Sub(generation)
-	if err != nil {
-		return time.Time{}
-	}
-	defer dir.Close()
-	st, err := dir.Stat()
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(st.Mtim.Unix())
+	return shown{generation: name, at: v.place.Written(name), digest: digest[:]}
 }
 
 // credentials are the paths of v at which tokens are published; where that is not
@@ -86,7 +71,7 @@ func (v *volume) credentials() map[string]bool {
 
 // shownContent is the sum of the content that is published, read back where it is not
 // known.
-func (m *Manager) shownContent(v *volume) (sum, error) {
+func (pub *Publisher) shownContent(v *volume) (sum, error) {
 	if v.shown.content != (sum{}) {
 		return v.shown.content, nil
 	}
