@@ -138,7 +138,7 @@ func (pub *Publisher) renewTokens(v *volume, out *outcome) {
 		out.failed(diskError{err})
 		return
 	}
-	result, ok := pub.tryPublish(v, fresh.Renew(tree, v.credentials()), out)
+	result, ok := pub.tryPublish(v, fresh.Renew(tree, v.credentials(tree)), out)
 	if !ok {
 		return
 	}

@@ -330,7 +330,8 @@ func TestWithoutRoot(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if passed := strings.Count(string(out), "\n--- PASS: Test"); passed != 6 {
-		t.Errorf("%d tests passed\n%s", passed, out)
+	passed, skipped := strings.Count(string(out), "\n--- PASS: Test"), strings.Count(string(out), "\n--- SKIP: Test")
+	if passed == 0 || skipped != 1 { // this one
+		t.Errorf("%d tests passed, %d were skipped\n%s", passed, skipped, out)
 	}
 }

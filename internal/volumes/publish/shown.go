@@ -2,8 +2,11 @@ package publish
 
 import (
 	"path"
+	"slices"
 	"time"
 
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/projection"
 	"laterna.dev/laterna/projection/atomicdir"
 )
 
@@ -56,17 +59,31 @@ func (v *volume) found() shown {
 	return shown{generation: name, at: v.place.Written(name), digest: digest[:]}
 }
 
-// credentials are the paths of v at which tokens are published; where that is not
-// known, all at which tokens may be.
-func (v *volume) credentials() map[string]bool {
+// credentials are the paths of the published tree at which tokens are. Where that is
+// not known any more it is looked up in the files: a later source may have taken a
+// token's path, or may not.
+func (v *volume) credentials(published atomicdir.Tree) map[string]bool {
 	if v.shown.credentials != nil {
 		return v.shown.credentials
 	}
-	all := map[string]bool{}
+	all := projection.CredentialPaths(v.source)
 	for _, t := range v.tokenFiles {
-		all[path.Clean(t.path)] = true
+		at := path.Clean(t.path)
+		if i := slices.IndexFunc(published.Files, func(f atomicdir.File) bool { return f.Path == at }); i >= 0 && v.bound(published.Files[i].Data) {
+			all[at] = true
+		}
 	}
 	return all
+}
+
+// bound tells whether data is a token that says it is the pod's.
+func (v *volume) bound(data []byte) bool {
+	token, err := boundtoken.Parse(string(data))
+	if err != nil {
+		return false
+	}
+	pod := token.UnverifiedClaims().Kubernetes.Pod
+	return pod != nil && pod.UID == string(v.pod.uid)
 }
 
 // shownContent is the sum of the content that is published, read back where it is not
@@ -80,7 +97,7 @@ func (pub *Publisher) shownContent(v *volume) (sum, error) {
 		return sum{}, err
 	}
 	now := v.shown
-	now.content = sumBeside(tree, v.credentials())
+	now.content = sumBeside(tree, v.credentials(tree))
 	v.setShown(now)
 	return now.content, nil
 }
