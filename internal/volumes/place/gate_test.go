@@ -59,6 +59,7 @@ func (g *gate) checked() []string {
 
 func guarded(t *testing.T, server *fakeapi.Server, hold chan struct{}) (*bench, *gate) {
 	t.Helper()
+	server.MintTokens(t) // which are told from other files
 	g := &gate{hold: hold}
 	b := newBenchWith(t, server, func(c *place.Config) { c.Gate = g })
 	g.root = func() string { return b.root }

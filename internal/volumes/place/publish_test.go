@@ -66,6 +66,7 @@ func TestTokensStayFreshWhileContentFails(t *testing.T) {
 
 func TestPublicationsSayWhatChanged(t *testing.T) {
 	server := fakeapi.New(t)
+	server.MintTokens(t)
 	put(server, "1")
 	b := newBench(t, server)
 	p := b.pod("p", one(mixed))

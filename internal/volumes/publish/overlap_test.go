@@ -1,45 +1,13 @@
 package publish_test
 
 import (
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"testing"
-	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
-
-// mint has the API server issue real tokens.
-func (b *bench) mint() {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	signer, err := boundtoken.NewSigner(key)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.api.Token = func(namespace, account string, r *authenticationv1.TokenRequest) error {
-		lifetime := time.Duration(*r.Spec.ExpirationSeconds) * time.Second
-		claims := boundtoken.NewClaims(boundtoken.Grant{
-			Namespace: namespace, ServiceAccount: boundtoken.Ref{Name: account, UID: "uid-sa"},
-			Pod:      &boundtoken.Ref{Name: r.Spec.BoundObjectRef.Name, UID: string(r.Spec.BoundObjectRef.UID)},
-			Audience: []string{"api"}, Lifetime: lifetime,
-		}, time.Now())
-		claims.Issuer = "https://issuer.example"
-		token, err := boundtoken.Mint(context.Background(), signer, claims)
-		r.Status.Token, r.Status.ExpirationTimestamp = token.Reveal(), metav1.NewTime(time.Now().Add(lifetime))
-		return err
-	}
-}
 
 // TestTokenIsRenewedWhereATokenIs holds that after a restart, while a source of the volume
 // is missing, fresh tokens take the place of tokens and of nothing else: a ConfigMap
@@ -54,7 +22,7 @@ func TestTokenIsRenewedWhereATokenIs(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBench(t, nil)
-			b.mint()
+			b.api.MintTokens(t)
 			b.api.Put(fakeapi.ConfigMap("ns", "c", tc.key, "text"))
 			b.api.Put(fakeapi.Secret("ns", "s", "password", "old"))
 			p := pod("p")
