@@ -12,6 +12,7 @@ var levels = []level{
 	{"api", 0},
 	{"internal/bounded", 0},
 	{"internal/clock", 0},
+	{"internal/host/replace", 0},
 	{"internal/log", 0},
 
 	{"boundtoken", 1},
