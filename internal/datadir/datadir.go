@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // Version is the format of the data directory. A directory with a higher version
@@ -112,7 +113,7 @@ func (d Dir) writeVersion() error {
 	if _, err := os.Stat(d.versionFile()); err == nil {
 		return nil
 	}
-	if err := os.WriteFile(d.versionFile(), []byte(strconv.Itoa(Version)+"\n"), 0o600); err != nil {
+	if err := replace.File(d.versionFile(), []byte(strconv.Itoa(Version)+"\n"), 0o600); err != nil {
 		return fmt.Errorf("writing format version: %w", err)
 	}
 	return nil
@@ -140,15 +141,16 @@ func (d Dir) Check() error {
 }
 
 // checkEmpty keeps a home directory that was given by mistake from being closed to
-// others and, later, purged. What a new file system holds does not count, nor does the
-// log of a start.
+// others and, later, purged. What a new file system holds does not count, nor does what a
+// start leaves that was killed: its log, half of a version.
 func (d Dir) checkEmpty() error {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return fmt.Errorf("reading data directory: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name() != "lost+found" && !strings.HasPrefix(e.Name(), LogName) {
+		ours := strings.HasPrefix(e.Name(), LogName) || replace.Unfinished(e.Name(), d.versionFile())
+		if e.Name() != "lost+found" && !ours {
 			return fmt.Errorf("%s is no data directory of laterna: it holds other things, such as %s; give an empty, a new or laterna's own --data-dir", d.Path, e.Name())
 		}
 	}

@@ -63,6 +63,16 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 }
 
+func TestDirectoryOfAKilledStartIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".version.ABCDEFGH", datadir.LogName, "lost+found"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir)
+}
+
 func TestLockIsExclusive(t *testing.T) {
 	d := open(t, t.TempDir())
 	if d.Owner() != 0 {

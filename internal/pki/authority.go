@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 const (
@@ -80,7 +82,12 @@ func (a *Authority) create() error {
 	if err != nil {
 		return fmt.Errorf("making key of the certificate authority: %w", err)
 	}
-	if err := writeKey(a.path("ca.key"), key); err != nil {
+	raw, err := encodeKey(key)
+	if err != nil {
+		return err
+	}
+	// Without this key every client's trust is lost, so it is on disk before it signs.
+	if err := replace.File(a.path("ca.key"), raw, 0o600); err != nil {
 		return err
 	}
 	a.key = key
@@ -111,7 +118,7 @@ func (a *Authority) sign() error {
 	if err != nil {
 		return fmt.Errorf("reading back certificate of the authority: %w", err)
 	}
-	if err := writeFile(a.path("ca.crt"), encodeCertificate(der)); err != nil {
+	if err := replace.File(a.path("ca.crt"), encodeCertificate(der), 0o600); err != nil {
 		return err
 	}
 	a.setCertificate(cert)

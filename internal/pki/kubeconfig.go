@@ -4,10 +4,13 @@ import (
 	"fmt"
 
 	"sigs.k8s.io/yaml"
+
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // WriteKubeconfig writes a kubeconfig (0600) at path for the user of pair, with
-// server, authority and credentials inside it, so that it can be copied alone.
+// server, authority and credentials inside it, so that it can be copied alone. Each start of a system writes it anew, so it does not wait
+// for the disk.
 func WriteKubeconfig(path, server string, a *Authority, pair *Pair) error {
 	cert, key, err := pair.PEM()
 	if err != nil {
@@ -27,5 +30,5 @@ func WriteKubeconfig(path, server string, a *Authority, pair *Pair) error {
 	if err != nil {
 		return fmt.Errorf("writing kubeconfig: %w", err)
 	}
-	return writeFile(path, raw)
+	return replace.Unsynced(path, raw, 0o600)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // leafLife is how long a certificate is valid; it is renewed when a third is left.
@@ -148,12 +149,16 @@ func (p *Pair) issue() error {
 	if err != nil {
 		return fmt.Errorf("reading back certificate of %s: %w", p.leaf.Name, err)
 	}
-	// The key goes first: a crash between the two leaves a pair that does not
-	// match, which load refuses and the next start replaces.
-	if err := writeKey(p.KeyFile(), key); err != nil {
+	raw, err := encodeKey(key)
+	if err != nil {
 		return err
 	}
-	if err := writeFile(p.CertFile(), encodeCertificate(der)); err != nil {
+	// A crash between the two leaves a pair that does not match, and a power cut may
+	// leave less: load refuses it, and the next start makes another.
+	if err := replace.Unsynced(p.KeyFile(), raw, 0o600); err != nil {
+		return err
+	}
+	if err := replace.Unsynced(p.CertFile(), encodeCertificate(der), 0o600); err != nil {
 		return err
 	}
 	p.current.Store(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed})

@@ -24,6 +24,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/secretbox"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // prefix starts every encrypted value, followed by the key's name and a colon. It
@@ -91,7 +92,7 @@ func (b *Box) create() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return replace(b.file, encode([]entry{newEntry(nil)}))
+	return replace.File(b.file, encode([]entry{newEntry(nil)}), 0o600)
 }
 
 // Reload reads the file again. If it cannot be read, the keys stay as they are.
@@ -169,7 +170,7 @@ func (b *Box) change(f func([]entry) ([]entry, error)) error {
 		return err
 	}
 	if data := encode(all); !bytes.Equal(data, encode(old)) {
-		if err := replace(b.file, data); err != nil {
+		if err := replace.File(b.file, data, 0o600); err != nil {
 			return fmt.Errorf("writing encryption keys: %w", err)
 		}
 	}

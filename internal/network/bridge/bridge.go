@@ -17,6 +17,7 @@ import (
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/replace"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
 
@@ -91,7 +92,7 @@ func (n Network) writeConfig(dir datadir.Dir, mtu int) error {
 	if err := os.MkdirAll(ConfDir(dir), 0o700); err != nil {
 		return fmt.Errorf("writing CNI configuration: %w", err)
 	}
-	if err := replace(file, raw); err != nil {
+	if err := replace.Unsynced(file, raw, 0o600); err != nil {
 		return fmt.Errorf("writing CNI configuration: %w", err)
 	}
 	return nil
@@ -114,15 +115,6 @@ func (n Network) cniConfig(leases string, mtu int) map[string]any {
 			},
 		}},
 	}
-}
-
-// replace writes a file at once, so that no reader sees half of it.
-func replace(path string, content []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }
 
 // FreebindListen listens on a TCP address that this machine need not have yet

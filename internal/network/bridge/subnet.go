@@ -14,6 +14,7 @@ import (
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/replace"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
 
@@ -101,7 +102,10 @@ func reserve(dir datadir.Dir, cluster netip.Prefix, taken []netip.Prefix) (netip
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return netip.Prefix{}, fmt.Errorf("remembering subnet: %w", err)
 		}
-		if err := replace(file, []byte(subnet.String()+"\n")); err != nil {
+		if old, err := readSubnet(file); err == nil && old == subnet {
+			continue // a start need not wait for the disk
+		}
+		if err := replace.File(file, []byte(subnet.String()+"\n"), 0o600); err != nil {
 			return netip.Prefix{}, fmt.Errorf("remembering subnet: %w", err)
 		}
 	}

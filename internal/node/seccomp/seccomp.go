@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 	"laterna.dev/laterna/internal/host/rootfd"
 )
 
@@ -81,7 +82,8 @@ func read(dir, name string) ([]byte, error) {
 	return nil, err
 }
 
-// keep lays a profile down under a name that says what is in it.
+// keep lays a profile down under a name that says what is in it; one that a power cut
+// damaged is laid down anew.
 func keep(podDir string, raw []byte) (string, error) {
 	root, err := os.OpenRoot(podDir)
 	if err != nil {
@@ -97,17 +99,5 @@ func keep(podDir string, raw []byte) (string, error) {
 	if old, err := bounded.Below(root, name, MaxProfile); err == nil && sha256.Sum256(old) == sum {
 		return path, nil
 	}
-	next := name + ".next"
-	if err := root.RemoveAll(next); err != nil {
-		return "", err
-	}
-	f, err := root.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = root.Rename(next, name)
-	}
-	return path, err
+	return path, replace.UnsyncedBelow(root, name, raw, 0o600)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 func testSettings(v string) settings {
@@ -101,10 +102,7 @@ func TestVersionIsAskedAgainAfterAnUpgrade(t *testing.T) {
 	install := func(v string) {
 		t.Helper()
 		script := "#!/bin/sh\necho x >>" + dir + "/asked\necho containerd x " + v + " y\n"
-		if err := writeFile(program, []byte(script)); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(program, 0o700); err != nil {
+		if err := replace.Unsynced(program, []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/host/launch"
 	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 const (
@@ -154,7 +155,7 @@ func (d *Daemon) noteBoot() (bool, error) {
 	if string(before) == now {
 		return false, nil
 	}
-	if err := writeFile(file, []byte(now)); err != nil {
+	if err := replace.File(file, []byte(now), 0o600); err != nil {
 		return false, fmt.Errorf("noting this boot: %w", err)
 	}
 	return len(before) > 0, nil
@@ -270,7 +271,7 @@ func (d *Daemon) writeConfig(s settings, file string) error {
 			return fmt.Errorf("removing old configuration: %w", err)
 		}
 	}
-	if err := writeFile(file, []byte(s.render())); err != nil {
+	if err := replace.Unsynced(file, []byte(s.render()), 0o600); err != nil {
 		return fmt.Errorf("writing configuration: %w", err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // Programs are the paths of what running containers needs.
@@ -160,7 +161,7 @@ func findVersion(ctx context.Context, program, dir string) (version, error) {
 	if err != nil {
 		return version{}, fmt.Errorf("keeping containerd's version: %w", err)
 	}
-	if err := writeFile(cache, raw); err != nil {
+	if err := replace.Unsynced(cache, raw, 0o600); err != nil {
 		return version{}, fmt.Errorf("keeping containerd's version: %w", err)
 	}
 	return v, nil
@@ -191,13 +192,4 @@ func fileIdentity(path string) (string, error) {
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d %d %d", path, st.Dev, st.Ino, st.Size, st.Mtim.Nano()))
 	return hex.EncodeToString(sum[:8]), nil
-}
-
-// writeFile replaces a file at once, so that no reader sees half of it.
-func writeFile(path string, content []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

@@ -3,13 +3,13 @@ package onupdate
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // memoryFile is the file in a pod's directory that says what was done.
@@ -51,7 +51,8 @@ func (r *Runner) load(uid types.UID) (m memory) {
 	return m
 }
 
-// save replaces a pod's memory. A pod whose directory is gone needs none.
+// save replaces a pod's memory. A pod whose directory is gone needs none. It does not wait
+// for the disk: a power cut ends the containers that the memory is about.
 func save(dir string, m memory) error {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -65,9 +66,5 @@ func save(dir string, m memory) error {
 		return err
 	}
 	defer root.Close()
-	const next = memoryFile + ".next"
-	if err := root.WriteFile(next, data, 0o600); err != nil {
-		return fmt.Errorf("writing %s: %w", next, err)
-	}
-	return root.Rename(next, memoryFile)
+	return replace.UnsyncedBelow(root, memoryFile, data, 0o600)
 }

@@ -13,6 +13,7 @@ import (
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // KeyFile is the name of the key's file in the data directory.
@@ -52,26 +53,14 @@ func OpenKey(dir string) (Key, error) {
 	return Key{secret}, nil
 }
 
-// newKey writes the file under another name first: half a key is never seen.
+// newKey makes a key that is on disk before a digest is made with it.
 func newKey(root *os.Root) (Key, error) {
 	k := Key{make([]byte, keySize)}
 	if _, err := rand.Read(k.secret); err != nil {
 		return Key{}, fmt.Errorf("making the key of digests: %w", err)
 	}
-	const part = KeyFile + ".new"
-	if err := root.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := replace.Below(root, KeyFile, k.secret, 0o600); err != nil {
 		return Key{}, fmt.Errorf("making the key of digests: %w", err)
-	}
-	f, err := root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return Key{}, fmt.Errorf("making the key of digests: %w", err)
-	}
-	_, err = f.Write(k.secret)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = root.Rename(part, KeyFile)
-	}
-	if err != nil {
-		return Key{}, fmt.Errorf("writing the key of digests: %w", err)
 	}
 	return k, nil
 }

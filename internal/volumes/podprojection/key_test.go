@@ -12,7 +12,7 @@ import (
 func TestKeyIsMadeOnceAndClosedToOthers(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, KeyFile)
-	if err := os.WriteFile(path+".new", []byte("half"), 0o644); err != nil { // of a start that was killed
+	if err := os.WriteFile(filepath.Join(dir, "."+KeyFile+".ABCDEFGH"), []byte("half"), 0o644); err != nil { // of a start that was killed
 		t.Fatal(err)
 	}
 	first, err := OpenKey(dir)

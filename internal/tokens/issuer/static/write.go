@@ -7,7 +7,6 @@
 package static
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +19,7 @@ import (
 	"strings"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/replace"
 )
 
 // Manifest is the file in which an export keeps what it wrote, to know its own files.
@@ -60,14 +60,14 @@ func Write(dir string, pages []Page, force bool) (stale []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %v", Manifest, err)
 	}
-	if err := replace(root, Manifest, raw); err != nil {
+	if err := replace.Below(root, Manifest, raw, 0o644); err != nil {
 		return nil, err
 	}
 	for _, p := range pages {
 		if err := makeDirs(root, path.Dir(p.Path)); err != nil {
 			return nil, err
 		}
-		if err := replace(root, p.Path, p.Body); err != nil {
+		if err := replace.Below(root, p.Path, p.Body, 0o644); err != nil {
 			return nil, err
 		}
 	}
@@ -155,25 +155,4 @@ func makeDirs(root *os.Root, dir string) error {
 		}
 	}
 	return nil
-}
-
-// replace puts a file into place in one step, so that who reads it meanwhile sees the old
-// one or the new one.
-func replace(root *os.Root, name string, body []byte) (err error) {
-	temporary := path.Join(path.Dir(name), "."+path.Base(name)+"."+rand.Text()[:8])
-	file, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, root.Remove(temporary))
-		}
-	}()
-	_, err = file.Write(body)
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return root.Rename(temporary, name)
 }
