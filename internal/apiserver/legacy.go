@@ -2,13 +2,12 @@ package apiserver
 
 import (
 	"context"
-	"strings"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -26,10 +25,9 @@ func (s *Server) MintLegacy(ctx context.Context, claims boundtoken.LegacyClaims)
 // replace what lies in a pod's volume.
 func noteIssued(r *review.Rotations) func(context.Context, *boundtoken.Claims) {
 	return func(ctx context.Context, claims *boundtoken.Claims) {
-		if u, ok := request.UserFrom(ctx); ok && isNode(u) {
+		u, _ := request.UserFrom(ctx)
+		if name, ok := node.Name(u); ok && name != "" {
 			r.Issued(claims)
 		}
 	}
 }
-
-func isNode(u user.Info) bool { return strings.HasPrefix(u.GetName(), "system:node:") }

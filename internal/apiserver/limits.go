@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
+	"laterna.dev/laterna/internal/authz/node"
 )
 
 const (
@@ -83,7 +84,8 @@ func newLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.WithTick
 
 // levelOf returns whom a user takes from.
 func (l *limits) levelOf(u user.Info) *level {
-	if groups := u.GetGroups(); slices.Contains(groups, user.SystemPrivilegedGroup) || slices.Contains(groups, user.NodesGroup) || strings.HasPrefix(u.GetName(), "system:kube-") {
+	_, isNode := node.Name(u)
+	if isNode || slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) || strings.HasPrefix(u.GetName(), "system:kube-") {
 		return &l.system
 	}
 	return &l.accounts

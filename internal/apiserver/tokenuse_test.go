@@ -118,7 +118,10 @@ func TestClientsThatKeepOldTokensAreTold(t *testing.T) {
 	}
 	old := ask(node)
 	clk.Step(time.Hour)
+	impostor, err := kubernetes.NewForConfig(s.config("system:node:n1", "system:masters"))
+	must(t, err)
 	ask(s.admin()) // somebody else's token replaces nothing
+	ask(impostor)  // nor that of who only has a node's name
 	clk.Step(time.Minute * 5)
 	_, err = s.whoami(old)
 	must(t, err)

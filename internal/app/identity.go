@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
@@ -45,7 +46,7 @@ func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.PassiveCloc
 		return nil, err
 	}
 	id := &identity{authority: a}
-	user := "system:node:" + n.nodeName
+	user := node.UserName(n.nodeName)
 	all := []struct {
 		pair **pki.Pair
 		leaf pki.Leaf
@@ -53,8 +54,8 @@ func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.PassiveCloc
 		{&id.server, n.serverLeaf()},
 		{&id.admin, pki.Leaf{Name: "admin", CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}, Client: true}},
 		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: bootstrap.KubeletClient, Client: true}},
-		{&id.node, pki.Leaf{Name: "node-client", CommonName: user, Organizations: []string{"system:nodes"}, Client: true}},
-		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{"system:nodes"}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
+		{&id.node, pki.Leaf{Name: "node-client", CommonName: user, Organizations: []string{node.Group}, Client: true}},
+		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{node.Group}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
 	}
 	if !withNode {
 		all = all[:3]

@@ -78,7 +78,8 @@ var levels = []level{
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"internal/apiserver", "internal/etcd"}: "the server opens its store",
+	{"internal/admission", "internal/authz"}: "one answer to who is a node",
+	{"internal/apiserver", "internal/etcd"}:  "the server opens its store",
 
 	{"internal/runtime/images", "internal/runtime/containerd"}: "images go into the containerd that is managed",
 	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",

@@ -10,19 +10,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/authz/node"
 )
 
 // Config is what the plugin works with. All fields are required.
@@ -46,25 +44,17 @@ func New(c Config) *Plugin {
 	return &Plugin{admission.NewHandler(admission.Create, admission.Update, admission.Delete), c}
 }
 
-// nodeName returns the name of the node that u is; ok tells whether u is a node.
-func nodeName(u user.Info) (name string, ok bool) {
-	if u == nil || !slices.Contains(u.GetGroups(), user.NodesGroup) {
-		return "", false
-	}
-	return strings.CutPrefix(u.GetName(), "system:node:")
-}
-
 // Admit implements admission.MutationInterface; it changes nothing. Like upstream
 // it runs among the mutating plugins, before they add anything.
 func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	node, ok := nodeName(a.GetUserInfo())
+	name, ok := node.Name(a.GetUserInfo())
 	if !ok {
 		return nil
 	}
-	if node == "" {
+	if name == "" {
 		return admission.NewForbidden(a, fmt.Errorf("could not determine node from user %q", a.GetUserInfo().GetName()))
 	}
-	err := p.admit(ctx, node, a)
+	err := p.admit(ctx, name, a)
 	switch {
 	case err == nil:
 		return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -75,16 +74,6 @@ type verdict struct {
 func refuse(format string, args ...any) verdict { return verdict{reason: fmt.Sprintf(format, args...)} }
 
 var allow = verdict{allow: true}
-
-// Name returns the name of the node that u is; ok tells whether u is a node at
-// all. A node without a name may do nothing.
-func Name(u user.Info) (name string, ok bool) {
-	const prefix = "system:node:"
-	if u == nil || !strings.HasPrefix(u.GetName(), prefix) || !slices.Contains(u.GetGroups(), user.NodesGroup) {
-		return "", false
-	}
-	return strings.TrimPrefix(u.GetName(), prefix), true
-}
 
 // Authorize implements authorizer.Authorizer.
 func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
