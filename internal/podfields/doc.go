@@ -1,7 +1,9 @@
-// Package podfields says which fields of a pod spec the node agent honours.
+// Package podfields knows the fields of a pod spec: which of them the node agent honours,
+// where its containers stand, and which API objects it refers to.
 //
-// It owns the table and nothing that acts on it: the registry turns findings into
-// Warning headers when a pod is created, the agent lets a pod with a blocking
-// finding wait and says so in an Event. It imports Kubernetes types only, so that
-// both may use it.
+// It owns the table, the walk over containers and the list of references, and nothing
+// that acts on them: the registry turns findings into Warning headers when a pod is
+// created, the agent lets a pod with a blocking finding wait and says so in an Event,
+// authorization and admission decide what may be referred to. It imports Kubernetes types
+// only, so that all may use it.
 package podfields
