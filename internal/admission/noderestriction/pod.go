@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -13,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // pod allows a node to create mirror pods bound to itself and to delete pods bound
@@ -87,82 +90,20 @@ func referenced(pod *corev1.Pod) string {
 	if pod.Spec.ServiceAccountName != "" || pod.Spec.DeprecatedServiceAccount != "" {
 		return "a service account"
 	}
-	if len(pod.Spec.ImagePullSecrets) > 0 {
-		return "secrets"
+	for r := range podfields.References(&pod.Spec) {
+		return string(r.Kind)
 	}
-	containers := append(append([]corev1.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...)
-	for _, c := range pod.Spec.EphemeralContainers {
-		containers = append(containers, corev1.Container(c.EphemeralContainerCommon))
-	}
-	for _, c := range containers {
-		if kind := envReference(c); kind != "" {
-			return kind
-		}
-	}
-	for _, v := range pod.Spec.Volumes {
-		if kind := volumeReference(v.VolumeSource); kind != "" {
-			return kind
-		}
-	}
-	if len(pod.Spec.ResourceClaims) > 0 {
-		return "resourceclaims"
+	if slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return !isPlain(v.VolumeSource) }) {
+		return string(podfields.Secrets)
 	}
 	return ""
 }
 
-func envReference(c corev1.Container) string {
-	for _, f := range c.EnvFrom {
-		if f.SecretRef != nil {
-			return "secrets"
-		}
-		if f.ConfigMapRef != nil {
-			return "configmaps"
-		}
-	}
-	for _, e := range c.Env {
-		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-			return "secrets"
-		}
-		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-			return "configmaps"
-		}
-	}
-	return ""
-}
-
-func volumeReference(v corev1.VolumeSource) string {
-	switch {
-	case v.ConfigMap != nil:
-		return "configmaps"
-	case v.PersistentVolumeClaim != nil, v.Ephemeral != nil:
-		return "persistentvolumeclaims"
-	case v.Projected != nil:
-		return projectedReference(v.Projected)
-	case v.CSI != nil:
-		return "csidrivers"
-	case v.EmptyDir != nil, v.HostPath != nil, v.DownwardAPI != nil, v.Image != nil, v.GitRepo != nil, v.NFS != nil:
-		return ""
-	}
-	// All other kinds of volume are or may hold secrets.
-	return "secrets"
-}
-
-func projectedReference(v *corev1.ProjectedVolumeSource) string {
-	for _, s := range v.Sources {
-		switch {
-		case s.Secret != nil:
-			return "secrets"
-		case s.ConfigMap != nil:
-			return "configmaps"
-		case s.ServiceAccountToken != nil:
-			return "serviceaccounts"
-		case s.ClusterTrustBundle != nil:
-			return "clustertrustbundles"
-		case s.PodCertificate != nil:
-			return "podcertificates"
-		}
-	}
-	return ""
+// isPlain tells whether a volume is of a kind that never takes anything from the API. All
+// others are taken for ones that may hold secrets.
+func isPlain(v corev1.VolumeSource) bool {
+	return v.EmptyDir != nil || v.HostPath != nil || v.DownwardAPI != nil || v.Projected != nil ||
+		v.Image != nil || v.GitRepo != nil || v.NFS != nil
 }
 
 // podStatus allows a node to report on pods bound to itself, and nothing else with

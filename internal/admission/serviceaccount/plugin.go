@@ -155,7 +155,7 @@ func validateMirror(a admission.Attributes, pod *corev1.Pod) error {
 	if pod.Spec.ServiceAccountName != "" || pod.Spec.DeprecatedServiceAccount != "" {
 		return admission.NewForbidden(a, errors.New("a mirror pod may not reference service accounts"))
 	}
-	if len(secretUses(pod)) > 0 {
+	if len(secretUses(pod))+len(pod.Spec.ImagePullSecrets) > 0 {
 		return admission.NewForbidden(a, errors.New("a mirror pod may not reference secrets"))
 	}
 	for _, v := range pod.Spec.Volumes {

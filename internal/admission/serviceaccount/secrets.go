@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // enforceAnnotation on a service account limits its pods to the secrets that it
@@ -27,7 +29,7 @@ func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) error {
 	for _, s := range account.Secrets {
 		listed[s.Name] = true
 	}
-	for _, u := range append(volumeSecrets(pod), containerSecrets(pod)...) {
+	for _, u := range secretUses(pod) {
 		if !listed[u.secret] {
 			return fmt.Errorf("%s secret.secretName=%q is not allowed because service account %s does not reference that secret", u.what, u.secret, account.Name)
 		}
@@ -44,59 +46,43 @@ func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) error {
 	return nil
 }
 
-// secretUses are all places of a pod that name a secret.
-func secretUses(pod *corev1.Pod) []secretUse {
-	uses := append(volumeSecrets(pod), containerSecrets(pod)...)
-	for _, s := range pod.Spec.ImagePullSecrets {
-		uses = append(uses, secretUse{"image pull secret", s.Name})
-	}
-	return uses
-}
-
-func volumeSecrets(pod *corev1.Pod) []secretUse {
-	var uses []secretUse
-	for _, v := range pod.Spec.Volumes {
+// secretUses are all places of a pod that name a secret: volumes first, and image pull
+// secrets, which service accounts list apart, not among them.
+func secretUses(pod *corev1.Pod) (uses []secretUse) {
+	var inContainers []secretUse
+	for r := range podfields.References(&pod.Spec) {
 		switch {
-		case v.Secret != nil:
-			uses = append(uses, secretUse{"volume with", v.Secret.SecretName})
-		case v.Projected != nil:
-			for _, s := range v.Projected.Sources {
-				if s.Secret != nil {
-					uses = append(uses, secretUse{"projected volume with", s.Secret.Name})
-				}
-			}
-		case v.CSI != nil && v.CSI.NodePublishSecretRef != nil:
-			uses = append(uses, secretUse{"CSI volume with", v.CSI.NodePublishSecretRef.Name})
+		case r.Kind != podfields.Secrets:
+		case r.Volume != nil:
+			uses = append(uses, secretUse{volumeWord(r.Volume), r.Name})
+		case r.Container != nil:
+			inContainers = append(inContainers, secretUse{environmentWord(&r), r.Name})
 		}
 	}
-	return uses
+	return append(uses, inContainers...)
 }
 
-func containerSecrets(pod *corev1.Pod) []secretUse {
-	var uses []secretUse
-	for _, c := range pod.Spec.InitContainers {
-		uses = append(uses, envSecrets("init container", c.Name, c.Env, c.EnvFrom)...)
+func volumeWord(v *corev1.Volume) string {
+	switch {
+	case v.Secret != nil:
+		return "volume with"
+	case v.Projected != nil:
+		return "projected volume with"
+	case v.CSI != nil:
+		return "CSI volume with"
 	}
-	for _, c := range pod.Spec.Containers {
-		uses = append(uses, envSecrets("container", c.Name, c.Env, c.EnvFrom)...)
-	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		uses = append(uses, envSecrets("ephemeral container", c.Name, c.Env, c.EnvFrom)...)
-	}
-	return uses
+	return "volume of a storage driver with"
 }
 
-func envSecrets(kind, container string, env []corev1.EnvVar, from []corev1.EnvFromSource) []secretUse {
-	var uses []secretUse
-	for _, e := range env {
-		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-			uses = append(uses, secretUse{fmt.Sprintf("%s %s with envVar %s referencing", kind, container, e.Name), e.ValueFrom.SecretKeyRef.Name})
-		}
+// containerWords are what containers of each list are called in refusals.
+var containerWords = map[podfields.List]string{
+	podfields.Init: "init container", podfields.Main: "container", podfields.Ephemeral: "ephemeral container",
+}
+
+func environmentWord(r *podfields.Reference) string {
+	who := containerWords[r.At.List] + " " + r.Container.Name
+	if r.Variable == "" {
+		return who + " with envFrom referencing"
 	}
-	for _, f := range from {
-		if f.SecretRef != nil {
-			uses = append(uses, secretUse{fmt.Sprintf("%s %s with envFrom referencing", kind, container), f.SecretRef.Name})
-		}
-	}
-	return uses
+	return fmt.Sprintf("%s with envVar %s referencing", who, r.Variable)
 }

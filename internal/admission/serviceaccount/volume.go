@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 const (
@@ -55,15 +57,12 @@ func (p *Plugin) mountProjected(pod *corev1.Pod) {
 // mountEverywhere mounts a volume in every container that has nothing at its path, and
 // tells whether there is one.
 func mountEverywhere(pod *corev1.Pod, name string) (used bool) {
-	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range containers {
-			c := &containers[i]
-			if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == mountPath }) {
-				continue
-			}
-			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, ReadOnly: true, MountPath: mountPath})
-			used = true
+	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
+		if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == mountPath }) {
+			continue
 		}
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, ReadOnly: true, MountPath: mountPath})
+		used = true
 	}
 	return used
 }

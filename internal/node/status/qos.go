@@ -1,6 +1,10 @@
 package status
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/podfields"
+)
 
 // QOSClass is the pod's quality-of-service class: Guaranteed when every container
 // has CPU and memory limits equal to its requests, BestEffort when none has any
@@ -10,13 +14,11 @@ func QOSClass(pod *corev1.Pod) corev1.PodQOSClass {
 		return pod.Status.QOSClass
 	}
 	any, guaranteed := false, true
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for _, c := range list {
-			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				request, limit := c.Resources.Requests[name], c.Resources.Limits[name]
-				any = any || !request.IsZero() || !limit.IsZero()
-				guaranteed = guaranteed && !limit.IsZero() && (request.IsZero() || request.Cmp(limit) == 0)
-			}
+	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			request, limit := c.Resources.Requests[name], c.Resources.Limits[name]
+			any = any || !request.IsZero() || !limit.IsZero()
+			guaranteed = guaranteed && !limit.IsZero() && (request.IsZero() || request.Cmp(limit) == 0)
 		}
 	}
 	switch {

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // Mount is a volume as a container gets it.
@@ -32,16 +34,16 @@ func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error)
 		return nil, err
 	}
 	defer done()
-	mounts, ok := mountsOf(spec, container)
+	c := podfields.Container(&spec.Spec, container)
 	switch {
-	case !ok:
+	case c == nil:
 		return nil, fmt.Errorf("container %s not found", container)
-	case len(mounts) > 0 && !m.Knows(spec.UID):
+	case len(c.VolumeMounts) > 0 && !m.Knows(spec.UID):
 		return nil, fmt.Errorf("volumes of pod %s/%s are not set up", spec.Namespace, spec.Name)
 	}
 	var all []Mount
-	for i := range mounts {
-		mount, err := m.mountFor(spec.UID, container, i, &mounts[i])
+	for i := range c.VolumeMounts {
+		mount, err := m.mountFor(spec.UID, container, i, &c.VolumeMounts[i])
 		if err != nil {
 			return nil, fmt.Errorf("volumeMounts[%d] of container %s: %w", i, container, err)
 		}
@@ -76,23 +78,4 @@ func (m *Manager) mountFor(uid types.UID, container string, index int, mount *co
 	var err error
 	out.HostPath, err = s.bindSubPath(container, index, mount.SubPath)
 	return out, subPathError(mount.SubPath, err)
-}
-
-func mountsOf(spec *corev1.Pod, container string) ([]corev1.VolumeMount, bool) {
-	for i := range spec.Spec.InitContainers {
-		if c := &spec.Spec.InitContainers[i]; c.Name == container {
-			return c.VolumeMounts, true
-		}
-	}
-	for i := range spec.Spec.Containers {
-		if c := &spec.Spec.Containers[i]; c.Name == container {
-			return c.VolumeMounts, true
-		}
-	}
-	for i := range spec.Spec.EphemeralContainers {
-		if c := &spec.Spec.EphemeralContainers[i]; c.Name == container {
-			return c.VolumeMounts, true
-		}
-	}
-	return nil, false
 }

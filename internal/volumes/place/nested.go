@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/host/rootfd"
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // makeNested makes the mount points that other volumes need inside this one: once it
@@ -26,13 +27,13 @@ func makeNested(dir *rootfd.Dir, name string, spec *corev1.Pod) error {
 // nested returns the paths inside the volume name at which containers of the pod
 // mount something else; not those inside another of these.
 func nested(name string, spec *corev1.Pod) (points []string) {
-	for _, mounts := range allMounts(spec) {
+	for _, c := range podfields.Containers(&spec.Spec) {
 		var all []string
-		for _, mount := range mounts {
+		for _, mount := range c.VolumeMounts {
 			all = append(all, strings.TrimSuffix(path.Join("/", mount.MountPath), "/")+"/")
 		}
 		slices.Sort(all)
-		for _, mount := range mounts {
+		for _, mount := range c.VolumeMounts {
 			if mount.Name != name {
 				continue
 			}
@@ -50,17 +51,4 @@ func nested(name string, spec *corev1.Pod) (points []string) {
 	}
 	slices.Sort(points)
 	return slices.Compact(points)
-}
-
-func allMounts(spec *corev1.Pod) (all [][]corev1.VolumeMount) {
-	for i := range spec.Spec.InitContainers {
-		all = append(all, spec.Spec.InitContainers[i].VolumeMounts)
-	}
-	for i := range spec.Spec.Containers {
-		all = append(all, spec.Spec.Containers[i].VolumeMounts)
-	}
-	for i := range spec.Spec.EphemeralContainers {
-		all = append(all, spec.Spec.EphemeralContainers[i].VolumeMounts)
-	}
-	return all
 }

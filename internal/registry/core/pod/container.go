@@ -7,9 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -29,7 +28,9 @@ func getPod(ctx context.Context, pods *resource.Store[*corev1.Pod], name string)
 // the only one there is.
 func chooseContainer(p *corev1.Pod, name string) (string, error) {
 	var all []string
-	podspec.VisitContainers(&p.Spec, nil, func(c *corev1.Container, _ *field.Path) { all = append(all, c.Name) })
+	for _, c := range podfields.Containers(&p.Spec) {
+		all = append(all, c.Name)
+	}
 	if name != "" {
 		for _, n := range all {
 			if n == name {

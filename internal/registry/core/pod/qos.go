@@ -3,6 +3,8 @@ package pod
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // QOSClass returns the quality of service of a pod: Guaranteed when every container
@@ -14,10 +16,8 @@ func QOSClass(spec *corev1.PodSpec) corev1.PodQOSClass {
 	if r := spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
 		q.add(r)
 	} else {
-		for _, list := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
-			for i := range list {
-				q.add(&list[i].Resources)
-			}
+		for _, c := range podfields.DeclaredContainers(spec) {
+			q.add(&c.Resources)
 		}
 	}
 	return q.class()

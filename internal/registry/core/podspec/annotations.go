@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/api"
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // ValidateAnnotations checks the annotations that have a meaning for pods.
@@ -26,7 +27,7 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 	}
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name, ok := strings.CutPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix)
-		if ok && !hasContainer(spec, name) {
+		if ok && podfields.Container(spec, name) == nil {
 			errs = append(errs, field.Invalid(path.Key(key), name, "container not found"))
 		}
 	}
@@ -39,22 +40,7 @@ func isDeletionCost(value string) bool {
 	return err == nil && strconv.FormatInt(n, 10) == value
 }
 
-func hasContainer(spec *corev1.PodSpec, name string) bool {
-	found := false
-	VisitContainers(spec, nil, func(c *corev1.Container, _ *field.Path) { found = found || c.Name == name })
-	return found
-}
-
-// VisitContainers calls visit for every container, the init containers first, with
-// its path under path.
-func VisitContainers(spec *corev1.PodSpec, path *field.Path, visit func(c *corev1.Container, path *field.Path)) {
-	for i := range spec.InitContainers {
-		visit(&spec.InitContainers[i], path.Child("initContainers").Index(i))
-	}
-	for i := range spec.Containers {
-		visit(&spec.Containers[i], path.Child("containers").Index(i))
-	}
-	for i := range spec.EphemeralContainers {
-		visit((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon), path.Child("ephemeralContainers").Index(i))
-	}
+// pathOf is a container's path below that of its spec.
+func pathOf(at podfields.Place, spec *field.Path) *field.Path {
+	return spec.Child(string(at.List)).Index(at.Index)
 }

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // containerRules checks the containers of one pod spec.
@@ -102,10 +104,8 @@ var ephemeralFields = map[string]bool{
 func (r *containerRules) ephemeralContainers(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	others, names := map[string]bool{}, map[string]bool{}
-	for _, list := range [][]corev1.Container{r.spec.Containers, r.spec.InitContainers} {
-		for _, c := range list {
-			others[c.Name], names[c.Name] = true, true
-		}
+	for _, c := range podfields.DeclaredContainers(r.spec) {
+		others[c.Name], names[c.Name] = true, true
 	}
 	for i := range r.spec.EphemeralContainers {
 		e, at := &r.spec.EphemeralContainers[i], path.Index(i)

@@ -3,9 +3,9 @@ package podspec
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/registry/quantity"
 )
 
@@ -15,18 +15,17 @@ import (
 func SetPodDefaults(pod *corev1.Pod) {
 	spec := &pod.Spec
 	capQuantities(spec)
-	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range list {
-			requestsFromLimits(&list[i].Resources)
-		}
+	for _, c := range podfields.DeclaredContainers(spec) {
+		requestsFromLimits(&c.Resources)
 	}
 	podRequests(pod)
 	if spec.EnableServiceLinks == nil {
 		spec.EnableServiceLinks = ptr.To(corev1.DefaultEnableServiceLinks)
 	}
 	if spec.HostNetwork {
-		hostPorts(spec.Containers)
-		hostPorts(spec.InitContainers)
+		for _, c := range podfields.DeclaredContainers(spec) {
+			hostPorts(c)
+		}
 	}
 	SetDefaults(spec)
 }
@@ -53,14 +52,8 @@ func SetDefaults(spec *corev1.PodSpec) {
 	for i := range spec.Volumes {
 		defaultVolume(&spec.Volumes[i])
 	}
-	for i := range spec.InitContainers {
-		defaultContainer(&spec.InitContainers[i])
-	}
-	for i := range spec.Containers {
-		defaultContainer(&spec.Containers[i])
-	}
-	for i := range spec.EphemeralContainers {
-		defaultContainer((*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon))
+	for _, c := range podfields.Containers(spec) {
+		defaultContainer(c)
 	}
 	roundUp(spec.Overhead)
 	if spec.Resources != nil {
@@ -92,12 +85,10 @@ func requestsFromLimits(r *corev1.ResourceRequirements) {
 	}
 }
 
-func hostPorts(containers []corev1.Container) {
-	for i := range containers {
-		for j := range containers[i].Ports {
-			if p := &containers[i].Ports[j]; p.HostPort == 0 {
-				p.HostPort = p.ContainerPort
-			}
+func hostPorts(c *corev1.Container) {
+	for i := range c.Ports {
+		if p := &c.Ports[i]; p.HostPort == 0 {
+			p.HostPort = p.ContainerPort
 		}
 	}
 }
@@ -106,14 +97,14 @@ func hostPorts(containers []corev1.Container) {
 // safe to compute with them before.
 func capQuantities(spec *corev1.PodSpec) {
 	all := []corev1.ResourceList{spec.Overhead}
-	VisitContainers(spec, nil, func(c *corev1.Container, _ *field.Path) {
+	for _, c := range podfields.Containers(spec) {
 		all = append(all, c.Resources.Limits, c.Resources.Requests)
 		for i := range c.Env {
 			if from := c.Env[i].ValueFrom; from != nil && from.ResourceFieldRef != nil {
 				from.ResourceFieldRef.Divisor = quantity.Cap(from.ResourceFieldRef.Divisor)
 			}
 		}
-	})
+	}
 	if spec.Resources != nil {
 		all = append(all, spec.Resources.Limits, spec.Resources.Requests)
 	}

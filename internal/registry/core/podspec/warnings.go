@@ -21,7 +21,9 @@ func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) [
 	w.tokenPaths(spec)
 	w.duplicates(spec)
 	w.fractions(spec.Overhead, w.spec.Child("overhead"))
-	VisitContainers(spec, w.spec, w.container)
+	for at, c := range podfields.Containers(spec) {
+		w.container(c, pathOf(at, w.spec))
+	}
 	w.ports(spec)
 	if g := spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.add(w.spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
@@ -68,12 +70,12 @@ func (w *warner) deprecatedAnnotations(meta *metav1.ObjectMeta, spec *corev1.Pod
 	if _, ok := meta.Annotations[corev1.SeccompPodAnnotationKey]; ok && (spec.SecurityContext == nil || spec.SecurityContext.SeccompProfile == nil) {
 		w.add(path.Key(corev1.SeccompPodAnnotationKey), seccomp)
 	}
-	VisitContainers(spec, w.spec, func(c *corev1.Container, _ *field.Path) {
+	for _, c := range podfields.Containers(spec) {
 		key := corev1.SeccompContainerAnnotationKeyPrefix + c.Name
 		if _, ok := meta.Annotations[key]; ok && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil) {
 			w.add(path.Key(key), seccomp)
 		}
-	})
+	}
 }
 
 func (w *warner) deprecatedVolumes(spec *corev1.PodSpec) {
@@ -204,9 +206,9 @@ type namedPort struct {
 
 func (w *warner) ports(spec *corev1.PodSpec) {
 	all := map[string][]namedPort{}
-	VisitContainers(spec, w.spec, func(c *corev1.Container, path *field.Path) {
+	for place, c := range podfields.Containers(spec) {
 		for i, p := range c.Ports {
-			at := path.Child("ports").Index(i)
+			at := pathOf(place, w.spec).Child("ports").Index(i)
 			if p.HostIP != "" && p.HostPort == 0 {
 				w.add(at, "hostIP set without hostPort: %+v", p)
 			}
@@ -216,7 +218,7 @@ func (w *warner) ports(spec *corev1.PodSpec) {
 			}
 			all[key] = append(all[key], namedPort{p, at})
 		}
-	})
+	}
 }
 
 func (w *warner) portPair(path *field.Path, p corev1.ContainerPort, other namedPort) {
