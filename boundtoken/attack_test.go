@@ -157,7 +157,7 @@ func TestAttacks(t *testing.T) {
 			if tc.change != nil {
 				tc.change(&want)
 			}
-			v, err := boundtoken.Verify(tc.token, want)
+			v, err := boundtoken.Verify(t.Context(), tc.token, want)
 			if err == nil {
 				t.Fatalf("passed: %+v", v.Claims)
 			}
@@ -169,10 +169,10 @@ func TestAttacks(t *testing.T) {
 			}
 		})
 	}
-	if _, err := boundtoken.Verify(good, expected(s, rs)); err != nil {
+	if _, err := boundtoken.Verify(t.Context(), good, expected(s, rs)); err != nil {
 		t.Errorf("the token that the attacks are made from: %v", err)
 	}
-	if _, err := boundtoken.Verify(resigned(payload), expected(s, rs)); err != nil {
+	if _, err := boundtoken.Verify(t.Context(), resigned(payload), expected(s, rs)); err != nil {
 		t.Errorf("forging with our key: %v", err)
 	}
 }

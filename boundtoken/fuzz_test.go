@@ -63,7 +63,7 @@ func FuzzVerify(f *testing.F) {
 	seed(f, good, good+"=", good+".", parts[0]+"."+parts[1]+".", " "+good, good[:len(good)-1], strings.ToUpper(good),
 		b64([]byte(`{"alg":"none"}`))+"."+parts[1]+"."+parts[2])
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := boundtoken.Verify(text, want); (err == nil) != (text == good) {
+		if _, err := boundtoken.Verify(t.Context(), text, want); (err == nil) != (text == good) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})

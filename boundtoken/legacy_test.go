@@ -38,7 +38,7 @@ func TestLegacyPayloadIsThatOfKubernetes(t *testing.T) {
 	if c, ok := p.UnverifiedLegacyClaims(); !ok || c != claims {
 		t.Errorf("read as %+v, %v", c, ok)
 	}
-	if _, err := p.VerifySignature(jwks.New(s.Key())); err != nil {
+	if _, err := p.VerifySignature(t.Context(), jwks.New(s.Key())); err != nil {
 		t.Error(err)
 	}
 }
@@ -64,7 +64,7 @@ func TestVerifyRefusesLegacyTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = boundtoken.Verify(token.Reveal(), boundtoken.Expected{
+	_, err = boundtoken.Verify(t.Context(), token.Reveal(), boundtoken.Expected{
 		Issuers: []string{boundtoken.LegacyIssuer}, Audiences: []string{"api"}, Keys: jwks.New(s.Key()), Time: time.Now(),
 	})
 	if boundtoken.ReasonOf(err) != boundtoken.BadClaims {

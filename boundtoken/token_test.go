@@ -34,7 +34,7 @@ func TestEveryAlgorithmSignsAndVerifies(t *testing.T) {
 			if got := string(decode(t, strings.Split(text, ".")[0])); got != want {
 				t.Errorf("header %s, want %s", got, want)
 			}
-			v, err := boundtoken.Verify(text, expected(signer(t, ecKey(t, elliptic.P256())), s))
+			v, err := boundtoken.Verify(t.Context(), text, expected(signer(t, ecKey(t, elliptic.P256())), s))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestLeeway(t *testing.T) {
 	for _, d := range []time.Duration{-60 * time.Second, 0, 2*time.Hour + 60*time.Second} {
 		want := expected(s)
 		want.Time = at.Add(d)
-		if _, err := boundtoken.Verify(text, want); err != nil {
+		if _, err := boundtoken.Verify(t.Context(), text, want); err != nil {
 			t.Errorf("%v after issue: %v", d, err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestTokenWithoutKeyIDIsTriedWithAllKeys(t *testing.T) {
 	k := ecKey(t, elliptic.P256())
 	text := forge(t, map[string]any{"alg": "ES256", "typ": "JWT"}, claims(), k)
 	want := expected(signer(t, rsaKey()), signer(t, ecKey(t, elliptic.P256())), signer(t, k))
-	if _, err := boundtoken.Verify(text, want); err != nil {
+	if _, err := boundtoken.Verify(t.Context(), text, want); err != nil {
 		t.Error(err)
 	}
 }
@@ -108,7 +108,7 @@ func TestTokenWithoutKeyIDIsTriedWithAllKeys(t *testing.T) {
 func TestUnknownClaimsAreIgnored(t *testing.T) {
 	k := ecKey(t, elliptic.P256())
 	payload := strings.Replace(string(toJSON(t, claims())), "{", `{"future":{"a":[1,2,{"b":null}]},`, 1)
-	if _, err := boundtoken.Verify(forge(t, map[string]any{"alg": "ES256"}, payload, k), expected(signer(t, k))); err != nil {
+	if _, err := boundtoken.Verify(t.Context(), forge(t, map[string]any{"alg": "ES256"}, payload, k), expected(signer(t, k))); err != nil {
 		t.Error(err)
 	}
 }

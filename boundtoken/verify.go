@@ -1,15 +1,20 @@
 package boundtoken
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Keys finds keys for verification. *jwks.Set is one.
+// Keys finds keys for verification. *jwks.Set is one, in memory; *discovery.Source asks
+// the issuer. Implementations are safe for concurrent use.
 type Keys interface {
-	// Lookup returns the keys with that ID, or all keys when id is "".
-	Lookup(id string) []Key
+	// Lookup returns the keys with that ID, or all keys when id is "". That there is none
+	// is no error: an error says that it could not be found out. The result must not be
+	// changed.
+	Lookup(ctx context.Context, id string) ([]Key, error)
 }
 
 // Expected is what a recipient asks of a token.
@@ -34,8 +39,9 @@ type Verified struct {
 }
 
 // Verify checks a token against want: form, issuer, signature, audience and
-// time, in this order. A refusal is an *Error. Bound objects are not looked up.
-func Verify(text string, want Expected) (*Verified, error) {
+// time, in this order. A refusal is an *Error; any other error is of want.Keys and says
+// nothing about the token. Bound objects are not looked up.
+func Verify(ctx context.Context, text string, want Expected) (*Verified, error) {
 	p, err := Parse(text)
 	if err != nil {
 		return nil, err
@@ -43,7 +49,7 @@ func Verify(text string, want Expected) (*Verified, error) {
 	if err := p.claims.CheckIssuer(want.Issuers); err != nil {
 		return nil, err
 	}
-	key, err := p.VerifySignature(want.Keys)
+	key, err := p.VerifySignature(ctx, want.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +68,12 @@ func Verify(text string, want Expected) (*Verified, error) {
 
 // VerifySignature returns the key of keys that signed the token: the one that
 // the header names or, when it names none, any. Reasons of errors are
-// UnknownKey, BadAlgorithm and BadSignature.
-func (p *Parsed) VerifySignature(keys Keys) (Key, error) {
-	found := keys.Lookup(p.header.KeyID)
+// UnknownKey, BadAlgorithm and BadSignature; an error without a reason is of keys.
+func (p *Parsed) VerifySignature(ctx context.Context, keys Keys) (Key, error) {
+	found, err := keys.Lookup(ctx, p.header.KeyID)
+	if err != nil {
+		return Key{}, fmt.Errorf("finding the keys of a token: %w", err)
+	}
 	if len(found) == 0 {
 		return Key{}, refuse(UnknownKey, "invalid signature, no keys found")
 	}

@@ -4,6 +4,7 @@
 package jwks
 
 import (
+	"context"
 	"crypto"
 	"encoding/json"
 	"slices"
@@ -50,13 +51,18 @@ func equal(a, b boundtoken.Key) bool {
 	return ok && p.Equal(b.Public)
 }
 
-// Lookup returns the keys with that ID, or all keys when id is "". The result
+// Find returns the keys with that ID, or all keys when id is "". The result
 // must not be changed.
-func (s *Set) Lookup(id string) []boundtoken.Key {
+func (s *Set) Find(id string) []boundtoken.Key {
 	if id == "" {
 		return s.keys
 	}
 	return s.byID[id]
+}
+
+// Lookup implements boundtoken.Keys: it is Find and never fails.
+func (s *Set) Lookup(_ context.Context, id string) ([]boundtoken.Key, error) {
+	return s.Find(id), nil
 }
 
 // Contains tells whether k is in the set, with the same ID.

@@ -81,13 +81,13 @@ func TestLookup(t *testing.T) {
 	same := b
 	same.ID = a.ID
 	s := jwks.New(a, b, same)
-	if got := s.Lookup(a.ID); len(got) != 2 {
+	if got := s.Find(a.ID); len(got) != 2 {
 		t.Errorf("%d keys share an ID, want 2", len(got))
 	}
-	if got := s.Lookup(""); len(got) != 3 {
+	if got := s.Find(""); len(got) != 3 {
 		t.Errorf("%d keys in all, want 3", len(got))
 	}
-	if got := s.Lookup("other"); got != nil {
+	if got := s.Find("other"); got != nil {
 		t.Errorf("unknown ID gives %v", got)
 	}
 	if got := fmt.Sprint(s.Algorithms()); got != "[ES256 ES512]" {
@@ -158,8 +158,8 @@ func TestParseLeavesOutAndRefuses(t *testing.T) {
 				}
 			case err != nil:
 				t.Error(err)
-			case len(s.Lookup("")) != tc.n:
-				t.Errorf("%d keys, want %d", len(s.Lookup("")), tc.n)
+			case len(s.Find("")) != tc.n:
+				t.Errorf("%d keys, want %d", len(s.Find("")), tc.n)
 			}
 		})
 	}
@@ -182,7 +182,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, k := range s.Lookup("") {
+		for _, k := range s.Find("") {
 			if !k.Algorithm.Valid() {
 				t.Fatalf("key %q of algorithm %q", k.ID, k.Algorithm)
 			}

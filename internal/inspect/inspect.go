@@ -188,7 +188,7 @@ func (i *inspection) signature(ctx context.Context, d *Documents, docErr error) 
 		c.Reason = i.whyNoKeys(docErr)
 		return c
 	}
-	key, err := i.token.parsed.VerifySignature(set)
+	key, err := i.token.parsed.VerifySignature(ctx, set)
 	if err != nil {
 		c.Result, c.Reason = Failed, Plain(err.Error())
 		return c
@@ -215,7 +215,7 @@ func (i *inspection) discovery(d *Documents, err error) Check {
 		c.Result, c.Reason = NotMade, err.Error()
 	case err != nil:
 		c.Reason = err.Error()
-	case len(d.Keys.Lookup(id)) == 0:
+	case len(d.Keys.Find(id)) == 0:
 		c.Reason = fmt.Sprintf("%s has no key %s", Plain(d.KeySetURI), Plain(id))
 	default:
 		c.Result, c.Reason = Passed, fmt.Sprintf("%s leads to the key", Plain(d.URL))

@@ -139,7 +139,7 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("headers %v", h)
 	}
 	set, err := jwks.Parse(w.Body.Bytes())
-	if err != nil || len(set.Lookup("")) != 2 || len(set.Lookup(keys.signer.Key().ID)) != 1 {
+	if err != nil || len(set.Find("")) != 2 || len(set.Find(keys.signer.Key().ID)) != 1 {
 		t.Errorf("key set %s: %v", w.Body, err)
 	}
 	if w := get(s.JWKSHandler(), "HEAD", issuer.JWKSPath); w.Code != 200 || w.Body.Len() != 0 {

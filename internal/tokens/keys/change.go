@@ -211,7 +211,7 @@ func (r *Ring) show(s state) *view {
 		public = append(public, s.keys[i].Key.Key)
 	}
 	v.set = jwks.New(public...)
-	if old != nil && slices.EqualFunc(public, old.set.Lookup(""), func(a, b boundtoken.Key) bool { return a.ID == b.ID }) {
+	if old != nil && slices.EqualFunc(public, old.set.Find(""), func(a, b boundtoken.Key) bool { return a.ID == b.ID }) {
 		v.set = old.set
 	}
 	r.view.Store(v)

@@ -80,7 +80,7 @@ func (s *server) want(when string, want ...any) {
 		s.t.Errorf("%s: %s signs", when, signing)
 	}
 	var published []string
-	for _, k := range set.Lookup("") {
+	for _, k := range set.Find("") {
 		published = append(published, k.ID)
 	}
 	if !slices.Equal(published, ids) {
@@ -244,7 +244,7 @@ func TestWithdrawal(t *testing.T) {
 			if err := s.Withdraw(t.Context(), id, func(k Key, _ int64) error { asked = k.ID; return nil }); err != nil || asked != id {
 				t.Errorf("withdrawing %s: %v, asked about %q", id, err, asked)
 			}
-			if _, set := s.ids(t); len(set.Lookup(id)) != 0 { // before anything else happens
+			if _, set := s.ids(t); len(set.Find(id)) != 0 { // before anything else happens
 				t.Errorf("%s is accepted after it was withdrawn", id)
 			}
 		}
@@ -337,8 +337,8 @@ func TestFullRing(t *testing.T) {
 		before, _ := s.ids(t)
 		s.stop()
 		s = serve(t, b, boundtoken.ES384, 0) // a flag that cannot be followed
-		if after, set := s.ids(t); after != before || len(set.Lookup("")) != MaxKeys {
-			t.Errorf("signs with %s of %d keys, with %s before", after, len(set.Lookup("")), before)
+		if after, set := s.ids(t); after != before || len(set.Find("")) != MaxKeys {
+			t.Errorf("signs with %s of %d keys, with %s before", after, len(set.Find("")), before)
 		}
 	})
 }

@@ -23,8 +23,8 @@ func TestServersThatStartAtOnceAgree(t *testing.T) {
 	}
 	first, _ := rings[0].ids(t)
 	for i, r := range rings {
-		if id, set := r.ids(t); id != first || len(set.Lookup("")) != 1 {
-			t.Errorf("ring %d signs with %s of %d keys, ring 0 with %s", i, id, len(set.Lookup("")), first)
+		if id, set := r.ids(t); id != first || len(set.Find("")) != 1 {
+			t.Errorf("ring %d signs with %s of %d keys, ring 0 with %s", i, id, len(set.Find("")), first)
 		}
 	}
 	if _, stores := b.contents(); stores != 1 {
@@ -37,7 +37,7 @@ func TestRestartKeepsTheKey(t *testing.T) {
 	a := newRing(t, "")
 	stop := run(t, a, b)
 	before, set := a.ids(t)
-	if alg := set.Lookup(before)[0].Algorithm; alg != boundtoken.RS256 {
+	if alg := set.Find(before)[0].Algorithm; alg != boundtoken.RS256 {
 		t.Errorf("default algorithm is %s", alg)
 	}
 	stop()
@@ -62,8 +62,8 @@ func TestDeletedKeysAreReplacedByOthers(t *testing.T) {
 		b.mu.Unlock()
 		synctest.Wait()
 		second, set := r.ids(t)
-		if data, _ := b.contents(); data == nil || second == first || len(set.Lookup("")) != 1 {
-			t.Errorf("signs with %s of %d keys, with %s before all were deleted", second, len(set.Lookup("")), first)
+		if data, _ := b.contents(); data == nil || second == first || len(set.Find("")) != 1 {
+			t.Errorf("signs with %s of %d keys, with %s before all were deleted", second, len(set.Find("")), first)
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestTokensOfTheRingVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, set := r.ids(t)
-		if _, err := boundtoken.Verify(token.Reveal(), boundtoken.Expected{Issuers: []string{"https://issuer"}, Audiences: []string{"x"}, Keys: set, Time: time.Now()}); err != nil {
+		if _, err := boundtoken.Verify(t.Context(), token.Reveal(), boundtoken.Expected{Issuers: []string{"https://issuer"}, Audiences: []string{"x"}, Keys: set, Time: time.Now()}); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

@@ -222,7 +222,7 @@ func TestSubscribersHearOfChanges(t *testing.T) {
 			t.Error("want one value for two changes")
 		}
 		_, two := s.ids(t)
-		if two == set || len(two.Lookup("")) != 2 {
+		if two == set || len(two.Find("")) != 2 {
 			t.Error("the set is the old one")
 		}
 		s.mint(48 * time.Hour)

@@ -193,7 +193,7 @@ func (a *Authenticator) verifyParsed(ctx context.Context, parsed *boundtoken.Par
 // verifySignature returns the accepted key that signed a token, and the set it is in:
 // the one given or, if that does not have it, the one of now.
 func (a *Authenticator) verifySignature(ctx context.Context, parsed *boundtoken.Parsed, set *jwks.Set) (boundtoken.Key, *jwks.Set, error) {
-	key, err := parsed.VerifySignature(set)
+	key, err := parsed.VerifySignature(ctx, set)
 	if boundtoken.ReasonOf(err) != boundtoken.UnknownKey {
 		return key, set, err
 	}
@@ -201,7 +201,7 @@ func (a *Authenticator) verifySignature(ctx context.Context, parsed *boundtoken.
 	if set, err = a.config.Keys.Keys(ctx); err != nil {
 		return key, set, err
 	}
-	key, err = parsed.VerifySignature(set)
+	key, err = parsed.VerifySignature(ctx, set)
 	return key, set, err
 }
 

@@ -135,7 +135,7 @@ func (s *system) request(t *testing.T, account string, req *authenticationv1.Tok
 	}
 	out := obj.(*authenticationv1.TokenRequest)
 	set, _ := s.keys.Keys(ctx)
-	v, err := boundtoken.Verify(out.Status.Token, boundtoken.Expected{
+	v, err := boundtoken.Verify(t.Context(), out.Status.Token, boundtoken.Expected{
 		Issuers: s.issuer.Accepted(), Audiences: out.Spec.Audiences, Keys: set, Time: s.now})
 	if err != nil {
 		t.Fatalf("the token that was issued: %v", err)
