@@ -141,7 +141,7 @@ func TestAttacks(t *testing.T) {
 		{name: "pod and secret", token: resigned(changed(`"pod":`, `"secret":{"name":"s","uid":"u"},"pod":`)), reason: boundtoken.BadClaims, text: "secret and to something else"},
 		{name: "issuer missing", token: resigned(changed(`"iss":"https://kubernetes.default.svc",`, ``)), reason: boundtoken.WrongIssuer, text: `token issuer "" is invalid`},
 		{name: "issuer wrong", token: good, reason: boundtoken.WrongIssuer, text: `token issuer "https://kubernetes.default.svc" is invalid`,
-			change: func(e *boundtoken.Expected) { e.Issuers = []string{issuer + "/"} }},
+			change: func(e *boundtoken.Expected) { e.Issuers = []boundtoken.Issuer{parseIssuer(issuer + "/")} }},
 		{name: "audience wrong", token: good, reason: boundtoken.WrongAudience, text: `token audiences ["vault"] is invalid for the target audiences ["api" "Vault"]`,
 			change: func(e *boundtoken.Expected) { e.Audiences = []string{"api", "Vault"} }},
 		{name: "audience missing", token: resigned(changed(`"aud":["vault"],`, ``)), reason: boundtoken.WrongAudience, text: "is invalid for the target audiences"},

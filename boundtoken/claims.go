@@ -92,7 +92,7 @@ func NewClaims(g Grant, now time.Time) Claims {
 		IssuedAt:  NewDate(now),
 		ID:        uuid.NewString(),
 		NotBefore: NewDate(now),
-		Subject:   Subject(g.Namespace, g.ServiceAccount.Name),
+		Subject:   subjectText(g.Namespace, g.ServiceAccount.Name),
 		Kubernetes: Bound{
 			Namespace:      g.Namespace,
 			Node:           g.Node,
@@ -107,12 +107,13 @@ func NewClaims(g Grant, now time.Time) Claims {
 	return c
 }
 
-// Subject returns the claim sub of a service account, which is also its user name.
-func Subject(namespace, name string) string {
-	return "system:serviceaccount:" + namespace + ":" + name
+// subjectText is the claim sub of an account whose names nobody has looked at.
+func subjectText(namespace, name string) string {
+	return Subject{namespace, name}.String()
 }
 
-// Check tells whether the claims are complete and agree with each other.
+// Check tells whether the claims are complete and agree with each other, and whether the
+// service account can exist (see Subject).
 func (c *Claims) Check() error {
 	k := &c.Kubernetes
 	switch {
@@ -122,7 +123,7 @@ func (c *Claims) Check() error {
 		return refuse(BadClaims, "token has no expiry")
 	case k.Namespace == "" || k.ServiceAccount.Name == "" || k.ServiceAccount.UID == "":
 		return refuse(BadClaims, "token names no service account")
-	case c.Subject != Subject(k.Namespace, k.ServiceAccount.Name):
+	case !names(c.Subject, k.Namespace, k.ServiceAccount.Name):
 		return refuse(BadClaims, "token subject %s is not its service account", quote(c.Subject))
 	case k.Secret != nil && (k.Pod != nil || k.Node != nil):
 		return refuse(BadClaims, "token is bound to a secret and to something else")
@@ -132,11 +133,17 @@ func (c *Claims) Check() error {
 	return nil
 }
 
+// names tells whether subject is that of a service account.
+func names(subject, namespace, name string) bool {
+	s, err := NewSubject(namespace, name)
+	return err == nil && subject == s.String()
+}
+
 func incomplete(r *Ref) bool { return r != nil && (r.Name == "" || r.UID == "") }
 
 // CheckIssuer tells whether the claim iss is one of issuers.
-func (c *Claims) CheckIssuer(issuers []string) error {
-	if !slices.Contains(issuers, c.Issuer) {
+func (c *Claims) CheckIssuer(issuers []Issuer) error {
+	if c.Issuer == "" || !slices.Contains(issuers, Issuer{c.Issuer}) {
 		return refuse(WrongIssuer, "token issuer %s is invalid", quote(c.Issuer))
 	}
 	return nil

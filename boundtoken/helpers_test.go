@@ -51,6 +51,14 @@ func signer(t testing.TB, k crypto.Signer) boundtoken.Signer {
 	return s
 }
 
+func parseIssuer(text string) boundtoken.Issuer {
+	i, err := boundtoken.ParseIssuer(text)
+	if err != nil {
+		panic(err)
+	}
+	return i
+}
+
 // claims returns those of a pod's token for the audience "vault".
 func claims() boundtoken.Claims {
 	c := boundtoken.NewClaims(boundtoken.Grant{
@@ -81,7 +89,7 @@ func expected(s ...boundtoken.Signer) boundtoken.Expected {
 		keys = append(keys, one.Key())
 	}
 	return boundtoken.Expected{
-		Issuers:   []string{issuer},
+		Issuers:   []boundtoken.Issuer{parseIssuer(issuer)},
 		Audiences: []string{"vault"},
 		Keys:      jwks.New(keys...),
 		Time:      at,

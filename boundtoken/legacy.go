@@ -38,7 +38,7 @@ func NewLegacyClaims(namespace, secret string, account Ref) LegacyClaims {
 		Secret:            secret,
 		ServiceAccount:    account.Name,
 		ServiceAccountUID: account.UID,
-		Subject:           Subject(namespace, account.Name),
+		Subject:           subjectText(namespace, account.Name),
 	}
 }
 
@@ -56,7 +56,7 @@ func (c *LegacyClaims) Check() error {
 			return refuse(BadClaims, "%s claim is missing", claim.name)
 		}
 	}
-	if c.Subject != Subject(c.Namespace, c.ServiceAccount) {
+	if !names(c.Subject, c.Namespace, c.ServiceAccount) {
 		return refuse(BadClaims, "sub claim is invalid")
 	}
 	return nil

@@ -65,7 +65,7 @@ func TestVerifyRefusesLegacyTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = boundtoken.Verify(t.Context(), token.Reveal(), boundtoken.Expected{
-		Issuers: []string{boundtoken.LegacyIssuer}, Audiences: []string{"api"}, Keys: jwks.New(s.Key()), Time: time.Now(),
+		Issuers: []boundtoken.Issuer{parseIssuer(boundtoken.LegacyIssuer)}, Audiences: []string{"api"}, Keys: jwks.New(s.Key()), Time: time.Now(),
 	})
 	if boundtoken.ReasonOf(err) != boundtoken.BadClaims {
 		t.Errorf("verified with %v, want it refused for its claims", err)

@@ -19,8 +19,10 @@ type Keys interface {
 
 // Expected is what a recipient asks of a token.
 type Expected struct {
-	// Issuers are the accepted values of iss.
-	Issuers []string
+	// Issuers are those accepted. Each of Keys may sign for each of them: issuers that
+	// do not trust each other are checked with a Verify each, chosen by the unverified
+	// claim iss.
+	Issuers []Issuer
 	// Audiences are the recipient's names; a token must be for one of them.
 	Audiences []string
 	// Keys are the issuers' keys.
@@ -32,6 +34,9 @@ type Expected struct {
 // Verified is a token that passed.
 type Verified struct {
 	Claims Claims
+	// Issuer and Subject are the claims iss and sub.
+	Issuer  Issuer
+	Subject Subject
 	// Audiences are those expected that the token is for, in their order.
 	Audiences []string
 	// Key is the key that signed it.
@@ -53,10 +58,11 @@ func Verify(ctx context.Context, text string, want Expected) (*Verified, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &Verified{Claims: p.claims, Key: key}
+	v := &Verified{Claims: p.claims, Issuer: Issuer{p.claims.Issuer}, Key: key}
 	if err := v.Claims.Check(); err != nil {
 		return nil, err
 	}
+	v.Subject = Subject{v.Claims.Kubernetes.Namespace, v.Claims.Kubernetes.ServiceAccount.Name}
 	if v.Audiences, err = v.Claims.CheckAudience(want.Audiences); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
 )
 
@@ -79,10 +80,11 @@ func (s *Set) render(ctx context.Context) (*pages, error) {
 		return nil, fmt.Errorf("encoding key set: %v", err)
 	}
 	for _, i := range v.accepted {
-		if Undiscoverable(i) != nil {
+		if i.Discoverable() != nil {
 			continue
 		}
-		if p.discovery[i], err = Document(i, s.keySetURI(i), set); err != nil {
+		name := i.String()
+		if p.discovery[name], err = Document(name, s.keySetURI(name), set); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +127,7 @@ func (s *Set) DiscoveryHandler() http.Handler {
 // lead to the same keys, so it is there as long as one of them can be discovered.
 func (s *Set) JWKSHandler() http.Handler {
 	there := func(string) bool {
-		return slices.ContainsFunc(s.Accepted(), func(i string) bool { return Undiscoverable(i) == nil })
+		return slices.ContainsFunc(s.Accepted(), func(i boundtoken.Issuer) bool { return i.Discoverable() == nil })
 	}
 	return s.handler(jwks.MediaType, there, func(ctx context.Context, _ string) ([]byte, error) { return s.KeySet(ctx) })
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -95,11 +94,8 @@ func Validate(issuers []string) error {
 		if slices.Contains(issuers[:i], iss) {
 			return fmt.Errorf("service account issuer %q is given twice", iss)
 		}
-		if !strings.Contains(iss, ":") {
-			continue
-		}
-		if _, err := url.Parse(iss); err != nil {
-			return fmt.Errorf("service account issuer %q contains a colon and is not a URL: %v", iss, err)
+		if _, err := boundtoken.ParseIssuer(iss); err != nil {
+			return fmt.Errorf("service account %v", err)
 		}
 	}
 	return nil
@@ -108,20 +104,11 @@ func Validate(issuers []string) error {
 // Undiscoverable tells why relying parties cannot discover an issuer, or returns
 // nil (OpenID Connect Discovery 1.0, section 3).
 func Undiscoverable(issuer string) error {
-	u, err := url.Parse(issuer)
-	switch {
-	case err != nil:
+	i, err := boundtoken.ParseIssuer(issuer)
+	if err != nil {
 		return fmt.Errorf("issuer %q is not a URL", issuer)
-	case u.Scheme != "https":
-		return fmt.Errorf("issuer %q is not an https URL", issuer)
-	case u.RawQuery != "" || u.ForceQuery:
-		return fmt.Errorf("issuer %q has a query", issuer)
-	case u.Fragment != "" || strings.HasSuffix(issuer, "#"):
-		return fmt.Errorf("issuer %q has a fragment", issuer)
-	case u.Host == "":
-		return fmt.Errorf("issuer %q has no host", issuer)
 	}
-	return nil
+	return i.Discoverable()
 }
 
 func jwksURI(c Config) (string, error) {

@@ -83,7 +83,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("issuer %s, audiences %v", s.Active(), s.APIAudiences())
 	}
 	s = newSet(t, issuer.Config{Issuers: []string{"https://a", "b"}})
-	if s.Active() != "https://a" || !slices.Equal(s.Accepted(), []string{"https://a", "b"}) || !slices.Equal(s.APIAudiences(), s.Accepted()) {
+	if s.Active() != "https://a" || !slices.Equal(texts(s.Accepted()), []string{"https://a", "b"}) || !slices.Equal(s.APIAudiences(), texts(s.Accepted())) {
 		t.Errorf("issuers %v, audiences %v", s.Accepted(), s.APIAudiences())
 	}
 	s = newSet(t, issuer.Config{Issuers: []string{"https://a"}, APIAudiences: []string{"api"}})

@@ -50,9 +50,9 @@ func (s *Set) Listing() Listing {
 	v, now := s.now(), s.config.Clock.Now()
 	l := Listing{Time: now.UTC(), APIAudiences: v.audiences, JWKSURI: s.config.JWKSURI}
 	for i, t := range append(slices.Clone(v.all), v.former...) {
-		one := Listed{Issuer: t.Issuer, State: Trusted}
-		if !t.Until.IsZero() {
-			until := t.Until.UTC()
+		one := Listed{Issuer: t.issuer.String(), State: Trusted}
+		if !t.until.IsZero() {
+			until := t.until.UTC()
 			one.Until = &until
 		}
 		switch {

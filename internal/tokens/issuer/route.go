@@ -56,14 +56,14 @@ func (s *Set) at(host, path string) (issuer string, ok bool) {
 	host = strings.ToLower(withoutPort(host))
 	found := 0
 	for _, i := range s.Accepted() {
-		u, err := url.Parse(i)
-		if err != nil || Undiscoverable(i) != nil || strings.TrimSuffix(u.Path, "/") != path {
+		u, err := url.Parse(i.String())
+		if err != nil || i.Discoverable() != nil || strings.TrimSuffix(u.Path, "/") != path {
 			continue
 		}
 		if strings.ToLower(u.Hostname()) == host {
-			return i, true
+			return i.String(), true
 		}
-		issuer = i
+		issuer = i.String()
 		found++
 	}
 	return issuer, found == 1 && path != ""

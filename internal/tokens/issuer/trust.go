@@ -1,10 +1,13 @@
 package issuer
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"laterna.dev/laterna/boundtoken"
 )
 
 // State is which issuer signs and which others are trusted, as operators set it while
@@ -23,6 +26,12 @@ type Trust struct {
 	Until time.Time
 }
 
+// trust is Trust with an issuer that has been looked at.
+type trust struct {
+	issuer boundtoken.Issuer
+	until  time.Time
+}
+
 // Apply takes a state over: at once for everything that starts afterwards. Issuers of
 // the flags but the first stay accepted whatever it says. A state with an issuer that
 // the flag would not take is refused, and the earlier one stays. It is not called
@@ -31,21 +40,19 @@ func (s *Set) Apply(state State) error {
 	if state.Active == "" {
 		state.Active = s.config.Issuers[0]
 	}
-	all := []Trust{{Issuer: state.Active}}
-	for _, t := range append(slices.Clone(state.Trusted), trusts(s.config.Issuers[1:])...) {
-		if err := Validate([]string{t.Issuer}); err != nil {
-			return err
+	var all []trust
+	for _, t := range slices.Concat([]Trust{{Issuer: state.Active}}, state.Trusted, trusts(s.config.Issuers[1:])) {
+		name, err := boundtoken.ParseIssuer(t.Issuer)
+		if err != nil {
+			return fmt.Errorf("service account %v", err)
 		}
-		i := slices.IndexFunc(all, func(known Trust) bool { return known.Issuer == t.Issuer })
+		i := slices.IndexFunc(all, func(known trust) bool { return known.issuer == name })
 		switch {
 		case i < 0:
-			all = append(all, t)
-		case t.Until.IsZero() || !all[i].Until.IsZero() && t.Until.After(all[i].Until):
-			all[i].Until = t.Until
+			all = append(all, trust{name, t.Until})
+		case t.Until.IsZero() || !all[i].until.IsZero() && t.Until.After(all[i].until):
+			all[i].until = t.Until
 		}
-	}
-	if err := Validate([]string{state.Active}); err != nil {
-		return err
 	}
 	now := s.config.Clock.Now()
 	next := s.look(all, now)
@@ -58,16 +65,16 @@ func (s *Set) Apply(state State) error {
 const maxFormers = 32
 
 // formers are the issuers that were trusted and are not in all, with the end of that.
-func formers(old *view, all []Trust, now time.Time) (former []Trust) {
+func formers(old *view, all []trust, now time.Time) (former []trust) {
 	if old == nil {
 		return nil
 	}
 	for _, t := range append(slices.Clone(old.all), old.former...) {
-		if slices.ContainsFunc(all, func(known Trust) bool { return known.Issuer == t.Issuer }) {
+		if slices.ContainsFunc(all, func(known trust) bool { return known.issuer == t.issuer }) {
 			continue
 		}
-		if t.Until.IsZero() || t.Until.After(now) {
-			t.Until = now
+		if t.until.IsZero() || t.until.After(now) {
+			t.until = now
 		}
 		former = append(former, t)
 	}
@@ -83,34 +90,36 @@ func trusts(issuers []string) (all []Trust) {
 
 // view is a state as it is between two moments.
 type view struct {
-	all    []Trust // active first, each once
-	former []Trust // latest first; only to say until when they were trusted
+	all    []trust // active first, each once
+	former []trust // latest first; only to say until when they were trusted
 	// from and to bound the time for which the rest is right; zero is no bound.
 	from, to  time.Time
-	accepted  []string
+	accepted  []boundtoken.Issuer
 	audiences []string
 }
 
-func (s *Set) look(all []Trust, now time.Time) *view {
+func (s *Set) look(all []trust, now time.Time) *view {
 	v := &view{all: all}
 	for _, t := range all {
 		switch {
-		case t.Until.IsZero():
-		case now.Before(t.Until):
-			if v.to.IsZero() || t.Until.Before(v.to) {
-				v.to = t.Until
+		case t.until.IsZero():
+		case now.Before(t.until):
+			if v.to.IsZero() || t.until.Before(v.to) {
+				v.to = t.until
 			}
 		default:
-			if t.Until.After(v.from) {
-				v.from = t.Until
+			if t.until.After(v.from) {
+				v.from = t.until
 			}
 			continue
 		}
-		v.accepted = append(v.accepted, t.Issuer)
+		v.accepted = append(v.accepted, t.issuer)
 	}
 	v.audiences = s.config.APIAudiences
 	if len(v.audiences) == 0 {
-		v.audiences = v.accepted
+		for _, i := range v.accepted {
+			v.audiences = append(v.audiences, i.String())
+		}
 	}
 	return v
 }
@@ -133,11 +142,11 @@ func (s *Set) now() *view {
 }
 
 // Active returns the issuer of new tokens.
-func (s *Set) Active() string { return s.now().accepted[0] }
+func (s *Set) Active() string { return s.now().accepted[0].String() }
 
 // Accepted returns the issuers whose tokens are accepted, Active first. The
 // result must not be changed.
-func (s *Set) Accepted() []string { return s.now().accepted }
+func (s *Set) Accepted() []boundtoken.Issuer { return s.now().accepted }
 
 // APIAudiences returns the audiences that the API server answers to. The result
 // must not be changed.
@@ -148,8 +157,8 @@ func (s *Set) APIAudiences() []string { return s.now().audiences }
 func (s *Set) WasTrusted(issuer string) (until time.Time, ok bool) {
 	v, now := s.view.Load(), s.config.Clock.Now()
 	for _, t := range append(slices.Clone(v.all), v.former...) {
-		if t.Issuer == issuer && !t.Until.IsZero() && !now.Before(t.Until) {
-			return t.Until, true
+		if t.issuer.String() == issuer && !t.until.IsZero() && !now.Before(t.until) {
+			return t.until, true
 		}
 	}
 	return time.Time{}, false
@@ -159,8 +168,8 @@ func (s *Set) WasTrusted(issuer string) (until time.Time, ok bool) {
 // accepted issuers: a serving certificate should cover them.
 func (s *Set) Hosts() (hosts []string) {
 	for _, i := range s.Accepted() {
-		u, err := url.Parse(i)
-		if err != nil || Undiscoverable(i) != nil {
+		u, err := url.Parse(i.String())
+		if err != nil || i.Discoverable() != nil {
 			continue
 		}
 		if host := strings.ToLower(u.Hostname()); !slices.Contains(hosts, host) {

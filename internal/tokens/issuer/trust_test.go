@@ -10,8 +10,17 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
+
+// texts returns issuers as text.
+func texts(issuers []boundtoken.Issuer) (all []string) {
+	for _, i := range issuers {
+		all = append(all, i.String())
+	}
+	return all
+}
 
 func TestIssuersChangeWhileTheServerRuns(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -25,7 +34,7 @@ func TestIssuersChangeWhileTheServerRuns(t *testing.T) {
 	}
 	want := func(accepted ...string) {
 		t.Helper()
-		if got := s.Accepted(); !slices.Equal(got, accepted) || s.Active() != accepted[0] || !slices.Equal(s.APIAudiences(), accepted) {
+		if got := texts(s.Accepted()); !slices.Equal(got, accepted) || s.Active() != accepted[0] || !slices.Equal(s.APIAudiences(), accepted) {
 			t.Errorf("active %s, accepted %v, audiences %v; want %v", s.Active(), got, s.APIAudiences(), accepted)
 		}
 	}

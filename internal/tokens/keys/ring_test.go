@@ -98,13 +98,17 @@ func TestTokensOfTheRingVerify(t *testing.T) {
 			t.Fatalf("%s: signs with %+v, want %+v: %v", kind, signer, want, err)
 		}
 		c := boundtoken.NewClaims(boundtoken.Grant{Namespace: "default", ServiceAccount: boundtoken.Ref{Name: "a", UID: "u"}, Audience: []string{"x"}, Lifetime: time.Hour}, time.Now())
-		c.Issuer = "https://issuer"
+		name, err := boundtoken.ParseIssuer("https://issuer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Issuer = name.String()
 		token, err := boundtoken.Mint(context.Background(), signer, c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, set := r.ids(t)
-		if _, err := boundtoken.Verify(t.Context(), token.Reveal(), boundtoken.Expected{Issuers: []string{"https://issuer"}, Audiences: []string{"x"}, Keys: set, Time: time.Now()}); err != nil {
+		if _, err := boundtoken.Verify(t.Context(), token.Reveal(), boundtoken.Expected{Issuers: []boundtoken.Issuer{name}, Audiences: []string{"x"}, Keys: set, Time: time.Now()}); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}

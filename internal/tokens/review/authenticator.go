@@ -22,7 +22,7 @@ import (
 // Issuer says which tokens are ours. *issuer.Set is one.
 type Issuer interface {
 	// Accepted returns the accepted values of the claim iss.
-	Accepted() []string
+	Accepted() []boundtoken.Issuer
 	// APIAudiences returns the audiences of this API server.
 	APIAudiences() []string
 	// WasTrusted returns until when an issuer's tokens were accepted, for those

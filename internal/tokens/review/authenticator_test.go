@@ -37,7 +37,14 @@ type system struct {
 	former      map[string]time.Time // issuers that were trusted once
 }
 
-func (s *system) Accepted() []string     { return s.issuers }
+func (s *system) Accepted() (all []boundtoken.Issuer) {
+	for _, text := range s.issuers {
+		if i, err := boundtoken.ParseIssuer(text); err == nil {
+			all = append(all, i)
+		}
+	}
+	return all
+}
 func (s *system) APIAudiences() []string { return []string{"api"} }
 func (s *system) WasTrusted(issuer string) (time.Time, bool) {
 	until, ok := s.former[issuer]

@@ -21,10 +21,14 @@ type ours struct {
 	reads  atomic.Int32
 }
 
-func (o *ours) Accepted() []string {
+func (o *ours) Accepted() []boundtoken.Issuer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return []string{o.issuer}
+	i, err := boundtoken.ParseIssuer(o.issuer)
+	if err != nil {
+		return nil
+	}
+	return []boundtoken.Issuer{i}
 }
 
 func (o *ours) Keys(context.Context) (*jwks.Set, error) {
