@@ -14,6 +14,7 @@ var levels = []level{
 	{"internal/clock", 0},
 	{"internal/host/replace", 0},
 	{"internal/log", 0},
+	{"internal/plain", 0},
 
 	{"boundtoken", 1},
 	{"internal/component", 1},

@@ -13,6 +13,7 @@ import (
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/inspect"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -177,7 +178,7 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "ISSUER\tSTATE\tUNTIL\tDISCOVERY")
 	for _, one := range s.Issuers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", inspect.Plain(one.Issuer), inspect.Plain(string(one.State)), s.until(one), discovery(p, one))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", plain.Text(one.Issuer), plain.Text(string(one.State)), s.until(one), discovery(p, one))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -188,14 +189,14 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 		row("Note", "this system does not tell what else it accepts, or you may not ask")
 	}
 	if len(s.APIAudiences) > 0 {
-		row("API audiences", inspect.PlainList(s.APIAudiences))
+		row("API audiences", plain.List(s.APIAudiences))
 	}
 	if s.Progress != nil {
 		state := "rolling out"
 		if s.Progress.Done {
-			state = inspect.Plain(s.Progress.Reason)
+			state = plain.Text(s.Progress.Reason)
 		}
-		row("Revision", fmt.Sprintf("%d, %s: %s", s.Revision, state, inspect.Plain(s.Progress.Message)))
+		row("Revision", fmt.Sprintf("%d, %s: %s", s.Revision, state, plain.Text(s.Progress.Message)))
 	}
 	return nil
 }
@@ -215,9 +216,9 @@ func discovery(p paint, one shownIssuer) string {
 	if !one.Discoverable {
 		return p.bad("✗") + " " + one.Problem
 	}
-	text := p.good("✓") + " " + inspect.Plain(one.Discovery)
+	text := p.good("✓") + " " + plain.Text(one.Discovery)
 	if one.KeySet != issuer.KeySetURI(one.Issuer) {
-		text += " (keys: " + inspect.Plain(one.KeySet) + ")"
+		text += " (keys: " + plain.Text(one.KeySet) + ")"
 	}
 	return text
 }

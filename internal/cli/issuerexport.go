@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"laterna.dev/laterna/internal/inspect"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/issuer/static"
 )
@@ -64,11 +65,11 @@ func (f *exportFlags) run(cmd *cobra.Command, dir string) error {
 	}
 	stale, err := static.Write(dir, pages, f.force)
 	if err != nil {
-		return fmt.Errorf("exporting to %s: %s", dir, inspect.Plain(err.Error()))
+		return fmt.Errorf("exporting to %s: %s", dir, plain.Text(err.Error()))
 	}
 	if len(f.issuers) == 0 {
 		for _, file := range stale {
-			fmt.Fprintf(notes, "note: %s is of an earlier export and was left\n", inspect.Plain(filepath.Join(dir, file)))
+			fmt.Fprintf(notes, "note: %s is of an earlier export and was left\n", plain.Text(filepath.Join(dir, file)))
 		}
 	}
 	return printUploads(cmd.OutOrStdout(), dir, pages)
@@ -106,7 +107,7 @@ func (f *exportFlags) choose(listing inspect.Listing, notes io.Writer) (names []
 			return nil, fmt.Errorf("--issuer: %w, so relying parties cannot discover it", err)
 		}
 		if one, ok := listing.Find(name); !ok || one.State == issuer.Ended {
-			fmt.Fprintf(notes, "note: %s is not accepted by this system now\n", inspect.Plain(name))
+			fmt.Fprintf(notes, "note: %s is not accepted by this system now\n", plain.Text(name))
 		}
 		names = append(names, name)
 	}
@@ -118,7 +119,7 @@ func (f *exportFlags) choose(listing inspect.Listing, notes io.Writer) (names []
 			continue
 		}
 		if err := issuer.Undiscoverable(one.Issuer); err != nil {
-			fmt.Fprintf(notes, "note: %s and is left out: relying parties cannot discover it\n", inspect.Plain(err.Error()))
+			fmt.Fprintf(notes, "note: %s and is left out: relying parties cannot discover it\n", plain.Text(err.Error()))
 			continue
 		}
 		names = append(names, one.Issuer)
@@ -135,7 +136,7 @@ func printUploads(out io.Writer, dir string, pages []static.Page) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "FILE\tAS\tCONTENT-TYPE")
 	for _, p := range pages {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", inspect.Plain(filepath.Join(dir, p.Path)), inspect.Plain(p.URL), p.Type)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", plain.Text(filepath.Join(dir, p.Path)), plain.Text(p.URL), p.Type)
 	}
 	return w.Flush()
 }

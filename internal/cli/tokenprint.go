@@ -8,6 +8,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/inspect"
+	"laterna.dev/laterna/internal/plain"
 )
 
 // lifeWidth is the length of the life bar in characters.
@@ -53,20 +54,20 @@ func (r *reportPrinter) text(name, part string) {
 
 func (r *reportPrinter) claims(token inspect.Token) {
 	c, header := token.Claims(), token.Header()
-	r.row("Issuer", "%s", inspect.Plain(c.Issuer))
-	r.row("Subject", "%s", inspect.Plain(c.Subject))
+	r.row("Issuer", "%s", plain.Text(c.Issuer))
+	r.row("Subject", "%s", plain.Text(c.Subject))
 	if legacy, ok := token.Legacy(); ok {
-		r.row("Account", "%s in %s, uid %s", inspect.Plain(legacy.ServiceAccount), inspect.Plain(legacy.Namespace), inspect.Plain(legacy.ServiceAccountUID))
-		r.row("Kept in", "secret %s", inspect.Plain(legacy.Secret))
+		r.row("Account", "%s in %s, uid %s", plain.Text(legacy.ServiceAccount), plain.Text(legacy.Namespace), plain.Text(legacy.ServiceAccountUID))
+		r.row("Kept in", "secret %s", plain.Text(legacy.Secret))
 	} else {
 		r.bound(&c)
 	}
 	if c.ID != "" {
-		r.row("ID", "%s", inspect.Plain(c.ID))
+		r.row("ID", "%s", plain.Text(c.ID))
 	}
 	r.dates(&c)
 	if names := token.OtherClaims(); len(names) > 0 {
-		r.row("Other claims", "%s", inspect.PlainList(names))
+		r.row("Other claims", "%s", plain.List(names))
 	}
 	r.header(header)
 	if r.Signature != "" {
@@ -78,11 +79,11 @@ func (r *reportPrinter) claims(token inspect.Token) {
 func (r *reportPrinter) header(h boundtoken.Header) {
 	key := "no key named"
 	if h.KeyID != "" {
-		key = "key " + inspect.Plain(h.KeyID)
+		key = "key " + plain.Text(h.KeyID)
 	}
 	kind := ""
 	if h.Type != "" {
-		kind = ", type " + inspect.Plain(h.Type)
+		kind = ", type " + plain.Text(h.Type)
 	}
 	r.row("Header", "%s, %s%s", h.Algorithm, key, kind)
 }
@@ -90,11 +91,11 @@ func (r *reportPrinter) header(h boundtoken.Header) {
 // bound prints whom the token is for and what it lives with.
 func (r *reportPrinter) bound(c *boundtoken.Claims) {
 	if len(c.Audience) > 0 {
-		r.row("Audience", "%s", inspect.PlainList(c.Audience))
+		r.row("Audience", "%s", plain.List(c.Audience))
 	}
 	k := &c.Kubernetes
 	if k.ServiceAccount.Name != "" || k.Namespace != "" {
-		r.row("Account", "%s in %s, uid %s", inspect.Plain(k.ServiceAccount.Name), inspect.Plain(k.Namespace), inspect.Plain(k.ServiceAccount.UID))
+		r.row("Account", "%s in %s, uid %s", plain.Text(k.ServiceAccount.Name), plain.Text(k.Namespace), plain.Text(k.ServiceAccount.UID))
 	}
 	name := "Bound to"
 	for _, one := range []struct {
@@ -107,7 +108,7 @@ func (r *reportPrinter) bound(c *boundtoken.Claims) {
 		if one.kind == "node" && k.Pod != nil {
 			name = "On" // a record of where the pod was, not a bond
 		}
-		r.row(name, "%s %s, uid %s", one.kind, inspect.Plain(one.ref.Name), inspect.Plain(one.ref.UID))
+		r.row(name, "%s %s, uid %s", one.kind, plain.Text(one.ref.Name), plain.Text(one.ref.UID))
 		name = ""
 	}
 	if k.Pod == nil && k.Secret == nil && k.Node == nil && k.ServiceAccount.Name != "" {

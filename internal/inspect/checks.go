@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/plain"
 )
 
 // formOf tells whether the token is what Kubernetes issues: strictly encoded, with
@@ -12,7 +13,7 @@ import (
 func formOf(t Token) Check {
 	c := Check{Name: "form", Result: Failed}
 	if !t.Readable() {
-		c.Reason = Plain(t.refused.Error())
+		c.Reason = plain.Text(t.refused.Error())
 		return c
 	}
 	legacy, kept := t.Legacy()
@@ -22,7 +23,7 @@ func formOf(t Token) Check {
 		what, err = "a service account token of %d bytes, kept in a Secret", legacy.Check()
 	}
 	if err != nil {
-		c.Reason = Plain(err.Error())
+		c.Reason = plain.Text(err.Error())
 		return c
 	}
 	c.Result, c.Reason = Passed, fmt.Sprintf(what, t.size)
@@ -43,10 +44,10 @@ func audienceOf(t Token, want []string, listing *Listing) Check {
 	default:
 		both, err := claims.CheckAudience(want)
 		if err != nil {
-			c.Result, c.Reason = Failed, fmt.Sprintf("the token is for %s, not for %s", orNobody(claims.Audience), PlainList(want))
+			c.Result, c.Reason = Failed, fmt.Sprintf("the token is for %s, not for %s", orNobody(claims.Audience), plain.List(want))
 			return c
 		}
-		c.Result, c.Reason = Passed, "the token is for "+PlainList(both)
+		c.Result, c.Reason = Passed, "the token is for "+plain.List(both)
 	}
 	return c
 }
@@ -55,7 +56,7 @@ func orNobody(audiences []string) string {
 	if len(audiences) == 0 {
 		return "nobody"
 	}
-	return PlainList(audiences)
+	return plain.List(audiences)
 }
 
 func forAPI(claims *boundtoken.Claims, listing *Listing) string {

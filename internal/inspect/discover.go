@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -44,13 +45,13 @@ func Discover(ctx context.Context, from Getter, name string) (*Documents, error)
 		return nil, err
 	}
 	if d.KeySetURI, err = readDocument(raw, name); err != nil {
-		return nil, fmt.Errorf("%s: %w", Plain(d.URL), err)
+		return nil, fmt.Errorf("%s: %w", plain.Text(d.URL), err)
 	}
 	if raw, err = from.Get(ctx, d.KeySetURI, maxKeySet); err != nil {
 		return nil, err
 	}
 	if d.Keys, err = jwks.Parse(raw); err != nil {
-		return nil, fmt.Errorf("%s: %s", Plain(d.KeySetURI), Plain(err.Error()))
+		return nil, fmt.Errorf("%s: %s", plain.Text(d.KeySetURI), plain.Text(err.Error()))
 	}
 	return d, nil
 }
@@ -58,10 +59,10 @@ func Discover(ctx context.Context, from Getter, name string) (*Documents, error)
 // discoverable tells why nobody can discover an issuer.
 func discoverable(name string) error {
 	if err := issuer.Undiscoverable(name); err != nil {
-		return errors.New(Plain(err.Error()))
+		return errors.New(plain.Text(err.Error()))
 	}
-	if !isPlain(name) {
-		return fmt.Errorf("issuer %s has characters that look like others or cannot be seen", Plain(name))
+	if !plain.Is(name) {
+		return fmt.Errorf("issuer %s has characters that look like others or cannot be seen", plain.Text(name))
 	}
 	return nil
 }
@@ -76,11 +77,11 @@ func readDocument(raw []byte, name string) (keySetURI string, err error) {
 		return "", errors.New("is not a discovery document")
 	}
 	if doc.Issuer != name {
-		return "", fmt.Errorf("is of issuer %s, not of %s", Plain(doc.Issuer), Plain(name))
+		return "", fmt.Errorf("is of issuer %s, not of %s", plain.Text(doc.Issuer), plain.Text(name))
 	}
 	u, err := url.Parse(doc.JWKSURI)
 	if err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsFunc(doc.JWKSURI, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("names keys at %s, which is not an https URL", Plain(doc.JWKSURI))
+		return "", fmt.Errorf("names keys at %s, which is not an https URL", plain.Text(doc.JWKSURI))
 	}
 	return doc.JWKSURI, nil
 }

@@ -8,5 +8,5 @@
 // internal/cli's; the rules of tokens are boundtoken's; whether what a token is bound to
 // still exists is decided by internal/tokens/review in the server.
 //
-// Nothing that a token says is trusted: what is for people goes through Plain.
+// Nothing that a token says is trusted: what is for people goes through internal/plain.
 package inspect

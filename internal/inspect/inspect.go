@@ -9,6 +9,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -125,7 +126,7 @@ func (i *inspection) documents(ctx context.Context) (*Documents, error) {
 	case i.Elsewhere != nil:
 		return Discover(ctx, i.Elsewhere, name)
 	case i.ours && !i.listing.Partial && i.listing.JWKSURI != "":
-		return nil, fmt.Errorf("%w: its keys are published at %s", errNotAsked, Plain(i.listing.JWKSURI))
+		return nil, fmt.Errorf("%w: its keys are published at %s", errNotAsked, plain.Text(i.listing.JWKSURI))
 	case i.ours && !i.listing.Partial:
 		return Discover(ctx, i.System, name)
 	}
@@ -147,12 +148,12 @@ func (i *inspection) issuer(now time.Time) Check {
 	case i.Elsewhere != nil:
 		c.Result, c.Reason = NotMade, "not an issuer of this system: its own documents count"
 	case i.listing.Partial:
-		c.Result, c.Reason = NotMade, fmt.Sprintf("the system issues as %s and does not tell what else it accepts", Plain(i.listing.Issuers[0].Issuer))
+		c.Result, c.Reason = NotMade, fmt.Sprintf("the system issues as %s and does not tell what else it accepts", plain.Text(i.listing.Issuers[0].Issuer))
 	case i.known.State == issuer.Ended:
-		c.Reason = fmt.Sprintf("%s was accepted until %s, %s", Plain(name), Moment(*i.known.Until), Relative(*i.known.Until, now))
+		c.Reason = fmt.Sprintf("%s was accepted until %s, %s", plain.Text(name), Moment(*i.known.Until), Relative(*i.known.Until, now))
 	default:
 		c.Reason = fmt.Sprintf("%s is not accepted by this system, which issues as %s; --discover checks a token of another system",
-			Plain(name), Plain(i.listing.Issuers[0].Issuer))
+			plain.Text(name), plain.Text(i.listing.Issuers[0].Issuer))
 	}
 	return c
 }
@@ -190,7 +191,7 @@ func (i *inspection) signature(ctx context.Context, d *Documents, docErr error) 
 	}
 	key, err := i.token.parsed.VerifySignature(ctx, set)
 	if err != nil {
-		c.Result, c.Reason = Failed, Plain(err.Error())
+		c.Result, c.Reason = Failed, plain.Text(err.Error())
 		return c
 	}
 	c.Result, c.Reason = Passed, fmt.Sprintf("by a key of %s, %s", from, key.Algorithm)
@@ -216,9 +217,9 @@ func (i *inspection) discovery(d *Documents, err error) Check {
 	case err != nil:
 		c.Reason = err.Error()
 	case len(d.Keys.Find(id)) == 0:
-		c.Reason = fmt.Sprintf("%s has no key %s", Plain(d.KeySetURI), Plain(id))
+		c.Reason = fmt.Sprintf("%s has no key %s", plain.Text(d.KeySetURI), plain.Text(id))
 	default:
-		c.Result, c.Reason = Passed, fmt.Sprintf("%s leads to the key", Plain(d.URL))
+		c.Result, c.Reason = Passed, fmt.Sprintf("%s leads to the key", plain.Text(d.URL))
 		if i.Elsewhere == nil {
 			c.Reason += ", as this system serves it"
 		}
@@ -270,7 +271,7 @@ func boundTo(b boundtoken.Bound) string {
 		ref  *boundtoken.Ref
 	}{{"pod", b.Pod}, {"secret", b.Secret}, {"node", b.Node}} {
 		if one.ref != nil {
-			return fmt.Sprintf("; it is bound to %s %s", one.kind, Plain(one.ref.Name))
+			return fmt.Sprintf("; it is bound to %s %s", one.kind, plain.Text(one.ref.Name))
 		}
 	}
 	return ""

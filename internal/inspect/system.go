@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -155,13 +156,13 @@ func (s *System) Review(ctx context.Context, t Token, audiences []string) (Revie
 		return Review{}, errors.New("you may not create TokenReviews")
 	}
 	if err != nil {
-		return Review{}, errors.New(Plain(err.Error()))
+		return Review{}, errors.New(plain.Text(err.Error()))
 	}
-	r := Review{Accepted: answer.Status.Authenticated, User: Plain(answer.Status.User.Username)}
+	r := Review{Accepted: answer.Status.Authenticated, User: plain.Text(answer.Status.User.Username)}
 	if !r.Accepted {
 		r.Why = "the system gives no reason"
 		if answer.Status.Error != "" {
-			r.Why = Plain(answer.Status.Error)
+			r.Why = plain.Text(answer.Status.Error)
 		}
 	}
 	return r, nil

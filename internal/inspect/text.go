@@ -2,53 +2,8 @@ package inspect
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
-
-// mostText is how many bytes of one text of a token are shown.
-const mostText = 512
-
-// Plain returns text as a terminal may show it: as it is where it consists of printable
-// ASCII characters and has no space at its ends, otherwise quoted with everything else
-// escaped, so that it can neither drive a terminal nor look like another text.
-func Plain(text string) string {
-	rest := ""
-	if len(text) > mostText {
-		rest = fmt.Sprintf("… (%d bytes in all)", len(text))
-		text = text[:mostText]
-		for len(text) > 0 && !utf8.ValidString(text[len(text)-1:]) { // no half characters
-			text = text[:len(text)-1]
-		}
-	}
-	if isPlain(text) {
-		return text + rest
-	}
-	return strconv.QuoteToASCII(text) + rest
-}
-
-func isPlain(text string) bool {
-	if text == "" || strings.TrimSpace(text) != text {
-		return false
-	}
-	return strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
-}
-
-// PlainList joins texts as Plain shows them, at most a few of them.
-func PlainList(texts []string) string {
-	const most = 10
-	var parts []string
-	for i, t := range texts {
-		if i == most {
-			parts = append(parts, fmt.Sprintf("… (%d in all)", len(texts)))
-			break
-		}
-		parts = append(parts, Plain(t))
-	}
-	return strings.Join(parts, ", ")
-}
 
 // ASCII returns JSON with every character outside ASCII escaped inside its strings, where
 // alone they can be.

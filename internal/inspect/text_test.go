@@ -10,33 +10,6 @@ import (
 	"laterna.dev/laterna/internal/inspect"
 )
 
-func TestPlain(t *testing.T) {
-	for text, want := range map[string]string{
-		"https://a.example/b": "https://a.example/b",
-		`say "hello"`:         `say "hello"`,
-		"":                    `""`,
-		" a":                  `" a"`,
-		"a\x1b[31m":           `"a\x1b[31m"`,
-		"a\nb":                `"a\nb"`,
-		"\u0430":              `"\u0430"`,
-		"\u202e":              `"\u202e"`,
-		"\u009b":              `"\u009b"`,
-		"\xff":                `"\xff"`,
-		"✓ signature":         `"\u2713 signature"`,
-	} {
-		if got := inspect.Plain(text); got != want {
-			t.Errorf("%q is shown as %s, want %s", text, got, want)
-		}
-	}
-	long := inspect.Plain(strings.Repeat("a", 511) + "\u00e9" + strings.Repeat("b", 1000))
-	if len(long) > 560 || !strings.Contains(long, "… (1513 bytes in all)") || strings.Contains(long, "x") {
-		t.Errorf("a long text is shown as %s", long)
-	}
-	if got := inspect.PlainList(strings.Split("a,b c,d,e,f,g,h,i,j,k,l,m", ",")); got != "a, b c, d, e, f, g, h, i, j, k, … (12 in all)" {
-		t.Errorf("a long list is shown as %s", got)
-	}
-}
-
 func TestASCIIKeepsTheMeaningOfJSON(t *testing.T) {
 	want := "é\u009b\u202e😀\x7f"
 	raw, err := json.Marshal(map[string]string{"a" + want: want})

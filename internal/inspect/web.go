@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/plain"
 )
 
 // webTimeout bounds the fetching of one document.
@@ -48,7 +49,7 @@ func (w *Web) Get(ctx context.Context, address string, max int) ([]byte, error) 
 func get(ctx context.Context, client *http.Client, address string, max int) ([]byte, error) {
 	body, err := fetch(ctx, client, address, max)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", Plain(address), err)
+		return nil, fmt.Errorf("%s: %w", plain.Text(address), err)
 	}
 	return body, nil
 }
@@ -89,13 +90,5 @@ func plainError(err error) error {
 	if outer := (*url.Error)(nil); errors.As(err, &outer) {
 		err = outer.Err
 	}
-	return plain{err}
+	return plain.Error(err)
 }
-
-// plain is an error whose text is fit for terminals.
-type plain struct{ error }
-
-func (p plain) Error() string { return Plain(p.error.Error()) }
-
-// Unwrap returns the error, to tell a server that is down from others.
-func (p plain) Unwrap() error { return p.error }
