@@ -34,8 +34,8 @@ func ParseIssuer(text string) (Issuer, error) {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// discoveryPath is where the discovery document is below an issuer.
-const discoveryPath = "/.well-known/openid-configuration"
+// DiscoveryPath is where the discovery document is below an issuer.
+const DiscoveryPath = "/.well-known/openid-configuration"
 
 // Discoverable returns nil when relying parties can discover the issuer, else why not:
 // it must be an https URL with a host and without query or fragment (OpenID Connect
@@ -58,7 +58,7 @@ func (i Issuer) Discoverable() error {
 }
 
 // DiscoveryURL returns where the discovery document of an issuer is that is discoverable.
-func (i Issuer) DiscoveryURL() string { return strings.TrimSuffix(i.text, "/") + discoveryPath }
+func (i Issuer) DiscoveryURL() string { return strings.TrimSuffix(i.text, "/") + DiscoveryPath }
 
 // IsZero tells whether i is the zero value, which is no issuer.
 func (i Issuer) IsZero() bool { return i == Issuer{} }

@@ -27,9 +27,11 @@ var levels = []level{
 	{"internal/host/resident", 1},
 	{"internal/host/rootfd", 1},
 	{"internal/host/rtnl", 1},
+	{"internal/httpget", 1},
 	{"internal/upgrade", 1},
 	{"projection/atomicdir", 1},
 
+	{"boundtoken/discovery", 2},
 	{"internal/pki", 2},
 	{"internal/podfields", 2},
 	{"internal/tokens/issuer", 2},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"laterna.dev/laterna/boundtoken/discovery"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/inspect"
 )
@@ -25,11 +26,11 @@ func (f *elsewhereFlags) bind(fs *pflag.FlagSet, discover string) {
 	fs.StringVar(&f.ca, "issuer-ca", "", "`FILE` with the authorities to believe about the issuer's host instead of the machine's; implies --discover")
 }
 
-// getter returns what fetches the documents, or nil when the flags do not ask for it.
-func (f *elsewhereFlags) getter() (inspect.Getter, error) {
+// client returns what fetches the documents, or nil when the flags do not ask for it.
+func (f *elsewhereFlags) client() (inspect.Discoverer, error) {
 	if f.ca == "" {
 		if f.discover {
-			return inspect.NewWeb(nil), nil
+			return discovery.NewClient(discovery.ClientConfig{}), nil
 		}
 		return nil, nil
 	}
@@ -41,5 +42,5 @@ func (f *elsewhereFlags) getter() (inspect.Getter, error) {
 	if !roots.AppendCertsFromPEM(raw) {
 		return nil, fmt.Errorf("--issuer-ca: %s holds no certificate in PEM form", f.ca)
 	}
-	return inspect.NewWeb(roots), nil
+	return discovery.NewClient(discovery.ClientConfig{Roots: roots}), nil
 }

@@ -54,7 +54,7 @@ who is led here. With --discover the issuer's host is asked instead, as relying 
 			if output != "text" && output != "json" {
 				return usageError(cmd, "--output: %q is neither text nor json", output)
 			}
-			elsewhere, err := from.getter()
+			elsewhere, err := from.client()
 			if err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ type shownProgress struct {
 
 // readIssuers asks the system for its issuers, and for the documents of each from
 // elsewhere or, when that is nil, from the system, too.
-func readIssuers(ctx context.Context, target targetFlags, elsewhere inspect.Getter) (s shownIssuers, err error) {
+func readIssuers(ctx context.Context, target targetFlags, elsewhere inspect.Discoverer) (s shownIssuers, err error) {
 	system, err := target.system()
 	if err != nil {
 		return s, err
@@ -127,7 +127,7 @@ func readIssuers(ctx context.Context, target targetFlags, elsewhere inspect.Gett
 	return s, s.readProgress(ctx, target)
 }
 
-func discoverOne(ctx context.Context, from inspect.Getter, one issuer.Listed) shownIssuer {
+func discoverOne(ctx context.Context, from inspect.Discoverer, one issuer.Listed) shownIssuer {
 	shown := shownIssuer{Listed: one}
 	if one.State == issuer.Ended {
 		shown.Problem = "not accepted any more"
@@ -178,7 +178,7 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "ISSUER\tSTATE\tUNTIL\tDISCOVERY")
 	for _, one := range s.Issuers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", plain.Text(one.Issuer), plain.Text(string(one.State)), s.until(one), discovery(p, one))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", plain.Text(one.Issuer), plain.Text(string(one.State)), s.until(one), whereFound(p, one))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (s *shownIssuers) until(one shownIssuer) string {
 	return text
 }
 
-func discovery(p paint, one shownIssuer) string {
+func whereFound(p paint, one shownIssuer) string {
 	if !one.Discoverable {
 		return p.bad("✗") + " " + one.Problem
 	}

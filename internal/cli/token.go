@@ -164,7 +164,7 @@ func (f *inspectFlags) config(cmd *cobra.Command) (c inspect.Config, err error) 
 			return c, usageError(cmd, "--at: %q is not a time; write it as 2006-01-02T15:04:05Z", f.at)
 		}
 	}
-	if c.Elsewhere, err = f.from.getter(); err != nil {
+	if c.Elsewhere, err = f.from.client(); err != nil {
 		return c, err
 	}
 	if c.Offline = f.offline; c.Offline {

@@ -2,8 +2,8 @@
 // of its life is over, and whether a recipient should take it, each check with its
 // reason.
 //
-// It owns the report and the ways to the evidence: a running system's API, and the public
-// documents of an issuer elsewhere. A token is sent to nobody but the system that accepts
+// It owns the report and the way to a running system's API; the public documents of an
+// issuer elsewhere are fetched by boundtoken/discovery. A token is sent to nobody but the system that accepts
 // its issuer, and there only in a TokenReview. How a report is printed is
 // internal/cli's; the rules of tokens are boundtoken's; whether what a token is bound to
 // still exists is decided by internal/tokens/review in the server.

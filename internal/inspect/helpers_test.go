@@ -8,10 +8,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/boundtoken/discovery"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/inspect"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -83,11 +86,19 @@ func (s *system) KeySet(context.Context) ([]byte, *jwks.Set, error) {
 	return raw, s.keys, err
 }
 
-func (s *system) Get(_ context.Context, url string, _ int) ([]byte, error) {
-	if page, ok := s.pages[url]; ok {
-		return []byte(page), nil
+func (s *system) Fetch(ctx context.Context, i boundtoken.Issuer) (*discovery.Documents, error) {
+	return discovery.NewClient(discovery.ClientConfig{Transport: s}).Fetch(ctx, i)
+}
+
+// RoundTrip implements http.RoundTripper: it answers with the system's pages.
+func (s *system) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if page, ok := s.pages[r.URL.String()]; ok {
+		w.WriteString(page)
+	} else {
+		w.WriteHeader(http.StatusNotFound)
 	}
-	return nil, errors.New(url + ": the answer is 404 Not Found")
+	return w.Result(), nil
 }
 
 func (s *system) Review(_ context.Context, _ inspect.Token, audiences []string) (inspect.Review, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/boundtoken/discovery"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -28,12 +29,12 @@ type Config struct {
 	Offline bool
 	// Elsewhere fetches the documents of issuers as a relying party does; nil asks
 	// nobody but the system.
-	Elsewhere Getter
+	Elsewhere Discoverer
 }
 
 // Asked is what a system is asked for. *System is one.
 type Asked interface {
-	Getter
+	Discoverer
 	Listing(ctx context.Context) (Listing, error)
 	KeySet(ctx context.Context) (raw []byte, set *jwks.Set, err error)
 	Review(ctx context.Context, t Token, audiences []string) (Review, error)
@@ -118,7 +119,7 @@ var (
 )
 
 // documents fetches those of the token's issuer from where that is allowed.
-func (i *inspection) documents(ctx context.Context) (*Documents, error) {
+func (i *inspection) documents(ctx context.Context) (*discovery.Documents, error) {
 	name := i.token.Claims().Issuer
 	switch {
 	case i.Offline:
@@ -170,7 +171,7 @@ func acceptance(known issuer.Listed, now time.Time) string {
 
 // signature verifies with the keys of the system where the token is its own, and with
 // those that the issuer publishes otherwise.
-func (i *inspection) signature(ctx context.Context, d *Documents, docErr error) Check {
+func (i *inspection) signature(ctx context.Context, d *discovery.Documents, docErr error) Check {
 	c := Check{Name: "signature", Result: NotMade}
 	_, legacy := i.token.Legacy()
 	var set *jwks.Set
@@ -206,16 +207,17 @@ func (i *inspection) whyNoKeys(docErr error) string {
 }
 
 // discovery tells whether relying parties find the key.
-func (i *inspection) discovery(d *Documents, err error) Check {
+func (i *inspection) discovery(d *discovery.Documents, err error) Check {
 	c := Check{Name: "discovery", Result: Failed}
 	id := i.token.Header().KeyID
 	switch {
 	case errors.Is(err, errNotAsked), errors.Is(err, errOffline):
 		c.Result, c.Reason = NotMade, err.Error()
-	case discoverable(i.token.Claims().Issuer) != nil:
-		c.Result, c.Reason = NotMade, err.Error()
 	case err != nil:
 		c.Reason = err.Error()
+		if _, undiscoverable := discoverable(i.token.Claims().Issuer); undiscoverable != nil {
+			c.Result = NotMade
+		}
 	case len(d.Keys.Find(id)) == 0:
 		c.Reason = fmt.Sprintf("%s has no key %s", plain.Text(d.KeySetURI), plain.Text(id))
 	default:

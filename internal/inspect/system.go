@@ -16,7 +16,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/boundtoken/discovery"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/httpget"
 	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
@@ -25,7 +28,7 @@ import (
 type System struct {
 	base      *url.URL
 	api       *http.Client
-	documents *http.Client
+	documents *discovery.Client
 	client    kubernetes.Interface
 }
 
@@ -51,7 +54,10 @@ func NewSystem(config *rest.Config) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &System{base: base, api: documentClient(rt), documents: documentClient(documents), client: client}, nil
+	return &System{
+		base: base, api: httpget.NewClient(rt), client: client,
+		documents: discovery.NewClient(discovery.ClientConfig{Transport: documents}),
+	}, nil
 }
 
 // toward returns a transport that reaches one server whatever host a URL names, and
@@ -85,8 +91,8 @@ type Listing struct {
 
 // Listing asks which issuers the system accepts.
 func (s *System) Listing(ctx context.Context) (Listing, error) {
-	raw, err := s.ask(ctx, issuer.ListingPath, maxDocument)
-	if status := statusError(0); errors.As(err, &status) && (status == http.StatusNotFound || status == http.StatusForbidden) {
+	raw, err := s.ask(ctx, issuer.ListingPath, discovery.MaxDocument)
+	if status := httpget.StatusError(0); errors.As(err, &status) && (status == http.StatusNotFound || status == http.StatusForbidden) {
 		return s.activeOnly(ctx)
 	}
 	var l Listing
@@ -100,7 +106,7 @@ func (s *System) Listing(ctx context.Context) (Listing, error) {
 }
 
 func (s *System) activeOnly(ctx context.Context) (l Listing, err error) {
-	raw, err := s.ask(ctx, issuer.DiscoveryPath, maxDocument)
+	raw, err := s.ask(ctx, issuer.DiscoveryPath, discovery.MaxDocument)
 	var doc struct {
 		Issuer string `json:"issuer"`
 	}
@@ -117,7 +123,7 @@ func (s *System) activeOnly(ctx context.Context) (l Listing, err error) {
 
 // KeySet returns the keys that the system accepts, as it publishes them, and parsed.
 func (s *System) KeySet(ctx context.Context) (raw []byte, set *jwks.Set, err error) {
-	raw, err = s.ask(ctx, issuer.JWKSPath, maxKeySet)
+	raw, err = s.ask(ctx, issuer.JWKSPath, discovery.MaxKeySet)
 	if err == nil {
 		set, err = jwks.Parse(raw)
 	}
@@ -128,12 +134,13 @@ func (s *System) KeySet(ctx context.Context) (raw []byte, set *jwks.Set, err err
 }
 
 func (s *System) ask(ctx context.Context, path string, max int) ([]byte, error) {
-	return fetch(ctx, s.api, s.base.JoinPath(path).String(), max)
+	body, _, err := httpget.JSON(ctx, s.api, s.base.JoinPath(path).String(), max)
+	return body, err
 }
 
-// Get implements Getter: the system answers for any host.
-func (s *System) Get(ctx context.Context, address string, max int) ([]byte, error) {
-	return get(ctx, s.documents, address, max)
+// Fetch implements Discoverer: the system answers for any host.
+func (s *System) Fetch(ctx context.Context, issuer boundtoken.Issuer) (*discovery.Documents, error) {
+	return s.documents.Fetch(ctx, issuer)
 }
 
 // Review is a system's verdict on a token.
@@ -147,7 +154,7 @@ type Review struct {
 // Review asks the system whether it accepts a token for one of audiences, or for the API
 // when there are none.
 func (s *System) Review(ctx context.Context, t Token, audiences []string) (Review, error) {
-	ctx, cancel := context.WithTimeout(ctx, webTimeout)
+	ctx, cancel := context.WithTimeout(ctx, httpget.Timeout)
 	defer cancel()
 	answer, err := s.client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: t.secret.Reveal(), Audiences: audiences},

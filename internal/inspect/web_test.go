@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"laterna.dev/laterna/boundtoken/discovery"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/inspect"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -99,11 +100,11 @@ func TestDiscoveryOverTLS(t *testing.T) {
 			if tc.set != nil {
 				s.pages[set] = tc.set
 			}
-			r := inspect.Inspect(t.Context(), inspect.Read(token), inspect.Config{Elsewhere: inspect.NewWeb(s.roots()), NoSystem: "none", Now: at})
+			r := inspect.Inspect(t.Context(), inspect.Read(token), inspect.Config{Elsewhere: discovery.NewClient(discovery.ClientConfig{Roots: s.roots()}), NoSystem: "none", Now: at})
 			check(t, r, "discovery", tc.result, tc.reason)
 		})
 	}
-	r := inspect.Inspect(t.Context(), inspect.Read(token), inspect.Config{Elsewhere: inspect.NewWeb(x509.NewCertPool()), NoSystem: "none", Now: at})
+	r := inspect.Inspect(t.Context(), inspect.Read(token), inspect.Config{Elsewhere: discovery.NewClient(discovery.ClientConfig{Roots: x509.NewCertPool()}), NoSystem: "none", Now: at})
 	check(t, r, "discovery", inspect.Failed, "certificate")
 	heard := s.heard.String()
 	if !strings.Contains(heard, document) {
@@ -153,16 +154,19 @@ func TestStockServerTellsItsActiveIssuer(t *testing.T) {
 
 func TestSystemIsReachedUnderItsIssuersName(t *testing.T) {
 	s := newSite(t) // httptest's certificate is good for example.com
-	s.pages["/x"] = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }
+	s.pages[issuer.DiscoveryPath] = func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"issuer":"https://%s","jwks_uri":"https://%[1]s/keys"}`, r.Host)
+	}
+	s.pages["/keys"] = text(`{"keys":[]}`)
 	ca := rest.TLSClientConfig{CAData: pemOf(s.Certificate())}
 	system, err := inspect.NewSystem(&rest.Config{Host: s.URL, TLSClientConfig: ca})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := system.Get(t.Context(), "https://example.com/x", 100); err != nil || string(got) != "example.com" {
-		t.Errorf("got %q, %v", got, err)
+	if got, err := inspect.Discover(t.Context(), system, "https://example.com"); err != nil || got.KeySetURI != "https://example.com/keys" {
+		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := system.Get(t.Context(), "https://other.example/x", 100); err == nil || !strings.Contains(err.Error(), "certificate is valid for") {
+	if _, err := inspect.Discover(t.Context(), system, "https://other.example"); err == nil || !strings.Contains(err.Error(), "certificate is valid for") {
 		t.Errorf("a server without that name: %v", err)
 	}
 }

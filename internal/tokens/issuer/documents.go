@@ -17,7 +17,7 @@ import (
 // Where the API server serves the two documents of the active issuer; those of every
 // accepted issuer are below its own URL (see Set.Route).
 const (
-	DiscoveryPath = "/.well-known/openid-configuration"
+	DiscoveryPath = boundtoken.DiscoveryPath
 	JWKSPath      = "/openid/v1/jwks"
 )
 
