@@ -77,17 +77,38 @@ func setField(s reflect.Value) string {
 	return ""
 }
 
-// Ref names an object that a volume needs.
+// ObjectKind is a kind of objects that volumes refer to, as the text of a NotFound error
+// calls it.
+type ObjectKind string
+
+// The kinds of objects that volumes refer to.
+const (
+	Secret    ObjectKind = "secret"
+	ConfigMap ObjectKind = "configmap"
+)
+
+// APIKind returns the kind as the API spells it, "" for a kind that is none of these.
+func (k ObjectKind) APIKind() string {
+	switch k {
+	case Secret:
+		return "Secret"
+	case ConfigMap:
+		return "ConfigMap"
+	}
+	return ""
+}
+
+// Ref names an object that a volume needs, in the pod's namespace.
 type Ref struct {
-	// Kind is "secret" or "configmap", as in the text of a NotFound error.
-	Kind, Name string
+	Kind ObjectKind
+	Name string
 }
 
 // Refs returns the objects that v refers to, each once, in the pod's namespace.
 func Refs(v *corev1.Volume) []Ref {
 	var refs []Ref
 	seen := sets.New[Ref]()
-	add := func(kind, name string) {
+	add := func(kind ObjectKind, name string) {
 		if r := (Ref{kind, name}); !seen.Has(r) {
 			seen.Insert(r)
 			refs = append(refs, r)
@@ -95,16 +116,16 @@ func Refs(v *corev1.Volume) []Ref {
 	}
 	switch {
 	case v.Secret != nil:
-		add("secret", v.Secret.SecretName)
+		add(Secret, v.Secret.SecretName)
 	case v.ConfigMap != nil:
-		add("configmap", v.ConfigMap.Name)
+		add(ConfigMap, v.ConfigMap.Name)
 	case v.Projected != nil:
 		for _, s := range v.Projected.Sources {
 			if s.Secret != nil {
-				add("secret", s.Secret.Name)
+				add(Secret, s.Secret.Name)
 			}
 			if s.ConfigMap != nil {
-				add("configmap", s.ConfigMap.Name)
+				add(ConfigMap, s.ConfigMap.Name)
 			}
 		}
 	}

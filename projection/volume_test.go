@@ -143,8 +143,11 @@ func TestUnsupportedIsTyped(t *testing.T) {
 
 func TestWhatAVolumeNeeds(t *testing.T) {
 	v := parse[corev1.Volume](t, `projected: {sources: [{secret: {name: a}}, {configMap: {name: a}}, {secret: {name: a}}, {serviceAccountToken: {path: t}}, {serviceAccountToken: {path: u, audience: x, expirationSeconds: 600}}, {serviceAccountToken: {path: w, expirationSeconds: 3600}}]}`)
-	if got, want := projection.Refs(v), []projection.Ref{{Kind: "secret", Name: "a"}, {Kind: "configmap", Name: "a"}}; !slices.Equal(got, want) {
+	if got, want := projection.Refs(v), []projection.Ref{{Kind: projection.Secret, Name: "a"}, {Kind: projection.ConfigMap, Name: "a"}}; !slices.Equal(got, want) {
 		t.Errorf("refs %v", got)
+	}
+	if projection.Secret.APIKind() != "Secret" || projection.ConfigMap.APIKind() != "ConfigMap" || projection.ObjectKind("pod").APIKind() != "" {
+		t.Error("kinds are called otherwise in the API")
 	}
 	if got, want := projection.Tokens(v), []projection.TokenRef{{ExpirationSeconds: 3600}, {Audience: "x", ExpirationSeconds: 600}}; !slices.Equal(got, want) {
 		t.Errorf("tokens %v", got)

@@ -11,15 +11,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/projection"
 )
 
 // Kind of an object, as it is called in errors.
-type Kind string
+type Kind = projection.ObjectKind
 
 // The kinds that are kept.
 const (
-	Secret    Kind = "secret"
-	ConfigMap Kind = "configmap"
+	Secret    = projection.Secret
+	ConfigMap = projection.ConfigMap
 )
 
 // Key names one object.

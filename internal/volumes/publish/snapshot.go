@@ -77,12 +77,8 @@ func sourcesOf(spec *corev1.Pod, v *corev1.Volume) (all []source) {
 			all = append(all, source{kind: kindPod, name: spec.Name})
 		}
 		for _, r := range projection.Refs(&part) {
-			key := objects.Key{Kind: objects.Kind(r.Kind), Namespace: spec.Namespace, Name: r.Name}
-			kind := "ConfigMap"
-			if key.Kind == objects.Secret {
-				kind = "Secret"
-			}
-			all = append(all, source{kind, r.Name, key})
+			key := objects.Key{Kind: r.Kind, Namespace: spec.Namespace, Name: r.Name}
+			all = append(all, source{r.Kind.APIKind(), r.Name, key})
 		}
 	}
 	return once(all)
