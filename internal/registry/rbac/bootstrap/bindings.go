@@ -1,6 +1,10 @@
 package bootstrap
 
-import rbacv1 "k8s.io/api/rbac/v1"
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+)
 
 // publicDiscovery is the binding that opens discovery documents and JWKS to
 // everybody. It is ours and stands beside upstream's binding of the same role.
@@ -13,7 +17,7 @@ const KubeletClient = "system:kube-apiserver-kubelet-client"
 const issuerDiscovery = "system:service-account-issuer-discovery"
 
 func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
-	out := []*rbacv1.ClusterRoleBinding{}
+	out := controllerBindings()
 	for _, b := range []struct {
 		name string
 		to   []string
@@ -26,8 +30,8 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 		{"system:node-proxier", []string{"User system:kube-proxy"}},
 		{"system:kube-controller-manager", []string{"User system:kube-controller-manager"}},
 		{"system:kube-dns", []string{"ServiceAccount kube-system/kube-dns"}},
-		{"system:kube-scheduler", []string{"User system:kube-scheduler"}},
-		{"system:volume-scheduler", []string{"User system:kube-scheduler"}},
+		{scheduler, []string{"User " + scheduler}},
+		{"system:volume-scheduler", []string{"User " + scheduler}},
 		{"system:node", nil}, // nodes are the Node authorizer's
 		{issuerDiscovery, []string{"Group system:serviceaccounts"}},
 		{"system:cluster-trust-bundle-discovery", []string{"Group system:serviceaccounts"}},
@@ -42,12 +46,12 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 }
 
 func clusterRoles() []*rbacv1.ClusterRole {
-	return build(append(append(userRoles(), componentRoles()...), certificateRoles()...))
+	return build(slices.Concat(userRoles(), componentRoles(), certificateRoles(), controllerRoles()))
 }
 
 // systemRoles are the roles of kube-system.
 func systemRoles() []*rbacv1.Role {
-	return []*rbacv1.Role{
+	return append(controllerSystemRoles(),
 		systemRole("extension-apiserver-authentication-reader",
 			on(read, "core", "configmaps", "extension-apiserver-authentication")),
 		systemRole("system::leader-locking-kube-controller-manager",
@@ -56,17 +60,17 @@ func systemRoles() []*rbacv1.Role {
 		systemRole("system::leader-locking-kube-scheduler",
 			on("watch", "core", "configmaps"),
 			on("get update", "core", "configmaps", "kube-scheduler")),
-	}
+	)
 }
 
 // systemBindings are the bindings of kube-system.
 func systemBindings() []*rbacv1.RoleBinding {
-	const manager, scheduler = "User system:kube-controller-manager", "User system:kube-scheduler"
-	return []*rbacv1.RoleBinding{
-		roleBinding("system::extension-apiserver-authentication-reader", "extension-apiserver-authentication-reader", manager, scheduler),
+	const manager, placer = "User system:kube-controller-manager", "User " + scheduler
+	return append(controllerSystemBindings(),
+		roleBinding("system::extension-apiserver-authentication-reader", "extension-apiserver-authentication-reader", manager, placer),
 		roleBinding("system::leader-locking-kube-controller-manager", "system::leader-locking-kube-controller-manager",
 			manager, "ServiceAccount kube-system/kube-controller-manager"),
 		roleBinding("system::leader-locking-kube-scheduler", "system::leader-locking-kube-scheduler",
-			scheduler, "ServiceAccount kube-system/kube-scheduler"),
-	}
+			placer, "ServiceAccount kube-system/kube-scheduler"),
+	)
 }

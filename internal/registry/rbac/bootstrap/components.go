@@ -88,7 +88,7 @@ func componentRoles() []clusterRole {
 			on(readPatch, "core", "persistentvolumeclaims"),
 		}},
 		{name: "system:kube-controller-manager", rules: controllerManagerRules()},
-		{name: "system:kube-scheduler", rules: schedulerRules()},
+		{name: scheduler, rules: schedulerRules()},
 	}
 }
 

@@ -3,8 +3,8 @@
 // gets it back, what somebody added stays.
 //
 // The roles are those of Kubernetes 1.37 and, for the kinds that this project adds,
-// roles of its own beside them (laterna.dev:). The system:controller: ones are left
-// out: our controllers run inside the server and have no identity that could use them,
-// and a role that nothing needs is only a way in. Keeping aggregated roles right
+// roles of its own beside them (laterna.dev:). Of the system:controller: ones there are
+// those of the controllers that there are, each with the rules that ours needs; they are
+// written first, since the controllers wait for them. Keeping aggregated roles right
 // afterwards is left to internal/controller/clusterroleaggregation.
 package bootstrap

@@ -114,6 +114,55 @@ func TestWhoGetsWhat(t *testing.T) {
 	}
 }
 
+// TestControllersHaveRolesOfTheirOwn keeps each controller to one role of its name, and
+// all to what one of them has to do.
+func TestControllersHaveRolesOfTheirOwn(t *testing.T) {
+	bound := map[string]string{}
+	for _, b := range clusterBindings(Options{PublicDiscovery: true}) {
+		for _, s := range b.Subjects {
+			if s.Namespace == "kube-system" {
+				bound[s.Name] += b.RoleRef.Name + " "
+			}
+		}
+	}
+	for _, b := range systemBindings() {
+		for _, s := range b.Subjects {
+			bound[s.Name] += b.RoleRef.Kind + "/" + b.RoleRef.Name + " "
+		}
+	}
+	for _, c := range controllers() {
+		want := ""
+		if len(c.rules) > 0 {
+			want += "system:controller:" + c.name + " "
+		}
+		if len(c.system) > 0 {
+			want += "Role/system:controller:" + c.name + " "
+		}
+		if bound[c.name] != want || want == "" {
+			t.Errorf("%s has %q, want %q", c.name, bound[c.name], want)
+		}
+		for _, rule := range append(c.rules, c.system...) {
+			for _, verb := range []string{"*", "bind", "impersonate", "escalate"} {
+				if slices.Contains(rule.Verbs, verb) && (verb != "escalate" || c.name != "clusterrole-aggregation-controller") {
+					t.Errorf("%s may %s", c.name, verb)
+				}
+			}
+			if slices.Contains(rule.Resources, "*") && c.name != "namespace-controller" {
+				t.Errorf("%s may %v everything", c.name, rule.Verbs)
+			}
+			secrets := c.name == "service-account-token-controller"
+			if slices.Contains(rule.Resources, "secrets") && !secrets {
+				t.Errorf("%s may %v Secrets", c.name, rule.Verbs)
+			}
+		}
+	}
+	for _, rule := range role(t, scheduler).Rules {
+		if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") {
+			t.Errorf("the scheduler may %v %v", rule.Verbs, rule.Resources)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	have := role(t, "system:auth-delegator").DeepCopy()
 	want := role(t, "system:auth-delegator")

@@ -26,6 +26,9 @@ type Options struct {
 	// PublicDiscovery opens OpenID discovery documents and JWKS to callers
 	// without credentials.
 	PublicDiscovery bool
+	// ControllersReady is called as soon as the roles of the process's own controllers
+	// are stored, which are written before all others. Optional.
+	ControllersReady func()
 }
 
 // Reconcile writes the default roles and bindings that are missing from storage,
@@ -33,17 +36,54 @@ type Options struct {
 // object annotated rbac.authorization.kubernetes.io/autoupdate=false is left alone.
 // It calls the storage directly, without a user, and may run while clients write.
 func Reconcile(ctx context.Context, storage map[string]rest.Storage, o Options) error {
+	steps := make([]step, 4)
+	g, listing := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		steps[0], err = plan(listing, storage["clusterroles"], clusterRoles(), mergeClusterRole)
+		return err
+	})
+	g.Go(func() (err error) {
+		steps[1], err = plan(listing, storage["clusterrolebindings"], clusterBindings(o), mergeClusterBinding)
+		return err
+	})
+	g.Go(func() (err error) {
+		steps[2], err = plan(listing, storage["roles"], systemRoles(), mergeRole)
+		return err
+	})
+	g.Go(func() (err error) {
+		steps[3], err = plan(listing, storage["rolebindings"], systemBindings(), mergeRoleBinding)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := take(ctx, steps, ours); err != nil {
+		return err
+	}
+	if o.ControllersReady != nil {
+		o.ControllersReady()
+	}
+	if err := take(ctx, steps, func(name string) bool { return !ours(name) }); err != nil {
+		return err
+	}
+	if !o.PublicDiscovery {
+		return closeDiscovery(ctx, storage["clusterrolebindings"])
+	}
+	return nil
+}
+
+// take takes the steps for the objects of some names at the same time.
+func take(ctx context.Context, steps []step, names func(name string) bool) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(writers)
-	run(ctx, g, storage["clusterroles"], clusterRoles(), mergeClusterRole)
-	run(ctx, g, storage["clusterrolebindings"], clusterBindings(o), mergeClusterBinding)
-	run(ctx, g, storage["roles"], systemRoles(), mergeRole)
-	run(ctx, g, storage["rolebindings"], systemBindings(), mergeRoleBinding)
-	if !o.PublicDiscovery {
-		g.Go(func() error { return closeDiscovery(ctx, storage["clusterrolebindings"]) })
+	for _, each := range steps {
+		each(ctx, g, names)
 	}
 	return g.Wait()
 }
+
+// step starts the writes that a kind needs, for the objects of some names.
+type step func(ctx context.Context, g *errgroup.Group, names func(name string) bool)
 
 // merge brings have up to want; see the functions in merge.go.
 type merge[T resource.Object] func(have, want T) (changed, recreate bool)
@@ -54,32 +94,32 @@ type kind[T resource.Object] struct {
 	merge merge[T]
 }
 
-// run lists what is stored of a kind and starts a write for each object that
-// differs.
-func run[T resource.Object](ctx context.Context, g *errgroup.Group, storage rest.Storage, wanted []T, m merge[T]) {
+// plan lists what is stored of a kind and returns the step that writes each object
+// that differs.
+func plan[T resource.Object](ctx context.Context, storage rest.Storage, wanted []T, m merge[T]) (step, error) {
 	st, ok := storage.(rest.StandardStorage)
 	if !ok {
-		g.Go(func() error { return fmt.Errorf("storage of %T is a %T", wanted, storage) })
-		return
+		return nil, fmt.Errorf("storage of %T is a %T", wanted, storage)
 	}
 	k := kind[T]{st, m}
 	stored, err := k.stored(ctx)
 	if err != nil {
-		g.Go(func() error { return err })
-		return
+		return nil, err
 	}
-	for _, want := range wanted {
-		have, exists := stored[want.GetNamespace()+"/"+want.GetName()]
-		if exists && !k.differs(have, want) {
-			continue
-		}
-		g.Go(func() error {
-			if err := k.ensure(ctx, want, exists); err != nil {
-				return fmt.Errorf("writing default %T %q: %w", want, want.GetName(), err)
+	return func(ctx context.Context, g *errgroup.Group, names func(string) bool) {
+		for _, want := range wanted {
+			have, exists := stored[want.GetNamespace()+"/"+want.GetName()]
+			if !names(want.GetName()) || exists && !k.differs(have, want) {
+				continue
 			}
-			return nil
-		})
-	}
+			g.Go(func() error {
+				if err := k.ensure(ctx, want, exists); err != nil {
+					return fmt.Errorf("writing default %T %q: %w", want, want.GetName(), err)
+				}
+				return nil
+			})
+		}
+	}, nil
 }
 
 func (k kind[T]) stored(ctx context.Context) (map[string]T, error) {

@@ -1,0 +1,139 @@
+package bootstrap
+
+import (
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	configv1 "laterna.dev/laterna/api/config/v1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/api/projection/v1alpha1"
+)
+
+// The controllers of this process are service accounts of kube-system, each with a
+// role of its own; the scheduler is a user. The names are upstream's.
+const (
+	controllerPrefix = "system:controller:"
+	scheduler        = "system:kube-scheduler"
+)
+
+// ours tells whether a role or binding is one that the process's own controllers
+// wait for.
+func ours(name string) bool { return strings.HasPrefix(name, controllerPrefix) || name == scheduler }
+
+// controller is one line of the table: what a service account of kube-system may do
+// everywhere, and what it may do in kube-system.
+type controller struct {
+	name   string
+	rules  []rbacv1.PolicyRule
+	system []rbacv1.PolicyRule
+}
+
+// Objects that a controller keeps in kube-system or in every namespace.
+const (
+	rootCertificates = "kube-root-ca.crt"
+	tokenTracking    = "kube-apiserver-legacy-service-account-token-tracking"
+	testClock        = "laterna-test-clock"
+)
+
+// controllers lists what each controller does, and nothing that it does not: where
+// upstream has a controller of that name, these are rules of its role. What several
+// controllers read comes from caches that are filled as shared-informers.
+func controllers() []controller {
+	return []controller{
+		{name: "shared-informers", rules: []rbacv1.PolicyRule{
+			on("list watch", "core", "namespaces nodes pods serviceaccounts"),
+			on("list watch", "coordination.k8s.io", "leases"),
+			on("list watch", rbacv1.GroupName, "clusterroles"),
+		}},
+		{name: "clusterrole-aggregation-controller", rules: []rbacv1.PolicyRule{
+			// An aggregated role holds rules that this account does not have itself.
+			on("escalate update", rbacv1.GroupName, "clusterroles"),
+		}},
+		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
+			on("get", "core", "namespaces"),
+			on("update", "core", "namespaces/finalize namespaces/status"),
+			// A namespace is emptied of whatever kinds there are.
+			on("list delete deletecollection", "*", "*"),
+		}},
+		{name: "node-controller", rules: []rbacv1.PolicyRule{
+			on("update", "core", "nodes nodes/status"),
+		}},
+		{name: "pod-garbage-collector", rules: []rbacv1.PolicyRule{
+			on("get", "core", "nodes"),
+			on("delete", "core", "pods"),
+			on("patch", "core", "pods/status"),
+		}},
+		{name: "podprojection-controller", rules: []rbacv1.PolicyRule{
+			on("list watch delete", v1alpha1.GroupName, v1alpha1.Plural),
+			on("get", "core", "pods"),
+		}},
+		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
+			on("create", "core", "configmaps"), // a new object's name is not known to rules
+			on("list watch update delete", "core", "configmaps", rootCertificates),
+		}},
+		{name: "service-account-controller", rules: []rbacv1.PolicyRule{
+			on("create", "core", "serviceaccounts"),
+		}},
+		{name: "service-account-token-controller",
+			rules: []rbacv1.PolicyRule{
+				on("get list watch create update patch delete", "core", "secrets"),
+				on("get update", "core", "serviceaccounts"),
+			},
+			system: trackedIn(tokenTracking, "get list watch update")},
+		{name: "testclock-controller", system: trackedIn(testClock, "list watch patch")},
+		{name: "tokenissuer-controller", rules: []rbacv1.PolicyRule{
+			on("get list watch create", configv1.GroupName, configv1.Authentications.Resource),
+			on("get list watch create", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource),
+			on("update", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource+"/status"),
+			events(),
+		}},
+	}
+}
+
+// trackedIn are the rules for one ConfigMap that a controller makes and keeps.
+func trackedIn(name, verbs string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{on("create", "core", "configmaps"), on(verbs, "core", "configmaps", name)}
+}
+
+// account is the subject that a controller acts as.
+func (c controller) account() string {
+	return rbacv1.ServiceAccountKind + " " + metav1.NamespaceSystem + "/" + c.name
+}
+
+func controllerRoles() (table []clusterRole) {
+	for _, c := range controllers() {
+		if len(c.rules) > 0 {
+			table = append(table, clusterRole{name: controllerPrefix + c.name, rules: c.rules})
+		}
+	}
+	return table
+}
+
+func controllerBindings() (all []*rbacv1.ClusterRoleBinding) {
+	for _, c := range controllers() {
+		if len(c.rules) > 0 {
+			all = append(all, clusterBinding(controllerPrefix+c.name, controllerPrefix+c.name, c.account()))
+		}
+	}
+	return all
+}
+
+func controllerSystemRoles() (all []*rbacv1.Role) {
+	for _, c := range controllers() {
+		if len(c.system) > 0 {
+			all = append(all, systemRole(controllerPrefix+c.name, c.system...))
+		}
+	}
+	return all
+}
+
+func controllerSystemBindings() (all []*rbacv1.RoleBinding) {
+	for _, c := range controllers() {
+		if len(c.system) > 0 {
+			all = append(all, roleBinding(controllerPrefix+c.name, controllerPrefix+c.name, c.account()))
+		}
+	}
+	return all
+}
