@@ -31,7 +31,7 @@ type access struct {
 }
 
 func newAccess(l *loopback, legacyTokens bool) (*access, error) {
-	client, err := kubernetes.NewForConfig(l.config())
+	client, err := kubernetes.NewForConfig(l.config(process, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
 	}
@@ -90,9 +90,10 @@ func (a *access) await(ctx context.Context) error {
 }
 
 // bootstrapRoles writes the default roles and bindings into storage, which holds
-// those of rbac.authorization.k8s.io by path.
-func bootstrapRoles(storage map[string]rest.Storage, public bool) func(context.Context) error {
+// those of rbac.authorization.k8s.io by path. It calls controllersReady as soon as
+// controllers have their rights.
+func bootstrapRoles(storage map[string]rest.Storage, public bool, controllersReady func()) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return bootstrap.Reconcile(ctx, storage, bootstrap.Options{PublicDiscovery: public})
+		return bootstrap.Reconcile(ctx, storage, bootstrap.Options{PublicDiscovery: public, ControllersReady: controllersReady})
 	}
 }

@@ -106,7 +106,7 @@ func (s *Server) addHooks(life context.Context, all *storages, objects *kept) er
 		}
 	}
 	steps := map[string]func(context.Context) error{
-		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, s.config.Tokens.PublicDiscovery),
+		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, s.config.Tokens.PublicDiscovery, sync.OnceFunc(func() { close(s.rights) })),
 		"system-objects":       objects.keep,
 	}
 	s.background.Go(func() { objects.keepOn(life) })

@@ -9,13 +9,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/rest"
 )
 
 // loopback carries requests of this process to the server without a connection:
-// no TCP, no TLS, no credentials. It implements http.RoundTripper. Requests wait
-// until the server serves.
+// no TCP, no TLS. Requests wait until the server serves.
 type loopback struct {
 	serving chan struct{} // closed by serve
 	handler http.Handler
@@ -29,12 +29,26 @@ func (l *loopback) serve(h http.Handler) {
 	close(l.serving)
 }
 
-// config returns a client configuration whose requests come from the server
-// itself. rest.Config needs a host; nothing dials it.
-func (l *loopback) config() *rest.Config {
+// process is this process itself, which may do everything.
+var process = &user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}}
+
+// controllerUser is a controller by the name of its user: a service account, or else
+// a part of the system without groups of its own.
+func controllerUser(name string) user.Info {
+	u := &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}
+	if namespace, _, err := serviceaccount.SplitUsername(name); err == nil {
+		u.Groups = append(serviceaccount.MakeGroupNames(namespace), user.AllAuthenticated)
+	}
+	return u
+}
+
+// config returns a client configuration whose requests are u's and wait, beside the
+// server, until ready is closed; nil is not waited for. rest.Config needs a host;
+// nothing dials it.
+func (l *loopback) config(u user.Info, ready <-chan struct{}) *rest.Config {
 	return &rest.Config{
 		Host:      "http://loopback",
-		Transport: l,
+		Transport: caller{l, u, ready},
 		QPS:       -1, // no limit: the server limits what it takes
 		// Warnings are for people who can write something else.
 		WarningHandler: rest.NoWarnings{},
@@ -42,9 +56,21 @@ func (l *loopback) config() *rest.Config {
 	}
 }
 
-// loopbackKey marks the context of requests that came through loopback. It cannot
-// be forged from outside the package.
+// caller is the loopback in the hands of one user. Having it is the credential: there
+// is nothing else that could be stolen, and no request can choose another user but by
+// impersonation. It implements http.RoundTripper.
+type caller struct {
+	*loopback
+	user  user.Info
+	ready <-chan struct{}
+}
+
+// loopbackKey marks the context of requests that came through loopback; its value is
+// the user.Info of who makes it. It cannot be forged from outside the package.
 type loopbackKey struct{}
+
+// fromProcess tells whether a request came through loopback, whoever made it.
+func fromProcess(req *http.Request) bool { return req.Context().Value(loopbackKey{}) != nil }
 
 // bare is a context without its values. A request that is made while another is
 // served shares its end, but not its audit event, warnings and user.
@@ -53,13 +79,11 @@ type bare struct{ context.Context }
 func (bare) Value(any) any { return nil }
 
 // RoundTrip implements http.RoundTripper. The response's body must be closed.
-func (l *loopback) RoundTrip(req *http.Request) (*http.Response, error) {
-	select {
-	case <-l.serving:
-	case <-req.Context().Done():
-		return nil, context.Cause(req.Context())
+func (c caller) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := c.await(req.Context()); err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.WithValue(bare{req.Context()}, loopbackKey{}, true))
+	ctx, cancel := context.WithCancel(context.WithValue(bare{req.Context()}, loopbackKey{}, c.user))
 	in := req.Clone(ctx)
 	in.RequestURI = in.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:0"
@@ -68,7 +92,7 @@ func (l *loopback) RoundTrip(req *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	w := newPipeWriter(ctx)
-	go w.run(l.handler, in)
+	go w.run(c.handler, in)
 	select {
 	case <-w.headed:
 		return w.response(req, cancel), nil
@@ -76,6 +100,21 @@ func (l *loopback) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// await returns once the server takes requests of this caller.
+func (c caller) await(ctx context.Context) error {
+	for _, begun := range []<-chan struct{}{c.serving, c.ready} {
+		if begun == nil {
+			continue
+		}
+		select {
+		case <-begun:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // pipeWriter is the http.ResponseWriter of a loopback request. Like that of an
@@ -174,11 +213,9 @@ func (b pipeBody) Close() error {
 
 // loopbackAuthenticator knows the requests that came through loopback.
 var loopbackAuthenticator = authenticator.RequestFunc(func(req *http.Request) (*authenticator.Response, bool, error) {
-	if req.Context().Value(loopbackKey{}) == nil {
+	u, ok := req.Context().Value(loopbackKey{}).(user.Info)
+	if !ok {
 		return nil, false, nil
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{
-		Name:   user.APIServerUser,
-		Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
-	}}, true, nil
+	return &authenticator.Response{User: u}, true, nil
 })

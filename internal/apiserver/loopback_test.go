@@ -26,6 +26,7 @@ func TestLoopback(t *testing.T) {
 		"ends with its context":     testLoopbackCancel,
 		"lends nobody its identity": testLoopbackReview,
 		"large answers":             testLoopbackLarge,
+		"acts as a controller":      testLoopbackController,
 	})
 }
 
@@ -57,6 +58,49 @@ func testLoopbackUser(t *testing.T, s *system) {
 		t.Errorf("dynamic client got %v", got)
 	}
 }
+
+// controller returns a client of the loopback that acts as a user.
+func (s *system) controller(user string) kubernetes.Interface {
+	s.t.Helper()
+	c, err := kubernetes.NewForConfig(s.server.ControllerConfig(user))
+	must(s.t, err)
+	return c
+}
+
+func testLoopbackController(t *testing.T, s *system) {
+	for user, groups := range map[string]string{
+		"system:serviceaccount:kube-system:pod-garbage-collector": "system:serviceaccounts system:serviceaccounts:kube-system system:authenticated",
+		"system:kube-scheduler":                                   "system:authenticated",
+	} {
+		c := s.controller(user)
+		me, err := c.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		must(t, err)
+		if u := me.Status.UserInfo; u.Username != user || strings.Join(u.Groups, " ") != groups {
+			t.Errorf("is %v", u)
+		}
+		if _, err := c.CoreV1().Nodes().Get(t.Context(), "none", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("%s reads a node: %v, want NotFound", user, err)
+		}
+		for what, err := range map[string]error{
+			"reads Secrets":       second(c.CoreV1().Secrets("default").List(t.Context(), metav1.ListOptions{})),
+			"makes a ConfigMap":   second(c.CoreV1().ConfigMaps("default").Create(t.Context(), configMap("mine", nil), metav1.CreateOptions{})),
+			"reads what it binds": second(c.RbacV1().ClusterRoles().Get(t.Context(), "cluster-admin", metav1.GetOptions{})),
+		} {
+			if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `User "`+user+`"`) {
+				t.Errorf("%s %s: %v, want Forbidden", user, what, err)
+			}
+		}
+		as := s.server.ControllerConfig(user)
+		as.Impersonate.UserName, as.Impersonate.Groups = "admin", []string{"system:masters"}
+		other, err := kubernetes.NewForConfig(as)
+		must(t, err)
+		if _, err := other.CoreV1().Secrets("default").List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+			t.Errorf("%s becomes somebody else: %v", user, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func testLoopbackWatch(t *testing.T, s *system) {
 	maps := s.local().CoreV1().ConfigMaps("default")
@@ -126,16 +170,21 @@ func testLoopbackLarge(t *testing.T, s *system) {
 // TestLoopbackWaits makes a request before the server has started.
 func TestLoopbackWaits(t *testing.T) {
 	s := build(t, t.TempDir())
-	got := make(chan error, 1)
-	go func() {
-		_, err := s.local().CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
-		got <- err
-	}()
+	got := make(chan error, 2)
+	// A controller's request finds its rights, however early it comes.
+	for _, c := range []kubernetes.Interface{s.local(), s.controller("system:serviceaccount:kube-system:shared-informers")} {
+		go func() {
+			_, err := c.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+			got <- err
+		}()
+	}
 	must(t, s.group.Start(t.Context()))
-	select {
-	case err := <-got:
-		must(t, err)
-	case <-time.After(10 * time.Second):
-		t.Error("the request was forgotten")
+	for range cap(got) {
+		select {
+		case err := <-got:
+			must(t, err)
+		case <-time.After(10 * time.Second):
+			t.Error("the request was forgotten")
+		}
 	}
 }

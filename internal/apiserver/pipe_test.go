@@ -18,7 +18,7 @@ func roundTrip(t *testing.T, ctx context.Context, h http.HandlerFunc, body strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l.RoundTrip(req)
+	return caller{loopback: l, user: process}.RoundTrip(req)
 }
 
 func TestRoundTrip(t *testing.T) {

@@ -49,7 +49,7 @@ func newReadings(c clock.WithTickerAndDelayedExecution) *readings {
 // wrap is the outermost of all handlers. Requests of the process itself pass it by.
 func (r *readings) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.Context().Value(loopbackKey{}) != nil {
+		if fromProcess(req) {
 			next.ServeHTTP(w, req)
 			return
 		}

@@ -39,7 +39,9 @@ type Server struct {
 	loopback *loopback
 	// inner is the loopback of authorization and admission, which read objects
 	// before anybody is served.
-	inner  *loopback
+	inner *loopback
+	// rights is closed once the roles of the process's controllers are stored.
+	rights chan struct{}
 	failed chan error
 	stop   sync.Once
 	// background is the work from Start to end.
@@ -61,7 +63,7 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), readings: newReadings(clock.RealClock{}), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: newReadings(clock.RealClock{}), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -74,7 +76,17 @@ func (s *Server) Init(context.Context) error { return nil }
 // inside the process, as system:apiserver with all rights. Requests made before
 // the server serves wait for it. It may be called at any time; the caller owns the
 // result.
-func (s *Server) LoopbackConfig() *rest.Config { return s.loopback.config() }
+func (s *Server) LoopbackConfig() *rest.Config { return s.loopback.config(process, nil) }
+
+// ControllerConfig returns a client configuration that talks to the server from
+// inside the process as the named user, a service account
+// (system:serviceaccount:<namespace>:<name>) or a part of the system
+// (system:kube-scheduler), with the rights of the roles that are bound to it. Requests
+// wait until the server serves and the default roles of controllers are stored. It may
+// be called at any time; the caller owns the result.
+func (s *Server) ControllerConfig(user string) *rest.Config {
+	return s.loopback.config(controllerUser(user), s.rights)
+}
 
 // Start implements component.Component.
 func (s *Server) Start(ctx context.Context) error {
@@ -278,9 +290,25 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		s.readings.info, s.readings.long = c.RequestInfoResolver, c.LongRunningFunc
 		api = limits.wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.wrap(s.issuers.Route(genericserver.DefaultBuildHandlerChain(api, c)))
+		return s.readings.wrap(s.issuers.Route(chain(api, c)))
 	}
 	return c
+}
+
+// chain is the library's, but that requests of the process itself are not counted
+// among those in flight: its controllers go on working while clients are many. The
+// library spares administrators only.
+func chain(api http.Handler, c *genericserver.Config) http.Handler {
+	spared := *c
+	spared.MaxRequestsInFlight, spared.MaxMutatingRequestsInFlight = 0, 0
+	clients, own := genericserver.DefaultBuildHandlerChain(api, c), genericserver.DefaultBuildHandlerChain(api, &spared)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if fromProcess(req) {
+			own.ServeHTTP(w, req)
+			return
+		}
+		clients.ServeHTTP(w, req)
+	})
 }
 
 // bodyChecks are what request bodies must pass before they are decoded.
