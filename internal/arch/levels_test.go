@@ -28,6 +28,7 @@ var levels = []level{
 	{"internal/host/rootfd", 1},
 	{"internal/host/rtnl", 1},
 	{"internal/httpget", 1},
+	{"internal/nodefields", 1},
 	{"internal/upgrade", 1},
 	{"projection/atomicdir", 1},
 

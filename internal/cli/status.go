@@ -14,6 +14,7 @@ import (
 
 	"laterna.dev/laterna/internal/app"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 func newStatus() *cobra.Command {
@@ -84,14 +85,14 @@ func upCommand(dir string) string {
 }
 
 func nodeState(node *corev1.Node) string {
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-			return "Ready"
-		} else if c.Type == corev1.NodeReady {
-			return "NotReady: " + c.Message
-		}
+	switch c := nodefields.Condition(node, corev1.NodeReady); {
+	case c == nil:
+		return "has not reported yet"
+	case c.Status == corev1.ConditionTrue:
+		return "Ready"
+	default:
+		return "NotReady: " + c.Message
 	}
-	return "has not reported yet"
 }
 
 func podCounts(pods map[corev1.PodPhase]int) string {

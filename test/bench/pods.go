@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
+
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // nodeReady tells whether there is a node, and it is ready.
@@ -21,14 +24,8 @@ func nodeReady(ctx context.Context, client kubernetes.Interface) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, node := range nodes.Items {
-		for _, c := range node.Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	ready := func(n corev1.Node) bool { return nodefields.Ready(&n) == corev1.ConditionTrue }
+	return slices.ContainsFunc(nodes.Items, ready), nil
 }
 
 // watchPods begins to watch pods from now on, the one of this name or all. A server

@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/host/machine"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 const (
@@ -235,10 +236,8 @@ func (r *Registrar) remember(node *corev1.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.node, r.ready = node, nil
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-			r.ready = errors.New(c.Message)
-		}
+	if c := nodefields.Condition(node, corev1.NodeReady); c != nil && c.Status != corev1.ConditionTrue {
+		r.ready = errors.New(c.Message)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/nodefields"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -38,14 +39,12 @@ func columns() resource.Columns[*corev1.Node] {
 
 func status(n *corev1.Node) string {
 	s := "Unknown"
-	for _, c := range n.Status.Conditions {
-		if c.Type != corev1.NodeReady {
-			continue
-		}
+	switch c := nodefields.Condition(n, corev1.NodeReady); {
+	case c == nil:
+	case c.Status == corev1.ConditionTrue:
+		s = "Ready"
+	default:
 		s = "NotReady"
-		if c.Status == corev1.ConditionTrue {
-			s = "Ready"
-		}
 	}
 	if n.Spec.Unschedulable {
 		s += ",SchedulingDisabled"
