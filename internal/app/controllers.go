@@ -3,19 +3,21 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
@@ -30,10 +32,13 @@ import (
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
-// controlPlane runs the controllers inside the server's process, through a client
-// that calls the server without a connection.
+// controlPlane runs the controllers inside the server's process. Each calls the
+// server without a connection, as a user of its own.
 type controlPlane struct {
 	system *system
+	// wall is real time for the controllers, and metrics what is counted of them.
+	wall    clock.WithTicker
+	metrics *env.Metrics
 	// ready are the parts of /readyz that controllers fulfil.
 	ready []apiserver.ReadyCheck
 
@@ -43,7 +48,7 @@ type controlPlane struct {
 
 // newControlPlane returns controllers that do nothing until run.
 func newControlPlane(s *system) *controlPlane {
-	c := &controlPlane{system: s, readier: map[string]func() error{}}
+	c := &controlPlane{system: s, wall: s.wall, metrics: env.NewMetrics(), readier: map[string]func() error{}}
 	names := []string{"default-service-accounts", "kube-root-ca", "service-account-issuer"}
 	if s.config.TestClock {
 		names = append(names, "test-clock")
@@ -97,77 +102,150 @@ func (c *controlPlane) setReady(name string, ready func() error) {
 // runner is a controller.
 type runner interface{ Run(context.Context) error }
 
+// sharedInformers is the identity that fills the caches which controllers share. It
+// reads what they hold and can do nothing else.
+const sharedInformers = "shared-informers"
+
 // run runs all controllers until ctx ends or one of them fails.
 func (c *controlPlane) run(ctx context.Context) error {
-	config := c.system.server.LoopbackConfig()
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("making client: %w", err)
+	for _, m := range c.metrics.All() {
+		// A second system in the same process counts for itself, unseen.
+		_ = legacyregistry.Register(m)
 	}
-	factory := informers.NewSharedInformerFactory(client, 0)
-	all, err := c.controllers(client, config, factory)
+	client, err := kubernetes.NewForConfig(c.system.server.ControllerConfig(env.ServiceAccount(sharedInformers)))
+	if err != nil {
+		return fmt.Errorf("making the client of the shared caches: %w", err)
+	}
+	shared := informers.NewSharedInformerFactory(client, 0)
+	all, err := c.controllers(shared)
 	if err != nil {
 		return err
 	}
-	factory.Start(ctx.Done())
+	shared.Start(ctx.Done())
 	return runAll(ctx, all)
 }
 
-func (c *controlPlane) controllers(client kubernetes.Interface, config *rest.Config, factory informers.SharedInformerFactory) ([]runner, error) {
-	s := c.system
-	meta, err := metadata.NewForConfig(config)
+// given is what a controller gets, and the configuration of its client for those that
+// need other clients besides.
+type given struct {
+	env.Env
+	rest *rest.Config
+}
+
+// give makes what the controller of that name gets, which acts as user.
+func (c *controlPlane) give(name, user string, shared informers.SharedInformerFactory) (given, error) {
+	config := c.system.server.ControllerConfig(user)
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("making metadata client: %w", err)
+		return given{}, fmt.Errorf("making the client of %s: %w", name, err)
 	}
-	logOf := func(controller string) *slog.Logger { return s.log.With("controller", controller) }
-	accounts := serviceaccount.New(serviceaccount.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("serviceaccount")})
-	ca := rootca.New(rootca.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("rootca"), Bundle: s.identity.authority.PEM()})
-	c.setReady("default-service-accounts", accounts.Ready)
-	c.setReady("kube-root-ca", ca.Ready)
-	tokens, err := c.tokenIssuer(client, config, factory, logOf("tokenissuer"))
+	e := env.Env{
+		Name: name, Client: client, Informers: shared, Wall: c.wall,
+		Log: c.system.log.With("controller", name), Metrics: c.metrics,
+	}
+	return given{e, config}, nil
+}
+
+// metadata returns a client of all kinds, as the same user.
+func (g given) metadata() (metadata.Interface, error) {
+	client, err := metadata.NewForConfig(g.rest)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making the metadata client of %s: %w", g.Name, err)
 	}
-	c.setReady("service-account-issuer", tokens.Ready)
-	all := []runner{
-		tokens,
-		accounts, ca,
-		serviceaccounttoken.New(serviceaccounttoken.Config{
-			Client: client, Informers: factory, Wall: s.wall, Clock: s.clock, Log: logOf("serviceaccounttoken"),
-			Mint: s.server.MintLegacy, CA: s.identity.authority.PEM(),
-			Create: s.config.Tokens.Legacy, CleanUpPeriod: s.config.Tokens.LegacyCleanUpPeriod.Duration,
-		}),
-		namespace.New(namespace.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("namespace"), Metadata: meta}),
-		scheduler.New(scheduler.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("scheduler")}),
-		podgc.New(podgc.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podgc")}),
-		podprojection.New(podprojection.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("podprojection"), Metadata: meta}),
-		nodelifecycle.New(nodelifecycle.Config{Client: client, Informers: factory, Clock: s.wall, Log: logOf("nodelifecycle")}),
-		clusterroleaggregation.New(clusterroleaggregation.Config{Client: client, Informers: factory, Log: logOf("clusterroleaggregation")}),
-	}
-	if s.config.TestClock {
-		tc := testclock.New(testclock.Config{Client: client, Clock: s.clock, Wall: s.wall, Log: logOf("testclock"), Owner: true, Settled: func() { close(s.clockSettled) }})
-		c.setReady("test-clock", tc.Ready)
-		all = append(all, tc)
+	return client, nil
+}
+
+// controllers makes all controllers.
+func (c *controlPlane) controllers(shared informers.SharedInformerFactory) ([]runner, error) {
+	var all []runner
+	for _, b := range c.builders() {
+		user := env.ServiceAccount(b.name)
+		if b.name == scheduler.Name {
+			user = scheduler.User
+		}
+		g, err := c.give(b.name, user, shared)
+		if err != nil {
+			return nil, err
+		}
+		r, err := b.build(g)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
 	}
 	return all, nil
 }
 
-// tokenIssuer makes the controller that carries out changes of the issuer.
-func (c *controlPlane) tokenIssuer(client kubernetes.Interface, config *rest.Config, factory informers.SharedInformerFactory, log *slog.Logger) (*tokenissuer.Controller, error) {
+// builder makes the controller of a name.
+type builder struct {
+	name  string
+	build func(given) (runner, error)
+}
+
+// builders lists all controllers.
+func (c *controlPlane) builders() []builder {
 	s := c.system
-	configAPI, err := ownapi.NewClient(config, configv1.SchemeGroupVersion, configv1.AddToScheme)
+	all := []builder{
+		{tokenissuer.Name, c.tokenIssuer},
+		{serviceaccount.Name, func(g given) (runner, error) {
+			accounts := serviceaccount.New(g.Env)
+			c.setReady("default-service-accounts", accounts.Ready)
+			return accounts, nil
+		}},
+		{rootca.Name, func(g given) (runner, error) {
+			ca := rootca.New(rootca.Config{Env: g.Env, Bundle: s.identity.authority.PEM()})
+			c.setReady("kube-root-ca", ca.Ready)
+			return ca, nil
+		}},
+		{serviceaccounttoken.Name, func(g given) (runner, error) {
+			return serviceaccounttoken.New(serviceaccounttoken.Config{
+				Env: g.Env, Clock: s.clock, Mint: s.server.MintLegacy, CA: s.identity.authority.PEM(),
+				Create: s.config.Tokens.Legacy, CleanUpPeriod: s.config.Tokens.LegacyCleanUpPeriod.Duration,
+			}), nil
+		}},
+		{namespace.Name, func(g given) (runner, error) {
+			meta, err := g.metadata()
+			return namespace.New(namespace.Config{Env: g.Env, Metadata: meta}), err
+		}},
+		{podprojection.Name, func(g given) (runner, error) {
+			meta, err := g.metadata()
+			return podprojection.New(podprojection.Config{Env: g.Env, Metadata: meta}), err
+		}},
+		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
+		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
+		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
+		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
+	}
+	if s.config.TestClock {
+		all = append(all, builder{testclock.Name, func(g given) (runner, error) {
+			follower := testclock.New(testclock.Config{
+				Client: g.Client, Clock: s.clock, Wall: g.Wall, Log: g.Log, Owner: true, Settled: func() { close(s.clockSettled) },
+			})
+			c.setReady("test-clock", follower.Ready)
+			return follower, nil
+		}})
+	}
+	return all
+}
+
+// tokenIssuer makes the controller that carries out changes of the issuer.
+func (c *controlPlane) tokenIssuer(g given) (runner, error) {
+	s := c.system
+	configAPI, err := ownapi.NewClient(g.rest, configv1.SchemeGroupVersion, configv1.AddToScheme)
 	if err != nil {
 		return nil, err
 	}
-	operatorAPI, err := ownapi.NewClient(config, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
+	operatorAPI, err := ownapi.NewClient(g.rest, operatorv1.SchemeGroupVersion, operatorv1.AddToScheme)
 	if err != nil {
 		return nil, err
 	}
-	return tokenissuer.New(tokenissuer.Config{
-		Client: client, Informers: factory, ConfigAPI: configAPI, OperatorAPI: operatorAPI,
+	tokens := tokenissuer.New(tokenissuer.Config{
+		Env: g.Env, ConfigAPI: configAPI, OperatorAPI: operatorAPI,
 		Key: s.server.SigningKey(), Issuer: s.firstIssuer(), Overlap: s.config.Tokens.IssuerOverlap.Duration,
-		Clock: s.clock, Wall: s.wall, Log: log,
-	}), nil
+		Clock: s.clock,
+	})
+	c.setReady("service-account-issuer", tokens.Ready)
+	return tokens, nil
 }
 
 // firstIssuer is the issuer of new tokens while operators ask for none.

@@ -11,6 +11,9 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 func role(name string, labels map[string]string, resources ...string) *rbacv1.ClusterRole {
@@ -69,8 +72,11 @@ func TestReconcile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got *rbacv1.ClusterRole
 			r := reconciler{
-				list:   func() ([]*rbacv1.ClusterRole, error) { return tc.roles, nil },
-				update: func(_ context.Context, r *rbacv1.ClusterRole) error { got = r; return nil },
+				list: func() ([]*rbacv1.ClusterRole, error) { return tc.roles, nil },
+				update: run.Commits(env.Env{}, func(_ context.Context, r *rbacv1.ClusterRole, _ metav1.UpdateOptions) (*rbacv1.ClusterRole, error) {
+					got = r
+					return r, nil
+				}),
 			}
 			if err := r.reconcile(t.Context(), "a"); err != nil {
 				t.Fatal(err)
@@ -93,7 +99,7 @@ func TestFollows(t *testing.T) {
 		role("custom", nil, "widgets"),
 	)
 	factory := informers.NewSharedInformerFactory(client, 0)
-	c := New(Config{Client: client, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	c := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
 	factory.Start(t.Context().Done())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

@@ -11,13 +11,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // reconciler decides about one role; its fields read from a cache and write to the
 // API.
 type reconciler struct {
 	list   func() ([]*rbacv1.ClusterRole, error)
-	update func(ctx context.Context, r *rbacv1.ClusterRole) error
+	update run.Commit[*rbacv1.ClusterRole]
 }
 
 // reconcile gives the role name the rules of those that it selects.
@@ -34,12 +36,9 @@ func (r reconciler) reconcile(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if equality.Semantic.DeepEqual(rules, all[i].Rules) {
-		return nil
-	}
 	changed := all[i].DeepCopy()
 	changed.Rules = rules
-	if err := r.update(ctx, changed); err != nil && !apierrors.IsNotFound(err) {
+	if _, err := r.update(ctx, all[i], changed); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("writing rules of cluster role: %w", err)
 	}
 	return nil

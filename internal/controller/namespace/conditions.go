@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,29 +50,19 @@ func failing(err error) int {
 	return 1
 }
 
-// setConditions puts conditions into a status and tells whether that changed it. A
-// condition keeps the time of its last transition as long as its status stays.
-func setConditions(s *corev1.NamespaceStatus, all []corev1.NamespaceCondition, now time.Time) bool {
-	changed := false
+// setConditions puts conditions into a status. A condition keeps the time of its last
+// transition as long as its status stays.
+func setConditions(s *corev1.NamespaceStatus, all []corev1.NamespaceCondition, now time.Time) {
 	for _, c := range all {
-		at := -1
-		for i := range s.Conditions {
-			if s.Conditions[i].Type == c.Type {
-				at = i
-			}
-		}
 		c.LastTransitionTime = metav1.NewTime(now)
+		at := slices.IndexFunc(s.Conditions, func(old corev1.NamespaceCondition) bool { return old.Type == c.Type })
 		if at < 0 {
-			s.Conditions, changed = append(s.Conditions, c), true
+			s.Conditions = append(s.Conditions, c)
 			continue
 		}
-		old := s.Conditions[at]
-		if old.Status == c.Status {
+		if old := s.Conditions[at]; old.Status == c.Status {
 			c.LastTransitionTime = old.LastTransitionTime
 		}
-		if old.Status != c.Status || old.Reason != c.Reason || old.Message != c.Message {
-			s.Conditions[at], changed = c, true
-		}
+		s.Conditions[at] = c
 	}
-	return changed
 }

@@ -7,20 +7,18 @@ package namespace
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 const (
@@ -30,58 +28,49 @@ const (
 	recheck = time.Second
 )
 
+// Name is the controller's, upstream's for it.
+const Name = "namespace-controller"
+
 // Config is what a Controller is made of. All fields are required.
 type Config struct {
-	Client    kubernetes.Interface
-	Metadata  metadata.Interface
-	Informers informers.SharedInformerFactory
-	Clock     clock.WithTicker
-	Log       *slog.Logger
+	env.Env
+	// Metadata is a client of all kinds, with the identity of Client.
+	Metadata metadata.Interface
 }
 
 // Controller empties namespaces.
 type Controller struct {
-	config     Config
+	loop       *run.Loop
 	queue      *queue.Queue
 	namespaces corelisters.NamespaceLister
 	decide     reconciler
-	watches    queue.Watches
 }
 
 // New makes a controller. Call it before the informers are started.
 func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
 	c := &Controller{
-		watches: queue.Watches{Purpose: "namespaces to empty"},
-		config:  config, queue: queue.New(config.Clock), namespaces: core.Namespaces().Lister(),
+		loop:       run.New(config.Env, "namespaces to empty"),
+		namespaces: core.Namespaces().Lister(),
+		decide:     newReconciler(config),
 	}
-	c.decide = newReconciler(config)
-	c.watches.Add(core.Namespaces().Informer(), cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.changed,
-		UpdateFunc: func(_, obj any) { c.changed(obj) },
-	})
-	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.podDeleted})
+	c.queue = c.loop.Queue(workers, c.sync)
+	c.loop.Watch(core.Namespaces().Informer(), run.Present(c.changed))
+	c.loop.Watch(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.podDeleted})
 	return c
 }
 
 func newReconciler(config Config) reconciler {
 	namespaces := config.Client.CoreV1().Namespaces()
-	content := content{client: config.Metadata}
 	return reconciler{
-		now: config.Clock.Now,
+		now: config.Wall.Now,
 		get: func(ctx context.Context, name string) (*corev1.Namespace, error) {
 			return namespaces.Get(ctx, name, metav1.GetOptions{})
 		},
-		resources: func() ([]resource, error) { return discover(config.Client.Discovery()) },
-		remove:    content.remove,
-		updateStatus: func(ctx context.Context, n *corev1.Namespace) error {
-			_, err := namespaces.UpdateStatus(ctx, n, metav1.UpdateOptions{})
-			return err
-		},
-		finalize: func(ctx context.Context, n *corev1.Namespace) error {
-			_, err := namespaces.Finalize(ctx, n, metav1.UpdateOptions{})
-			return err
-		},
+		resources:    func() ([]resource, error) { return discover(config.Client.Discovery()) },
+		remove:       content{client: config.Metadata}.remove,
+		updateStatus: run.Commits(config.Env, namespaces.UpdateStatus),
+		finalize:     run.Commits(config.Env, namespaces.Finalize),
 	}
 }
 
@@ -92,30 +81,17 @@ func (c *Controller) changed(obj any) {
 }
 
 func (c *Controller) podDeleted(obj any) {
-	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj)
-	if err != nil {
+	pod, ok := run.NameOf(obj)
+	if !ok {
 		return
 	}
-	namespace, _, err := cache.SplitMetaNamespaceKey(key)
-	if err != nil {
-		return
-	}
-	if n, err := c.namespaces.Get(namespace); err == nil {
+	if n, err := c.namespaces.Get(pod.Namespace); err == nil {
 		c.changed(n)
 	}
 }
 
 // Run empties namespaces until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Run(ctx, workers, c.config.Log, c.sync)
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) sync(ctx context.Context, name string) error {
 	done, err := c.decide.reconcile(ctx, name)

@@ -16,6 +16,8 @@ import (
 	metadatafake "k8s.io/client-go/metadata/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/controller/env"
 )
 
 func object(apiVersion, kind, name string, finalizers ...string) *metav1.PartialObjectMetadata {
@@ -93,7 +95,7 @@ func TestTheEndOfPodsIsNoticedAtOnce(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(Config{Client: client, Metadata: pods, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+		c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}, Metadata: pods})
 		c.decide.resources = func() ([]resource, error) {
 			return []resource{{corev1.SchemeGroupVersion.WithResource("pods"), true}}, nil
 		}

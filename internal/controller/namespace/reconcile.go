@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // resource is one served kind of namespaced objects.
@@ -35,8 +37,8 @@ type reconciler struct {
 	resources func() ([]resource, error)
 	// remove deletes the objects of a resource and returns what is left of them.
 	remove       func(ctx context.Context, r resource, namespace string) (left, error)
-	updateStatus func(ctx context.Context, n *corev1.Namespace) error
-	finalize     func(ctx context.Context, n *corev1.Namespace) error
+	updateStatus run.Commit[*corev1.Namespace]
+	finalize     run.Commit[*corev1.Namespace]
 }
 
 // reconcile takes a terminating namespace one step further. It returns false when
@@ -58,9 +60,9 @@ func (r reconciler) reconcile(ctx context.Context, name string) (done bool, err 
 		}
 		return false, found.err()
 	}
-	n = n.DeepCopy()
-	n.Spec.Finalizers = slices.DeleteFunc(n.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
-	if err := r.finalize(ctx, n); err != nil && !apierrors.IsNotFound(err) {
+	final := n.DeepCopy()
+	final.Spec.Finalizers = slices.DeleteFunc(final.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
+	if _, err := r.finalize(ctx, n, final); err != nil && !apierrors.IsNotFound(err) {
 		return false, fmt.Errorf("finalizing namespace: %w", err)
 	}
 	return true, nil
@@ -111,13 +113,11 @@ func (r reconciler) empty(ctx context.Context, name string) findings {
 	return f
 }
 
-// report writes the findings into the conditions, if they say something new.
+// report writes the findings into the conditions.
 func (r reconciler) report(ctx context.Context, n *corev1.Namespace, f findings) error {
-	n = n.DeepCopy()
-	if !setConditions(&n.Status, conditions(f), r.now()) {
-		return nil
-	}
-	if err := r.updateStatus(ctx, n); err != nil && !apierrors.IsNotFound(err) {
+	told := n.DeepCopy()
+	setConditions(&told.Status, conditions(f), r.now())
+	if _, err := r.updateStatus(ctx, n, told); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reporting on the namespace: %w", err)
 	}
 	return nil

@@ -13,6 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // world is an API with one namespace; content maps a resource to what is in it.
@@ -53,15 +56,15 @@ func (w *world) reconciler() reconciler {
 			}
 			return w.content[r.Resource], nil
 		},
-		updateStatus: func(_ context.Context, n *corev1.Namespace) error {
+		updateStatus: run.Commits(env.Env{}, func(_ context.Context, n *corev1.Namespace, _ metav1.UpdateOptions) (*corev1.Namespace, error) {
 			w.statuses++
 			w.namespace = n
-			return nil
-		},
-		finalize: func(_ context.Context, n *corev1.Namespace) error {
+			return n, nil
+		}),
+		finalize: run.Commits(env.Env{}, func(_ context.Context, n *corev1.Namespace, _ metav1.UpdateOptions) (*corev1.Namespace, error) {
 			w.finalized = !slices.Contains(n.Spec.Finalizers, corev1.FinalizerKubernetes)
-			return nil
-		},
+			return n, nil
+		}),
 	}
 }
 

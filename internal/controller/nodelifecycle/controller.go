@@ -9,41 +9,34 @@ package nodelifecycle
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // Grace is how long a node may be silent.
 const Grace = 40 * time.Second
 
-// Config is what a Controller is made of. All fields are required.
-type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
-	// Clock must be wall time.
-	Clock clock.WithTicker
-	Log   *slog.Logger
-}
+// Name is the controller's, upstream's for it.
+const Name = "node-controller"
 
-// Controller judges nodes.
+// Controller judges nodes, on wall time.
 type Controller struct {
-	config  Config
-	queue   *queue.Queue
-	nodes   corelisters.NodeLister
-	decide  reconciler
-	watches queue.Watches
+	wall   clock.PassiveClock
+	loop   *run.Loop
+	queue  *queue.Queue
+	nodes  corelisters.NodeLister
+	decide reconciler
 
 	mu sync.Mutex
 	// heard is when a node was last heard of.
@@ -51,30 +44,22 @@ type Controller struct {
 }
 
 // New makes a controller. Call it before the informers are started.
-func New(config Config) *Controller {
-	nodes := config.Informers.Core().V1().Nodes()
-	leases := config.Informers.Coordination().V1().Leases()
-	c := &Controller{
-		watches: queue.Watches{Purpose: "nodes and leases"},
-		config:  config, queue: queue.New(config.Clock), nodes: nodes.Lister(), heard: map[string]time.Time{},
-	}
+func New(e env.Env) *Controller {
+	nodes := e.Informers.Core().V1().Nodes()
+	c := &Controller{wall: e.Wall, loop: run.New(e, "nodes and leases"), nodes: nodes.Lister(), heard: map[string]time.Time{}}
 	c.decide = reconciler{
-		now:   config.Clock.Now,
-		heard: c.lastHeard,
-		updateStatus: func(ctx context.Context, n *corev1.Node) (*corev1.Node, error) {
-			return config.Client.CoreV1().Nodes().UpdateStatus(ctx, n, metav1.UpdateOptions{})
-		},
-		update: func(ctx context.Context, n *corev1.Node) error {
-			_, err := config.Client.CoreV1().Nodes().Update(ctx, n, metav1.UpdateOptions{})
-			return err
-		},
+		now:          e.Wall.Now,
+		heard:        c.lastHeard,
+		updateStatus: run.Commits(e, e.Client.CoreV1().Nodes().UpdateStatus),
+		update:       run.Commits(e, e.Client.CoreV1().Nodes().Update),
 	}
-	c.watches.Add(nodes.Informer(), cache.ResourceEventHandlerFuncs{
+	c.queue = c.loop.Queue(1, c.sync)
+	c.loop.Watch(nodes.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.nodeAdded,
 		UpdateFunc: c.nodeChanged,
 		DeleteFunc: c.nodeGone,
 	})
-	c.watches.Add(leases.Informer(), cache.ResourceEventHandlerFuncs{
+	c.loop.Watch(e.Informers.Coordination().V1().Leases().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { c.leaseSeen(nil, obj) },
 		UpdateFunc: c.leaseSeen,
 	})
@@ -94,7 +79,7 @@ func (c *Controller) nodeChanged(before, after any) {
 	if !ok || !also {
 		return
 	}
-	if posted(readyCondition(old), readyCondition(n)) {
+	if posted(nodefields.Condition(old, corev1.NodeReady), nodefields.Condition(n, corev1.NodeReady)) {
 		c.hear(n.Name)
 	}
 	c.queue.Add(n.Name)
@@ -110,10 +95,10 @@ func posted(before, after *corev1.NodeCondition) bool {
 }
 
 func (c *Controller) nodeGone(obj any) {
-	if name, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
+	if node, ok := run.NameOf(obj); ok {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.heard, name)
+		delete(c.heard, node.Name)
 	}
 }
 
@@ -132,7 +117,7 @@ func (c *Controller) leaseSeen(before, after any) {
 func (c *Controller) hear(node string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard[node] = c.config.Clock.Now()
+	c.heard[node] = c.wall.Now()
 }
 
 func (c *Controller) lastHeard(node string) time.Time {
@@ -142,16 +127,7 @@ func (c *Controller) lastHeard(node string) time.Time {
 }
 
 // Run judges nodes until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Run(ctx, 1, c.config.Log, c.sync)
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) sync(ctx context.Context, name string) error {
 	n, err := c.nodes.Get(name)

@@ -12,10 +12,15 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/run"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 func node(conditions ...corev1.NodeCondition) *corev1.Node {
@@ -60,7 +65,8 @@ func TestTaints(t *testing.T) {
 		{"foreign", with(node(is("Ready", "True")), foreign), "example.com/mine:NoSchedule", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, changed := taintsFor(tc.node, time.Now())
+			got := taintsFor(tc.node, time.Now())
+			changed := !equality.Semantic.DeepEqual(got, tc.node.Spec.Taints)
 			n := with(node(), got...)
 			if taints(n) != tc.want || changed != tc.changed {
 				t.Errorf("taints %q, changed %v", taints(n), changed)
@@ -70,7 +76,8 @@ func TestTaints(t *testing.T) {
 					t.Errorf("taint %+v", taint)
 				}
 			}
-			if again, changed := taintsFor(n, time.Now()); tc.changed && len(n.Spec.Taints) == len(again) && changed && n.Status.Conditions != nil {
+			n.Status, n.Spec.Unschedulable = tc.node.Status, tc.node.Spec.Unschedulable
+			if again := taintsFor(n, time.Now().Add(time.Hour)); !equality.Semantic.DeepEqual(again, n.Spec.Taints) {
 				t.Errorf("the second time changes %v", again)
 			}
 		})
@@ -83,13 +90,16 @@ func TestSilence(t *testing.T) {
 	r := reconciler{
 		now:   func() time.Time { return start.Add(Grace) },
 		heard: func(string) time.Time { return start },
-		updateStatus: func(_ context.Context, n *corev1.Node) (*corev1.Node, error) {
+		updateStatus: run.Commits(env.Env{}, func(_ context.Context, n *corev1.Node, _ metav1.UpdateOptions) (*corev1.Node, error) {
 			written++
 			return n, nil
-		},
+		}),
 	}
 	var tainted *corev1.Node
-	r.update = func(_ context.Context, n *corev1.Node) error { tainted = n; return nil }
+	r.update = run.Commits(env.Env{}, func(_ context.Context, n *corev1.Node, _ metav1.UpdateOptions) (*corev1.Node, error) {
+		tainted = n
+		return n, nil
+	})
 	if _, err := r.reconcile(t.Context(), node(is("Ready", "True"), is("DiskPressure", "False"))); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +130,7 @@ func TestController(t *testing.T) {
 		client := fake.NewClientset(node(is("Ready", "True")))
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(Config{Client: client, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+		c := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()
@@ -145,7 +155,7 @@ func TestController(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return strings.TrimSpace(string(readyCondition(n).Status) + " " + taints(n))
+			return strings.TrimSpace(string(nodefields.Condition(n, corev1.NodeReady).Status) + " " + taints(n))
 		}
 		for range 20 {
 			time.Sleep(10 * time.Second)
@@ -163,7 +173,7 @@ func TestController(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		readyCondition(n).Status = corev1.ConditionTrue
+		nodefields.Condition(n, corev1.NodeReady).Status = corev1.ConditionTrue
 		if _, err := client.CoreV1().Nodes().UpdateStatus(ctx, n, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}

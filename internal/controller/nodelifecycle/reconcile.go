@@ -9,6 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/controller/run"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // reconciler decides about one node; its fields read what was heard and write to
@@ -16,8 +19,8 @@ import (
 type reconciler struct {
 	now          func() time.Time
 	heard        func(node string) time.Time
-	updateStatus func(ctx context.Context, n *corev1.Node) (*corev1.Node, error)
-	update       func(ctx context.Context, n *corev1.Node) error
+	updateStatus run.Commit[*corev1.Node]
+	update       run.Commit[*corev1.Node]
 }
 
 // reconcile brings conditions and taints of a node in line with its heartbeats. It
@@ -32,13 +35,9 @@ func (r reconciler) reconcile(ctx context.Context, n *corev1.Node) (time.Duratio
 			return 0, err
 		}
 	}
-	taints, changed := taintsFor(n, now)
-	if !changed {
-		return next, nil
-	}
-	n = n.DeepCopy()
-	n.Spec.Taints = taints
-	if err := r.update(ctx, n); err != nil && !stale(err) {
+	tainted := n.DeepCopy()
+	tainted.Spec.Taints = taintsFor(n, now)
+	if _, err := r.update(ctx, n, tainted); err != nil && !stale(err) {
 		return 0, fmt.Errorf("writing taints: %w", err)
 	}
 	return next, nil
@@ -47,14 +46,10 @@ func (r reconciler) reconcile(ctx context.Context, n *corev1.Node) (time.Duratio
 // silence marks all conditions that the node itself reports as unknown.
 func (r reconciler) silence(ctx context.Context, n *corev1.Node, now time.Time) (*corev1.Node, error) {
 	next := n.DeepCopy()
-	changed := false
 	for _, kind := range []corev1.NodeConditionType{corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
-		changed = forget(next, kind, metav1.NewTime(now)) || changed
+		forget(next, kind, metav1.NewTime(now))
 	}
-	if !changed {
-		return n, nil
-	}
-	updated, err := r.updateStatus(ctx, next)
+	updated, err := r.updateStatus(ctx, n, next)
 	switch {
 	case stale(err):
 		return n, nil // a watch brings what is new
@@ -64,19 +59,14 @@ func (r reconciler) silence(ctx context.Context, n *corev1.Node, now time.Time) 
 	return updated, nil
 }
 
-// forget makes one condition unknown and tells whether that changed it.
-func forget(n *corev1.Node, kind corev1.NodeConditionType, now metav1.Time) bool {
-	for i := range n.Status.Conditions {
-		c := &n.Status.Conditions[i]
-		if c.Type != kind {
-			continue
+// forget makes one condition unknown.
+func forget(n *corev1.Node, kind corev1.NodeConditionType, now metav1.Time) {
+	if c := nodefields.Condition(n, kind); c != nil {
+		if c.Status != corev1.ConditionUnknown {
+			c.Status, c.LastTransitionTime = corev1.ConditionUnknown, now
+			c.Reason, c.Message = "NodeStatusUnknown", "Kubelet stopped posting node status."
 		}
-		if c.Status == corev1.ConditionUnknown {
-			return false
-		}
-		c.Status, c.LastTransitionTime = corev1.ConditionUnknown, now
-		c.Reason, c.Message = "NodeStatusUnknown", "Kubelet stopped posting node status."
-		return true
+		return
 	}
 	n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{
 		Type:               kind,
@@ -86,7 +76,6 @@ func forget(n *corev1.Node, kind corev1.NodeConditionType, now metav1.Time) bool
 		LastHeartbeatTime:  n.CreationTimestamp,
 		LastTransitionTime: now,
 	})
-	return true
 }
 
 // owned lists the taints that this controller sets and takes away.
@@ -96,12 +85,11 @@ var owned = []string{
 	corev1.TaintNodeNetworkUnavailable,
 }
 
-// taintsFor returns the taints that a node should have and whether it has others.
-// Taints of other owners stay as they are.
-func taintsFor(n *corev1.Node, now time.Time) ([]corev1.Taint, bool) {
+// taintsFor returns the taints that a node should have. Those of other owners, and
+// those that it has already, stay as they are.
+func taintsFor(n *corev1.Node, now time.Time) []corev1.Taint {
 	wanted := wantedTaints(n)
 	var taints []corev1.Taint
-	changed := false
 	for _, t := range n.Spec.Taints {
 		same := func(w corev1.Taint) bool { return w.MatchTaint(&t) }
 		switch {
@@ -110,17 +98,15 @@ func taintsFor(n *corev1.Node, now time.Time) ([]corev1.Taint, bool) {
 		case slices.ContainsFunc(wanted, same):
 			taints = append(taints, t)
 			wanted = slices.DeleteFunc(wanted, same)
-		default:
-			changed = true
 		}
 	}
 	for _, w := range wanted {
 		if w.Effect == corev1.TaintEffectNoExecute {
 			w.TimeAdded = &metav1.Time{Time: now}
 		}
-		taints, changed = append(taints, w), true
+		taints = append(taints, w)
 	}
-	return taints, changed
+	return taints
 }
 
 // wantedTaints follows from the conditions and from spec.unschedulable.
@@ -152,15 +138,6 @@ func wantedTaints(n *corev1.Node) []corev1.Taint {
 		}
 	}
 	return wanted
-}
-
-func readyCondition(n *corev1.Node) *corev1.NodeCondition {
-	for i := range n.Status.Conditions {
-		if n.Status.Conditions[i].Type == corev1.NodeReady {
-			return &n.Status.Conditions[i]
-		}
-	}
-	return nil
 }
 
 func stale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }

@@ -6,21 +6,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // quarantine is how long a node has to be missing before its pods are deleted, so
@@ -31,24 +29,19 @@ const quarantine = 40 * time.Second
 // itself, which it does as soon as nothing holds it.
 const settle = 5 * time.Second
 
-// Config is what a Controller is made of. All fields are required.
-type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
-	// Clock times the quarantine; it is wall time, as heartbeats are.
-	Clock clock.WithTicker
-	Log   *slog.Logger
-}
+// Name is the controller's, upstream's for it.
+const Name = "pod-garbage-collector"
 
-// Controller deletes pods without an agent.
+// Controller deletes pods without an agent. The quarantine passes on wall time, as
+// heartbeats do.
 type Controller struct {
-	config  Config
-	queue   *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
-	pods    corelisters.PodLister
-	nodes   corelisters.NodeLister
-	byNode  cache.Indexer
-	decide  reconciler
-	watches queue.Watches
+	env    env.Env
+	loop   *run.Loop
+	queue  *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
+	pods   corelisters.PodLister
+	nodes  corelisters.NodeLister
+	byNode cache.Indexer
+	decide reconciler
 }
 
 // nodeIndex finds the pods of a node.
@@ -61,27 +54,24 @@ const (
 )
 
 // New makes a controller. Call it before the informers are started.
-func New(config Config) *Controller {
-	core := config.Informers.Core().V1()
+func New(e env.Env) *Controller {
+	core := e.Informers.Core().V1()
 	pods := core.Pods().Informer()
 	c := &Controller{
-		watches: queue.Watches{Purpose: "pods and nodes"},
-		config:  config,
-		queue:   queue.New(config.Clock),
-		pods:    core.Pods().Lister(),
-		nodes:   core.Nodes().Lister(),
-		byNode:  pods.GetIndexer(),
+		env:    e,
+		loop:   run.New(e, "pods and nodes"),
+		pods:   core.Pods().Lister(),
+		nodes:  core.Nodes().Lister(),
+		byNode: pods.GetIndexer(),
 	}
 	c.decide = c.reconciler()
+	c.queue = c.loop.Queue(1, c.sync)
 	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
-		c.watches.Fail(fmt.Errorf("indexing pods by node: %w", err))
+		c.loop.Fail(fmt.Errorf("indexing pods by node: %w", err))
 		return c
 	}
-	c.watches.Add(pods, cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.podSeen,
-		UpdateFunc: func(_, obj any) { c.podSeen(obj) },
-	})
-	c.watches.Add(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
+	c.loop.Watch(pods, run.Present(c.podSeen))
+	c.loop.Watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
 	return c
 }
 
@@ -96,7 +86,7 @@ func (c *Controller) reconciler() reconciler {
 	return reconciler{
 		cached: c.nodes.Get,
 		live: func(ctx context.Context, name string) (*corev1.Node, error) {
-			return c.config.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+			return c.env.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		},
 		podsOf: func(node string) ([]*corev1.Pod, error) {
 			objs, err := c.byNode.ByIndex(nodeIndex, node)
@@ -127,22 +117,13 @@ func (c *Controller) podSeen(obj any) {
 }
 
 func (c *Controller) nodeGone(obj any) {
-	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
-		c.queue.AddAfter(nodeKey+key, quarantine)
+	if node, ok := run.NameOf(obj); ok {
+		c.queue.AddAfter(nodeKey+node.Name, quarantine)
 	}
 }
 
 // Run deletes pods until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Run(ctx, 1, c.config.Log, c.sync)
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) sync(ctx context.Context, key string) error {
 	if node, ok := strings.CutPrefix(key, nodeKey); ok {
@@ -162,7 +143,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 // fail marks a pod as failed, so that what waits for its end does not wait for the
 // agent.
 func (c *Controller) fail(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error {
-	condition.LastTransitionTime = metav1.NewTime(c.config.Clock.Now())
+	condition.LastTransitionTime = metav1.NewTime(c.env.Wall.Now())
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID},
 		"status":   map[string]any{"phase": corev1.PodFailed, "conditions": []corev1.PodCondition{condition}},
@@ -170,12 +151,12 @@ func (c *Controller) fail(ctx context.Context, pod *corev1.Pod, condition corev1
 	if err != nil {
 		return fmt.Errorf("encoding status: %w", err)
 	}
-	_, err = c.config.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	return err
 }
 
 func (c *Controller) remove(ctx context.Context, pod *corev1.Pod) error {
-	c.config.Log.InfoContext(ctx, "deleting a pod that has no agent", "pod", pod.Namespace+"/"+pod.Name, "node", pod.Spec.NodeName)
+	c.env.Log.InfoContext(ctx, "deleting a pod that has no agent", "pod", pod.Namespace+"/"+pod.Name, "node", pod.Spec.NodeName)
 	options := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
-	return c.config.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, options)
+	return c.env.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, options)
 }

@@ -8,72 +8,68 @@ package podprojection
 
 import (
 	"context"
-	"log/slog"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // settle is how long after its pod an object is looked at: the node deletes it, too.
 const settle = time.Second
 
+// Name is the controller's.
+const Name = "podprojection-controller"
+
 // Config is what a Controller is made of. All fields are required.
 type Config struct {
-	Client    kubernetes.Interface
-	Metadata  metadata.Interface
-	Informers informers.SharedInformerFactory
-	Clock     clock.WithTicker
-	Log       *slog.Logger
+	env.Env
+	// Metadata is a client of all kinds, with the identity of Client.
+	Metadata metadata.Interface
 }
 
 // Controller deletes objects without a pod.
 type Controller struct {
 	config  Config
+	loop    *run.Loop
 	queue   *queue.Queue // namespace/name of an object and of its pod
-	pods    corelisters.PodLister
 	objects cache.SharedIndexInformer
 	decide  reconciler
-	watches queue.Watches
 }
 
 var resource = v1alpha1.SchemeGroupVersion.WithResource(v1alpha1.Plural)
 
 // New makes a controller. Call it before the informers are started.
 func New(config Config) *Controller {
+	pods := config.Informers.Core().V1().Pods()
 	c := &Controller{
-		watches: queue.Watches{Purpose: "pods and their projections"},
 		config:  config,
-		queue:   queue.New(config.Clock),
-		pods:    config.Informers.Core().V1().Pods().Lister(),
+		loop:    run.New(config.Env, "pods and their projections"),
 		objects: metadatainformer.NewFilteredMetadataInformer(config.Metadata, resource, metav1.NamespaceAll, 0, nil, nil).Informer(),
 	}
-	if err := c.objects.SetTransform(slim); err != nil {
-		c.watches.Fail(err)
-		return c
-	}
+	c.queue = c.loop.Queue(1, c.sync)
 	c.decide = reconciler{
 		object: c.object,
-		cached: func(namespace, name string) (*corev1.Pod, error) { return c.pods.Pods(namespace).Get(name) },
+		cached: func(namespace, name string) (*corev1.Pod, error) { return pods.Lister().Pods(namespace).Get(name) },
 		live: func(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 			return config.Client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 		},
 		remove: c.remove,
 	}
-	c.watches.Add(c.objects, cache.ResourceEventHandlerFuncs{AddFunc: c.queue.AddObject})
-	c.watches.Add(config.Informers.Core().V1().Pods().Informer(), cache.ResourceEventHandlerFuncs{
+	if err := c.objects.SetTransform(slim); err != nil {
+		c.loop.Fail(err)
+		return c
+	}
+	c.loop.WatchOwn(c.objects, cache.ResourceEventHandlerFuncs{AddFunc: c.queue.AddObject})
+	c.loop.Watch(pods.Informer(), cache.ResourceEventHandlerFuncs{
 		UpdateFunc: c.podReplaced,
 		DeleteFunc: c.podGone,
 	})
@@ -99,25 +95,13 @@ func (c *Controller) podReplaced(old, obj any) {
 }
 
 func (c *Controller) podGone(obj any) {
-	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
-		c.queue.AddAfter(key, settle)
+	if pod, ok := run.NameOf(obj); ok {
+		c.queue.AddAfter(pod.String(), settle)
 	}
 }
 
 // Run deletes objects until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	var informer sync.WaitGroup
-	defer informer.Wait()
-	informer.Go(func() { c.objects.RunWithContext(ctx) })
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Run(ctx, 1, c.config.Log, c.sync)
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) sync(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)

@@ -3,7 +3,6 @@ package podprojection
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/controller/env"
 )
 
 func pod(name string, uid types.UID) *corev1.Pod {
@@ -91,7 +91,7 @@ func TestObjectsGoWithTheirPods(t *testing.T) {
 	}
 	meta := metadatafake.NewSimpleMetadataClient(scheme, object("stays", "1"), object("goes", "2"), object("left", "3"))
 	factory := informers.NewSharedInformerFactory(client, 0)
-	c := New(Config{Client: client, Metadata: meta, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}, Metadata: meta})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()

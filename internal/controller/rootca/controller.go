@@ -6,30 +6,28 @@ package rootca
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/informers"
 	coreinformers "k8s.io/client-go/informers/core/v1"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
 )
 
 const workers = 4
 
+// Name is the controller's, upstream's for it.
+const Name = "root-ca-cert-publisher"
+
 // Config is what a Controller is made of. All fields are required.
 type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
-	Clock     clock.WithTicker
-	Log       *slog.Logger
+	env.Env
 	// Bundle is what to publish: the certificates, in PEM, that vouch for the
 	// API server.
 	Bundle []byte
@@ -37,14 +35,9 @@ type Config struct {
 
 // Controller publishes one bundle.
 type Controller struct {
-	config Config
-	queue  *queue.Queue
-	// published watches the config maps of this name alone: keeping all config
-	// maps in memory would be a high price for one per namespace.
-	published cache.SharedIndexInformer
-	configs   corelisters.ConfigMapLister
-	decide    reconciler
-	watches   queue.Watches
+	loop    *run.Loop
+	queue   *queue.Queue
+	configs corelisters.ConfigMapLister
 }
 
 // New makes a controller. Call it before the informers are started.
@@ -52,29 +45,20 @@ func New(config Config) *Controller {
 	named := func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
 	}
-	c := &Controller{
-		watches: queue.Watches{Purpose: "for root certificates"},
-		config:  config,
-		queue:   queue.New(config.Clock),
-		published: coreinformers.NewFilteredConfigMapInformer(config.Client, metav1.NamespaceAll, 0,
-			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, named),
-	}
-	c.configs = corelisters.NewConfigMapLister(c.published.GetIndexer())
+	// Only the config maps of this name are watched: keeping all config maps in memory
+	// would be a high price for one per namespace.
+	published := coreinformers.NewFilteredConfigMapInformer(config.Client, metav1.NamespaceAll, 0,
+		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, named)
 	namespaces := config.Informers.Core().V1().Namespaces()
-	c.decide = newReconciler(config, namespaces.Lister(), c.configs)
-	c.watches.Add(namespaces.Informer(), cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.queue.AddObject,
-		UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) },
-	})
-	c.watches.Add(c.published, cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.changed,
-		UpdateFunc: func(_, obj any) { c.changed(obj) },
-		DeleteFunc: c.changed,
-	})
+	c := &Controller{loop: run.New(config.Env, "for root certificates"), configs: corelisters.NewConfigMapLister(published.GetIndexer())}
+	c.queue = c.loop.Queue(workers, newReconciler(config, namespaces.Lister(), c.configs).reconcile)
+	c.loop.Watch(namespaces.Informer(), run.Present(c.queue.AddObject))
+	c.loop.WatchOwn(published, run.Handlers(c.changed))
 	return c
 }
 
 func newReconciler(config Config, namespaces corelisters.NamespaceLister, configs corelisters.ConfigMapLister) reconciler {
+	client := config.Client.CoreV1()
 	return reconciler{
 		bundle:    string(config.Bundle),
 		namespace: namespaces.Get,
@@ -82,50 +66,31 @@ func newReconciler(config Config, namespaces corelisters.NamespaceLister, config
 			return configs.ConfigMaps(namespace).Get(name)
 		},
 		create: func(ctx context.Context, c *corev1.ConfigMap) error {
-			_, err := config.Client.CoreV1().ConfigMaps(c.Namespace).Create(ctx, c, metav1.CreateOptions{})
+			_, err := client.ConfigMaps(c.Namespace).Create(ctx, c, metav1.CreateOptions{})
 			return err
 		},
-		update: func(ctx context.Context, c *corev1.ConfigMap) error {
-			_, err := config.Client.CoreV1().ConfigMaps(c.Namespace).Update(ctx, c, metav1.UpdateOptions{})
-			return err
-		},
+		update: run.Commits(config.Env, func(ctx context.Context, c *corev1.ConfigMap, o metav1.UpdateOptions) (*corev1.ConfigMap, error) {
+			return client.ConfigMaps(c.Namespace).Update(ctx, c, o)
+		}),
 		remove: func(ctx context.Context, c *corev1.ConfigMap) error {
-			return config.Client.CoreV1().ConfigMaps(c.Namespace).Delete(ctx, c.Name,
+			return client.ConfigMaps(c.Namespace).Delete(ctx, c.Name,
 				metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(c.UID))})
 		},
 	}
 }
 
 func (c *Controller) changed(obj any) {
-	key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj)
-	if err != nil {
-		return
-	}
-	if namespace, config, err := cache.SplitMetaNamespaceKey(key); err == nil && config == name {
-		c.queue.Add(namespace)
+	if config, ok := run.NameOf(obj); ok && config.Name == name {
+		c.queue.Add(config.Namespace)
 	}
 }
 
 // Run publishes until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		c.published.RunWithContext(ctx)
-	}()
-	if c.watches.Wait(ctx) {
-		c.queue.Run(ctx, workers, c.config.Log, c.decide.reconcile)
-	}
-	<-ended
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 // Ready returns nil when the bundle is published in every system namespace.
 func (c *Controller) Ready() error {
-	if err := c.watches.Err(); err != nil {
+	if err := c.loop.Err(); err != nil {
 		return err
 	}
 	for _, namespace := range systemnamespaces.Names() {

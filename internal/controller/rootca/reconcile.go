@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 const (
@@ -27,7 +29,7 @@ type reconciler struct {
 	namespace func(name string) (*corev1.Namespace, error)
 	current   func(namespace string) (*corev1.ConfigMap, error)
 	create    func(ctx context.Context, c *corev1.ConfigMap) error
-	update    func(ctx context.Context, c *corev1.ConfigMap) error
+	update    run.Commit[*corev1.ConfigMap]
 	remove    func(ctx context.Context, c *corev1.ConfigMap) error
 }
 
@@ -45,7 +47,7 @@ func (r reconciler) reconcile(ctx context.Context, namespace string) error {
 	have, err := r.current(namespace)
 	switch {
 	case apierrors.IsNotFound(err):
-		if err := r.create(ctx, r.wanted(namespace)); err != nil && !moot(err) {
+		if err := r.create(ctx, r.wanted(namespace)); err != nil && !run.Moot(err) {
 			return fmt.Errorf("creating ConfigMap %s: %w", name, err)
 		}
 		return nil
@@ -60,7 +62,7 @@ func (r reconciler) reconcile(ctx context.Context, namespace string) error {
 		}
 		return nil
 	}
-	if err := r.update(ctx, r.mended(have)); err != nil && !apierrors.IsNotFound(err) {
+	if _, err := r.update(ctx, have, r.mended(have)); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("repairing ConfigMap %s: %w", name, err)
 	}
 	return nil
@@ -92,11 +94,4 @@ func (r reconciler) mended(c *corev1.ConfigMap) *corev1.ConfigMap {
 		c.Annotations[describedBy] = description
 	}
 	return c
-}
-
-// moot reports whether a failed creation needs no second try: the object is
-// there, or its namespace is on its way out.
-func moot(err error) bool {
-	return apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) ||
-		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }

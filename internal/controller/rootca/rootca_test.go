@@ -15,6 +15,8 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/run"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
 )
 
@@ -67,7 +69,10 @@ func TestReconcile(t *testing.T) {
 					}
 					return tc.current, nil
 				},
-				create: note("create"), update: note("update"), remove: note("remove"),
+				create: note("create"), remove: note("remove"),
+				update: run.Commits(env.Env{}, func(ctx context.Context, c *corev1.ConfigMap, _ metav1.UpdateOptions) (*corev1.ConfigMap, error) {
+					return c, note("update")(ctx, c)
+				}),
 			}
 			if err := r.reconcile(t.Context(), "n"); err != nil || did != tc.want {
 				t.Errorf("did %q, want %q, error %v", did, tc.want, err)
@@ -108,7 +113,7 @@ func TestController(t *testing.T) {
 		client := fake.NewClientset()
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(Config{Client: client, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), Bundle: []byte("pem")})
+		c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}, Bundle: []byte("pem")})
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()

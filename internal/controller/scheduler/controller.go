@@ -3,21 +3,16 @@ package scheduler
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // Name is the schedulerName of the pods that this scheduler places, and the
@@ -27,54 +22,45 @@ const Name = corev1.DefaultSchedulerName
 // binders is how many bindings are written at a time.
 const binders = 16
 
-// Config is what a Controller is made of. All fields are required.
-type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
-	Clock     clock.WithTicker
-	Log       *slog.Logger
-}
+// User is whom the scheduler acts as.
+const User = "system:kube-scheduler"
 
 // Controller places pods.
 type Controller struct {
-	config  Config
+	env     env.Env
+	loop    *run.Loop
 	waiting *queue.Queue // pods to decide about
 	decided *queue.Queue // pods whose binding is to be written
 	pods    corelisters.PodLister
 	nodes   corelisters.NodeLister
 	ledger  *ledger
-	watches queue.Watches
 
 	mu sync.Mutex
 	// unplaced are the pods that no node takes, and what they were told.
 	unplaced map[string]verdict
 	// chosen are the decisions whose binding is to be written.
 	chosen map[string]decision
-
-	broadcaster record.EventBroadcaster
-	events      record.EventRecorder
 }
 
 // New makes a controller. Call it before the informers are started.
-func New(config Config) *Controller {
-	core := config.Informers.Core().V1()
+func New(e env.Env) *Controller {
+	core := e.Informers.Core().V1()
 	c := &Controller{
-		watches:  queue.Watches{Purpose: "pods and nodes to schedule"},
-		config:   config,
-		waiting:  queue.New(config.Clock),
-		decided:  queue.New(config.Clock),
+		env:      e,
+		loop:     run.New(e, "pods and nodes to schedule"),
 		pods:     core.Pods().Lister(),
 		nodes:    core.Nodes().Lister(),
 		ledger:   newLedger(),
 		unplaced: map[string]verdict{},
 		chosen:   map[string]decision{},
 	}
-	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { c.podSeen(obj) },
-		UpdateFunc: func(_, obj any) { c.podSeen(obj) },
-		DeleteFunc: c.podGone,
-	})
-	c.watches.Add(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
+	c.waiting = c.loop.Queue(1, c.decide)
+	c.decided = c.loop.Queue(binders, c.bind)
+	c.loop.RecordAs(Name)
+	pods := run.Present(c.podSeen)
+	pods.DeleteFunc = c.podGone
+	c.loop.Watch(core.Pods().Informer(), pods)
+	c.loop.Watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { c.retryAll() },
 		UpdateFunc: c.nodeChanged,
 	})
@@ -82,23 +68,7 @@ func New(config Config) *Controller {
 }
 
 // Run places pods until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	c.broadcaster = record.NewBroadcaster(record.WithContext(ctx))
-	defer c.broadcaster.Shutdown()
-	c.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.config.Client.CoreV1().Events("")})
-	c.events = c.broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: Name})
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() { c.decided.Run(ctx, binders, c.config.Log, c.bind) })
-	c.waiting.Run(ctx, 1, c.config.Log, c.decide)
-	wg.Wait()
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) podSeen(obj any) {
 	pod, ok := obj.(*corev1.Pod)

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // Why a node does not take a pod, as upstream's scheduler words it.
@@ -96,7 +98,7 @@ func (c candidate) tolerated(pod *corev1.Pod) bool {
 	if found {
 		return false
 	}
-	switch readiness(c.node) {
+	switch nodefields.Ready(c.node) {
 	case corev1.ConditionTrue:
 		return true
 	case corev1.ConditionFalse:
@@ -107,15 +109,6 @@ func (c candidate) tolerated(pod *corev1.Pod) bool {
 
 func tolerates(pod *corev1.Pod, taint corev1.Taint) bool {
 	return schedulinghelper.TolerationsTolerateTaint(logr.Discard(), pod.Spec.Tolerations, &taint, comparisons)
-}
-
-func readiness(n *corev1.Node) corev1.ConditionStatus {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status
-		}
-	}
-	return corev1.ConditionUnknown
 }
 
 func (c candidate) matches(pod *corev1.Pod) bool {

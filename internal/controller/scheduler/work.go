@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // decision is a pod and the node that was chosen for it.
@@ -82,7 +84,7 @@ func (c *Controller) pod(key string) (*corev1.Pod, error) {
 
 // refuse tells a pod why it waits. It is tried again when something changes.
 func (c *Controller) refuse(ctx context.Context, key string, pod *corev1.Pod, why string) error {
-	now := c.config.Clock.Now()
+	now := c.env.Wall.Now()
 	c.mu.Lock()
 	before := c.unplaced[key]
 	known := before.uid == pod.UID && before.why == why
@@ -93,7 +95,7 @@ func (c *Controller) refuse(ctx context.Context, key string, pod *corev1.Pod, wh
 	c.unplaced[key] = verdict{uid: pod.UID, why: why, at: now}
 	c.mu.Unlock()
 	if !told {
-		c.events.Event(pod, corev1.EventTypeWarning, "FailedScheduling", why)
+		c.loop.Events().Event(pod, corev1.EventTypeWarning, "FailedScheduling", why)
 	}
 	if known {
 		return nil
@@ -128,7 +130,7 @@ func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why
 	if err != nil {
 		return fmt.Errorf("encoding condition: %w", err)
 	}
-	_, err = c.config.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("writing condition: %w", err)
 	}
@@ -149,9 +151,9 @@ func (c *Controller) bind(ctx context.Context, key string) error {
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.pod.Namespace, Name: d.pod.Name, UID: d.pod.UID},
 		Target:     corev1.ObjectReference{Kind: "Node", Name: d.node},
 	}
-	err := c.config.Client.CoreV1().Pods(d.pod.Namespace).Bind(ctx, binding, metav1.CreateOptions{})
+	err := c.env.Client.CoreV1().Pods(d.pod.Namespace).Bind(ctx, binding, metav1.CreateOptions{})
 	if err == nil {
-		c.events.Eventf(d.pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s to %s", key, d.node)
+		c.loop.Events().Eventf(d.pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s to %s", key, d.node)
 		return nil
 	}
 	c.ledger.withdraw(d.pod.UID)
@@ -162,7 +164,7 @@ func (c *Controller) bind(ctx context.Context, key string) error {
 		c.waiting.AddAfter(key, time.Second)
 		return nil
 	}
-	c.events.Eventf(d.pod, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: %v", err)
+	c.loop.Events().Eventf(d.pod, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: %v", err)
 	c.waiting.AddAfter(key, time.Second)
 	return fmt.Errorf("binding to %s: %w", d.node, err)
 }
@@ -170,7 +172,7 @@ func (c *Controller) bind(ctx context.Context, key string) error {
 // matters reports whether a pod that waits could fit after a change of a node.
 func matters(old, node *corev1.Node) bool {
 	return old.Spec.Unschedulable != node.Spec.Unschedulable ||
-		readiness(old) != readiness(node) ||
+		nodefields.Ready(old) != nodefields.Ready(node) ||
 		!maps.Equal(old.Labels, node.Labels) ||
 		!slices.EqualFunc(old.Spec.Taints, node.Spec.Taints, func(a, b corev1.Taint) bool { return a.MatchTaint(&b) && a.Value == b.Value }) ||
 		!equality.Semantic.DeepEqual(old.Status.Allocatable, node.Status.Allocatable)

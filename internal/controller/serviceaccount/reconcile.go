@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // name is that of the account that every namespace has.
@@ -37,15 +39,8 @@ func (r reconciler) reconcile(ctx context.Context, namespace string) error {
 		return fmt.Errorf("reading default service account: %w", err)
 	}
 	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	if err := r.create(ctx, sa); err != nil && !moot(err) {
+	if err := r.create(ctx, sa); err != nil && !run.Moot(err) {
 		return fmt.Errorf("creating default service account: %w", err)
 	}
 	return nil
-}
-
-// moot reports whether a failed creation needs no second try: the account is
-// there, or its namespace is on its way out.
-func moot(err error) bool {
-	return apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) ||
-		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }

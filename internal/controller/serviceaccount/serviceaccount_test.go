@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
 )
 
@@ -73,7 +74,7 @@ func TestController(t *testing.T) {
 		client := fake.NewClientset(namespace("ending", corev1.NamespaceTerminating))
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(Config{Client: client, Informers: factory, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+		c := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
 		if c.Ready() == nil {
 			t.Error("ready before it runs")
 		}

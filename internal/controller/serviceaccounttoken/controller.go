@@ -11,32 +11,32 @@ package serviceaccounttoken
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/client-go/informers"
 	coreinformers "k8s.io/client-go/informers/core/v1"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
+
+// Name is the controller's.
+const Name = "service-account-token-controller"
 
 // workers is how many objects are worked on at a time.
 const workers = 2
 
 // Config is what a Controller is made of. All fields but Create are required.
 type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
+	env.Env
 	// Mint issues a token that says claims.
 	Mint func(ctx context.Context, claims boundtoken.LegacyClaims) (boundtoken.Token, error)
 	// CA is the bundle by which the API server is verified, in PEM.
@@ -46,20 +46,19 @@ type Config struct {
 	// CleanUpPeriod is how long a Secret of this controller's making may be unused
 	// before it is marked, and then marked before it is deleted.
 	CleanUpPeriod time.Duration
-	// Wall times retries; Clock, which may be a test clock, the days of use.
-	Wall, Clock clock.WithTicker
-	Log         *slog.Logger
+	// Clock, which may be a test clock, tells the days of use.
+	Clock clock.WithTicker
 }
 
 // Controller keeps the Secrets.
 type Controller struct {
 	config Config
+	loop   *run.Loop
 	queue  *queue.Queue
 	// tokens and tracking watch what is of use here alone.
 	tokens, tracking cache.SharedIndexInformer
 	decide           reconciler
 	clean            cleaner
-	watches          queue.Watches
 }
 
 // Prefixes of keys; what follows are names, parted by slashes.
@@ -77,9 +76,8 @@ const accountIndex = "account"
 func New(config Config) *Controller {
 	core := config.Informers.Core().V1()
 	c := &Controller{
-		watches: queue.Watches{Purpose: "service accounts and their Secrets"},
-		config:  config,
-		queue:   queue.New(config.Wall),
+		config: config,
+		loop:   run.New(config.Env, "service accounts and their Secrets"),
 		tokens: coreinformers.NewFilteredSecretInformer(config.Client, metav1.NamespaceAll, 0,
 			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc, accountIndex: byAccount},
 			selecting("type", string(corev1.SecretTypeServiceAccountToken))),
@@ -89,23 +87,20 @@ func New(config Config) *Controller {
 	accounts := core.ServiceAccounts()
 	c.decide = c.reconciler(accounts.Lister())
 	c.clean = c.cleaner(accounts.Lister(), core.Pods().Lister())
-	c.watches.Add(accounts.Informer(), handler(c.accountChanged))
-	c.watches.Add(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{})
-	c.watches.Add(c.tracking, handler(func(any) { c.queue.Add(trackingKey) }))
-	c.watches.Add(c.tokens, cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.secretChanged,
-		UpdateFunc: func(_, obj any) { c.secretChanged(obj) },
-		DeleteFunc: c.secretGone,
-	})
+	c.queue = c.loop.Queue(workers, c.work)
+	c.queue.Add(trackingKey)
+	c.loop.Beside(c.clean.run)
+	c.loop.Watch(accounts.Informer(), run.Handlers(c.accountChanged))
+	c.loop.Watch(core.Pods().Informer(), cache.ResourceEventHandlerFuncs{})
+	c.loop.WatchOwn(c.tracking, run.Handlers(func(any) { c.queue.Add(trackingKey) }))
+	secrets := run.Present(c.secretChanged)
+	secrets.DeleteFunc = c.secretGone
+	c.loop.WatchOwn(c.tokens, secrets)
 	return c
 }
 
 func selecting(field, value string) func(*metav1.ListOptions) {
 	return func(o *metav1.ListOptions) { o.FieldSelector = fields.OneTermEqualSelector(field, value).String() }
-}
-
-func handler(changed func(obj any)) cache.ResourceEventHandlerFuncs {
-	return cache.ResourceEventHandlerFuncs{AddFunc: changed, UpdateFunc: func(_, obj any) { changed(obj) }, DeleteFunc: changed}
 }
 
 func byAccount(obj any) ([]string, error) {
@@ -116,14 +111,14 @@ func byAccount(obj any) ([]string, error) {
 }
 
 func (c *Controller) accountChanged(obj any) {
-	if key, err := cache.DeletionHandlingMetaNamespaceKeyFunc(obj); err == nil {
-		c.queue.Add(accountKey + key)
+	if account, ok := run.NameOf(obj); ok {
+		c.queue.Add(accountKey + account.String())
 	}
 }
 
 func (c *Controller) secretChanged(obj any) {
-	if key, err := cache.MetaNamespaceKeyFunc(obj); err == nil {
-		c.queue.Add(secretKey + key)
+	if secret, ok := run.NameOf(obj); ok {
+		c.queue.Add(secretKey + secret.String())
 	}
 }
 
@@ -137,22 +132,7 @@ func (c *Controller) secretGone(obj any) {
 }
 
 // Run keeps the Secrets until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	var background sync.WaitGroup
-	defer background.Wait()
-	background.Go(func() { c.tokens.RunWithContext(ctx) })
-	background.Go(func() { c.tracking.RunWithContext(ctx) })
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Add(trackingKey)
-	background.Go(func() { c.clean.run(ctx) })
-	c.queue.Run(ctx, workers, c.config.Log, c.work)
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 // work reconciles what a key names.
 func (c *Controller) work(ctx context.Context, key string) error {
@@ -191,17 +171,15 @@ func (c *Controller) reconciler(accounts corelisters.ServiceAccountLister) recon
 		createSecret: func(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error) {
 			return client.Secrets(s.Namespace).Create(ctx, s, metav1.CreateOptions{})
 		},
-		updateSecret: func(ctx context.Context, s *corev1.Secret) error {
-			_, err := client.Secrets(s.Namespace).Update(ctx, s, metav1.UpdateOptions{})
-			return err
-		},
+		updateSecret: run.Commits(c.config.Env, func(ctx context.Context, s *corev1.Secret, o metav1.UpdateOptions) (*corev1.Secret, error) {
+			return client.Secrets(s.Namespace).Update(ctx, s, o)
+		}),
 		deleteSecret: func(ctx context.Context, s *corev1.Secret) error {
 			return client.Secrets(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))})
 		},
-		updateAccount: func(ctx context.Context, sa *corev1.ServiceAccount) error {
-			_, err := client.ServiceAccounts(sa.Namespace).Update(ctx, sa, metav1.UpdateOptions{})
-			return err
-		},
+		updateAccount: run.Commits(c.config.Env, func(ctx context.Context, sa *corev1.ServiceAccount, o metav1.UpdateOptions) (*corev1.ServiceAccount, error) {
+			return client.ServiceAccounts(sa.Namespace).Update(ctx, sa, o)
+		}),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/controller/env"
 )
 
 func mint(_ context.Context, c boundtoken.LegacyClaims) (boundtoken.Token, error) {
@@ -56,8 +57,8 @@ func running(t *testing.T, change func(*Config), objects ...runtime.Object) *fak
 	ctx, cancel := context.WithCancel(t.Context())
 	factory := informers.NewSharedInformerFactory(client, 0)
 	config := Config{
-		Client: client, Informers: factory, Mint: mint, CA: []byte("PEM"), CleanUpPeriod: 365 * 24 * time.Hour,
-		Wall: clock.RealClock{}, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Env:  env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)},
+		Mint: mint, CA: []byte("PEM"), CleanUpPeriod: 365 * 24 * time.Hour, Clock: clock.RealClock{},
 	}
 	if change != nil {
 		change(&config)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // reconciler decides about Secrets and accounts; its fields read from caches and from
@@ -30,9 +31,9 @@ type reconciler struct {
 	liveSecret    func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	secretsOf     func(namespace, account string) ([]*corev1.Secret, error)
 	createSecret  func(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error)
-	updateSecret  func(ctx context.Context, s *corev1.Secret) error
+	updateSecret  run.Commit[*corev1.Secret]
 	deleteSecret  func(ctx context.Context, s *corev1.Secret) error
-	updateAccount func(ctx context.Context, sa *corev1.ServiceAccount) error
+	updateAccount run.Commit[*corev1.ServiceAccount]
 }
 
 // secret fills a Secret in, or deletes it when its account is gone.
@@ -98,7 +99,7 @@ func (r reconciler) fill(ctx context.Context, s *corev1.Secret, sa *corev1.Servi
 		return err
 	}
 	// A conflict comes back with what is there now.
-	if err := r.updateSecret(ctx, filled); err != nil && !apierrors.IsNotFound(err) {
+	if _, err := r.updateSecret(ctx, s, filled); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("filling in secret: %w", err)
 	}
 	return nil
@@ -192,9 +193,9 @@ func (r reconciler) give(ctx context.Context, sa *corev1.ServiceAccount) error {
 	if err != nil {
 		return fmt.Errorf("creating secret: %w", err)
 	}
-	sa = sa.DeepCopy()
-	sa.Secrets = append(sa.Secrets, corev1.ObjectReference{Name: made.Name})
-	if err := r.updateAccount(ctx, sa); err != nil {
+	listing := sa.DeepCopy()
+	listing.Secrets = append(listing.Secrets, corev1.ObjectReference{Name: made.Name})
+	if _, err := r.updateAccount(ctx, sa, listing); err != nil {
 		if again := r.deleteSecret(context.WithoutCancel(ctx), made); again != nil && !apierrors.IsNotFound(again) {
 			r.log.Warn("a secret that no service account lists could not be removed", "namespace", made.Namespace, "secret", made.Name, "error", again)
 		}
@@ -229,9 +230,9 @@ func (r reconciler) reference(ctx context.Context, namespace, account, secret st
 	if _, err := r.liveSecret(ctx, namespace, secret); !apierrors.IsNotFound(err) {
 		return err // nil: there is one of this name again
 	}
-	sa = sa.DeepCopy()
-	sa.Secrets = slices.DeleteFunc(sa.Secrets, listed)
-	if err := r.updateAccount(ctx, sa); err != nil && !apierrors.IsNotFound(err) {
+	without := sa.DeepCopy()
+	without.Secrets = slices.DeleteFunc(without.Secrets, listed)
+	if _, err := r.updateAccount(ctx, sa, without); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("taking secret off the list: %w", err)
 	}
 	return nil

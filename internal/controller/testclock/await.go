@@ -16,7 +16,7 @@ import (
 
 const mergePatch = types.MergePatchType
 
-var byName = fields.OneTermEqualSelector("metadata.name", Name).String()
+var byName = fields.OneTermEqualSelector("metadata.name", ConfigMap).String()
 
 // read returns the ConfigMap and the version of the whole store that it was read
 // at: that of the ConfigMap alone is soon too old to watch from. It fails with a
@@ -27,11 +27,11 @@ func read(ctx context.Context, client kubernetes.Interface) (*corev1.ConfigMap, 
 		return nil, "", err
 	}
 	for i := range list.Items {
-		if list.Items[i].Name == Name {
+		if list.Items[i].Name == ConfigMap {
 			return &list.Items[i], list.ResourceVersion, nil
 		}
 	}
-	return nil, list.ResourceVersion, apierrors.NewNotFound(corev1.Resource("configmaps"), Name)
+	return nil, list.ResourceVersion, apierrors.NewNotFound(corev1.Resource("configmaps"), ConfigMap)
 }
 
 // watchFrom watches the ConfigMap for what comes after version.

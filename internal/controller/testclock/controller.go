@@ -24,9 +24,11 @@ import (
 )
 
 const (
-	// Namespace and Name are those of the ConfigMap that holds the offset.
+	// Name is the controller's.
+	Name = "testclock-controller"
+	// Namespace and ConfigMap say where the offset is.
 	Namespace = "kube-system"
-	Name      = "laterna-test-clock"
+	ConfigMap = "laterna-test-clock"
 	// Offset is the key of the wanted offset, as time.ParseDuration reads it.
 	Offset = "offset"
 	// Applied is the key of the offset that the server's clock has taken over.
@@ -128,7 +130,7 @@ func (c *Controller) follow(ctx context.Context) error {
 
 func initial() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ConfigMap},
 		Data:       map[string]string{Offset: "0s"},
 	}
 }
@@ -151,7 +153,7 @@ func (c *Controller) apply(ctx context.Context, cm *corev1.ConfigMap) error {
 		return nil
 	}
 	patch := fmt.Appendf(nil, `{"data":{%q:%q}}`, Applied, cm.Data[Offset])
-	_, err = c.cfg.Client.CoreV1().ConfigMaps(Namespace).Patch(ctx, Name, mergePatch, patch, metav1.PatchOptions{})
+	_, err = c.cfg.Client.CoreV1().ConfigMaps(Namespace).Patch(ctx, ConfigMap, mergePatch, patch, metav1.PatchOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reporting the applied offset: %w", err)
 	}

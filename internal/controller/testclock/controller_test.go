@@ -85,7 +85,7 @@ func TestAMalformedOffsetLeavesTheClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	maps := client.CoreV1().ConfigMaps(testclock.Namespace)
-	cm, err := maps.Get(ctx, testclock.Name, metav1.GetOptions{})
+	cm, err := maps.Get(ctx, testclock.ConfigMap, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func forget(client *fake.Clientset) *atomic.Int32 {
 
 func TestAdvanceLongAfterTheLastOne(t *testing.T) {
 	client := fake.NewClientset(&corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: testclock.Namespace, Name: testclock.Name, ResourceVersion: "65"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: testclock.Namespace, Name: testclock.ConfigMap, ResourceVersion: "65"},
 		Data:       map[string]string{testclock.Offset: "1h0m0s", testclock.Applied: "1h0m0s"},
 	})
 	refused := forget(client)

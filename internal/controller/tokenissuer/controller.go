@@ -16,30 +16,25 @@ package tokenissuer
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	coordinationlisters "k8s.io/client-go/listers/coordination/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 const (
@@ -47,8 +42,10 @@ const (
 	SilentAfter = time.Minute
 	// reason is that of the events, OpenShift's.
 	reason = "ServiceAccountIssuer"
-	// Name is the component that events come from.
-	Name = "serviceaccountissuer"
+	// Name is the controller's.
+	Name = "tokenissuer-controller"
+	// component is where events come from, OpenShift's.
+	component = "serviceaccountissuer"
 	// key is the only one in the queue.
 	key = operatorv1.Name
 )
@@ -65,32 +62,31 @@ type SigningKey interface {
 
 // Config is what a Controller is made of. All fields are required.
 type Config struct {
-	Client    kubernetes.Interface
-	Informers informers.SharedInformerFactory
-	// ConfigAPI and OperatorAPI are clients of the two groups.
+	env.Env
+	// ConfigAPI and OperatorAPI are clients of the two groups, with the identity of
+	// Client.
 	ConfigAPI, OperatorAPI rest.Interface
 	Key                    SigningKey
 	// Issuer is that of new tokens while nothing is asked for.
 	Issuer string
 	// Overlap is how long a former issuer is trusted; 0 means not at all.
 	Overlap time.Duration
-	// Clock is the time that tokens live by, Wall real time.
+	// Clock is the time that tokens live by, which may be a test clock. Nodes and
+	// conditions are judged on wall time.
 	Clock clock.WithTickerAndDelayedExecution
-	Wall  clock.WithTicker
-	Log   *slog.Logger
 }
 
 // Controller carries out changes of the issuer.
 type Controller struct {
 	config          Config
+	loop            *run.Loop
 	queue           *queue.Queue
 	nodes           corelisters.NodeLister
 	leases          coordinationlisters.LeaseLister
 	authentications cache.SharedIndexInformer
 	servers         cache.SharedIndexInformer
-	watches         queue.Watches
+	commit          run.Commit[*operatorv1.KubeAPIServer]
 	ready           atomic.Bool
-	events          record.EventRecorder
 
 	mu    sync.Mutex
 	timer clock.Timer // the end of an issuer, on the tokens' clock
@@ -105,23 +101,26 @@ type Controller struct {
 
 // New makes a controller. Call it before the informers are started.
 func New(config Config) *Controller {
+	nodes, leases := config.Informers.Core().V1().Nodes(), config.Informers.Coordination().V1().Leases()
 	c := &Controller{
-		config: config, queue: queue.New(config.Wall), watches: queue.Watches{Purpose: "issuers and nodes"},
-		nodes:  config.Informers.Core().V1().Nodes().Lister(),
-		leases: config.Informers.Coordination().V1().Leases().Lister(),
+		config: config,
+		loop:   run.New(config.Env, "issuers and nodes"),
+		nodes:  nodes.Lister(),
+		leases: leases.Lister(),
 	}
+	c.commit = run.Commits(config.Env, c.writeStatus)
+	c.queue = c.loop.Queue(1, func(ctx context.Context, _ string) error { return c.sync(ctx) })
+	c.queue.Add(key)
+	c.loop.Beside(c.followKey)
+	c.loop.RecordAs(component)
+	anything := run.Handlers(func(any) { c.queue.Add(key) })
 	c.authentications = singleton(config.ConfigAPI, configv1.Authentications.Resource, &configv1.Authentication{})
 	c.servers = singleton(config.OperatorAPI, operatorv1.KubeAPIServers.Resource, &operatorv1.KubeAPIServer{})
-	anything := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { c.queue.Add(key) },
-		UpdateFunc: func(any, any) { c.queue.Add(key) },
-		DeleteFunc: func(any) { c.queue.Add(key) },
-	}
-	for _, i := range []cache.SharedIndexInformer{c.authentications, c.servers, config.Informers.Core().V1().Nodes().Informer()} {
-		c.watches.Add(i, anything)
-	}
+	c.loop.WatchOwn(c.authentications, anything)
+	c.loop.WatchOwn(c.servers, anything)
+	c.loop.Watch(nodes.Informer(), anything)
 	// Leases are only looked up: they change all the time.
-	c.watches.Add(config.Informers.Coordination().V1().Leases().Informer(), cache.ResourceEventHandlerFuncs{})
+	c.loop.Watch(leases.Informer(), cache.ResourceEventHandlerFuncs{})
 	return c
 }
 
@@ -139,27 +138,7 @@ func (c *Controller) Ready() error {
 }
 
 // Run carries out changes until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	if err := c.watches.Err(); err != nil {
-		return err
-	}
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	defer broadcaster.Shutdown()
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.config.Client.CoreV1().Events("")})
-	c.events = broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: Name})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, i := range []cache.SharedIndexInformer{c.authentications, c.servers} {
-		wg.Go(func() { i.RunWithContext(ctx) })
-	}
-	if !c.watches.Wait(ctx) {
-		return nil
-	}
-	c.queue.Add(key)
-	wg.Go(func() { c.followKey(ctx) })
-	c.queue.Run(ctx, 1, c.config.Log, func(ctx context.Context, _ string) error { return c.sync(ctx) })
-	return nil
-}
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) followKey(ctx context.Context) {
 	changed, cancel := c.config.Key.Subscribe()
@@ -193,10 +172,8 @@ func (c *Controller) sync(ctx context.Context) error {
 		issuer: c.config.Issuer, unasked: c.unasked(), overlap: c.config.Overlap,
 		clock: c.config.Clock.Now(), wall: c.config.Wall.Now(), grace: c.grace(server.Status.LatestAvailableRevision),
 	})
-	if !equality.Semantic.DeepEqual(server.Status, d.status) {
-		if _, err := c.write(ctx, server, d.status); err != nil {
-			return err
-		}
+	if _, err := c.write(ctx, server, d.status); err != nil {
+		return err
 	}
 	c.tell(asked, d)
 	c.remember(asked, &d.status)
@@ -230,10 +207,10 @@ func (c *Controller) tell(asked *configv1.Authentication, d decision) {
 	c.mu.Unlock()
 	if d.changed != "" {
 		c.config.Log.Info("the issuer of tokens has changed", "issuer", d.status.ActiveIssuer(), "revision", d.status.LatestAvailableRevision)
-		c.events.Event(reference(asked), corev1.EventTypeNormal, reason, d.changed)
+		c.loop.Events().Event(reference(asked), corev1.EventTypeNormal, reason, d.changed)
 	}
 	if d.warning != "" && !repeated {
-		c.events.Event(reference(asked), corev1.EventTypeWarning, reason, d.warning)
+		c.loop.Events().Event(reference(asked), corev1.EventTypeWarning, reason, d.warning)
 	}
 }
 

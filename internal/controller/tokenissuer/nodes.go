@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"laterna.dev/laterna/api"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // state reads what counts of the nodes.
@@ -17,7 +18,7 @@ func (c *Controller) state() ([]node, error) {
 	}
 	var nodes []node
 	for _, n := range all {
-		one := node{name: n.Name, ready: isReady(n), silent: c.silent(n)}
+		one := node{name: n.Name, ready: nodefields.Ready(n) == corev1.ConditionTrue, silent: c.silent(n)}
 		if text, ok := n.Annotations[api.IssuerRevision]; ok {
 			revision, err := strconv.ParseInt(text, 10, 32)
 			one.revision, one.reports = int32(revision), err == nil && revision >= 0
@@ -34,13 +35,4 @@ func (c *Controller) silent(n *corev1.Node) bool {
 		return c.config.Wall.Since(n.CreationTimestamp.Time) > SilentAfter
 	}
 	return c.config.Wall.Since(lease.Spec.RenewTime.Time) > SilentAfter
-}
-
-func isReady(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

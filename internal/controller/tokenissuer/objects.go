@@ -65,16 +65,21 @@ func (c *Controller) server(ctx context.Context) (*operatorv1.KubeAPIServer, err
 	return c.write(ctx, made, status)
 }
 
-// write stores a status.
+// write stores a status, if it is another one.
 func (c *Controller) write(ctx context.Context, server *operatorv1.KubeAPIServer, status operatorv1.KubeAPIServerStatus) (*operatorv1.KubeAPIServer, error) {
 	next := server.DeepCopy()
 	next.Status = status
-	written := &operatorv1.KubeAPIServer{}
-	err := c.config.OperatorAPI.Put().Resource(operatorv1.KubeAPIServers.Resource).Name(next.Name).SubResource("status").Body(next).Do(ctx).Into(written)
+	written, err := c.commit(ctx, server, next)
 	if err != nil {
 		return nil, fmt.Errorf("writing the status of kubeapiservers/%s: %w", next.Name, err)
 	}
 	return written, nil
+}
+
+func (c *Controller) writeStatus(ctx context.Context, next *operatorv1.KubeAPIServer, _ metav1.UpdateOptions) (*operatorv1.KubeAPIServer, error) {
+	written := &operatorv1.KubeAPIServer{}
+	err := c.config.OperatorAPI.Put().Resource(operatorv1.KubeAPIServers.Resource).Name(next.Name).SubResource("status").Body(next).Do(ctx).Into(written)
+	return written, err
 }
 
 // reference is what events are about.
