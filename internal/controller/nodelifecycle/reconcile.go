@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/controller/run"
@@ -37,7 +36,7 @@ func (r reconciler) reconcile(ctx context.Context, n *corev1.Node) (time.Duratio
 	}
 	tainted := n.DeepCopy()
 	tainted.Spec.Taints = taintsFor(n, now)
-	if _, err := r.update(ctx, n, tainted); err != nil && !stale(err) {
+	if _, err := r.update(ctx, n, tainted); err != nil && !run.Overtaken(err) {
 		return 0, fmt.Errorf("writing taints: %w", err)
 	}
 	return next, nil
@@ -51,8 +50,8 @@ func (r reconciler) silence(ctx context.Context, n *corev1.Node, now time.Time) 
 	}
 	updated, err := r.updateStatus(ctx, n, next)
 	switch {
-	case stale(err):
-		return n, nil // a watch brings what is new
+	case run.Overtaken(err):
+		return n, nil
 	case err != nil:
 		return nil, fmt.Errorf("writing conditions: %w", err)
 	}
@@ -139,5 +138,3 @@ func wantedTaints(n *corev1.Node) []corev1.Taint {
 	}
 	return wanted
 }
-
-func stale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // reconciler decides about the pods of a node, or about one pod; its fields read
@@ -34,7 +36,7 @@ func (r reconciler) node(ctx context.Context, name string) error {
 	}
 	var failed []error
 	for _, pod := range pods {
-		if err := r.orphan(ctx, pod); err != nil && !settled(err) {
+		if err := r.orphan(ctx, pod); err != nil && !run.Overtaken(err) {
 			failed = append(failed, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err))
 		}
 	}
@@ -63,11 +65,8 @@ func (r reconciler) pod(ctx context.Context, pod *corev1.Pod) error {
 	if pod.Spec.NodeName != "" || pod.DeletionTimestamp == nil || len(pod.Finalizers) > 0 {
 		return nil
 	}
-	if err := r.remove(ctx, pod); err != nil && !settled(err) {
+	if err := r.remove(ctx, pod); err != nil && !run.Overtaken(err) {
 		return fmt.Errorf("deleting: %w", err)
 	}
 	return nil
 }
-
-// settled reports whether the pod is gone, or another one by now.
-func settled(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }

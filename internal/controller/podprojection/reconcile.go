@@ -8,6 +8,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // reconciler decides about one object; its fields read from caches and from the API,
@@ -38,10 +40,7 @@ func (r reconciler) reconcile(ctx context.Context, namespace, name string) error
 		return fmt.Errorf("reading pod: %w", err)
 	}
 	err = r.remove(ctx, namespace, name, object.GetUID())
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // gone, or another one by now
-		return nil
-	}
-	if err != nil {
+	if err != nil && !run.Overtaken(err) {
 		return fmt.Errorf("deleting: %w", err)
 	}
 	return nil

@@ -41,3 +41,8 @@ func Moot(err error) bool {
 	return apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) ||
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
+
+// Overtaken reports whether a write failed because somebody else was faster: the object
+// is gone, or has changed, or is another one of its name by now. A watch brings what is
+// new.
+func Overtaken(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsConflict(err) }

@@ -65,3 +65,21 @@ func TestMootCreations(t *testing.T) {
 		}
 	}
 }
+
+func TestOvertakenWrites(t *testing.T) {
+	things := corev1.Resource("things")
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{apierrors.NewNotFound(things, "a"), true},
+		{fmt.Errorf("writing: %w", apierrors.NewConflict(things, "a", errors.New("changed"))), true},
+		{apierrors.NewAlreadyExists(things, "a"), false},
+		{apierrors.NewForbidden(things, "a", errors.New("no right")), false},
+		{nil, false},
+	} {
+		if got := run.Overtaken(tc.err); got != tc.want {
+			t.Errorf("%v: %v", tc.err, got)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
+	"laterna.dev/laterna/internal/controller/run"
 	"laterna.dev/laterna/internal/nodefields"
 )
 
@@ -131,7 +132,7 @@ func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why
 		return fmt.Errorf("encoding condition: %w", err)
 	}
 	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err != nil && !run.Overtaken(err) {
 		return fmt.Errorf("writing condition: %w", err)
 	}
 	return nil
@@ -158,7 +159,7 @@ func (c *Controller) bind(ctx context.Context, key string) error {
 	}
 	c.ledger.withdraw(d.pod.UID)
 	c.retryAll()
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if run.Overtaken(err) {
 		// The pod is gone, is another one by now, or has a node; a watch will
 		// tell, and it may have told before the place was given back.
 		c.waiting.AddAfter(key, time.Second)

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // cleanInterval is how often unused Secrets are looked for, on the test clock.
@@ -120,7 +122,7 @@ func (c cleaner) dispose(ctx context.Context, s *corev1.Secret, now time.Time) {
 	marked := s.Labels[invalidSinceLabel]
 	if _, err := time.Parse(dateFormat, marked); err != nil {
 		log.Info("the token of a secret is refused from now on, nobody has used it", "for", c.period)
-		if err := c.mark(ctx, s, now.Format(dateFormat)); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		if err := c.mark(ctx, s, now.Format(dateFormat)); err != nil && !run.Overtaken(err) {
 			log.Warn("a secret with an unused token could not be marked", "error", err)
 		}
 		return
@@ -129,7 +131,7 @@ func (c cleaner) dispose(ctx context.Context, s *corev1.Secret, now time.Time) {
 		return
 	}
 	log.Info("deleting a secret with an unused token", "marked", marked)
-	if err := c.remove(ctx, s); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if err := c.remove(ctx, s); err != nil && !run.Overtaken(err) {
 		log.Warn("a secret with an unused token could not be deleted", "error", err)
 	}
 }

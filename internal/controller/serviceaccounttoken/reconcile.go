@@ -53,7 +53,7 @@ func (r reconciler) secret(ctx context.Context, namespace, name string) error {
 		return fmt.Errorf("reading service account: %w", err)
 	}
 	if account == nil {
-		if err := r.deleteSecret(ctx, s); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		if err := r.deleteSecret(ctx, s); err != nil && !run.Overtaken(err) {
 			return fmt.Errorf("deleting secret of a service account that is gone: %w", err)
 		}
 		return nil

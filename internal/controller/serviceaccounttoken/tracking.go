@@ -17,8 +17,8 @@ const (
 	trackingName = "kube-apiserver-legacy-service-account-token-tracking"
 	trackingData = "since"
 	dateFormat   = "2006-01-02"
-	// trackingRest is the pause while the namespace is missing.
-	trackingRest = time.Second
+	// trackingPause is the pause while the namespace is missing.
+	trackingPause = time.Second
 )
 
 // track makes the ConfigMap, or mends one that does not say a date.
@@ -37,7 +37,7 @@ func (c *Controller) track(ctx context.Context) error {
 		}, metav1.CreateOptions{})
 		switch {
 		case apierrors.IsNotFound(err): // the namespace is not there yet
-			c.queue.AddAfter(trackingKey, trackingRest)
+			c.queue.AddAfter(trackingKey, trackingPause)
 			return nil
 		case err != nil && !apierrors.IsAlreadyExists(err):
 			return fmt.Errorf("creating ConfigMap %s: %w", trackingName, err)
