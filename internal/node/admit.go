@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	resourcehelper "k8s.io/component-helpers/resource"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 )
 
@@ -23,7 +24,7 @@ func admit(pod *corev1.Pod, others []*corev1.Pod, allocatable corev1.ResourceLis
 	pods := int64(0)
 	used := map[corev1.ResourceName]int64{}
 	for _, o := range others {
-		if isFinal(o.Status.Phase) || o.DeletionTimestamp != nil {
+		if lifecycle.Final(o.Status.Phase) || o.DeletionTimestamp != nil {
 			continue
 		}
 		pods++

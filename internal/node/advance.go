@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -20,7 +21,7 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	if w.finished {
 		return 0
 	}
-	if isFinal(pod.Status.Phase) {
+	if lifecycle.Final(pod.Status.Phase) {
 		return w.finish(ctx, wait, pod)
 	}
 	if w.refused != nil {
@@ -37,11 +38,11 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	if v := w.evicted(); v != nil {
 		return w.fail(ctx, wait, pod, v)
 	}
-	p := w.withReplacements(pod, decide(pod, &w.rt))
-	if !p.over {
-		pause = sooner(pause, w.start(ctx, wait, pod, p))
+	p := lifecycle.Decide(pod, &w.rt, w.asked())
+	if !p.Over {
+		pause = lifecycle.Sooner(pause, w.start(ctx, wait, pod, p))
 	}
-	if s := w.report(pod, false); isFinal(s.Phase) {
+	if s := w.report(pod, false); lifecycle.Final(s.Phase) {
 		return w.finish(ctx, wait, pod)
 	}
 	return pause
@@ -55,8 +56,6 @@ func (w *worker) refuse(ctx, wait context.Context, pod *corev1.Pod) time.Duratio
 	return w.finish(ctx, wait, pod)
 }
 
-func isFinal(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
-
 // blocked records once why a pod is not started: it has a field that would change
 // what it does and that the agent does not honour.
 func (w *worker) blocked(pod *corev1.Pod) bool {
@@ -64,8 +63,8 @@ func (w *worker) blocked(pod *corev1.Pod) bool {
 	if len(findings) == 0 {
 		return false
 	}
-	for i := range pod.Spec.Containers {
-		w.container(pod.Spec.Containers[i].Name).waiting = &status.Waiting{
+	for _, c := range lifecycle.Run(&pod.Spec) {
+		w.container(c.Spec.Name).waiting = &status.Waiting{
 			Reason: status.CreateContainerConfigError, Message: findings[0].String(),
 		}
 	}
@@ -81,19 +80,17 @@ func (w *worker) blocked(pod *corev1.Pod) bool {
 // deadlineLeft returns how long the pod may still be active, zero when there is no
 // limit, and whether its time is over.
 func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
-	seconds := pod.Spec.ActiveDeadlineSeconds
-	if seconds == nil {
+	if pod.Spec.ActiveDeadlineSeconds == nil {
 		return 0, false
 	}
-	if w.deadline.IsZero() {
+	if w.started.IsZero() {
 		start := w.a.cfg.Wall.Now()
 		if pod.Status.StartTime != nil {
 			start = pod.Status.StartTime.Time
 		}
-		w.deadline = w.onClock(start)
+		w.started = w.onClock(start)
 	}
-	left = w.deadline.Add(time.Duration(*seconds) * time.Second).Sub(w.now())
-	return max(left, 0), left <= 0
+	return lifecycle.ActiveLeft(pod, w.started, w.now())
 }
 
 // fail ends a pod for good.
@@ -112,7 +109,7 @@ func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) ti
 // finish frees what a pod that has ended no longer needs. Its containers stay, for
 // their logs.
 func (w *worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
-	if pause := w.stopAll(ctx, wait, pod, grace(pod)); pause > 0 {
+	if pause := w.stopAll(ctx, wait, pod, lifecycle.Grace(pod)); pause > 0 {
 		return pause
 	}
 	if pause := w.release(ctx, pod); pause > 0 {
@@ -126,7 +123,7 @@ func (w *worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duratio
 // report computes the pod's status and has it written.
 func (w *worker) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	in := status.Input{
-		Pod: w.remembered(pod), Sandbox: w.rt.sandbox(), Containers: w.rt.containers,
+		Pod: w.remembered(pod), Sandbox: w.rt.Sandbox(), Containers: w.rt.Containers,
 		Waiting: map[string]status.Waiting{}, HostIPs: w.a.cfg.NodeIPs,
 		Runtime: w.a.runtime.Load().version.Name, Terminal: terminal, Failed: w.failed,
 		Now: metav1.NewTime(w.a.cfg.Wall.Now().Truncate(time.Second)),
@@ -183,18 +180,6 @@ func (w *worker) withAddresses(pod *corev1.Pod, sandbox *cri.Sandbox) *corev1.Po
 	out.Status.HostIP, out.Status.HostIPs = s.HostIP, s.HostIPs
 	out.Status.PodIP, out.Status.PodIPs = s.PodIP, s.PodIPs
 	return &out
-}
-
-// grace is how long the pod's containers have to end themselves.
-func grace(pod *corev1.Pod) time.Duration {
-	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
-	switch {
-	case pod.DeletionGracePeriodSeconds != nil:
-		seconds = *pod.DeletionGracePeriodSeconds
-	case pod.Spec.TerminationGracePeriodSeconds != nil:
-		seconds = *pod.Spec.TerminationGracePeriodSeconds
-	}
-	return time.Duration(max(seconds, 1)) * time.Second
 }
 
 func backOffMessage(delay time.Duration, container string, pod *corev1.Pod) string {

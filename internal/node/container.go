@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/node/status"
@@ -36,7 +38,7 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 		pause := w.notStarted(pod, c, status.CreateContainerConfigError, err)
 		if readsFiles(c) {
 			// Another container may write the file at any time, and nothing tells.
-			state.retry.until = w.now().Add(retryFirst)
+			state.Retry.Until = w.now().Add(retryFirst)
 			pause = retryFirst
 		}
 		return pause
@@ -64,15 +66,15 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 	w.setContainer(started)
 	if startErr != nil {
 		state.waiting = nil
-		if restarts(pod.Spec.RestartPolicy, started) {
+		if lifecycle.Restarts(pod.Spec.RestartPolicy, &started) {
 			state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
 		}
 		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+cri.Message(startErr))
 		return again
 	}
 	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonStarted, "Container started")
-	w.runs(started, state.restart.delay)
-	state.waiting, state.retry = nil, retry{}
+	w.runs(started, state.Restart.Delay)
+	state.waiting, state.Retry = nil, lifecycle.Retry{}
 	state.releaseObjects()
 	return 0
 }
@@ -114,35 +116,31 @@ func (w *worker) notStarted(pod *corev1.Pod, c *corev1.Container, reason string,
 	message := cri.Message(err)
 	state.waiting = &status.Waiting{Reason: reason, Message: message}
 	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+message)
-	state.retry.later(w.now(), retryFirst, retryMost)
-	return state.retry.delay
+	state.Retry.Later(w.now(), retryFirst, retryMost)
+	return state.Retry.Delay
 }
 
-// attempt is the number of the container to be made: one more than the last, of
-// which also the API may know only. A container that was made and never started is
-// removed and its number used again. The start is counted for the back-off.
+// attempt is the number of the container to be made; one that has it and was never
+// started is removed. The start is counted for the back-off.
 func (w *worker) attempt(ctx context.Context, c *corev1.Container, state *containerState) (uint32, error) {
-	attempts := status.Attempts(w.rt.containers, c.Name)
-	if len(attempts) == 0 {
-		for _, s := range w.currentPod().Status.ContainerStatuses {
-			if s.Name == c.Name && s.ContainerID != "" {
-				return uint32(s.RestartCount) + 1, nil
-			}
-		}
-		return 0, nil
+	var reported *corev1.ContainerStatus
+	known := w.currentPod().Status.ContainerStatuses
+	if i := slices.IndexFunc(known, func(s corev1.ContainerStatus) bool { return s.Name == c.Name }); i >= 0 {
+		reported = &known[i]
 	}
-	newest := attempts[0]
-	if newest.State == cri.ContainerCreated {
-		if err := w.removeContainer(ctx, newest); err != nil {
-			return 0, err
-		}
-		return newest.Attempt, nil
+	newest := w.rt.Newest(c.Name)
+	attempt, remove := lifecycle.Next(newest, reported)
+	if remove {
+		return attempt, w.removeContainer(ctx, *newest)
 	}
-	_, asked := w.replaced(newest)
-	if ended, dead := w.rt.ended[newest.ID]; dead && !asked {
-		state.restart.next(ended, w.now())
+	if newest == nil {
+		return attempt, nil
 	}
-	return newest.Attempt + 1, nil
+	_, asked := w.replaced(*newest)
+	if ended, dead := w.rt.Ended[newest.ID]; dead && !asked {
+		state.Restart.Next(ended, w.now())
+	}
+	return attempt, nil
 }
 
 // containerSpec puts together what a container is made from.
@@ -152,7 +150,7 @@ func (w *worker) containerSpec(wait context.Context, pod *corev1.Pod, c *corev1.
 	if err != nil {
 		return nil, err
 	}
-	if self, err = resolveSubPaths(self, c.Name, vars); err != nil {
+	if self, err = resolveSubPaths(self, c, vars); err != nil {
 		return nil, err
 	}
 	mounts, err := w.mounts(self, c)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -22,7 +23,7 @@ import (
 // runtime. Each part may be done again. It returns the pause before the next try.
 func (w *worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time.Duration {
 	w.volumes.cancel()
-	if pause := w.stopAll(ctx, wait, pod, w.graceLeft(pod)); pause > 0 {
+	if pause := w.stopAll(ctx, wait, pod, lifecycle.GraceLeft(pod, &w.rt, w.a.cfg.Wall.Now())); pause > 0 {
 		return pause
 	}
 	if !gone {
@@ -47,25 +48,6 @@ func (w *worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time
 	return 0
 }
 
-// graceLeft is what is left of the grace period that began with the deletion. A pod
-// of which only its containers are known has what they were started with.
-func (w *worker) graceLeft(pod *corev1.Pod) time.Duration {
-	left := grace(pod)
-	if pod.Spec.TerminationGracePeriodSeconds == nil && pod.DeletionGracePeriodSeconds == nil {
-		for _, c := range w.rt.containers {
-			if s, err := strconv.Atoi(c.Annotations[runspec.AnnotationGracePeriod]); err == nil {
-				left = time.Duration(s) * time.Second
-			}
-		}
-	}
-	if pod.DeletionTimestamp != nil {
-		// The API drops fractions of a second: what is left may be up to one more, and
-		// nobody's grace is cut by that.
-		left = min(left, pod.DeletionTimestamp.Sub(w.a.cfg.Wall.Now())+time.Second)
-	}
-	return max(left, time.Second).Round(time.Second)
-}
-
 // stopAll stops the running containers, all at once, and then the sandboxes. It
 // returns a pause when it must be called again: the stopping failed, or the pod's
 // grace period was cut short meanwhile.
@@ -74,7 +56,7 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 	var mu sync.Mutex
 	var failed error
 	stopped := false
-	for _, c := range w.rt.containers {
+	for _, c := range w.rt.Containers {
 		if c.State != cri.ContainerRunning && c.State != cri.ContainerUnknown {
 			continue
 		}
@@ -96,7 +78,7 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 	if failed == nil && stopped {
 		_, failed = w.refresh(ctx)
 	}
-	for _, s := range w.rt.sandboxes {
+	for _, s := range w.rt.Sandboxes {
 		if failed == nil && s.State == cri.SandboxReady {
 			failed = w.a.cri().StopSandbox(ctx, s.ID)
 		}
@@ -166,19 +148,19 @@ func (w *worker) deletePod(ctx context.Context, pod *corev1.Pod) error {
 
 // sweep removes all that the pod has on the runtime, and its logs.
 func (w *worker) sweep(ctx context.Context, pod *corev1.Pod) error {
-	for _, s := range w.rt.sandboxes {
+	for _, s := range w.rt.Sandboxes {
 		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
 			return err
 		}
 		w.a.runtime.Load().disown(s.ID)
 	}
-	for _, c := range w.rt.containers {
+	for _, c := range w.rt.Containers {
 		if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil {
 			return err
 		}
 		w.a.runtime.Load().disown(c.ID)
 	}
-	w.rt.sandboxes = nil
+	w.rt.Sandboxes = nil
 	w.setContainers(nil)
 	if pod.Name == "" {
 		return nil
@@ -189,16 +171,9 @@ func (w *worker) sweep(ctx context.Context, pod *corev1.Pod) error {
 // prune removes dead containers but the newest one before the current, with their
 // logs, and the sandboxes that are left empty by that.
 func (w *worker) prune(ctx context.Context) {
-	newest := map[string]uint32{}
-	for _, c := range w.rt.containers {
-		newest[c.Name] = max(newest[c.Name], c.Attempt)
-	}
-	pod, kept := w.currentPod(), map[string]bool{}
-	for _, c := range w.rt.containers {
-		if c.State == cri.ContainerRunning || c.Attempt+1 >= newest[c.Name] {
-			kept[c.SandboxID] = true
-			continue
-		}
+	pod := w.currentPod()
+	containers, sandboxes := lifecycle.Surplus(&w.rt)
+	for _, c := range containers {
 		if err := w.removeContainer(ctx, c); err != nil {
 			w.log("dead container not removed", "error", err)
 			return
@@ -207,16 +182,13 @@ func (w *worker) prune(ctx context.Context) {
 			w.log("old log not removed", "error", err)
 		}
 	}
-	sandboxes := w.rt.sandboxes[:0:0]
-	for i, s := range w.rt.sandboxes {
-		if i == 0 || kept[s.ID] {
-			sandboxes = append(sandboxes, s)
-			continue
-		}
-		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
+	gone := map[string]bool{}
+	for _, s := range sandboxes {
+		err := w.a.cri().RemoveSandbox(ctx, s.ID)
+		if err != nil {
 			w.log("dead sandbox not removed", "error", err)
-			sandboxes = append(sandboxes, s)
 		}
+		gone[s.ID] = err == nil
 	}
-	w.rt.sandboxes = sandboxes
+	w.rt.Sandboxes = slices.DeleteFunc(slices.Clone(w.rt.Sandboxes), func(s cri.Sandbox) bool { return gone[s.ID] })
 }

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 )
 
@@ -58,5 +59,5 @@ func (w *worker) evicted() *verdict {
 // outlived is the end of a pod whose time is over.
 func outlived(pod *corev1.Pod) *verdict {
 	const message = "Pod was active on the node longer than the specified deadline"
-	return &verdict{status.Waiting{Reason: reasonDeadline, Message: message}, corev1.EventTypeNormal, grace(pod)}
+	return &verdict{status.Waiting{Reason: reasonDeadline, Message: message}, corev1.EventTypeNormal, lifecycle.Grace(pod)}
 }

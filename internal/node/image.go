@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -39,7 +40,7 @@ func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Containe
 	switch {
 	case found != nil && (c.ImagePullPolicy != corev1.PullAlways || imported):
 		w.pulled(pod, c, imported)
-		state.pull, state.pullError = backoff{}, ""
+		state.pull, state.pullError = lifecycle.Backoff{}, ""
 		return found, 0
 	case c.ImagePullPolicy == corev1.PullNever:
 		message := fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)
@@ -61,7 +62,7 @@ func (w *worker) pulled(pod *corev1.Pod, c *corev1.Container, imported bool) {
 func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	state := w.container(c.Name)
 	ref := containerRef(pod, c.Name)
-	if left := state.pull.wait(state.pullEnded, w.now()); left > 0 {
+	if left := state.pull.Wait(state.pullEnded, w.now()); left > 0 {
 		message := fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, status.ErrImagePull, state.pullError)
 		if state.waiting == nil || state.waiting.Reason != status.ImagePullBackOff {
 			w.a.recorder.Eventf(ref, corev1.EventTypeNormal, reasonBackOff, "Back-off pulling image %q", c.Image)
@@ -78,7 +79,7 @@ func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container
 			return nil, again
 		}
 		now := w.now()
-		state.pull.next(now, now)
+		state.pull.Next(now, now)
 		state.pullEnded, state.pullError = now, cri.Message(err)
 		w.a.recorder.Eventf(ref, corev1.EventTypeWarning, reasonFailed, "Failed to pull image %q: %s", c.Image, cri.Message(err))
 		w.a.recorder.Event(ref, corev1.EventTypeWarning, reasonFailed, "Error: "+status.ErrImagePull)
@@ -89,7 +90,7 @@ func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container
 	took := w.a.cfg.Wall.Since(start).Round(time.Millisecond)
 	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, reasonPulled,
 		"Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.", c.Image, took, took, image.Size)
-	state.pull, state.pullError = backoff{}, ""
+	state.pull, state.pullError = lifecycle.Backoff{}, ""
 	return image, 0
 }
 
@@ -116,7 +117,7 @@ func (w *worker) noImage(pod *corev1.Pod, c *corev1.Container, reason, message s
 		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+reason)
 	}
 	state.waiting = &status.Waiting{Reason: reason, Message: message}
-	state.retry.later(w.now(), presencePause, presencePause)
+	state.Retry.Later(w.now(), presencePause, presencePause)
 	return presencePause
 }
 

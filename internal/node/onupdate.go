@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
@@ -131,7 +132,7 @@ func (a *Agent) restartContainer(ctx context.Context, r onupdate.Restart) error 
 	}
 	done := w.replace(r)
 	w.signal()
-	wait := grace(w.current()) + restartWait
+	wait := lifecycle.Grace(w.current()) + restartWait
 	timer := a.cfg.Wall.NewTimer(wait)
 	defer timer.Stop()
 	select {

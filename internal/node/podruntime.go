@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -18,22 +18,6 @@ const (
 	// exitPause is the pause between two of these looks.
 	exitPause = 10 * time.Millisecond
 )
-
-// podRuntime is what a pod has on the runtime.
-type podRuntime struct {
-	sandboxes  []cri.Sandbox // newest first
-	containers []cri.Container
-	// ended is when each dead container ended, on the agent's clock.
-	ended map[string]time.Time
-}
-
-// sandbox is the newest sandbox, nil when there is none.
-func (r *podRuntime) sandbox() *cri.Sandbox {
-	if len(r.sandboxes) == 0 {
-		return nil
-	}
-	return &r.sandboxes[0]
-}
 
 // refresh reads what the pod has on the runtime. A pause asks for another look,
 // since the runtime has yet to notice the end of a container.
@@ -56,7 +40,7 @@ func (w *worker) refresh(ctx context.Context) (pause time.Duration, err error) {
 	if containers, err = w.details(ctx, containers); err != nil {
 		return 0, err
 	}
-	w.rt.sandboxes = sandboxes
+	w.rt.Sandboxes = sandboxes
 	w.setContainers(containers)
 	return w.pendingExits(containers), nil
 }
@@ -69,7 +53,7 @@ func (w *worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error 
 		if i > 0 || s.State != cri.SandboxReady {
 			continue
 		}
-		if known := w.rt.sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
+		if known := w.rt.Sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
 			s.IPs = known.IPs
 			continue
 		}
@@ -88,7 +72,7 @@ func (w *worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error 
 // details fills in what a list does not tell, asking only for what has changed.
 func (w *worker) details(ctx context.Context, listed []cri.Container) ([]cri.Container, error) {
 	known := map[string]cri.Container{}
-	for _, c := range w.rt.containers {
+	for _, c := range w.rt.Containers {
 		known[c.ID] = c
 	}
 	out := make([]cri.Container, 0, len(listed))
@@ -117,7 +101,7 @@ func (w *worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 		return cri.Container{}, err
 	}
 	c.SandboxID = sandboxID
-	if interrupted(c) {
+	if lifecycle.Interrupted(c) {
 		c.State = cri.ContainerCreated
 	}
 	if c.State == cri.ContainerExited {
@@ -128,31 +112,14 @@ func (w *worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 	return c, nil
 }
 
-// interrupted reports whether a container never ran since its starting was cut off:
-// the agent was killed while it waited for the runtime. That is no failure of the
-// container, so it counts as one that was made and never started.
-func interrupted(c cri.Container) bool {
-	return c.State == cri.ContainerExited && c.Reason == "StartError" && c.StartedAt.IsZero() &&
-		strings.Contains(c.Message, context.Canceled.Error())
-}
-
 // setContainers replaces what is known of the containers.
 func (w *worker) setContainers(containers []cri.Container) {
-	ended := map[string]time.Time{}
-	for _, c := range containers {
-		if c.State != cri.ContainerExited && c.State != cri.ContainerUnknown {
-			continue
+	w.rt = w.rt.WithContainers(containers, func(c cri.Container) time.Time {
+		if c.FinishedAt.IsZero() {
+			return w.now()
 		}
-		at, ok := w.rt.ended[c.ID]
-		if !ok {
-			at = w.onClock(c.FinishedAt)
-			if c.FinishedAt.IsZero() {
-				at = w.now()
-			}
-		}
-		ended[c.ID] = at
-	}
-	w.rt.containers, w.rt.ended = containers, ended
+		return w.onClock(c.FinishedAt)
+	})
 	w.mu.Lock()
 	w.view = slices.Clone(containers)
 	w.updates.unseen = false
@@ -161,13 +128,13 @@ func (w *worker) setContainers(containers []cri.Container) {
 
 // setContainer adds or replaces one container.
 func (w *worker) setContainer(c cri.Container) {
-	next := slices.DeleteFunc(slices.Clone(w.rt.containers), func(k cri.Container) bool { return k.ID == c.ID })
+	next := slices.DeleteFunc(slices.Clone(w.rt.Containers), func(k cri.Container) bool { return k.ID == c.ID })
 	w.setContainers(append(next, c))
 }
 
 // dropContainer forgets a container that was removed.
 func (w *worker) dropContainer(id string) {
-	w.setContainers(slices.DeleteFunc(slices.Clone(w.rt.containers), func(c cri.Container) bool { return c.ID == id }))
+	w.setContainers(slices.DeleteFunc(slices.Clone(w.rt.Containers), func(c cri.Container) bool { return c.ID == id }))
 }
 
 // pendingExits returns the pause before the next look for a container that an event
@@ -177,7 +144,7 @@ func (w *worker) pendingExits(containers []cri.Container) (pause time.Duration) 
 	for _, c := range containers {
 		running[c.ID] = c.State == cri.ContainerRunning
 	}
-	for _, s := range w.rt.sandboxes {
+	for _, s := range w.rt.Sandboxes {
 		running[s.ID] = s.State == cri.SandboxReady
 	}
 	w.mu.Lock()

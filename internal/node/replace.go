@@ -1,11 +1,9 @@
 package node
 
 import (
-	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
@@ -63,28 +61,15 @@ func (w *worker) replaced(c cri.Container) (message string, ok bool) {
 	return asked.message, ok && asked.id == c.ID
 }
 
-// withReplacements adds to a plan the containers that are to be replaced, also those
-// that would not be started again.
-func (w *worker) withReplacements(pod *corev1.Pod, p plan) plan {
-	var start []*corev1.Container
-	for i := range pod.Spec.Containers {
-		c := &pod.Spec.Containers[i]
-		planned := slices.Contains(p.start, c)
-		attempts := status.Attempts(w.rt.containers, c.Name)
-		if len(attempts) > 0 && !planned {
-			if _, planned = w.replaced(attempts[0]); planned && attempts[0].State == cri.ContainerRunning {
-				p.stop = append(p.stop, attempts[0])
-			}
-			if planned {
-				w.container(c.Name).waiting = &status.Waiting{Reason: status.ContainerCreating}
-			}
-		}
-		if planned {
-			start = append(start, c)
-		}
+// asked is what is to be replaced now.
+func (w *worker) asked() lifecycle.Replace {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := lifecycle.Replace{}
+	for name, r := range w.updates.replace {
+		out[name] = r.id
 	}
-	p.start, p.over = start, p.over && len(start) == 0
-	return p
+	return out
 }
 
 // stopping is the message of the Event about a container that must not go on.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
 	"laterna.dev/laterna/internal/node/status"
@@ -95,10 +96,8 @@ func (h host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) 
 	if err != nil {
 		return "", err
 	}
-	for _, k := range pod.Spec.Containers {
-		if k.Name == c.Name {
-			s.TTY = k.TTY
-		}
+	if k := lifecycle.Find(&pod.Spec, c.Name); k != nil {
+		s.TTY = k.TTY
 	}
 	return h.a.cri().AttachURL(ctx, id, s)
 }
@@ -112,7 +111,7 @@ func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 	refuse := func(code int, format string, args ...any) (logs.Source, error) {
 		return logs.Source{}, &podapi.Problem{Code: code, Message: fmt.Sprintf(format, args...)}
 	}
-	if !hasContainer(pod, c.Name) {
+	if lifecycle.Find(&pod.Spec, c.Name) == nil {
 		return refuse(http.StatusNotFound, "container %q not found in pod %q", c.Name, c.Pod)
 	}
 	attempts := status.Attempts(w.viewed(), c.Name)
@@ -144,15 +143,6 @@ func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 			return false
 		},
 	}, nil
-}
-
-func hasContainer(pod *corev1.Pod, name string) bool {
-	for _, c := range pod.Spec.Containers {
-		if c.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // waitingReason is why a container does not run, as the pod's status says it, in the

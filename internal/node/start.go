@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -24,15 +25,20 @@ const (
 // start carries out a plan: volumes and sandbox at the same time, then the
 // containers in order. It returns the pause before it must be tried again; the
 // volumes wake the worker when they are published.
-func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p plan) time.Duration {
-	for _, c := range p.stop {
+func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p lifecycle.Plan) time.Duration {
+	for _, c := range p.Start {
+		if c.Asked {
+			w.container(c.Spec.Name).waiting = &status.Waiting{Reason: status.ContainerCreating}
+		}
+	}
+	for _, c := range p.Stop {
 		w.killing(pod, c, w.stopping(c))
-		if err := w.stopContainer(ctx, wait, c, grace(pod)); err != nil {
+		if err := w.stopContainer(ctx, wait, c, lifecycle.Grace(pod)); err != nil {
 			return again
 		}
 	}
-	ready, pause := w.ready(p.start)
-	if len(ready) == 0 {
+	due, pause := w.due(p.Start)
+	if len(due) == 0 {
 		return pause
 	}
 	w.firstReport(pod)
@@ -40,18 +46,18 @@ func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p plan) time.
 	w.setUpVolumes(ctx, pod)
 	sandbox, spec, sandboxPause := w.sandbox(ctx, wait, pod, p)
 	if sandbox == nil {
-		return sooner(pause, sandboxPause)
+		return lifecycle.Sooner(pause, sandboxPause)
 	}
 	if published, volumesPause := w.volumes.state(); !published {
-		return sooner(pause, volumesPause)
+		return lifecycle.Sooner(pause, volumesPause)
 	}
-	for _, c := range ready {
+	for _, c := range due {
 		if wait.Err() != nil {
 			return again
 		}
-		pause = sooner(pause, w.startContainer(ctx, wait, pod, c, sandbox, spec))
+		pause = lifecycle.Sooner(pause, w.startContainer(ctx, wait, pod, c, sandbox, spec))
 		// Those that run are reported while the others start.
-		if c != ready[len(ready)-1] {
+		if c != due[len(due)-1] {
 			w.report(pod, false)
 		}
 	}
@@ -59,51 +65,37 @@ func (w *worker) start(ctx, wait context.Context, pod *corev1.Pod, p plan) time.
 	return pause
 }
 
-// ready are those of the containers to start whose back-off or pause is over, and
-// the pause until the first of the others.
-func (w *worker) ready(start []*corev1.Container) (ready []*corev1.Container, pause time.Duration) {
-	now := w.now()
+// due are those of the containers to start whose back-off or pause is over, and the
+// pause until the first of the others.
+func (w *worker) due(start []lifecycle.Start) (due []*corev1.Container, pause time.Duration) {
+	now, asked := w.now(), w.asked()
 	for _, c := range start {
-		state := w.container(c.Name)
-		if hash := runspec.Hash(c); state.hash != hash {
-			*state = containerState{hash: hash, release: state.release, waiting: state.waiting}
-			if attempts := status.Attempts(w.rt.containers, c.Name); len(attempts) > 0 && attempts[0].Annotations[runspec.AnnotationHash] == hash {
-				state.restart = restored(attempts[0].Attempt, w.onClock(attempts[0].CreatedAt))
-			}
+		state := w.container(c.Spec.Name)
+		if memory, anew := state.Remember(c.Spec, w.rt.Newest(c.Spec.Name), w.onClock); anew {
+			*state = containerState{Memory: memory, release: state.release, waiting: state.waiting}
 		}
-		left := max(w.crashLoop(c, state, now), state.retry.until.Sub(now))
-		if left > 0 {
-			pause = sooner(pause, left)
+		wait := lifecycle.Due(c, state.Memory, &w.rt, asked, now)
+		if wait.Crashed != nil {
+			w.backsOff(c.Spec, state, wait.Crashed)
+		}
+		if wait.Left > 0 {
+			pause = lifecycle.Sooner(pause, wait.Left)
 			continue
 		}
-		ready = append(ready, c)
+		due = append(due, c.Spec)
 	}
-	return ready, pause
+	return due, pause
 }
 
-// crashLoop returns how long a container that has ended must wait before it is
-// started again, and notes that it waits.
-func (w *worker) crashLoop(c *corev1.Container, state *containerState, now time.Time) time.Duration {
-	attempts := status.Attempts(w.rt.containers, c.Name)
-	if len(attempts) == 0 {
-		return 0
-	}
-	ended, dead := w.rt.ended[attempts[0].ID]
-	if _, asked := w.replaced(attempts[0]); !dead || asked {
-		return 0
-	}
-	left := state.restart.wait(ended, now)
-	if left <= 0 {
-		return 0
-	}
+// backsOff notes that a container that has ended waits for its back-off.
+func (w *worker) backsOff(c *corev1.Container, state *containerState, crashed *cri.Container) {
 	pod := w.currentPod()
-	state.waiting = &status.Waiting{Reason: status.CrashLoopBackOff, Message: backOffMessage(state.restart.delay, c.Name, pod)}
-	if state.announced != attempts[0].ID {
-		state.announced = attempts[0].ID
+	state.waiting = &status.Waiting{Reason: status.CrashLoopBackOff, Message: backOffMessage(state.Restart.Delay, c.Name, pod)}
+	if state.announced != crashed.ID {
+		state.announced = crashed.ID
 		w.a.recorder.Eventf(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonBackOff,
 			"Back-off restarting failed container %s in pod %s", c.Name, podName(pod))
 	}
-	return left
 }
 
 // currentPod is the pod with the annotations that it sees.
@@ -122,14 +114,14 @@ func (w *worker) firstReport(pod *corev1.Pod) {
 
 // sandbox returns the sandbox to start containers in, making one where the plan has
 // none. It returns nil and a pause when that failed.
-func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
+func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
 	dns, wantsCluster := runspec.DNS(pod, hostDNS())
 	spec := w.sandboxSpec(pod, dns)
-	if p.sandbox != nil {
-		spec.Attempt = p.sandbox.Attempt
-		return p.sandbox, spec, 0
+	if p.Sandbox != nil {
+		spec.Attempt = p.Sandbox.Attempt
+		return p.Sandbox, spec, 0
 	}
-	if left := w.sandboxRetry.until.Sub(w.now()); left > 0 {
+	if left := w.sandboxRetry.Until.Sub(w.now()); left > 0 {
 		return nil, nil, left
 	}
 	if wantsCluster && !w.warned {
@@ -138,9 +130,9 @@ func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p plan) (*c
 			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
 			podName(pod), pod.Spec.DNSPolicy)
 	}
-	if old := w.rt.sandbox(); old != nil {
+	if old := w.rt.Sandbox(); old != nil {
 		spec.Attempt = old.Attempt + 1
-		if p.replaced && len(w.rt.containers) > 0 {
+		if p.Replaced && len(w.rt.Containers) > 0 {
 			w.a.recorder.Event(podRef(pod), corev1.EventTypeNormal, reasonSandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
 		}
 		if err := w.a.cri().StopSandbox(ctx, old.ID); err != nil {
@@ -159,9 +151,9 @@ func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p plan) (*c
 	if err != nil {
 		return nil, nil, w.sandboxFailed(pod, err)
 	}
-	w.sandboxRetry = retry{}
-	w.rt.sandboxes = append([]cri.Sandbox{made}, w.rt.sandboxes...)
-	return w.rt.sandbox(), spec, 0
+	w.sandboxRetry = lifecycle.Retry{}
+	w.rt.Sandboxes = append([]cri.Sandbox{made}, w.rt.Sandboxes...)
+	return w.rt.Sandbox(), spec, 0
 }
 
 // turn waits until a sandbox may be made, or until wait ends. Only a few are made at
@@ -199,8 +191,8 @@ func (w *worker) makeSandbox(ctx context.Context, spec *cri.SandboxSpec) (cri.Sa
 func (w *worker) sandboxFailed(pod *corev1.Pod, err error) time.Duration {
 	w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonSandbox, "Failed to create pod sandbox: %s", cri.Message(err))
 	w.markDirty()
-	w.sandboxRetry.later(w.now(), retryFirst, retryMost)
-	return w.sandboxRetry.delay
+	w.sandboxRetry.Later(w.now(), retryFirst, retryMost)
+	return w.sandboxRetry.Delay
 }
 
 func (w *worker) sandboxSpec(pod *corev1.Pod, dns cri.DNS) *cri.SandboxSpec {

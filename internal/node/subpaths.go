@@ -12,21 +12,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 )
 
 // resolveSubPaths is the pod with the container's subPathExpr made subPath: each
 // variable must have a value, and the result must stay in the volume.
-func resolveSubPaths(pod *corev1.Pod, container string, vars []env.Var) (*corev1.Pod, error) {
-	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
+func resolveSubPaths(pod *corev1.Pod, c *corev1.Container, vars []env.Var) (*corev1.Pod, error) {
 	has := func(m corev1.VolumeMount) bool { return m.SubPathExpr != "" }
-	if i < 0 || !slices.ContainsFunc(pod.Spec.Containers[i].VolumeMounts, has) {
+	if !slices.ContainsFunc(c.VolumeMounts, has) {
 		return pod, nil
 	}
-	out := *pod
-	out.Spec.Containers = slices.Clone(pod.Spec.Containers)
-	mounts := slices.Clone(pod.Spec.Containers[i].VolumeMounts)
+	mounts := slices.Clone(c.VolumeMounts)
 	for j := range mounts {
 		if !has(mounts[j]) {
 			continue
@@ -43,8 +41,9 @@ func resolveSubPaths(pod *corev1.Pod, container string, vars []env.Var) (*corev1
 		}
 		mounts[j].SubPath, mounts[j].SubPathExpr = at, ""
 	}
-	out.Spec.Containers[i].VolumeMounts = mounts
-	return &out, nil
+	resolved := *c
+	resolved.VolumeMounts = mounts
+	return lifecycle.With(pod, &resolved), nil
 }
 
 // newFollower makes what lets subPaths follow updates in running containers.
@@ -79,7 +78,7 @@ func (w *worker) followSubPaths(ctx context.Context, pod *corev1.Pod) (pause tim
 		return 0
 	}
 	followed := map[string]bool{}
-	for _, c := range w.rt.containers {
+	for _, c := range w.rt.Containers {
 		if c.State != cri.ContainerRunning {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -45,20 +46,20 @@ type worker struct {
 	updates updates
 	// interrupt ends the waiting of the step under way.
 	interrupt context.CancelFunc
-	// view is rt.containers for readers.
+	// view is rt.Containers for readers.
 	view []cri.Container
 	// reported is last for readers.
 	reported *corev1.PodStatus
 
 	// The rest belongs to the goroutine of run.
-	rt           podRuntime
+	rt           lifecycle.Runtime
 	last         *corev1.PodStatus
 	writer       statusWriter
 	containers   map[string]*containerState
-	sandboxRetry retry
+	sandboxRetry lifecycle.Retry
 	volumes      volumeSetup
 	followed     map[string]bool // containers, by ID, whose subPaths were looked at
-	deadline     time.Time       // on the agent's clock; zero is none
+	started      time.Time       // on the agent's clock; zero while there is no deadline
 	failed       *status.Waiting
 	warned       bool // of what the agent does not honour
 	finished     bool // everything but the pod object is cleaned up
@@ -67,33 +68,18 @@ type worker struct {
 
 // containerState is what a worker remembers of a container beside the runtime.
 type containerState struct {
-	hash    string
-	restart backoff
+	lifecycle.Memory
 	waiting *status.Waiting
-	// retry delays what failed before a container existed.
-	retry retry
 	// announced is the container whose back-off was recorded.
 	announced string
 	// pull is the back-off of the image.
-	pull      backoff
+	pull      lifecycle.Backoff
 	pullEnded time.Time
 	pullError string
 	// killed is the container whose stopping was recorded.
 	killed string
 	// release gives up the objects that the environment waits for.
 	release []func()
-}
-
-// retry is a pause after a failure, on the agent's clock.
-type retry struct {
-	until time.Time
-	delay time.Duration
-}
-
-// later sets the next pause, growing from first to most.
-func (r *retry) later(now time.Time, first, most time.Duration) {
-	r.delay = min(max(2*r.delay, first), most)
-	r.until = now.Add(r.delay)
 }
 
 // newWorker makes the worker of a pod that was first seen at the given time.
@@ -134,7 +120,7 @@ func (w *worker) update(pod *corev1.Pod) {
 	if !maps.Equal(w.api.Annotations, pod.Annotations) || !maps.Equal(w.api.Labels, pod.Labels) {
 		w.poked = true
 	}
-	ending := pod.DeletionTimestamp != nil && (w.api.DeletionTimestamp == nil || grace(pod) != grace(w.api))
+	ending := pod.DeletionTimestamp != nil && (w.api.DeletionTimestamp == nil || lifecycle.Grace(pod) != lifecycle.Grace(w.api))
 	w.set(pod)
 	if ending && w.interrupt != nil {
 		w.interrupt()
@@ -255,7 +241,7 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 	}
 	if poked {
 		for _, c := range w.containers {
-			c.retry = retry{}
+			c.Retry = lifecycle.Retry{}
 		}
 	}
 	if gone || pod.DeletionTimestamp != nil {
@@ -265,22 +251,14 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 		p := w.end(ctx, wait, pod, gone)
 		return p, w.ended && gone
 	}
-	pause = sooner(pause, w.advance(ctx, wait, pod))
-	return sooner(pause, w.followSubPaths(ctx, pod)), false
+	pause = lifecycle.Sooner(pause, w.advance(ctx, wait, pod))
+	return lifecycle.Sooner(pause, w.followSubPaths(ctx, pod)), false
 }
 
 func (w *worker) markDirty() {
 	w.mu.Lock()
 	w.dirty = true
 	w.mu.Unlock()
-}
-
-// sooner is the shorter of two pauses, where zero is none.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || (b != 0 && b < a) {
-		return b
-	}
-	return a
 }
 
 func (w *worker) log(message string, args ...any) {

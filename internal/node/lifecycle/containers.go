@@ -1,0 +1,79 @@
+package lifecycle
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Role is the part that a container has in its pod.
+type Role int
+
+// The roles, in the order in which a pod needs them.
+const (
+	// Init runs to its end before the containers after it start.
+	Init Role = iota
+	// Sidecar is started in the order of init containers and runs on.
+	Sidecar
+	// Main is one of the pod's own containers.
+	Main
+	// Ephemeral is added to a pod that runs, to look into it.
+	Ephemeral
+)
+
+// Container is a container of a pod's spec with its role.
+type Container struct {
+	Role Role
+	// Spec is the spec's own, not a copy.
+	Spec *corev1.Container
+}
+
+// Containers lists all containers of a spec in the order of their roles, and within a
+// role in the spec's. Sidecars stand among the init containers, as in the spec.
+func Containers(spec *corev1.PodSpec) []Container {
+	out := make([]Container, 0, len(spec.InitContainers)+len(spec.Containers)+len(spec.EphemeralContainers))
+	for i := range spec.InitContainers {
+		c := Container{Init, &spec.InitContainers[i]}
+		if policy := c.Spec.RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
+			c.Role = Sidecar
+		}
+		out = append(out, c)
+	}
+	for i := range spec.Containers {
+		out = append(out, Container{Main, &spec.Containers[i]})
+	}
+	for i := range spec.EphemeralContainers {
+		out = append(out, Container{Ephemeral, (*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon)})
+	}
+	return out
+}
+
+// Run lists the containers that the agent runs. A pod with others is not started, see
+// podfields.
+func Run(spec *corev1.PodSpec) []Container {
+	return slices.DeleteFunc(Containers(spec), func(c Container) bool { return c.Role != Main })
+}
+
+// Find returns the container of a name among those that the agent runs, nil when there
+// is none.
+func Find(spec *corev1.PodSpec, name string) *corev1.Container {
+	for _, c := range Run(spec) {
+		if c.Spec.Name == name {
+			return c.Spec
+		}
+	}
+	return nil
+}
+
+// With is pod with another spec of one of its containers, which it is told by its name;
+// the rest is shared.
+func With(pod *corev1.Pod, c *corev1.Container) *corev1.Pod {
+	out := *pod
+	out.Spec.Containers = slices.Clone(pod.Spec.Containers)
+	for i := range out.Spec.Containers {
+		if out.Spec.Containers[i].Name == c.Name {
+			out.Spec.Containers[i] = *c
+		}
+	}
+	return &out
+}
