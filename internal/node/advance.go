@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/podfields"
@@ -50,7 +51,7 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 
 // refuse fails a pod that was not admitted.
 func (w *worker) refuse(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
-	w.a.recorder.Event(podRef(pod), corev1.EventTypeWarning, w.refused.Reason, w.refused.Message)
+	w.a.recorder.Event(events.Pod(pod), corev1.EventTypeWarning, w.refused.Reason, w.refused.Message)
 	w.failed = &status.Waiting{Reason: w.refused.Reason, Message: "Pod was rejected: " + w.refused.Message}
 	w.report(pod, true)
 	return w.finish(ctx, wait, pod)
@@ -71,7 +72,7 @@ func (w *worker) blocked(pod *corev1.Pod) bool {
 	if !w.warned {
 		w.warned = true
 		for _, f := range findings {
-			w.a.recorder.Event(podRef(pod), corev1.EventTypeWarning, reasonUnsupported, f.String())
+			w.a.recorder.Event(events.Pod(pod), corev1.EventTypeWarning, events.Unsupported, f.String())
 		}
 	}
 	return true
@@ -97,7 +98,7 @@ func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
 func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) time.Duration {
 	if w.failed == nil {
 		w.failed = &v.Waiting
-		w.a.recorder.Event(podRef(pod), v.eventType, v.Reason, v.Message)
+		w.a.recorder.Event(events.Pod(pod), v.eventType, v.Reason, v.Message)
 	}
 	if pause := w.stopAll(ctx, wait, pod, v.grace); pause > 0 {
 		return pause
@@ -183,5 +184,5 @@ func (w *worker) withAddresses(pod *corev1.Pod, sandbox *cri.Sandbox) *corev1.Po
 }
 
 func backOffMessage(delay time.Duration, container string, pod *corev1.Pod) string {
-	return fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", delay, container, podName(pod))
+	return fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", delay, container, events.PodName(pod))
 }

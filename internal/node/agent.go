@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -100,7 +101,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}()
 
-	a.recorder = newRecorder(ctx, &a.cfg)
+	a.recorder = events.NewRecorder(ctx, a.cfg.Client, a.cfg.NodeName)
 	closeVolumes, err := a.openVolumes(ctx)
 	if err != nil {
 		return err
@@ -196,7 +197,7 @@ func (a *Agent) Allocatable() corev1.ResourceList { return a.registrar.Allocatab
 // Event records an Event about a pod as the kubelet; before Run it does nothing.
 func (a *Agent) Event(pod *corev1.Pod, eventType, reason, message string) {
 	if a.recorder != nil {
-		a.recorder.Event(podRef(pod), eventType, reason, message)
+		a.recorder.Event(events.Pod(pod), eventType, reason, message)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/seccomp"
@@ -56,7 +57,7 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 		return w.notStarted(pod, c, status.CreateContainerError, err)
 	}
 	w.a.runtime.Load().own(id, w.uid)
-	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonCreated, "Container created")
+	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Created, "Container created")
 	startErr := w.a.cri().StartContainer(ctx, id)
 	started, err := w.containerStatus(ctx, id, sandbox.ID)
 	if err != nil {
@@ -69,10 +70,10 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 		if lifecycle.Restarts(pod.Spec.RestartPolicy, &started) {
 			state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
 		}
-		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+cri.Message(startErr))
+		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+cri.Message(startErr))
 		return again
 	}
-	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonStarted, "Container started")
+	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Started, "Container started")
 	w.runs(started, state.Restart.Delay)
 	state.waiting, state.Retry = nil, lifecycle.Retry{}
 	state.releaseObjects()
@@ -115,7 +116,7 @@ func (w *worker) notStarted(pod *corev1.Pod, c *corev1.Container, reason string,
 	state := w.container(c.Name)
 	message := cri.Message(err)
 	state.waiting = &status.Waiting{Reason: reason, Message: message}
-	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+message)
+	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+message)
 	state.Retry.Later(w.now(), retryFirst, retryMost)
 	return state.Retry.Delay
 }

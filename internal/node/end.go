@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/runspec"
@@ -88,7 +89,7 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 	}
 	if failed != nil {
 		w.log("pod not stopped", "error", failed)
-		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonKillSandbox, "error killing pod: %s", cri.Message(failed))
+		w.a.recorder.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.KillSandbox, "error killing pod: %s", cri.Message(failed))
 		w.markDirty()
 		return again
 	}
@@ -112,7 +113,7 @@ func (w *worker) killing(pod *corev1.Pod, c cri.Container, message string) {
 		return
 	}
 	state.killed = c.ID
-	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonKilling, message)
+	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Killing, message)
 }
 
 // release frees the pod's volumes and control group.

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 )
@@ -53,11 +54,11 @@ func (w *worker) evicted() *verdict {
 	if w.tooMuch == "" {
 		return nil
 	}
-	return &verdict{status.Waiting{Reason: reasonEvicted, Message: w.tooMuch}, corev1.EventTypeWarning, evictionGrace}
+	return &verdict{status.Waiting{Reason: events.Evicted, Message: w.tooMuch}, corev1.EventTypeWarning, evictionGrace}
 }
 
 // outlived is the end of a pod whose time is over.
 func outlived(pod *corev1.Pod) *verdict {
 	const message = "Pod was active on the node longer than the specified deadline"
-	return &verdict{status.Waiting{Reason: reasonDeadline, Message: message}, corev1.EventTypeNormal, lifecycle.Grace(pod)}
+	return &verdict{status.Waiting{Reason: events.Deadline, Message: message}, corev1.EventTypeNormal, lifecycle.Grace(pod)}
 }

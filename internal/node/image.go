@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -28,7 +29,7 @@ func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Containe
 			return nil, again
 		}
 		message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, cri.Message(err))
-		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonInspectFailed, message)
+		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.InspectFailed, message)
 		return nil, w.noImage(pod, c, status.ImageInspectError, message)
 	}
 	imported := false
@@ -44,7 +45,7 @@ func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Containe
 		return found, 0
 	case c.ImagePullPolicy == corev1.PullNever:
 		message := fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)
-		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonErrImageNeverPull, message)
+		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.ErrImageNeverPull, message)
 		return nil, w.noImage(pod, c, status.ErrImageNeverPull, message)
 	}
 	return w.pull(wait, pod, c, sandbox)
@@ -55,23 +56,23 @@ func (w *worker) pulled(pod *corev1.Pod, c *corev1.Container, imported bool) {
 	if imported {
 		message += " (it was imported: pull policy Always does not pull it before \"laterna image rm\")"
 	}
-	w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeNormal, reasonPulled, message)
+	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Pulled, message)
 }
 
 // pull pulls an image, unless an earlier failure is too recent.
 func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	state := w.container(c.Name)
-	ref := containerRef(pod, c.Name)
+	ref := events.Container(pod, c.Name)
 	if left := state.pull.Wait(state.pullEnded, w.now()); left > 0 {
 		message := fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, status.ErrImagePull, state.pullError)
 		if state.waiting == nil || state.waiting.Reason != status.ImagePullBackOff {
-			w.a.recorder.Eventf(ref, corev1.EventTypeNormal, reasonBackOff, "Back-off pulling image %q", c.Image)
-			w.a.recorder.Event(ref, corev1.EventTypeWarning, reasonFailed, "Error: "+status.ImagePullBackOff)
+			w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.BackOff, "Back-off pulling image %q", c.Image)
+			w.a.recorder.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ImagePullBackOff)
 		}
 		state.waiting = &status.Waiting{Reason: status.ImagePullBackOff, Message: message}
 		return nil, min(left, presencePause)
 	}
-	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, reasonPulling, "Pulling image %q", c.Image)
+	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.Pulling, "Pulling image %q", c.Image)
 	start := w.a.cfg.Wall.Now()
 	image, err := w.a.pullImage(wait, c.Image, sandbox)
 	if err != nil {
@@ -81,14 +82,14 @@ func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container
 		now := w.now()
 		state.pull.Next(now, now)
 		state.pullEnded, state.pullError = now, cri.Message(err)
-		w.a.recorder.Eventf(ref, corev1.EventTypeWarning, reasonFailed, "Failed to pull image %q: %s", c.Image, cri.Message(err))
-		w.a.recorder.Event(ref, corev1.EventTypeWarning, reasonFailed, "Error: "+status.ErrImagePull)
+		w.a.recorder.Eventf(ref, corev1.EventTypeWarning, events.Failed, "Failed to pull image %q: %s", c.Image, cri.Message(err))
+		w.a.recorder.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ErrImagePull)
 		state.waiting = &status.Waiting{Reason: status.ErrImagePull, Message: cri.Message(err)}
 		// The next step shows the back-off, as upstream's next sync does.
 		return nil, again
 	}
 	took := w.a.cfg.Wall.Since(start).Round(time.Millisecond)
-	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, reasonPulled,
+	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.Pulled,
 		"Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.", c.Image, took, took, image.Size)
 	state.pull, state.pullError = lifecycle.Backoff{}, ""
 	return image, 0
@@ -114,7 +115,7 @@ func (a *Agent) pullImage(wait context.Context, name string, sandbox *cri.Sandbo
 func (w *worker) noImage(pod *corev1.Pod, c *corev1.Container, reason, message string) time.Duration {
 	state := w.container(c.Name)
 	if state.waiting == nil || state.waiting.Reason != reason {
-		w.a.recorder.Event(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonFailed, "Error: "+reason)
+		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+reason)
 	}
 	state.waiting = &status.Waiting{Reason: reason, Message: message}
 	state.Retry.Later(w.now(), presencePause, presencePause)

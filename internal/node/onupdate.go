@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -53,9 +54,9 @@ func (a *Agent) volumesChanged(uid types.UID) {
 }
 
 func (a *Agent) updateEvent(pod *corev1.Pod, container, eventType, reason, message string) {
-	ref := podRef(pod)
+	ref := events.Pod(pod)
 	if container != "" {
-		ref = containerRef(pod, container)
+		ref = events.Container(pod, container)
 	}
 	a.recorder.Event(ref, eventType, reason, message)
 }

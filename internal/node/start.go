@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
@@ -93,8 +94,8 @@ func (w *worker) backsOff(c *corev1.Container, state *containerState, crashed *c
 	state.waiting = &status.Waiting{Reason: status.CrashLoopBackOff, Message: backOffMessage(state.Restart.Delay, c.Name, pod)}
 	if state.announced != crashed.ID {
 		state.announced = crashed.ID
-		w.a.recorder.Eventf(containerRef(pod, c.Name), corev1.EventTypeWarning, reasonBackOff,
-			"Back-off restarting failed container %s in pod %s", c.Name, podName(pod))
+		w.a.recorder.Eventf(events.Container(pod, c.Name), corev1.EventTypeWarning, events.BackOff,
+			"Back-off restarting failed container %s in pod %s", c.Name, events.PodName(pod))
 	}
 }
 
@@ -126,14 +127,14 @@ func (w *worker) sandbox(ctx, wait context.Context, pod *corev1.Pod, p lifecycle
 	}
 	if wantsCluster && !w.warned {
 		w.warned = true
-		w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonClusterDNS,
+		w.a.recorder.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.ClusterDNS,
 			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
-			podName(pod), pod.Spec.DNSPolicy)
+			events.PodName(pod), pod.Spec.DNSPolicy)
 	}
 	if old := w.rt.Sandbox(); old != nil {
 		spec.Attempt = old.Attempt + 1
 		if p.Replaced && len(w.rt.Containers) > 0 {
-			w.a.recorder.Event(podRef(pod), corev1.EventTypeNormal, reasonSandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
+			w.a.recorder.Event(events.Pod(pod), corev1.EventTypeNormal, events.SandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
 		}
 		if err := w.a.cri().StopSandbox(ctx, old.ID); err != nil {
 			return nil, nil, w.sandboxFailed(pod, err)
@@ -189,7 +190,7 @@ func (w *worker) makeSandbox(ctx context.Context, spec *cri.SandboxSpec) (cri.Sa
 }
 
 func (w *worker) sandboxFailed(pod *corev1.Pod, err error) time.Duration {
-	w.a.recorder.Eventf(podRef(pod), corev1.EventTypeWarning, reasonSandbox, "Failed to create pod sandbox: %s", cri.Message(err))
+	w.a.recorder.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.Sandbox, "Failed to create pod sandbox: %s", cri.Message(err))
 	w.markDirty()
 	w.sandboxRetry.Later(w.now(), retryFirst, retryMost)
 	return w.sandboxRetry.Delay

@@ -1,0 +1,61 @@
+package events
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/record"
+)
+
+// Reasons of Events, upstream's where upstream has them.
+const (
+	Pulling           = "Pulling"
+	Pulled            = "Pulled"
+	BackOff           = "BackOff"
+	Failed            = "Failed"
+	Created           = "Created"
+	Started           = "Started"
+	Killing           = "Killing"
+	ErrImageNeverPull = "ErrImageNeverPull"
+	InspectFailed     = "InspectFailed"
+	Sandbox           = "FailedCreatePodSandBox"
+	SandboxChanged    = "SandboxChanged"
+	KillSandbox       = "FailedKillPod"
+	ClusterDNS        = "MissingClusterDNS"
+	Deadline          = "DeadlineExceeded"
+	Evicted           = "Evicted"
+	// Unsupported is ours: the pod waits, since a field of it is not honoured.
+	Unsupported = "UnsupportedField"
+)
+
+// NewRecorder returns a recorder of Events as component kubelet on a node; the writing
+// ends with ctx.
+func NewRecorder(ctx context.Context, client kubernetes.Interface, node string) record.EventRecorder {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: node})
+}
+
+// Pod is the reference that an Event about a pod carries.
+func Pod(pod *corev1.Pod) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name,
+		UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+	}
+}
+
+// Container also names the container.
+func Container(pod *corev1.Pod, container string) *corev1.ObjectReference {
+	ref := Pod(pod)
+	ref.FieldPath = fmt.Sprintf("spec.containers{%s}", container)
+	return ref
+}
+
+// PodName is how messages name a pod.
+func PodName(pod *corev1.Pod) string {
+	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
+}
