@@ -10,12 +10,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/node/inventory"
+	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // adopt takes over what an earlier process left running: pods that the API still
 // has go on as they are, everything else is ended. From here on workers run.
 func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
-	found, err := rt.look(ctx)
+	found, err := rt.inventory.Look(ctx)
 	if err != nil {
 		return fmt.Errorf("looking for containers to take over: %w", err)
 	}
@@ -23,7 +26,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	var adopted []*corev1.Pod
 	for uid, f := range found {
 		if pod, ok := a.waiting[uid]; ok {
-			adopted = append(adopted, withAnnotations(pod, a.seen(f.seen)))
+			adopted = append(adopted, withAnnotations(pod, a.seen(f.Seen)))
 		}
 	}
 	a.mu.Unlock()
@@ -38,7 +41,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	a.ctx, a.adopted = ctx, true
 	for uid, pod := range a.waiting {
 		f, ok := found[uid]
-		w := newWorker(a, pod, a.seen(f.seen))
+		w := newWorker(a, pod, a.seen(f.Seen))
 		w.dirty = ok
 		w.updates = newUpdatesOf(a.updates.Restarting(uid), ok)
 		a.admitPod(w)
@@ -92,8 +95,15 @@ func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
 	a.startWorker(w)
 }
 
+// runtimeEvent tells the worker of a pod what happened to its containers.
+func (a *Agent) runtimeEvent(uid types.UID, e cri.Event) {
+	if w := a.worker(uid); w != nil {
+		w.runtimeEvent(e)
+	}
+}
+
 // runtimeChanged wakes the worker of a pod that changed on the runtime.
-func (a *Agent) runtimeChanged(uid types.UID, f foundPod) {
+func (a *Agent) runtimeChanged(uid types.UID, f inventory.Pod) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w, ok := a.workers[uid]; ok {

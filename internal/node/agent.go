@@ -118,14 +118,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	closers = append(closers, func() { rt.client.Close() })
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
-	background.Go(func() { rt.follow(ctx, a) })
+	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })
 	if !cache.WaitFor(ctx, "node agent", synced...) {
 		return ctx.Err()
 	}
 	if err := a.adopt(ctx, rt); err != nil {
 		return err
 	}
-	background.Go(func() { rt.relist(ctx, a) })
+	background.Go(func() { rt.inventory.Relist(ctx, a.runtimeChanged, a.registrar.Changed) })
 	if a.revisions != nil {
 		background.Go(func() { _ = a.revisions.Run(ctx) })
 	}

@@ -56,7 +56,7 @@ func (w *worker) startContainer(ctx, wait context.Context, pod *corev1.Pod, c *c
 	if err != nil {
 		return w.notStarted(pod, c, status.CreateContainerError, err)
 	}
-	w.a.runtime.Load().own(id, w.uid)
+	w.a.runtime.Load().inventory.Own(id, w.uid)
 	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Created, "Container created")
 	startErr := w.a.cri().StartContainer(ctx, id)
 	started, err := w.containerStatus(ctx, id, sandbox.ID)
@@ -169,7 +169,7 @@ func (w *worker) removeContainer(ctx context.Context, c cri.Container) error {
 	if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil && !errors.Is(err, cri.ErrNotFound) {
 		return fmt.Errorf("removing dead container: %w", err)
 	}
-	w.a.runtime.Load().disown(c.ID)
+	w.a.runtime.Load().inventory.Disown(c.ID)
 	w.dropContainer(c.ID)
 	return nil
 }

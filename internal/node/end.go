@@ -153,13 +153,13 @@ func (w *worker) sweep(ctx context.Context, pod *corev1.Pod) error {
 		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
 			return err
 		}
-		w.a.runtime.Load().disown(s.ID)
+		w.a.runtime.Load().inventory.Disown(s.ID)
 	}
 	for _, c := range w.rt.Containers {
 		if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil {
 			return err
 		}
-		w.a.runtime.Load().disown(c.ID)
+		w.a.runtime.Load().inventory.Disown(c.ID)
 	}
 	w.rt.Sandboxes = nil
 	w.setContainers(nil)

@@ -23,11 +23,11 @@ const (
 // since the runtime has yet to notice the end of a container.
 func (w *worker) refresh(ctx context.Context) (pause time.Duration, err error) {
 	rt := w.a.runtime.Load()
-	sandboxes, err := rt.client.ListSandboxes(ctx, rt.mine(w.uid))
+	sandboxes, err := rt.client.ListSandboxes(ctx, rt.inventory.Of(w.uid))
 	if err != nil {
 		return 0, err
 	}
-	containers, err := rt.client.ListContainers(ctx, rt.mine(w.uid))
+	containers, err := rt.client.ListContainers(ctx, rt.inventory.Of(w.uid))
 	if err != nil {
 		return 0, err
 	}
@@ -49,7 +49,7 @@ func (w *worker) refresh(ctx context.Context) (pause time.Duration, err error) {
 func (w *worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error {
 	for i := range sandboxes {
 		s := &sandboxes[i]
-		w.a.runtime.Load().own(s.ID, w.uid)
+		w.a.runtime.Load().inventory.Own(s.ID, w.uid)
 		if i > 0 || s.State != cri.SandboxReady {
 			continue
 		}
@@ -77,7 +77,7 @@ func (w *worker) details(ctx context.Context, listed []cri.Container) ([]cri.Con
 	}
 	out := make([]cri.Container, 0, len(listed))
 	for _, c := range listed {
-		w.a.runtime.Load().own(c.ID, w.uid)
+		w.a.runtime.Load().inventory.Own(c.ID, w.uid)
 		if k, ok := known[c.ID]; ok && k.State == c.State {
 			out = append(out, k)
 			continue

@@ -203,7 +203,7 @@ func TestSandboxDies(t *testing.T) {
 	w := newWorld(t)
 	pod := w.create("p", nil, `sleep 1000`)
 	before := w.waitFor("p", "runs", running)
-	sandboxes, err := w.CRI.ListSandboxes(context.Background(), w.agent.runtime.Load().mine(pod.UID))
+	sandboxes, err := w.CRI.ListSandboxes(context.Background(), w.agent.runtime.Load().inventory.Of(pod.UID))
 	if err != nil || len(sandboxes) != 1 {
 		t.Fatalf("sandboxes %v, %v", sandboxes, err)
 	}

@@ -180,7 +180,7 @@ func (w *worker) makeSandbox(ctx context.Context, spec *cri.SandboxSpec) (cri.Sa
 	if err != nil {
 		return cri.Sandbox{}, err
 	}
-	w.a.runtime.Load().own(id, w.uid)
+	w.a.runtime.Load().inventory.Own(id, w.uid)
 	s, err := w.a.cri().SandboxStatus(ctx, id)
 	if err != nil {
 		w.markDirty()
