@@ -64,21 +64,18 @@ func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	return q.Value()
 }
 
-// admitPod decides about a pod that is new to the node. It is called with mu held,
-// so that pods are admitted one after the other.
-func (a *Agent) admitPod(w *worker) {
+// admit decides about a pod that is new to the node. It is called with mu held, so
+// that pods are admitted one after the other.
+func (a *Agent) admit(pod *corev1.Pod) *status.Waiting {
 	node := a.registrar.Node()
-	if w.api.Status.StartTime != nil || w.api.DeletionTimestamp != nil || node == nil {
-		return
+	if pod.Status.StartTime != nil || pod.DeletionTimestamp != nil || node == nil {
+		return nil
 	}
 	var others []*corev1.Pod
-	for _, o := range a.workers {
-		if o != w && !o.isGone() && !o.isRefused() {
-			others = append(others, o.current())
+	for _, w := range a.workers {
+		if s := w.Snapshot(); !s.Gone && s.Refused == nil {
+			others = append(others, s.API)
 		}
 	}
-	w.refused = admit(w.api, others, a.Allocatable(), node.Labels)
+	return admit(pod, others, a.Allocatable(), node.Labels)
 }
-
-// isRefused reports whether the pod was not admitted.
-func (w *worker) isRefused() bool { return w.refused != nil }

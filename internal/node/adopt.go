@@ -26,7 +26,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	var adopted []*corev1.Pod
 	for uid, f := range found {
 		if pod, ok := a.waiting[uid]; ok {
-			adopted = append(adopted, withAnnotations(pod, a.seen(f.Seen)))
+			adopted = append(adopted, WithAnnotations(pod, a.seen(f.Seen)))
 		}
 	}
 	a.mu.Unlock()
@@ -38,14 +38,10 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ctx, a.adopted = ctx, true
+	a.ctx, a.deps = ctx, a.workerDeps(rt)
 	for uid, pod := range a.waiting {
 		f, ok := found[uid]
-		w := newWorker(a, pod, a.seen(f.Seen))
-		w.dirty = ok
-		w.updates = newUpdatesOf(a.updates.Restarting(uid), ok)
-		a.admitPod(w)
-		a.startWorker(w)
+		a.startWorker(pod, Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
 	}
 	a.waiting = nil
 	for uid, f := range found {
@@ -90,15 +86,13 @@ func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
 		return
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: uid}}
-	w := newWorker(a, pod, "")
-	w.gone, w.dirty = true, true
-	a.startWorker(w)
+	a.startWorker(pod, Origin{Gone: true, OnRuntime: true})
 }
 
 // runtimeEvent tells the worker of a pod what happened to its containers.
 func (a *Agent) runtimeEvent(uid types.UID, e cri.Event) {
 	if w := a.worker(uid); w != nil {
-		w.runtimeEvent(e)
+		w.RuntimeEvent(e)
 	}
 }
 
@@ -107,7 +101,7 @@ func (a *Agent) runtimeChanged(uid types.UID, f inventory.Pod) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w, ok := a.workers[uid]; ok {
-		w.kick()
+		w.Kick()
 		return
 	}
 	if f.Name != "" { // it is still there

@@ -18,15 +18,15 @@ import (
 
 // advance brings a pod that is not to be deleted closer to its spec. ctx bounds
 // calls, wait ends also when the pod is to be deleted.
-func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+func (w *Worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
 	if w.finished {
 		return 0
 	}
 	if lifecycle.Final(pod.Status.Phase) {
 		return w.finish(ctx, wait, pod)
 	}
-	if w.refused != nil {
-		return w.refuse(ctx, wait, pod)
+	if refused := w.board.snapshot().Refused; refused != nil {
+		return w.refuse(ctx, wait, pod, refused)
 	}
 	if w.blocked(pod) {
 		w.report(pod, false)
@@ -39,7 +39,7 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 	if v := w.evicted(); v != nil {
 		return w.fail(ctx, wait, pod, v)
 	}
-	p := lifecycle.Decide(pod, &w.rt, w.asked())
+	p := lifecycle.Decide(pod, w.rt(), w.board.asked())
 	if !p.Over {
 		pause = lifecycle.Sooner(pause, w.start(ctx, wait, pod, p))
 	}
@@ -50,16 +50,16 @@ func (w *worker) advance(ctx, wait context.Context, pod *corev1.Pod) time.Durati
 }
 
 // refuse fails a pod that was not admitted.
-func (w *worker) refuse(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
-	w.a.recorder.Event(events.Pod(pod), corev1.EventTypeWarning, w.refused.Reason, w.refused.Message)
-	w.failed = &status.Waiting{Reason: w.refused.Reason, Message: "Pod was rejected: " + w.refused.Message}
+func (w *Worker) refuse(ctx, wait context.Context, pod *corev1.Pod, why *status.Waiting) time.Duration {
+	w.deps.Events.Event(events.Pod(pod), corev1.EventTypeWarning, why.Reason, why.Message)
+	w.failed = &status.Waiting{Reason: why.Reason, Message: "Pod was rejected: " + why.Message}
 	w.report(pod, true)
 	return w.finish(ctx, wait, pod)
 }
 
 // blocked records once why a pod is not started: it has a field that would change
 // what it does and that the agent does not honour.
-func (w *worker) blocked(pod *corev1.Pod) bool {
+func (w *Worker) blocked(pod *corev1.Pod) bool {
 	findings := podfields.Blocking(&pod.Spec)
 	if len(findings) == 0 {
 		return false
@@ -72,7 +72,7 @@ func (w *worker) blocked(pod *corev1.Pod) bool {
 	if !w.warned {
 		w.warned = true
 		for _, f := range findings {
-			w.a.recorder.Event(events.Pod(pod), corev1.EventTypeWarning, events.Unsupported, f.String())
+			w.deps.Events.Event(events.Pod(pod), corev1.EventTypeWarning, events.Unsupported, f.String())
 		}
 	}
 	return true
@@ -80,12 +80,12 @@ func (w *worker) blocked(pod *corev1.Pod) bool {
 
 // deadlineLeft returns how long the pod may still be active, zero when there is no
 // limit, and whether its time is over.
-func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
+func (w *Worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
 	if pod.Spec.ActiveDeadlineSeconds == nil {
 		return 0, false
 	}
 	if w.started.IsZero() {
-		start := w.a.cfg.Wall.Now()
+		start := w.deps.Wall.Now()
 		if pod.Status.StartTime != nil {
 			start = pod.Status.StartTime.Time
 		}
@@ -95,10 +95,10 @@ func (w *worker) deadlineLeft(pod *corev1.Pod) (left time.Duration, late bool) {
 }
 
 // fail ends a pod for good.
-func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) time.Duration {
+func (w *Worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) time.Duration {
 	if w.failed == nil {
 		w.failed = &v.Waiting
-		w.a.recorder.Event(events.Pod(pod), v.eventType, v.Reason, v.Message)
+		w.deps.Events.Event(events.Pod(pod), v.eventType, v.Reason, v.Message)
 	}
 	if pause := w.stopAll(ctx, wait, pod, v.grace); pause > 0 {
 		return pause
@@ -109,7 +109,7 @@ func (w *worker) fail(ctx, wait context.Context, pod *corev1.Pod, v *verdict) ti
 
 // finish frees what a pod that has ended no longer needs. Its containers stay, for
 // their logs.
-func (w *worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
+func (w *Worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duration {
 	if pause := w.stopAll(ctx, wait, pod, lifecycle.Grace(pod)); pause > 0 {
 		return pause
 	}
@@ -122,12 +122,12 @@ func (w *worker) finish(ctx, wait context.Context, pod *corev1.Pod) time.Duratio
 }
 
 // report computes the pod's status and has it written.
-func (w *worker) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
+func (w *Worker) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	in := status.Input{
-		Pod: w.remembered(pod), Sandbox: w.rt.Sandbox(), Containers: w.rt.Containers,
-		Waiting: map[string]status.Waiting{}, HostIPs: w.a.cfg.NodeIPs,
-		Runtime: w.a.runtime.Load().version.Name, Terminal: terminal, Failed: w.failed,
-		Now: metav1.NewTime(w.a.cfg.Wall.Now().Truncate(time.Second)),
+		Pod: w.remembered(pod), Sandbox: w.rt().Sandbox(), Containers: w.rt().Containers,
+		Waiting: map[string]status.Waiting{}, HostIPs: w.deps.Node.IPs,
+		Runtime: w.deps.Node.Runtime, Terminal: terminal, Failed: w.failed,
+		Now: metav1.NewTime(w.deps.Wall.Now().Truncate(time.Second)),
 	}
 	if !terminal {
 		in.Failed = nil
@@ -138,23 +138,21 @@ func (w *worker) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 		}
 	}
 	s := status.Pod(in)
-	w.last = &s
-	w.mu.Lock()
-	w.reported = &s
-	w.mu.Unlock()
+	w.board.show(func(now *Snapshot) { now.Status = &s })
 	w.writer.write(s)
 	return s
 }
 
 // remembered is the pod with the status that was reported last, which the API may
 // not show yet, and the conditions that others have written to the API since.
-func (w *worker) remembered(pod *corev1.Pod) *corev1.Pod {
-	if w.last == nil {
+func (w *Worker) remembered(pod *corev1.Pod) *corev1.Pod {
+	last := w.board.snapshot().Status
+	if last == nil {
 		return pod
 	}
 	out := *pod
-	out.Status = *w.last
-	out.Status.Conditions = mergeConditions(w.last.Conditions, pod.Status.Conditions)
+	out.Status = *last
+	out.Status.Conditions = mergeConditions(last.Conditions, pod.Status.Conditions)
 	return &out
 }
 
@@ -175,9 +173,9 @@ func mergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
 
 // withAddresses is the pod as it sees itself: its status has its addresses, which
 // the API may not show yet.
-func (w *worker) withAddresses(pod *corev1.Pod, sandbox *cri.Sandbox) *corev1.Pod {
+func (w *Worker) withAddresses(pod *corev1.Pod, sandbox *cri.Sandbox) *corev1.Pod {
 	out := *w.remembered(pod)
-	s := status.Pod(status.Input{Pod: &out, Sandbox: sandbox, HostIPs: w.a.cfg.NodeIPs})
+	s := status.Pod(status.Input{Pod: &out, Sandbox: sandbox, HostIPs: w.deps.Node.IPs})
 	out.Status.HostIP, out.Status.HostIPs = s.HostIP, s.HostIPs
 	out.Status.PodIP, out.Status.PodIPs = s.PodIP, s.PodIPs
 	return &out

@@ -36,8 +36,8 @@ type Agent struct {
 	// Set by Run before the first worker starts.
 	recorder record.EventRecorder
 	services cache.Store
-	objects  podObjects
-	volumes  podVolumes
+	objects  *objects.Cache
+	volumes  *place.Manager
 	fresh    *freshpath.Follower
 	updates  *onupdate.Runner
 	// projections is nil where nothing is reported about what pods have loaded.
@@ -51,11 +51,11 @@ type Agent struct {
 	runtime atomic.Pointer[runtime]
 
 	mu      sync.Mutex
-	workers map[types.UID]*worker
-	waiting map[types.UID]*corev1.Pod // pods that came before adopted was set
-	adopted bool
-	ctx     context.Context // of the workers; set with adopted
-	wg      sync.WaitGroup  // of the workers
+	workers map[types.UID]*Worker
+	waiting map[types.UID]*corev1.Pod // pods that came before the first worker
+	deps    *Deps                     // of the workers; nil until pods are taken over
+	ctx     context.Context           // of the workers; set with deps
+	wg      sync.WaitGroup            // of the workers
 }
 
 // New prepares an agent and touches neither the API nor the runtime.
@@ -71,7 +71,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("opening log directory: %w", err)
 	}
 	a := &Agent{
-		cfg: cfg, logs: logs, workers: map[types.UID]*worker{}, waiting: map[types.UID]*corev1.Pod{},
+		cfg: cfg, logs: logs, workers: map[types.UID]*Worker{}, waiting: map[types.UID]*corev1.Pod{},
 		turns: make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
 	}
 	a.registrar, err = registration.New(registration.Config{
@@ -183,7 +183,7 @@ func (a *Agent) nodeSeen(node *corev1.Node) {
 // it are being run.
 func (a *Agent) Ready() error {
 	a.mu.Lock()
-	adopted := a.adopted
+	adopted := a.deps != nil
 	a.mu.Unlock()
 	if !adopted {
 		return errors.New("the node agent has not listed its pods yet")
@@ -202,3 +202,15 @@ func (a *Agent) Event(pod *corev1.Pod, eventType, reason, message string) {
 }
 
 func (a *Agent) cri() *cri.Client { return a.runtime.Load().client }
+
+// turn waits until a sandbox may be made, or until wait ends. Only a few are made at
+// the same time, first come first served: a machine that makes fifty together needs
+// a third more time for all of them, and none is ready before nearly all are.
+func (a *Agent) turn(wait context.Context) (done func(), ok bool) {
+	select {
+	case a.turns <- struct{}{}:
+		return func() { <-a.turns }, true
+	case <-wait.Done():
+		return nil, false
+	}
+}

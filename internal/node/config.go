@@ -9,15 +9,9 @@ import (
 	"net"
 	"path/filepath"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
-
-	"laterna.dev/laterna/internal/host/cgroups"
-	"laterna.dev/laterna/internal/volumes/objects"
-	"laterna.dev/laterna/internal/volumes/place"
 )
 
 // Config is what an agent needs. Fields are required unless said otherwise.
@@ -73,51 +67,6 @@ type Endpoint struct {
 // about to answer there, or when ctx ends.
 type RuntimeProvider interface {
 	Endpoint(ctx context.Context) (Endpoint, error)
-}
-
-// podVolumes publishes the volumes of pods and keeps them fresh.
-type podVolumes interface {
-	// Setup returns when every volume of the pod is published, or with ctx's error.
-	// It may be called again. It records FailedMount events itself.
-	Setup(ctx context.Context, pod *corev1.Pod) error
-	// Sync tells that the pod's labels or annotations have changed.
-	Sync(pod *corev1.Pod)
-	// Adopt takes over the volumes of pods that ran before this process.
-	Adopt(pods []*corev1.Pod)
-	// MountsFor returns the mounts of a container that is about to start.
-	MountsFor(pod *corev1.Pod, container string) ([]place.Mount, error)
-	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when
-	// there is none.
-	ReadFile(uid types.UID, volume, path string, limit int64) ([]byte, error)
-	// Teardown removes the pod's directory with all its volumes.
-	Teardown(ctx context.Context, uid types.UID) error
-	// Orphans lists pods that have a directory and are known to nobody.
-	Orphans() ([]types.UID, error)
-	// PodDir is the pod's directory.
-	PodDir(uid types.UID) string
-}
-
-var _ podVolumes = &place.Manager{}
-
-// podObjects reads ConfigMaps and Secrets.
-type podObjects interface {
-	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
-	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
-	// Acquire calls changed at every change of the object until release.
-	Acquire(key objects.Key, changed func()) (release func())
-}
-
-// Images knows where images came from. It is internal/runtime/images.
-type Images interface {
-	// Imported says whether the image was imported from an archive.
-	Imported(ctx context.Context, ref string) (bool, error)
-}
-
-// Groups names, makes and removes the control groups of pods.
-type Groups interface {
-	Pod(uid types.UID) string
-	MakePod(uid types.UID, l cgroups.Limits) error
-	RemovePod(uid types.UID) error
 }
 
 // PodAPI is how the agent's own endpoint is served.

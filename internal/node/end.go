@@ -22,9 +22,9 @@ import (
 // end ends a pod that is deleted or gone: containers with their grace period, then
 // sandbox and volumes, then the object in the API, then what is left on the
 // runtime. Each part may be done again. It returns the pause before the next try.
-func (w *worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time.Duration {
+func (w *Worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time.Duration {
 	w.volumes.cancel()
-	if pause := w.stopAll(ctx, wait, pod, lifecycle.GraceLeft(pod, &w.rt, w.a.cfg.Wall.Now())); pause > 0 {
+	if pause := w.stopAll(ctx, wait, pod, lifecycle.GraceLeft(pod, w.rt(), w.deps.Wall.Now())); pause > 0 {
 		return pause
 	}
 	if !gone {
@@ -52,19 +52,19 @@ func (w *worker) end(ctx, wait context.Context, pod *corev1.Pod, gone bool) time
 // stopAll stops the running containers, all at once, and then the sandboxes. It
 // returns a pause when it must be called again: the stopping failed, or the pod's
 // grace period was cut short meanwhile.
-func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.Duration) time.Duration {
+func (w *Worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.Duration) time.Duration {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
 	stopped := false
-	for _, c := range w.rt.Containers {
+	for _, c := range w.rt().Containers {
 		if c.State != cri.ContainerRunning && c.State != cri.ContainerUnknown {
 			continue
 		}
 		stopped = true
 		w.killing(pod, c, "Stopping container "+c.Name)
 		wg.Go(func() {
-			if err := w.a.cri().StopContainer(wait, c.ID, grace); err != nil {
+			if err := w.deps.Runtime.StopContainer(wait, c.ID, grace); err != nil {
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				mu.Unlock()
@@ -73,15 +73,15 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 	}
 	wg.Wait()
 	if wait.Err() != nil {
-		w.markDirty()
+		w.board.markDirty()
 		return time.Millisecond
 	}
 	if failed == nil && stopped {
 		_, failed = w.refresh(ctx)
 	}
-	for _, s := range w.rt.Sandboxes {
+	for _, s := range w.rt().Sandboxes {
 		if failed == nil && s.State == cri.SandboxReady {
-			failed = w.a.cri().StopSandbox(ctx, s.ID)
+			failed = w.deps.Runtime.StopSandbox(ctx, s.ID)
 		}
 	}
 	if ctx.Err() != nil {
@@ -89,17 +89,17 @@ func (w *worker) stopAll(ctx, wait context.Context, pod *corev1.Pod, grace time.
 	}
 	if failed != nil {
 		w.log("pod not stopped", "error", failed)
-		w.a.recorder.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.KillSandbox, "error killing pod: %s", cri.Message(failed))
-		w.markDirty()
+		w.deps.Events.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.KillSandbox, "error killing pod: %s", cri.Message(failed))
+		w.board.markDirty()
 		return again
 	}
 	return 0
 }
 
 // stopContainer stops one container and learns how it ended.
-func (w *worker) stopContainer(ctx, wait context.Context, c cri.Container, grace time.Duration) error {
-	if err := w.a.cri().StopContainer(wait, c.ID, grace); err != nil {
-		w.markDirty()
+func (w *Worker) stopContainer(ctx, wait context.Context, c cri.Container, grace time.Duration) error {
+	if err := w.deps.Runtime.StopContainer(wait, c.ID, grace); err != nil {
+		w.board.markDirty()
 		return err
 	}
 	_, err := w.refresh(ctx)
@@ -107,27 +107,27 @@ func (w *worker) stopContainer(ctx, wait context.Context, c cri.Container, grace
 }
 
 // killing records once that a container is being stopped.
-func (w *worker) killing(pod *corev1.Pod, c cri.Container, message string) {
+func (w *Worker) killing(pod *corev1.Pod, c cri.Container, message string) {
 	state := w.container(c.Name)
 	if state.killed == c.ID || pod.Name == "" {
 		return
 	}
 	state.killed = c.ID
-	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Killing, message)
+	w.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Killing, message)
 }
 
 // release frees the pod's volumes and control group.
-func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
+func (w *Worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
 	w.volumes.cancel()
-	w.a.fresh.Forget(w.uid)
-	w.a.updates.Forget(w.uid)
-	if err := w.a.volumes.Teardown(ctx, w.uid); err != nil {
+	w.deps.SubPaths.Forget(w.uid)
+	w.deps.Updates.Forget(w.uid)
+	if err := w.deps.Volumes.Teardown(ctx, w.uid); err != nil {
 		w.log("volumes not torn down", "error", err)
 		return again
 	}
-	w.a.updates.Forget(w.uid) // of what was published meanwhile
-	w.a.projections.Remove(ctx, w.uid)
-	if err := w.a.cfg.Groups.RemovePod(w.uid); err != nil {
+	w.deps.Updates.Forget(w.uid) // of what was published meanwhile
+	w.deps.Projections.Remove(ctx, w.uid)
+	if err := w.deps.Groups.RemovePod(w.uid); err != nil {
 		// Processes that are on their way out may still be in it.
 		w.log("control group not removed", "error", err)
 		return again
@@ -136,9 +136,9 @@ func (w *worker) release(ctx context.Context, pod *corev1.Pod) time.Duration {
 }
 
 // deletePod removes the object. Another pod of the same name is not touched.
-func (w *worker) deletePod(ctx context.Context, pod *corev1.Pod) error {
+func (w *Worker) deletePod(ctx context.Context, pod *corev1.Pod) error {
 	now, uid := int64(0), w.uid
-	err := w.a.cfg.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+	err := w.deps.Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &uid},
 	})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -148,48 +148,48 @@ func (w *worker) deletePod(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // sweep removes all that the pod has on the runtime, and its logs.
-func (w *worker) sweep(ctx context.Context, pod *corev1.Pod) error {
-	for _, s := range w.rt.Sandboxes {
-		if err := w.a.cri().RemoveSandbox(ctx, s.ID); err != nil {
+func (w *Worker) sweep(ctx context.Context, pod *corev1.Pod) error {
+	for _, s := range w.rt().Sandboxes {
+		if err := w.deps.Runtime.RemoveSandbox(ctx, s.ID); err != nil {
 			return err
 		}
-		w.a.runtime.Load().inventory.Disown(s.ID)
+		w.deps.Inventory.Disown(s.ID)
 	}
-	for _, c := range w.rt.Containers {
-		if err := w.a.cri().RemoveContainer(ctx, c.ID); err != nil {
+	for _, c := range w.rt().Containers {
+		if err := w.deps.Runtime.RemoveContainer(ctx, c.ID); err != nil {
 			return err
 		}
-		w.a.runtime.Load().inventory.Disown(c.ID)
+		w.deps.Inventory.Disown(c.ID)
 	}
-	w.rt.Sandboxes = nil
-	w.setContainers(nil)
+	w.board.show(func(s *Snapshot) { s.Runtime = lifecycle.Runtime{} })
 	if pod.Name == "" {
 		return nil
 	}
-	return w.a.logs.RemoveAll(runspec.LogDir("", pod.Namespace, pod.Name, string(w.uid)))
+	return w.deps.Logs.RemoveAll(runspec.LogDir("", pod.Namespace, pod.Name, string(w.uid)))
 }
 
 // prune removes dead containers but the newest one before the current, with their
 // logs, and the sandboxes that are left empty by that.
-func (w *worker) prune(ctx context.Context) {
-	pod := w.currentPod()
-	containers, sandboxes := lifecycle.Surplus(&w.rt)
+func (w *Worker) prune(ctx context.Context) {
+	pod := w.board.snapshot().Pod
+	containers, sandboxes := lifecycle.Surplus(w.rt())
 	for _, c := range containers {
 		if err := w.removeContainer(ctx, c); err != nil {
 			w.log("dead container not removed", "error", err)
 			return
 		}
-		if err := logs.RemoveLog(w.a.logs, containerLog(pod, c.Name, c.Attempt)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := logs.RemoveLog(w.deps.Logs, runspec.ContainerLog(pod, c.Name, c.Attempt)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.log("old log not removed", "error", err)
 		}
 	}
 	gone := map[string]bool{}
 	for _, s := range sandboxes {
-		err := w.a.cri().RemoveSandbox(ctx, s.ID)
+		err := w.deps.Runtime.RemoveSandbox(ctx, s.ID)
 		if err != nil {
 			w.log("dead sandbox not removed", "error", err)
 		}
 		gone[s.ID] = err == nil
 	}
-	w.rt.Sandboxes = slices.DeleteFunc(slices.Clone(w.rt.Sandboxes), func(s cri.Sandbox) bool { return gone[s.ID] })
+	left := slices.DeleteFunc(slices.Clone(w.rt().Sandboxes), func(s cri.Sandbox) bool { return gone[s.ID] })
+	w.board.show(func(s *Snapshot) { s.Runtime.Sandboxes = left })
 }

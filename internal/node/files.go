@@ -26,8 +26,8 @@ const (
 
 // mounts are a container's volumes, its /etc/hosts and the file for its
 // termination message.
-func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
-	volumes, err := w.a.volumes.MountsFor(pod, c.Name)
+func (w *Worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
+	volumes, err := w.deps.Volumes.MountsFor(pod, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 			Propagation: propagation(m.Propagation),
 		})
 	}
-	dir := w.a.volumes.PodDir(w.uid)
+	dir := w.deps.Volumes.PodDir(w.uid)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making pod directory: %w", err)
 	}
@@ -93,14 +93,14 @@ func terminationFile(root *os.Root, container string) (string, error) {
 
 // terminationMessage is what a dead container left in its file, or, where the pod
 // asks for it, the end of its log.
-func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string {
+func (w *Worker) terminationMessage(ctx context.Context, c cri.Container) string {
 	if message := w.readMessage(c); message != "" {
 		return message
 	}
 	if c.ExitCode == 0 || c.Annotations[runspec.AnnotationTerminationPolicy] != string(corev1.TerminationMessageFallbackToLogsOnError) {
 		return ""
 	}
-	src := logs.Source{Root: w.a.logs, Path: containerLog(w.currentPod(), c.Name, c.Attempt), Clock: w.a.cfg.Wall}
+	src := logs.Source{Root: w.deps.Logs, Path: runspec.ContainerLog(w.board.snapshot().Pod, c.Name, c.Attempt), Clock: w.deps.Wall}
 	message, err := logs.End(ctx, src, logMessageLines, logMessageBytes)
 	if err != nil {
 		return ""
@@ -109,8 +109,8 @@ func (w *worker) terminationMessage(ctx context.Context, c cri.Container) string
 }
 
 // readMessage reads the end of the file that the container has for its message.
-func (w *worker) readMessage(c cri.Container) string {
-	dir := w.a.volumes.PodDir(w.uid)
+func (w *Worker) readMessage(c cri.Container) string {
+	dir := w.deps.Volumes.PodDir(w.uid)
 	for _, m := range c.Mounts {
 		rel, err := filepath.Rel(dir, m.HostPath)
 		if err != nil || filepath.Dir(rel) != messageDir(c.Name) {

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,19 +19,19 @@ const presencePause = 5 * time.Second
 
 // image returns the container's image, pulling it where its pull policy says so.
 // When there is none it notes why, and returns the pause before the next try.
-func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
+func (w *Worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	state := w.container(c.Name)
-	found, err := w.a.cri().ImageStatus(wait, c.Image)
+	found, err := w.deps.Runtime.ImageStatus(wait, c.Image)
 	if err != nil {
 		if wait.Err() != nil {
 			return nil, again
 		}
 		message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, cri.Message(err))
-		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.InspectFailed, message)
+		w.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.InspectFailed, message)
 		return nil, w.noImage(pod, c, status.ImageInspectError, message)
 	}
 	imported := false
-	if images := w.a.runtime.Load().endpoint.Images; found != nil && c.ImagePullPolicy == corev1.PullAlways && images != nil {
+	if images := w.deps.Images; found != nil && c.ImagePullPolicy == corev1.PullAlways && images != nil {
 		if imported, err = images.Imported(wait, c.Image); err != nil {
 			w.log("origin of image not known", "image", c.Image, "error", err)
 		}
@@ -45,36 +43,36 @@ func (w *worker) image(wait context.Context, pod *corev1.Pod, c *corev1.Containe
 		return found, 0
 	case c.ImagePullPolicy == corev1.PullNever:
 		message := fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)
-		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.ErrImageNeverPull, message)
+		w.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.ErrImageNeverPull, message)
 		return nil, w.noImage(pod, c, status.ErrImageNeverPull, message)
 	}
 	return w.pull(wait, pod, c, sandbox)
 }
 
-func (w *worker) pulled(pod *corev1.Pod, c *corev1.Container, imported bool) {
+func (w *Worker) pulled(pod *corev1.Pod, c *corev1.Container, imported bool) {
 	message := fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", c.Image)
 	if imported {
 		message += " (it was imported: pull policy Always does not pull it before \"laterna image rm\")"
 	}
-	w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Pulled, message)
+	w.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Pulled, message)
 }
 
 // pull pulls an image, unless an earlier failure is too recent.
-func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
+func (w *Worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	state := w.container(c.Name)
 	ref := events.Container(pod, c.Name)
 	if left := state.pull.Wait(state.pullEnded, w.now()); left > 0 {
 		message := fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, status.ErrImagePull, state.pullError)
 		if state.waiting == nil || state.waiting.Reason != status.ImagePullBackOff {
-			w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.BackOff, "Back-off pulling image %q", c.Image)
-			w.a.recorder.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ImagePullBackOff)
+			w.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.BackOff, "Back-off pulling image %q", c.Image)
+			w.deps.Events.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ImagePullBackOff)
 		}
 		state.waiting = &status.Waiting{Reason: status.ImagePullBackOff, Message: message}
 		return nil, min(left, presencePause)
 	}
-	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.Pulling, "Pulling image %q", c.Image)
-	start := w.a.cfg.Wall.Now()
-	image, err := w.a.pullImage(wait, c.Image, sandbox)
+	w.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.Pulling, "Pulling image %q", c.Image)
+	start := w.deps.Wall.Now()
+	image, err := w.pullImage(wait, c.Image, sandbox)
 	if err != nil {
 		if wait.Err() != nil {
 			return nil, again
@@ -82,26 +80,26 @@ func (w *worker) pull(wait context.Context, pod *corev1.Pod, c *corev1.Container
 		now := w.now()
 		state.pull.Next(now, now)
 		state.pullEnded, state.pullError = now, cri.Message(err)
-		w.a.recorder.Eventf(ref, corev1.EventTypeWarning, events.Failed, "Failed to pull image %q: %s", c.Image, cri.Message(err))
-		w.a.recorder.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ErrImagePull)
+		w.deps.Events.Eventf(ref, corev1.EventTypeWarning, events.Failed, "Failed to pull image %q: %s", c.Image, cri.Message(err))
+		w.deps.Events.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+status.ErrImagePull)
 		state.waiting = &status.Waiting{Reason: status.ErrImagePull, Message: cri.Message(err)}
 		// The next step shows the back-off, as upstream's next sync does.
 		return nil, again
 	}
-	took := w.a.cfg.Wall.Since(start).Round(time.Millisecond)
-	w.a.recorder.Eventf(ref, corev1.EventTypeNormal, events.Pulled,
+	took := w.deps.Wall.Since(start).Round(time.Millisecond)
+	w.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.Pulled,
 		"Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.", c.Image, took, took, image.Size)
 	state.pull, state.pullError = lifecycle.Backoff{}, ""
 	return image, 0
 }
 
-func (a *Agent) pullImage(wait context.Context, name string, sandbox *cri.SandboxSpec) (*cri.Image, error) {
-	ref, err := a.cri().PullImage(wait, name, sandbox)
+func (w *Worker) pullImage(wait context.Context, name string, sandbox *cri.SandboxSpec) (*cri.Image, error) {
+	ref, err := w.deps.Runtime.PullImage(wait, name, sandbox)
 	if err != nil {
 		return nil, err
 	}
-	a.registrar.Changed()
-	image, err := a.cri().ImageStatus(wait, ref)
+	w.deps.Pulled()
+	image, err := w.deps.Runtime.ImageStatus(wait, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -112,41 +110,12 @@ func (a *Agent) pullImage(wait context.Context, name string, sandbox *cri.Sandbo
 }
 
 // noImage notes why a container has no image, and the pause before another look.
-func (w *worker) noImage(pod *corev1.Pod, c *corev1.Container, reason, message string) time.Duration {
+func (w *Worker) noImage(pod *corev1.Pod, c *corev1.Container, reason, message string) time.Duration {
 	state := w.container(c.Name)
 	if state.waiting == nil || state.waiting.Reason != reason {
-		w.a.recorder.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+reason)
+		w.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+reason)
 	}
 	state.waiting = &status.Waiting{Reason: reason, Message: message}
 	state.Retry.Later(w.now(), presencePause, presencePause)
 	return presencePause
-}
-
-// imageList is the images on the node as the node object lists them, largest first.
-func (a *Agent) imageList(ctx context.Context) ([]corev1.ContainerImage, error) {
-	rt := a.runtime.Load()
-	if rt == nil {
-		return nil, nil
-	}
-	images, err := rt.client.ListImages(ctx)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(images, func(a, b cri.Image) int {
-		if a.Size != b.Size {
-			if a.Size > b.Size {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	var out []corev1.ContainerImage
-	for _, i := range images {
-		names := append(slices.Clone(i.Digests), i.Tags...)
-		if len(names) > 0 {
-			out = append(out, corev1.ContainerImage{Names: names, SizeBytes: int64(i.Size)})
-		}
-	}
-	return out, nil
 }

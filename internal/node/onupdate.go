@@ -13,7 +13,6 @@ import (
 
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
-	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
 	"laterna.dev/laterna/internal/volumes/publish"
@@ -67,24 +66,7 @@ func (a *Agent) updateContainer(uid types.UID, name string) (c onupdate.Containe
 	if w == nil || a.runtime.Load() == nil {
 		return onupdate.Container{}, false // it is about to be taken over
 	}
-	why, _ := w.waitingReason(name)
-	now := w.now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.updates.unseen || w.updates.starting[name] {
-		return onupdate.Container{}, false
-	}
-	attempts := status.Attempts(w.view, name)
-	if len(attempts) == 0 {
-		return onupdate.Container{Why: why}, true
-	}
-	c = onupdate.Container{ID: attempts[0].ID, Running: attempts[0].State == cri.ContainerRunning, Why: why}
-	if c.Running {
-		c.Crashing = now.Before(w.updates.settles[name])
-	} else {
-		c.Crashing = why == status.CrashLoopBackOff
-	}
-	return c, true
+	return w.Snapshot().ForUpdates(name, a.cfg.Clock.Now())
 }
 
 func (a *Agent) execForUpdate(ctx context.Context, id string, command []string, timeout time.Duration) (onupdate.ExecResult, error) {
@@ -131,9 +113,8 @@ func (a *Agent) restartContainer(ctx context.Context, r onupdate.Restart) error 
 	if w == nil {
 		return errors.New("the pod has ended")
 	}
-	done := w.replace(r)
-	w.signal()
-	wait := lifecycle.Grace(w.current()) + restartWait
+	done := w.Replace(r)
+	wait := lifecycle.Grace(w.Snapshot().API) + restartWait
 	timer := a.cfg.Wall.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -142,7 +123,7 @@ func (a *Agent) restartContainer(ctx context.Context, r onupdate.Restart) error 
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C():
-		why, _ := w.waitingReason(r.Container)
+		why, _ := w.Snapshot().Waiting(r.Container)
 		return fmt.Errorf("the container does not run again after %s (%s)", wait, why)
 	}
 }

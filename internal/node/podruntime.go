@@ -11,23 +11,15 @@ import (
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
-const (
-	// exitLooks is how often the end of a container is looked for after its event,
-	// before that is left to the relist.
-	exitLooks = 50
-	// exitPause is the pause between two of these looks.
-	exitPause = 10 * time.Millisecond
-)
-
 // refresh reads what the pod has on the runtime. A pause asks for another look,
 // since the runtime has yet to notice the end of a container.
-func (w *worker) refresh(ctx context.Context) (pause time.Duration, err error) {
-	rt := w.a.runtime.Load()
-	sandboxes, err := rt.client.ListSandboxes(ctx, rt.inventory.Of(w.uid))
+func (w *Worker) refresh(ctx context.Context) (pause time.Duration, err error) {
+	mine := w.deps.Inventory.Of(w.uid)
+	sandboxes, err := w.deps.Runtime.ListSandboxes(ctx, mine)
 	if err != nil {
 		return 0, err
 	}
-	containers, err := rt.client.ListContainers(ctx, rt.inventory.Of(w.uid))
+	containers, err := w.deps.Runtime.ListContainers(ctx, mine)
 	if err != nil {
 		return 0, err
 	}
@@ -40,24 +32,24 @@ func (w *worker) refresh(ctx context.Context) (pause time.Duration, err error) {
 	if containers, err = w.details(ctx, containers); err != nil {
 		return 0, err
 	}
-	w.rt.Sandboxes = sandboxes
-	w.setContainers(containers)
-	return w.pendingExits(containers), nil
+	next := w.withContainers(*w.rt(), containers)
+	next.Sandboxes = sandboxes
+	return w.board.looked(next), nil
 }
 
 // sandboxIPs fills the addresses of the newest sandbox.
-func (w *worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error {
+func (w *Worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error {
 	for i := range sandboxes {
 		s := &sandboxes[i]
-		w.a.runtime.Load().inventory.Own(s.ID, w.uid)
+		w.deps.Inventory.Own(s.ID, w.uid)
 		if i > 0 || s.State != cri.SandboxReady {
 			continue
 		}
-		if known := w.rt.Sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
+		if known := w.rt().Sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
 			s.IPs = known.IPs
 			continue
 		}
-		full, err := w.a.cri().SandboxStatus(ctx, s.ID)
+		full, err := w.deps.Runtime.SandboxStatus(ctx, s.ID)
 		if errors.Is(err, cri.ErrNotFound) {
 			continue
 		}
@@ -70,14 +62,14 @@ func (w *worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error 
 }
 
 // details fills in what a list does not tell, asking only for what has changed.
-func (w *worker) details(ctx context.Context, listed []cri.Container) ([]cri.Container, error) {
+func (w *Worker) details(ctx context.Context, listed []cri.Container) ([]cri.Container, error) {
 	known := map[string]cri.Container{}
-	for _, c := range w.rt.Containers {
+	for _, c := range w.rt().Containers {
 		known[c.ID] = c
 	}
 	out := make([]cri.Container, 0, len(listed))
 	for _, c := range listed {
-		w.a.runtime.Load().inventory.Own(c.ID, w.uid)
+		w.deps.Inventory.Own(c.ID, w.uid)
 		if k, ok := known[c.ID]; ok && k.State == c.State {
 			out = append(out, k)
 			continue
@@ -95,8 +87,8 @@ func (w *worker) details(ctx context.Context, listed []cri.Container) ([]cri.Con
 }
 
 // containerStatus is a container's full status; a dead one has its termination message.
-func (w *worker) containerStatus(ctx context.Context, id, sandboxID string) (cri.Container, error) {
-	c, err := w.a.cri().ContainerStatus(ctx, id)
+func (w *Worker) containerStatus(ctx context.Context, id, sandboxID string) (cri.Container, error) {
+	c, err := w.deps.Runtime.ContainerStatus(ctx, id)
 	if err != nil {
 		return cri.Container{}, err
 	}
@@ -112,51 +104,29 @@ func (w *worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 	return c, nil
 }
 
-// setContainers replaces what is known of the containers.
-func (w *worker) setContainers(containers []cri.Container) {
-	w.rt = w.rt.WithContainers(containers, func(c cri.Container) time.Time {
+// withContainers is r with other containers.
+func (w *Worker) withContainers(r lifecycle.Runtime, containers []cri.Container) lifecycle.Runtime {
+	return r.WithContainers(containers, func(c cri.Container) time.Time {
 		if c.FinishedAt.IsZero() {
 			return w.now()
 		}
 		return w.onClock(c.FinishedAt)
 	})
-	w.mu.Lock()
-	w.view = slices.Clone(containers)
-	w.updates.unseen = false
-	w.mu.Unlock()
+}
+
+// setContainers replaces what is known of the containers.
+func (w *Worker) setContainers(containers []cri.Container) {
+	next := w.withContainers(*w.rt(), containers)
+	w.board.show(func(s *Snapshot) { s.Runtime, s.unseen = next, false })
 }
 
 // setContainer adds or replaces one container.
-func (w *worker) setContainer(c cri.Container) {
-	next := slices.DeleteFunc(slices.Clone(w.rt.Containers), func(k cri.Container) bool { return k.ID == c.ID })
+func (w *Worker) setContainer(c cri.Container) {
+	next := slices.DeleteFunc(slices.Clone(w.rt().Containers), func(k cri.Container) bool { return k.ID == c.ID })
 	w.setContainers(append(next, c))
 }
 
 // dropContainer forgets a container that was removed.
-func (w *worker) dropContainer(id string) {
-	w.setContainers(slices.DeleteFunc(slices.Clone(w.rt.Containers), func(c cri.Container) bool { return c.ID == id }))
-}
-
-// pendingExits returns the pause before the next look for a container that an event
-// said has ended and that the runtime still calls running.
-func (w *worker) pendingExits(containers []cri.Container) (pause time.Duration) {
-	running := map[string]bool{}
-	for _, c := range containers {
-		running[c.ID] = c.State == cri.ContainerRunning
-	}
-	for _, s := range w.rt.Sandboxes {
-		running[s.ID] = s.State == cri.SandboxReady
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for id, looks := range w.exited {
-		if !running[id] || looks == 0 {
-			delete(w.exited, id)
-			continue
-		}
-		w.exited[id] = looks - 1
-		w.dirty = true
-		pause = exitPause
-	}
-	return pause
+func (w *Worker) dropContainer(id string) {
+	w.setContainers(slices.DeleteFunc(slices.Clone(w.rt().Containers), func(c cri.Container) bool { return c.ID == id }))
 }

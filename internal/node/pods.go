@@ -64,17 +64,15 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.adopted {
+	if a.deps == nil {
 		a.waiting[pod.UID] = pod
 		return
 	}
 	if w, ok := a.workers[pod.UID]; ok {
-		w.update(pod)
+		w.Update(pod)
 		return
 	}
-	w := newWorker(a, pod, a.seen(""))
-	a.admitPod(w)
-	a.startWorker(w)
+	a.startWorker(pod, Origin{Seen: a.seen(""), Refused: a.admit(pod)})
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was
@@ -89,7 +87,7 @@ func (a *Agent) podReplaced(old, pod *corev1.Pod) {
 		return
 	}
 	if w := a.worker(pod.UID); w != nil {
-		w.poke()
+		w.Poke()
 	}
 }
 
@@ -106,14 +104,19 @@ func (a *Agent) podDeleted(o any) {
 	defer a.mu.Unlock()
 	delete(a.waiting, pod.UID)
 	if w, ok := a.workers[pod.UID]; ok {
-		w.remove(pod)
+		w.Remove(pod)
 	}
 }
 
-// startWorker is called with mu held.
-func (a *Agent) startWorker(w *worker) {
-	a.workers[w.uid] = w
-	a.wg.Go(func() { w.run(a.ctx) })
+// startWorker begins to run a pod. It is called with mu held.
+func (a *Agent) startWorker(pod *corev1.Pod, o Origin) {
+	w := NewWorker(a.deps, pod, o)
+	a.workers[pod.UID] = w
+	a.wg.Go(func() {
+		if w.Run(a.ctx) {
+			a.forget(pod.UID)
+		}
+	})
 }
 
 // forget drops a worker whose pod is gone everywhere.
@@ -124,7 +127,7 @@ func (a *Agent) forget(uid types.UID) {
 }
 
 // worker returns the worker of a pod, nil when there is none.
-func (a *Agent) worker(uid types.UID) *worker {
+func (a *Agent) worker(uid types.UID) *Worker {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.workers[uid]
@@ -133,13 +136,35 @@ func (a *Agent) worker(uid types.UID) *worker {
 // Pods returns the pods that the agent runs, as the API has them, in no order. They
 // are shared: read only.
 func (a *Agent) Pods() []*corev1.Pod {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	out := make([]*corev1.Pod, 0, len(a.workers))
-	for _, w := range a.workers {
-		if pod := w.current(); pod != nil {
-			out = append(out, pod)
-		}
+	all := a.snapshots()
+	out := make([]*corev1.Pod, 0, len(all))
+	for _, s := range all {
+		out = append(out, s.API)
 	}
 	return out
+}
+
+// snapshots are the pods that the agent runs as their workers know them, in no order.
+func (a *Agent) snapshots() []*Snapshot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]*Snapshot, 0, len(a.workers))
+	for _, w := range a.workers {
+		out = append(out, w.Snapshot())
+	}
+	return out
+}
+
+// systemCritical is the lowest priority of pods that are never evicted.
+const systemCritical = 2_000_000_000
+
+// evict has a pod ended for good because it took more than its share.
+func (a *Agent) evict(pod *corev1.Pod, message string) {
+	if pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical {
+		a.cfg.Log.Warn("a critical pod is not evicted", "namespace", pod.Namespace, "pod", pod.Name, "reason", message)
+		return
+	}
+	if w := a.worker(pod.UID); w != nil {
+		w.Evict(message)
+	}
 }

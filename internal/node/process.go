@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/freshpath"
 )
 
 // holdContainer holds the first process of a running container, which the caller
@@ -35,4 +38,23 @@ func (a *Agent) holdContainer(ctx context.Context, id string) (*procfs.Held, err
 		return nil, fmt.Errorf("finding the process of container %s: %w", id, err)
 	}
 	return held, nil
+}
+
+// newFollower makes what lets subPaths follow updates in running containers.
+func (a *Agent) newFollower(volumes freshpath.Volumes) *freshpath.Follower {
+	return freshpath.New(freshpath.Config{
+		Volumes: volumes, Running: a.runningContainers, Hold: a.holdContainer, Event: a.Event, Log: a.cfg.Log,
+	})
+}
+
+// runningContainers are the containers of a pod that run, as far as its worker knows.
+func (a *Agent) runningContainers(uid types.UID) (running []freshpath.Container) {
+	w := a.worker(uid)
+	if w == nil {
+		return nil
+	}
+	for _, c := range w.Snapshot().Running() {
+		running = append(running, freshpath.Container{ID: c.ID, Name: c.Name})
+	}
+	return running
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/node/logs"
-	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/node/runspec"
 )
 
 // rotateEvery is how often the sizes of logs are looked at.
@@ -21,27 +21,13 @@ func (a *Agent) rotateLogs(ctx context.Context) {
 			return
 		case <-ticker.C():
 		}
-		for _, pod := range a.Pods() {
-			w := a.worker(pod.UID)
-			if w == nil {
-				continue
-			}
-			for _, c := range w.viewed() {
-				if c.State != cri.ContainerRunning {
-					continue
-				}
+		for _, now := range a.snapshots() {
+			for _, c := range now.Running() {
 				reopen := func() error { return a.cri().ReopenLog(ctx, c.ID) }
-				if err := logs.Rotate(a.logs, containerLog(pod, c.Name, c.Attempt), a.cfg.Wall.Now(), reopen); err != nil {
-					a.cfg.Log.Warn("log not rotated", "namespace", pod.Namespace, "pod", pod.Name, "container", c.Name, "error", err)
+				if err := logs.Rotate(a.logs, runspec.ContainerLog(now.API, c.Name, c.Attempt), a.cfg.Wall.Now(), reopen); err != nil {
+					a.cfg.Log.Warn("log not rotated", "namespace", now.API.Namespace, "pod", now.API.Name, "container", c.Name, "error", err)
 				}
 			}
 		}
 	}
-}
-
-// viewed is the pod's containers as last seen. It is shared: read only.
-func (w *worker) viewed() []cri.Container {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.view
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/env"
 	"laterna.dev/laterna/internal/node/lifecycle"
@@ -46,43 +45,20 @@ func resolveSubPaths(pod *corev1.Pod, c *corev1.Container, vars []env.Var) (*cor
 	return lifecycle.With(pod, &resolved), nil
 }
 
-// newFollower makes what lets subPaths follow updates in running containers.
-func (a *Agent) newFollower(volumes freshpath.Volumes) *freshpath.Follower {
-	return freshpath.New(freshpath.Config{
-		Volumes: volumes, Running: a.runningContainers, Hold: a.holdContainer, Event: a.Event, Log: a.cfg.Log,
-	})
-}
-
-// runningContainers are the containers of a pod that run, as far as its worker knows.
-func (a *Agent) runningContainers(uid types.UID) (running []freshpath.Container) {
-	w := a.worker(uid)
-	if w == nil {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.view {
-		if c.State == cri.ContainerRunning {
-			running = append(running, freshpath.Container{ID: c.ID, Name: c.Name})
-		}
-	}
-	return running
-}
-
 // followSubPaths looks once at each container that runs: what was published between
 // the making of its mounts and now, or while no agent ran, is in it then. It returns
 // the pause before a container must be tried again.
-func (w *worker) followSubPaths(ctx context.Context, pod *corev1.Pod) (pause time.Duration) {
+func (w *Worker) followSubPaths(ctx context.Context, pod *corev1.Pod) (pause time.Duration) {
 	if !freshpath.Follows(pod) {
 		w.followed = nil
 		return 0
 	}
 	followed := map[string]bool{}
-	for _, c := range w.rt.Containers {
+	for _, c := range w.rt().Containers {
 		if c.State != cri.ContainerRunning {
 			continue
 		}
-		followed[c.ID] = w.followed[c.ID] || w.a.fresh.Started(ctx, pod, freshpath.Container{ID: c.ID, Name: c.Name})
+		followed[c.ID] = w.followed[c.ID] || w.deps.SubPaths.Started(ctx, pod, freshpath.Container{ID: c.ID, Name: c.Name})
 		if !followed[c.ID] {
 			pause = again
 		}

@@ -20,26 +20,26 @@ type volumeSetup struct {
 
 // setUpVolumes begins to publish the pod's volumes, unless that is done or under
 // way. The worker is woken at the end.
-func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) {
+func (w *Worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) {
 	v := &w.volumes
 	if v.stop != nil {
 		if published, _ := v.state(); published || !v.ended() {
 			return
 		}
 	}
-	w.a.reportProjections(pod)
+	w.deps.Projections.Add(pod)
 	ctx, v.stop = context.WithCancel(ctx)
 	done := make(chan struct{})
 	v.done = done
 	v.set(nil)
 	go func() {
-		err := w.a.volumes.Setup(ctx, pod)
+		err := w.deps.Volumes.Setup(ctx, pod)
 		if err != nil && ctx.Err() == nil {
 			w.log("volumes not set up", "error", err)
 		}
 		v.set(err)
 		close(done)
-		w.signal()
+		w.board.signal()
 	}()
 }
 

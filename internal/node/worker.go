@@ -2,58 +2,31 @@ package node
 
 import (
 	"context"
-	"maps"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/lifecycle"
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/onupdate"
 )
 
 // again is how soon a step is repeated that could not end its work.
 const again = time.Second
 
-// worker runs one pod. Its step is the only code that changes what the pod has on
-// the runtime; the other methods may be called from anywhere.
+// Worker runs one pod. Its step is the only code that changes what the pod has on
+// the runtime; the exported methods but Run may be called from anywhere.
 //
 //	new ──▶ starting ⇄ running ──▶ finished        (phase Succeeded or Failed)
 //	  └────────┴──────────┴───────────┴──▶ ending ──▶ ended   (deleted, or gone)
-type worker struct {
-	a    *Agent
-	uid  types.UID
-	seen string        // when the pod was first seen
-	wake chan struct{} // holds one token
-	// refused is why the pod was not admitted, nil when it was; set before run.
-	refused *status.Waiting
+type Worker struct {
+	deps  *Deps
+	uid   types.UID
+	board *board
 
-	mu   sync.Mutex
-	api  *corev1.Pod // as the API has it
-	pod  *corev1.Pod // with the annotations that the pod sees
-	gone bool        // the API has it no more
-	// dirty says that the runtime may differ from rt.
-	dirty bool
-	// exited are containers that an event said have ended.
-	exited map[string]int
-	// poked says that something that a container waits for has changed.
-	poked bool
-	// tooMuch is what the pod took too much of, "" while it has not.
-	tooMuch string
-	updates updates
-	// interrupt ends the waiting of the step under way.
-	interrupt context.CancelFunc
-	// view is rt.Containers for readers.
-	view []cri.Container
-	// reported is last for readers.
-	reported *corev1.PodStatus
-
-	// The rest belongs to the goroutine of run.
-	rt           lifecycle.Runtime
-	last         *corev1.PodStatus
+	// The rest belongs to the goroutine of Run.
 	writer       statusWriter
 	containers   map[string]*containerState
 	sandboxRetry lifecycle.Retry
@@ -82,129 +55,107 @@ type containerState struct {
 	release []func()
 }
 
-// newWorker makes the worker of a pod that was first seen at the given time.
-func newWorker(a *Agent, pod *corev1.Pod, seen string) *worker {
-	w := &worker{
-		a: a, uid: pod.UID, seen: seen, wake: make(chan struct{}, 1),
-		exited: map[string]int{}, containers: map[string]*containerState{}, updates: newUpdatesOf(nil, false),
+// Origin is what is known of a pod when its worker begins.
+type Origin struct {
+	// Seen is when the pod was first seen, as its annotation says it.
+	Seen string
+	// OnRuntime says that an earlier agent may have left something on the runtime.
+	OnRuntime bool
+	// Restarting are containers that an earlier agent was asked to replace: their IDs by
+	// name.
+	Restarting map[string]string
+	// Gone says that the API does not have the pod.
+	Gone bool
+	// Refused is why the pod is not admitted, nil when it is.
+	Refused *status.Waiting
+}
+
+// NewWorker makes the worker of a pod, which does nothing before Run.
+func NewWorker(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
+	w := &Worker{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}}
+	for name, id := range o.Restarting {
+		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
 	}
-	w.writer.a = a
-	w.set(pod)
-	w.signal()
+	w.board.dirty = o.OnRuntime
+	w.board.show(func(s *Snapshot) { s.Gone, s.Refused, s.unseen = o.Gone, o.Refused, o.OnRuntime })
+	w.writer = statusWriter{deps: deps, base: pod}
+	w.board.signal()
 	return w
 }
 
-// set stores a pod as the API has it. The caller holds mu, or is the only one to
-// know w.
-func (w *worker) set(pod *corev1.Pod) {
-	w.api = pod
-	w.pod = withAnnotations(pod, w.seen)
+// UID is the pod's.
+func (w *Worker) UID() types.UID { return w.uid }
+
+// Snapshot is the pod as the worker knows it now.
+func (w *Worker) Snapshot() *Snapshot { return w.board.snapshot() }
+
+// Update gives the worker the pod as it is in the API now.
+func (w *Worker) Update(pod *corev1.Pod) {
 	w.writer.observe(pod)
+	current := w.board.update(pod)
+	w.deps.Updates.Sync(current)
+	w.deps.Volumes.Sync(current)
+	w.board.signal()
 }
 
-// withAnnotations is a copy of pod, sharing all but its annotations.
-func withAnnotations(pod *corev1.Pod, seen string) *corev1.Pod {
-	out := *pod
-	out.Annotations = make(map[string]string, len(pod.Annotations)+2)
-	for k, v := range pod.Annotations {
-		out.Annotations[k] = v
-	}
-	out.Annotations[runspec.AnnotationSeen], out.Annotations[runspec.AnnotationSource] = seen, "api"
-	return &out
+// Remove tells the worker that the API has the pod no more; pod is how it was last.
+func (w *Worker) Remove(pod *corev1.Pod) {
+	w.writer.observe(pod)
+	w.board.remove(pod)
+	w.board.signal()
 }
 
-// update gives the worker the pod as it is in the API now.
-func (w *worker) update(pod *corev1.Pod) {
-	w.mu.Lock()
-	// A container that could not be made from the pod's labels or annotations may be now.
-	if !maps.Equal(w.api.Annotations, pod.Annotations) || !maps.Equal(w.api.Labels, pod.Labels) {
-		w.poked = true
-	}
-	ending := pod.DeletionTimestamp != nil && (w.api.DeletionTimestamp == nil || lifecycle.Grace(pod) != lifecycle.Grace(w.api))
-	w.set(pod)
-	if ending && w.interrupt != nil {
-		w.interrupt()
-	}
-	current := w.pod
-	w.mu.Unlock()
-	w.a.updates.Sync(current)
-	w.a.volumes.Sync(current)
-	w.signal()
+// Kick makes the worker look at the runtime.
+func (w *Worker) Kick() {
+	w.board.markDirty()
+	w.board.signal()
 }
 
-// remove tells the worker that the API has the pod no more.
-func (w *worker) remove(pod *corev1.Pod) {
-	w.mu.Lock()
-	w.set(pod)
-	w.gone = true
-	if w.interrupt != nil {
-		w.interrupt()
-	}
-	w.mu.Unlock()
-	w.signal()
+// Poke makes the worker try again what failed before a container existed.
+func (w *Worker) Poke() {
+	w.board.poke()
+	w.board.signal()
 }
 
-// kick makes the worker look at the runtime.
-func (w *worker) kick() {
-	w.mu.Lock()
-	w.dirty = true
-	w.mu.Unlock()
-	w.signal()
+// RuntimeEvent tells the worker what happened to a container or sandbox of the pod.
+func (w *Worker) RuntimeEvent(e cri.Event) {
+	w.board.event(e)
+	w.board.signal()
 }
 
-// poke makes the worker try again what failed before a container existed.
-func (w *worker) poke() {
-	w.mu.Lock()
-	w.poked = true
-	w.mu.Unlock()
-	w.signal()
-}
-
-// runtimeEvent makes the worker look at the runtime. The end of a container is
-// looked for until the runtime's own state has it.
-func (w *worker) runtimeEvent(e cri.Event) {
-	w.mu.Lock()
-	w.dirty = true
-	if e.Kind == cri.EventExited {
-		w.exited[e.ID] = exitLooks
-	}
-	w.mu.Unlock()
-	w.signal()
-}
-
-func (w *worker) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
+// Evict has the pod ended for good because it took more than its share.
+func (w *Worker) Evict(message string) {
+	if w.board.evict(message) {
+		w.board.signal()
 	}
 }
 
-// current is the pod as the API has it.
-func (w *worker) current() *corev1.Pod {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.api
+// Replace has a container replaced by a new one. done is closed when that runs.
+func (w *Worker) Replace(r onupdate.Restart) (done <-chan struct{}) {
+	done = w.board.replacing(r)
+	w.board.signal()
+	return done
 }
 
-// run steps until the pod is gone everywhere or ctx ends; a step under way ends first.
-func (w *worker) run(ctx context.Context) {
+// Run steps until the pod is gone everywhere or ctx ends; a step under way ends first.
+// It reports whether the pod is gone.
+func (w *Worker) Run(ctx context.Context) (gone bool) {
 	w.writer.start(ctx)
 	defer w.writer.stop()
 	defer w.volumes.cancel()
 	defer w.releaseObjects()
-	timer := w.a.cfg.Clock.NewTimer(time.Hour)
+	timer := w.deps.Clock.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-w.wake:
+			return false
+		case <-w.board.wake:
 		case <-timer.C():
 		}
 		pause, done := w.step(ctx)
 		if done {
-			w.a.forget(w.uid)
-			return
+			return true
 		}
 		if !timer.Stop() {
 			select {
@@ -220,21 +171,17 @@ func (w *worker) run(ctx context.Context) {
 
 // step does everything that can be done now. It returns after which pause it must
 // be called again without a wake (zero: never), and whether the work is over.
-func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
+func (w *Worker) step(ctx context.Context) (pause time.Duration, done bool) {
 	wait, interrupt := context.WithCancel(ctx)
 	defer interrupt()
-	w.mu.Lock()
-	pod, gone, dirty, poked := w.pod, w.gone, w.dirty, w.poked
-	w.dirty, w.poked, w.interrupt = false, false, interrupt
-	w.mu.Unlock()
-
+	now, dirty, poked := w.board.begin(interrupt)
 	if dirty {
 		p, err := w.refresh(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.log("runtime state not read", "error", err)
 			}
-			w.markDirty()
+			w.board.markDirty()
 			return again, false
 		}
 		pause = p
@@ -244,38 +191,35 @@ func (w *worker) step(ctx context.Context) (pause time.Duration, done bool) {
 			c.Retry = lifecycle.Retry{}
 		}
 	}
-	if gone || pod.DeletionTimestamp != nil {
+	if now.Gone || now.Pod.DeletionTimestamp != nil {
 		if w.ended {
-			return 0, gone
+			return 0, now.Gone
 		}
-		p := w.end(ctx, wait, pod, gone)
-		return p, w.ended && gone
+		p := w.end(ctx, wait, now.Pod, now.Gone)
+		return p, w.ended && now.Gone
 	}
-	pause = lifecycle.Sooner(pause, w.advance(ctx, wait, pod))
-	return lifecycle.Sooner(pause, w.followSubPaths(ctx, pod)), false
+	pause = lifecycle.Sooner(pause, w.advance(ctx, wait, now.Pod))
+	return lifecycle.Sooner(pause, w.followSubPaths(ctx, now.Pod)), false
 }
 
-func (w *worker) markDirty() {
-	w.mu.Lock()
-	w.dirty = true
-	w.mu.Unlock()
-}
+// rt is what the pod has on the runtime. It is shared: read only.
+func (w *Worker) rt() *lifecycle.Runtime { return &w.board.snapshot().Runtime }
 
-func (w *worker) log(message string, args ...any) {
-	pod := w.current()
-	w.a.cfg.Log.Warn(message, append([]any{"namespace", pod.Namespace, "pod", pod.Name, "uid", w.uid}, args...)...)
+func (w *Worker) log(message string, args ...any) {
+	pod := w.board.snapshot().API
+	w.deps.Log.Warn(message, append([]any{"namespace", pod.Namespace, "pod", pod.Name, "uid", w.uid}, args...)...)
 }
 
 // now is the time of back-offs and deadlines.
-func (w *worker) now() time.Time { return w.a.cfg.Clock.Now() }
+func (w *Worker) now() time.Time { return w.deps.Clock.Now() }
 
 // onClock is the agent's clock at a moment of real time.
-func (w *worker) onClock(wall time.Time) time.Time {
-	return w.now().Add(-w.a.cfg.Wall.Since(wall))
+func (w *Worker) onClock(wall time.Time) time.Time {
+	return w.now().Add(-w.deps.Wall.Since(wall))
 }
 
 // container is what is remembered of a container.
-func (w *worker) container(name string) *containerState {
+func (w *Worker) container(name string) *containerState {
 	c, ok := w.containers[name]
 	if !ok {
 		c = &containerState{}
@@ -284,7 +228,7 @@ func (w *worker) container(name string) *containerState {
 	return c
 }
 
-func (w *worker) releaseObjects() {
+func (w *Worker) releaseObjects() {
 	for _, c := range w.containers {
 		c.releaseObjects()
 	}

@@ -15,7 +15,7 @@ import (
 // statusWriter writes one pod's status to the API beside the worker's steps: the
 // newest status wins, those between may be left out.
 type statusWriter struct {
-	a *Agent
+	deps *Deps
 
 	mu   sync.Mutex
 	base *corev1.Pod        // newest known of the API
@@ -23,6 +23,8 @@ type statusWriter struct {
 	busy chan struct{}      // closed when the writing goroutine ends; nil when none runs
 	ctx  context.Context    // of the writing
 	end  context.CancelFunc // ends the writing
+
+	writing sync.WaitGroup
 }
 
 // start lets the writing begin; it ends with ctx.
@@ -53,7 +55,7 @@ func (s *statusWriter) write(status corev1.PodStatus) {
 		return
 	}
 	s.busy = make(chan struct{})
-	s.a.wg.Go(s.loop)
+	s.writing.Go(s.loop)
 }
 
 // flush returns when everything is written, or ctx ends.
@@ -70,13 +72,11 @@ func (s *statusWriter) flush(ctx context.Context) {
 	}
 }
 
-// stop ends the writing; what is not written is left.
+// stop ends the writing; what is not written is left. It is called after start, and
+// write no more.
 func (s *statusWriter) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.end != nil {
-		s.end()
-	}
+	s.end()
+	s.writing.Wait()
 }
 
 func (s *statusWriter) loop() {
@@ -99,7 +99,7 @@ func (s *statusWriter) loop() {
 		if pause > 0 {
 			select {
 			case <-s.ctx.Done():
-			case <-s.a.cfg.Wall.After(pause):
+			case <-s.deps.Wall.After(pause):
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (s *statusWriter) put(base *corev1.Pod, want *corev1.PodStatus) (written bo
 	if equality.Semantic.DeepEqual(base.Status, *want) {
 		return true, 0
 	}
-	pods := s.a.cfg.Client.CoreV1().Pods(base.Namespace)
+	pods := s.deps.Pods(base.Namespace)
 	next := *base
 	next.Status = *want
 	got, err := pods.UpdateStatus(s.ctx, &next, metav1.UpdateOptions{})
@@ -123,14 +123,14 @@ func (s *statusWriter) put(base *corev1.Pod, want *corev1.PodStatus) (written bo
 	case apierrors.IsConflict(err):
 		return s.again(base, want)
 	}
-	s.a.cfg.Log.Warn("pod status not written", "namespace", base.Namespace, "pod", base.Name, "error", err)
+	s.deps.Log.Warn("pod status not written", "namespace", base.Namespace, "pod", base.Name, "error", err)
 	return false, again
 }
 
 // again reads the pod after a conflict. A pod of the same name that is another one
 // gets nothing; conditions that others have written are taken over.
 func (s *statusWriter) again(base *corev1.Pod, want *corev1.PodStatus) (written bool, pause time.Duration) {
-	now, err := s.a.cfg.Client.CoreV1().Pods(base.Namespace).Get(s.ctx, base.Name, metav1.GetOptions{})
+	now, err := s.deps.Pods(base.Namespace).Get(s.ctx, base.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err) || (err == nil && now.UID != base.UID):
 		return true, 0

@@ -81,3 +81,8 @@ func LogDir(root, namespace, name, uid string) string {
 func LogPath(container string, attempt uint32) string {
 	return filepath.Join(container, fmt.Sprintf("%d.log", attempt))
 }
+
+// ContainerLog is a container's log, relative to the directory of all logs.
+func ContainerLog(pod *corev1.Pod, container string, attempt uint32) string {
+	return filepath.Join(LogDir("", pod.Namespace, pod.Name, string(pod.UID)), LogPath(container, attempt))
+}

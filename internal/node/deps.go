@@ -1,0 +1,184 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/freshpath"
+	"laterna.dev/laterna/internal/volumes/objects"
+	"laterna.dev/laterna/internal/volumes/place"
+)
+
+// Deps is what workers stand on; one value serves all of a node. All fields are required
+// but Images. Everything in it may be called concurrently.
+type Deps struct {
+	Node      Node
+	Runtime   Runtime
+	Inventory Inventory
+	// Images is nil where images cannot be imported (a foreign runtime).
+	Images      Images
+	Groups      Groups
+	Volumes     Volumes
+	SubPaths    SubPaths
+	Updates     Updates
+	Projections Projections
+	Objects     Objects
+	// Pods speaks to the API about the pods of a namespace.
+	Pods func(namespace string) Pods
+	// Services are all services; they are shared: read only.
+	Services func() []*corev1.Service
+	Events   Events
+	// Logs is the directory of all pod logs.
+	Logs *os.Root
+	// Turn waits until a sandbox may be made, or until ctx ends; done gives the turn up.
+	Turn func(ctx context.Context) (done func(), ok bool)
+	// Pulled tells that the node has one more image.
+	Pulled func()
+
+	// Clock is the agent's: back-offs and deadlines follow it.
+	Clock clock.WithTicker
+	// Wall is real time: time stamps and grace periods follow it.
+	Wall clock.WithTicker
+	Log  *slog.Logger
+}
+
+// Node is what workers must know of their node.
+type Node struct {
+	// IPs are the node's addresses, primary first.
+	IPs           []string
+	ClusterDomain string
+	// Instance marks the containers of this data directory, which is Root.
+	Instance, Root string
+	// LogRoot is the path of Deps.Logs.
+	LogRoot string
+	// Runtime is the name of the container runtime, the scheme of container IDs.
+	Runtime string
+	// Memory is how much the machine has, in bytes.
+	Memory int64
+	// Allocatable is what pods may use of the node.
+	Allocatable func() corev1.ResourceList
+}
+
+// Runtime is the container runtime, see cri.Client.
+type Runtime interface {
+	SandboxRuntime
+	ContainerRuntime
+	ImageRuntime
+}
+
+// SandboxRuntime makes and ends sandboxes.
+type SandboxRuntime interface {
+	ListSandboxes(ctx context.Context, f cri.Filter) ([]cri.Sandbox, error)
+	SandboxStatus(ctx context.Context, id string) (cri.Sandbox, error)
+	RunSandbox(ctx context.Context, spec *cri.SandboxSpec) (string, error)
+	StopSandbox(ctx context.Context, id string) error
+	RemoveSandbox(ctx context.Context, id string) error
+}
+
+// ContainerRuntime makes and ends containers.
+type ContainerRuntime interface {
+	ListContainers(ctx context.Context, f cri.Filter) ([]cri.Container, error)
+	ContainerStatus(ctx context.Context, id string) (cri.Container, error)
+	CreateContainer(ctx context.Context, sandboxID string, spec *cri.ContainerSpec, sandbox *cri.SandboxSpec) (string, error)
+	StartContainer(ctx context.Context, id string) error
+	StopContainer(ctx context.Context, id string, grace time.Duration) error
+	RemoveContainer(ctx context.Context, id string) error
+}
+
+// ImageRuntime finds and pulls images.
+type ImageRuntime interface {
+	ImageStatus(ctx context.Context, ref string) (*cri.Image, error)
+	PullImage(ctx context.Context, ref string, sandbox *cri.SandboxSpec) (string, error)
+}
+
+// Inventory knows whose what is on the runtime.
+type Inventory interface {
+	Own(id string, uid types.UID)
+	Disown(id string)
+	// Of selects what a pod has on the runtime.
+	Of(uid types.UID) cri.Filter
+}
+
+// Images knows where images came from. It is internal/runtime/images.
+type Images interface {
+	// Imported says whether the image was imported from an archive.
+	Imported(ctx context.Context, ref string) (bool, error)
+}
+
+// Groups names, makes and removes the control groups of pods.
+type Groups interface {
+	Pod(uid types.UID) string
+	MakePod(uid types.UID, l cgroups.Limits) error
+	RemovePod(uid types.UID) error
+}
+
+// Volumes publishes the volumes of pods and keeps them fresh.
+type Volumes interface {
+	// Setup returns when every volume of the pod is published, or with ctx's error.
+	// It may be called again. It records FailedMount events itself.
+	Setup(ctx context.Context, pod *corev1.Pod) error
+	// Sync tells that the pod's labels or annotations have changed.
+	Sync(pod *corev1.Pod)
+	// MountsFor returns the mounts of a container that is about to start.
+	MountsFor(pod *corev1.Pod, container string) ([]place.Mount, error)
+	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when
+	// there is none.
+	ReadFile(uid types.UID, volume, path string, limit int64) ([]byte, error)
+	// Teardown removes the pod's directory with all its volumes.
+	Teardown(ctx context.Context, uid types.UID) error
+	// PodDir is the pod's directory.
+	PodDir(uid types.UID) string
+}
+
+// SubPaths lets subPaths follow updates in running containers.
+type SubPaths interface {
+	// Started brings a container up to date that runs since its mounts were made.
+	// looked is false when it must be called again.
+	Started(ctx context.Context, pod *corev1.Pod, c freshpath.Container) (looked bool)
+	Forget(uid types.UID)
+}
+
+// Updates carries out what pods ask for when a volume changes.
+type Updates interface {
+	// Sync tells that the pod's annotations have changed.
+	Sync(pod *corev1.Pod)
+	Forget(uid types.UID)
+}
+
+// Projections tells the API what pods have loaded.
+type Projections interface {
+	// Add has it told from now on; more than once does no harm.
+	Add(pod *corev1.Pod)
+	Remove(ctx context.Context, uid types.UID)
+}
+
+// Objects reads ConfigMaps and Secrets.
+type Objects interface {
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	// Acquire calls changed at every change of the object until release.
+	Acquire(key objects.Key, changed func()) (release func())
+}
+
+// Pods reads, reports about and removes the pods of a namespace.
+type Pods interface {
+	Get(ctx context.Context, name string, o metav1.GetOptions) (*corev1.Pod, error)
+	UpdateStatus(ctx context.Context, pod *corev1.Pod, o metav1.UpdateOptions) (*corev1.Pod, error)
+	Delete(ctx context.Context, name string, o metav1.DeleteOptions) error
+}
+
+// Events records Events and does not wait.
+type Events interface {
+	Event(about apiruntime.Object, eventType, reason, message string)
+	Eventf(about apiruntime.Object, eventType, reason, format string, args ...any)
+}
