@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/inventory"
+	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -26,7 +27,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	var adopted []*corev1.Pod
 	for uid, f := range found {
 		if pod, ok := a.waiting[uid]; ok {
-			adopted = append(adopted, WithAnnotations(pod, a.seen(f.Seen)))
+			adopted = append(adopted, podworker.WithAnnotations(pod, a.seen(f.Seen)))
 		}
 	}
 	a.mu.Unlock()
@@ -41,7 +42,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	a.ctx, a.deps = ctx, a.workerDeps(rt)
 	for uid, pod := range a.waiting {
 		f, ok := found[uid]
-		a.startWorker(pod, Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
+		a.startWorker(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
 	}
 	a.waiting = nil
 	for uid, f := range found {
@@ -86,7 +87,7 @@ func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
 		return
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: uid}}
-	a.startWorker(pod, Origin{Gone: true, OnRuntime: true})
+	a.startWorker(pod, podworker.Origin{Gone: true, OnRuntime: true})
 }
 
 // runtimeEvent tells the worker of a pod what happened to its containers.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -51,9 +52,9 @@ type Agent struct {
 	runtime atomic.Pointer[runtime]
 
 	mu      sync.Mutex
-	workers map[types.UID]*Worker
+	workers map[types.UID]*podworker.Worker
 	waiting map[types.UID]*corev1.Pod // pods that came before the first worker
-	deps    *Deps                     // of the workers; nil until pods are taken over
+	deps    *podworker.Deps           // of the workers; nil until pods are taken over
 	ctx     context.Context           // of the workers; set with deps
 	wg      sync.WaitGroup            // of the workers
 }
@@ -71,7 +72,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("opening log directory: %w", err)
 	}
 	a := &Agent{
-		cfg: cfg, logs: logs, workers: map[types.UID]*Worker{}, waiting: map[types.UID]*corev1.Pod{},
+		cfg: cfg, logs: logs, workers: map[types.UID]*podworker.Worker{}, waiting: map[types.UID]*corev1.Pod{},
 		turns: make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
 	}
 	a.registrar, err = registration.New(registration.Config{

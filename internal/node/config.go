@@ -12,6 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/node/podworker"
 )
 
 // Config is what an agent needs. Fields are required unless said otherwise.
@@ -41,7 +43,7 @@ type Config struct {
 	Operators rest.Interface
 
 	Runtime RuntimeProvider
-	Groups  Groups
+	Groups  podworker.Groups
 	PodAPI  PodAPI
 
 	// Clock is the system's clock: tokens, back-offs and deadlines follow it.
@@ -60,7 +62,7 @@ type Endpoint struct {
 	// containerd or its events must not be used.
 	Containerd string
 	// Images is nil where images cannot be imported (a foreign runtime).
-	Images Images
+	Images podworker.Images
 }
 
 // RuntimeProvider knows the container runtime. Endpoint returns when the runtime is

@@ -6,22 +6,22 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 )
 
-// HostGroups is Groups on this machine: the groups of pods lie under one group of
+// HostGroups is podworker.Groups on this machine: the groups of pods lie under one group of
 // the given name.
 type HostGroups struct {
 	Hierarchy cgroups.Hierarchy
 	Name      string
 }
 
-// Pod implements Groups.
+// Pod implements podworker.Groups.
 func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, string(uid)) }
 
-// MakePod implements Groups.
+// MakePod implements podworker.Groups.
 func (g HostGroups) MakePod(uid types.UID, l cgroups.Limits) error {
 	return g.Hierarchy.MakePod(g.Name, string(uid), l)
 }
 
-// RemovePod implements Groups.
+// RemovePod implements podworker.Groups.
 func (g HostGroups) RemovePod(uid types.UID) error {
 	return g.Hierarchy.RemovePod(g.Name, string(uid))
 }

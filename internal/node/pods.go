@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/node/podworker"
 )
 
 // watchAPI follows the pods that are bound to this node, and all services (their
@@ -72,7 +74,7 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 		w.Update(pod)
 		return
 	}
-	a.startWorker(pod, Origin{Seen: a.seen(""), Refused: a.admit(pod)})
+	a.startWorker(pod, podworker.Origin{Seen: a.seen(""), Refused: a.admit(pod)})
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was
@@ -109,8 +111,8 @@ func (a *Agent) podDeleted(o any) {
 }
 
 // startWorker begins to run a pod. It is called with mu held.
-func (a *Agent) startWorker(pod *corev1.Pod, o Origin) {
-	w := NewWorker(a.deps, pod, o)
+func (a *Agent) startWorker(pod *corev1.Pod, o podworker.Origin) {
+	w := podworker.New(a.deps, pod, o)
 	a.workers[pod.UID] = w
 	a.wg.Go(func() {
 		if w.Run(a.ctx) {
@@ -127,7 +129,7 @@ func (a *Agent) forget(uid types.UID) {
 }
 
 // worker returns the worker of a pod, nil when there is none.
-func (a *Agent) worker(uid types.UID) *Worker {
+func (a *Agent) worker(uid types.UID) *podworker.Worker {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.workers[uid]
@@ -145,10 +147,10 @@ func (a *Agent) Pods() []*corev1.Pod {
 }
 
 // snapshots are the pods that the agent runs as their workers know them, in no order.
-func (a *Agent) snapshots() []*Snapshot {
+func (a *Agent) snapshots() []*podworker.Snapshot {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make([]*Snapshot, 0, len(a.workers))
+	out := make([]*podworker.Snapshot, 0, len(a.workers))
 	for _, w := range a.workers {
 		out = append(out, w.Snapshot())
 	}

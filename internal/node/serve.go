@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
+	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -41,7 +42,7 @@ func (h host) Pods() []*corev1.Pod {
 }
 
 // find returns the worker of a pod by name, and the pod.
-func (h host) find(c podapi.Container) (*Worker, *Snapshot, error) {
+func (h host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, error) {
 	h.a.mu.Lock()
 	defer h.a.mu.Unlock()
 	for _, w := range h.a.workers {

@@ -4,6 +4,6 @@
 //
 // It owns the mapping of pod fields (security context, resources, names, labels)
 // and the labels by which a pod's parts are found again. Environment variables are
-// internal/node/env's, volumes internal/volumes/place', calling the runtime
-// internal/node's.
+// internal/node/env's, volumes internal/volumes/place's, calling the runtime
+// internal/node/podworker's.
 package runspec

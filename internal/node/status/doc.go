@@ -2,6 +2,6 @@
 // for the API, as a pure function.
 //
 // It owns phase, conditions and container statuses with upstream's reasons. When a
-// container is started or given up is decided in internal/node; writing the status
-// to the API is internal/node's too.
+// container is started or given up is decided in internal/node/lifecycle; writing the
+// status to the API is internal/node/podworker's.
 package status

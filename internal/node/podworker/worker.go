@@ -1,4 +1,4 @@
-package node
+package podworker
 
 import (
 	"context"
@@ -70,8 +70,8 @@ type Origin struct {
 	Refused *status.Waiting
 }
 
-// NewWorker makes the worker of a pod, which does nothing before Run.
-func NewWorker(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
+// New makes the worker of a pod, which does nothing before Run.
+func New(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
 	w := &Worker{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}}
 	for name, id := range o.Restarting {
 		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
