@@ -129,10 +129,12 @@ func (b *board) markDirty() {
 	b.dirty = true
 }
 
+// poke has what failed before a container existed tried again.
 func (b *board) poke() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.poked = true
+	b.mu.Unlock()
+	b.signal()
 }
 
 // event has the runtime looked at. The end of a container is looked for until the

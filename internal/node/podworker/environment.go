@@ -16,29 +16,29 @@ const mostEnvFile = 1 << 20
 
 // environment makes a container's variables from what its sources are now. pod has
 // its addresses.
-func (w *Worker) environment(wait context.Context, pod *corev1.Pod, c *corev1.Container) ([]env.Var, error) {
+func (t *starter) environment(wait context.Context, pod *corev1.Pod, c *corev1.Container) ([]env.Var, error) {
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
-	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, w.deps.Services()), env.Lookups{
+	return env.Container(pod.Namespace, c, env.Services(pod.Namespace, links, t.deps.Services()), env.Lookups{
 		ConfigMap: func(name string) (*corev1.ConfigMap, error) {
-			return w.deps.Objects.ConfigMap(wait, pod.Namespace, name)
+			return t.deps.Objects.ConfigMap(wait, pod.Namespace, name)
 		},
 		Secret: func(name string) (*corev1.Secret, error) {
-			return w.deps.Objects.Secret(wait, pod.Namespace, name)
+			return t.deps.Objects.Secret(wait, pod.Namespace, name)
 		},
 		File: func(ref *corev1.FileKeySelector) ([]byte, error) {
-			return w.deps.Volumes.ReadFile(pod.UID, ref.VolumeName, ref.Path, mostEnvFile)
+			return t.deps.Volumes.ReadFile(pod.UID, ref.VolumeName, ref.Path, mostEnvFile)
 		},
 		Field: func(ref *corev1.ObjectFieldSelector) (string, error) { return projection.FieldRef(pod, ref) },
 		Resource: func(ref *corev1.ResourceFieldSelector) (string, error) {
-			return projection.ResourceFieldRef(pod, c.Name, ref, w.deps.Node.Allocatable())
+			return projection.ResourceFieldRef(pod, c.Name, ref, t.deps.Node.Allocatable())
 		},
 	})
 }
 
 // watchObjects wakes the worker as soon as an object changes that the container's
 // environment could not be made from.
-func (w *Worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
-	state := w.container(c.Name)
+func (t *starter) watchObjects(pod *corev1.Pod, c *corev1.Container) {
+	state := t.container(c.Name)
 	if len(state.release) > 0 {
 		return
 	}
@@ -47,7 +47,7 @@ func (w *Worker) watchObjects(pod *corev1.Pod, c *corev1.Container) {
 		key := objects.Key{Kind: kind, Namespace: pod.Namespace, Name: name}
 		if !seen[key] {
 			seen[key] = true
-			state.release = append(state.release, w.deps.Objects.Acquire(key, w.Poke))
+			state.release = append(state.release, t.deps.Objects.Acquire(key, t.board.poke))
 		}
 	}
 	for _, f := range c.EnvFrom {

@@ -16,6 +16,9 @@ import (
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
+// files makes and reads what containers have in the pod's directory beside volumes.
+type files struct{ *core }
+
 const (
 	// A termination message has at most messageBytes; one that is taken from the
 	// log has at most logMessageBytes in logMessageLines.
@@ -26,8 +29,8 @@ const (
 
 // mounts are a container's volumes, its /etc/hosts and the file for its
 // termination message.
-func (w *Worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
-	volumes, err := w.deps.Volumes.MountsFor(pod, c.Name)
+func (f *files) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
+	volumes, err := f.deps.Volumes.MountsFor(pod, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +43,7 @@ func (w *Worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 			Propagation: propagation(m.Propagation),
 		})
 	}
-	dir := w.deps.Volumes.PodDir(w.uid)
+	dir := f.deps.Volumes.PodDir(f.uid)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making pod directory: %w", err)
 	}
@@ -50,7 +53,7 @@ func (w *Worker) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, erro
 	}
 	defer root.Close()
 	if hosts {
-		if err := w.writeHosts(root, pod); err != nil {
+		if err := f.writeHosts(root, pod); err != nil {
 			return nil, err
 		}
 		out = append(out, cri.Mount{HostPath: filepath.Join(dir, hostsFile), ContainerPath: hostsPath})
@@ -93,14 +96,14 @@ func terminationFile(root *os.Root, container string) (string, error) {
 
 // terminationMessage is what a dead container left in its file, or, where the pod
 // asks for it, the end of its log.
-func (w *Worker) terminationMessage(ctx context.Context, c cri.Container) string {
-	if message := w.readMessage(c); message != "" {
+func (f *files) terminationMessage(ctx context.Context, c cri.Container) string {
+	if message := f.readMessage(c); message != "" {
 		return message
 	}
 	if c.ExitCode == 0 || c.Annotations[runspec.AnnotationTerminationPolicy] != string(corev1.TerminationMessageFallbackToLogsOnError) {
 		return ""
 	}
-	src := logs.Source{Root: w.deps.Logs, Path: runspec.ContainerLog(w.board.snapshot().Pod, c.Name, c.Attempt), Clock: w.deps.Wall}
+	src := logs.Source{Root: f.deps.Logs, Path: runspec.ContainerLog(f.board.snapshot().Pod, c.Name, c.Attempt), Clock: f.deps.Wall}
 	message, err := logs.End(ctx, src, logMessageLines, logMessageBytes)
 	if err != nil {
 		return ""
@@ -109,8 +112,8 @@ func (w *Worker) terminationMessage(ctx context.Context, c cri.Container) string
 }
 
 // readMessage reads the end of the file that the container has for its message.
-func (w *Worker) readMessage(c cri.Container) string {
-	dir := w.deps.Volumes.PodDir(w.uid)
+func (f *files) readMessage(c cri.Container) string {
+	dir := f.deps.Volumes.PodDir(f.uid)
 	for _, m := range c.Mounts {
 		rel, err := filepath.Rel(dir, m.HostPath)
 		if err != nil || filepath.Dir(rel) != messageDir(c.Name) {

@@ -18,28 +18,27 @@ type volumeSetup struct {
 	err error
 }
 
-// setUpVolumes begins to publish the pod's volumes, unless that is done or under
-// way. The worker is woken at the end.
-func (w *Worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) {
-	v := &w.volumes
+// begin begins to publish the pod's volumes, unless that is done or under way. The
+// worker is woken at the end.
+func (v *volumeSetup) begin(ctx context.Context, k *core, pod *corev1.Pod) {
 	if v.stop != nil {
 		if published, _ := v.state(); published || !v.ended() {
 			return
 		}
 	}
-	w.deps.Projections.Add(pod)
+	k.deps.Projections.Add(pod)
 	ctx, v.stop = context.WithCancel(ctx)
 	done := make(chan struct{})
 	v.done = done
 	v.set(nil)
 	go func() {
-		err := w.deps.Volumes.Setup(ctx, pod)
+		err := k.deps.Volumes.Setup(ctx, pod)
 		if err != nil && ctx.Err() == nil {
-			w.log("volumes not set up", "error", err)
+			k.log("volumes not set up", "error", err)
 		}
 		v.set(err)
 		close(done)
-		w.board.signal()
+		k.board.signal()
 	}()
 }
 

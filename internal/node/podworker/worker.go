@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
@@ -22,37 +21,38 @@ const again = time.Second
 //	new ──▶ starting ⇄ running ──▶ finished        (phase Succeeded or Failed)
 //	  └────────┴──────────┴───────────┴──▶ ending ──▶ ended   (deleted, or gone)
 type Worker struct {
-	deps  *Deps
-	uid   types.UID
-	board *board
+	*core
 
 	// The rest belongs to the goroutine of Run.
-	writer       statusWriter
-	containers   map[string]*containerState
-	sandboxRetry lifecycle.Retry
-	volumes      volumeSetup
-	followed     map[string]bool // containers, by ID, whose subPaths were looked at
-	started      time.Time       // on the agent's clock; zero while there is no deadline
-	failed       *status.Waiting
-	warned       bool // of what the agent does not honour
-	finished     bool // everything but the pod object is cleaned up
-	ended        bool // the pod was deleted, or is gone and cleaned up
+	reporter  *reporter
+	observer  *observer
+	ender     *ender
+	sandboxes *sandboxes
+	starter   *starter
+	volumes   volumeSetup
+	followed  map[string]bool // containers, by ID, whose subPaths were looked at
+	started   time.Time       // on the agent's clock; zero while there is no deadline
+	warned    bool            // of what the agent does not honour
+	finished  bool            // everything but the pod object is cleaned up
+	ended     bool            // the pod was deleted, or is gone and cleaned up
 }
 
-// containerState is what a worker remembers of a container beside the runtime.
-type containerState struct {
-	lifecycle.Memory
-	waiting *status.Waiting
-	// announced is the container whose back-off was recorded.
-	announced string
-	// pull is the back-off of the image.
-	pull      lifecycle.Backoff
-	pullEnded time.Time
-	pullError string
-	// killed is the container whose stopping was recorded.
-	killed string
-	// release gives up the objects that the environment waits for.
-	release []func()
+// newWorker puts the parts of a worker together.
+func newWorker(k *core) *Worker {
+	files := &files{k}
+	w := &Worker{core: k, reporter: &reporter{core: k, writer: statusWriter{deps: k.deps}}, observer: &observer{k, files}, sandboxes: &sandboxes{core: k}}
+	w.ender = &ender{k, w.observer}
+	w.starter = &starter{core: k, images: &images{k}, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter}
+	return w
+}
+
+// step is what one step of a worker begins with.
+type step struct {
+	pod  *corev1.Pod // as it sees itself
+	gone bool        // the API has it no more
+	// ctx bounds calls that must come to their end; wait ends also when the pod is to be
+	// deleted, or sooner than it was to be.
+	ctx, wait context.Context
 }
 
 // Origin is what is known of a pod when its worker begins.
@@ -72,26 +72,23 @@ type Origin struct {
 
 // New makes the worker of a pod, which does nothing before Run.
 func New(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
-	w := &Worker{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}}
+	w := newWorker(&core{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}})
+	w.reporter.writer.base = pod
 	for name, id := range o.Restarting {
 		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
 	}
 	w.board.dirty = o.OnRuntime
 	w.board.show(func(s *Snapshot) { s.Gone, s.Refused, s.unseen = o.Gone, o.Refused, o.OnRuntime })
-	w.writer = statusWriter{deps: deps, base: pod}
 	w.board.signal()
 	return w
 }
-
-// UID is the pod's.
-func (w *Worker) UID() types.UID { return w.uid }
 
 // Snapshot is the pod as the worker knows it now.
 func (w *Worker) Snapshot() *Snapshot { return w.board.snapshot() }
 
 // Update gives the worker the pod as it is in the API now.
 func (w *Worker) Update(pod *corev1.Pod) {
-	w.writer.observe(pod)
+	w.reporter.writer.observe(pod)
 	current := w.board.update(pod)
 	w.deps.Updates.Sync(current)
 	w.deps.Volumes.Sync(current)
@@ -100,7 +97,7 @@ func (w *Worker) Update(pod *corev1.Pod) {
 
 // Remove tells the worker that the API has the pod no more; pod is how it was last.
 func (w *Worker) Remove(pod *corev1.Pod) {
-	w.writer.observe(pod)
+	w.reporter.writer.observe(pod)
 	w.board.remove(pod)
 	w.board.signal()
 }
@@ -112,10 +109,7 @@ func (w *Worker) Kick() {
 }
 
 // Poke makes the worker try again what failed before a container existed.
-func (w *Worker) Poke() {
-	w.board.poke()
-	w.board.signal()
-}
+func (w *Worker) Poke() { w.board.poke() }
 
 // RuntimeEvent tells the worker what happened to a container or sandbox of the pod.
 func (w *Worker) RuntimeEvent(e cri.Event) {
@@ -140,8 +134,8 @@ func (w *Worker) Replace(r onupdate.Restart) (done <-chan struct{}) {
 // Run steps until the pod is gone everywhere or ctx ends; a step under way ends first.
 // It reports whether the pod is gone.
 func (w *Worker) Run(ctx context.Context) (gone bool) {
-	w.writer.start(ctx)
-	defer w.writer.stop()
+	w.reporter.writer.start(ctx)
+	defer w.reporter.writer.stop()
 	defer w.volumes.cancel()
 	defer w.releaseObjects()
 	timer := w.deps.Clock.NewTimer(time.Hour)
@@ -175,8 +169,9 @@ func (w *Worker) step(ctx context.Context) (pause time.Duration, done bool) {
 	wait, interrupt := context.WithCancel(ctx)
 	defer interrupt()
 	now, dirty, poked := w.board.begin(interrupt)
+	s := &step{pod: now.Pod, gone: now.Gone, ctx: ctx, wait: wait}
 	if dirty {
-		p, err := w.refresh(ctx)
+		p, err := w.observer.refresh(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				w.log("runtime state not read", "error", err)
@@ -191,52 +186,13 @@ func (w *Worker) step(ctx context.Context) (pause time.Duration, done bool) {
 			c.Retry = lifecycle.Retry{}
 		}
 	}
-	if now.Gone || now.Pod.DeletionTimestamp != nil {
+	if s.gone || s.pod.DeletionTimestamp != nil {
 		if w.ended {
-			return 0, now.Gone
+			return 0, s.gone
 		}
-		p := w.end(ctx, wait, now.Pod, now.Gone)
-		return p, w.ended && now.Gone
+		p := w.end(s)
+		return p, w.ended && s.gone
 	}
-	pause = lifecycle.Sooner(pause, w.advance(ctx, wait, now.Pod))
-	return lifecycle.Sooner(pause, w.followSubPaths(ctx, now.Pod)), false
-}
-
-// rt is what the pod has on the runtime. It is shared: read only.
-func (w *Worker) rt() *lifecycle.Runtime { return &w.board.snapshot().Runtime }
-
-func (w *Worker) log(message string, args ...any) {
-	pod := w.board.snapshot().API
-	w.deps.Log.Warn(message, append([]any{"namespace", pod.Namespace, "pod", pod.Name, "uid", w.uid}, args...)...)
-}
-
-// now is the time of back-offs and deadlines.
-func (w *Worker) now() time.Time { return w.deps.Clock.Now() }
-
-// onClock is the agent's clock at a moment of real time.
-func (w *Worker) onClock(wall time.Time) time.Time {
-	return w.now().Add(-w.deps.Wall.Since(wall))
-}
-
-// container is what is remembered of a container.
-func (w *Worker) container(name string) *containerState {
-	c, ok := w.containers[name]
-	if !ok {
-		c = &containerState{}
-		w.containers[name] = c
-	}
-	return c
-}
-
-func (w *Worker) releaseObjects() {
-	for _, c := range w.containers {
-		c.releaseObjects()
-	}
-}
-
-func (c *containerState) releaseObjects() {
-	for _, release := range c.release {
-		release()
-	}
-	c.release = nil
+	pause = lifecycle.Sooner(pause, w.advance(s))
+	return lifecycle.Sooner(pause, w.followSubPaths(s.ctx, s.pod)), false
 }

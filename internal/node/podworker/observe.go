@@ -11,45 +11,51 @@ import (
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
+// observer looks at what the pod has on the runtime and shows it.
+type observer struct {
+	*core
+	files *files
+}
+
 // refresh reads what the pod has on the runtime. A pause asks for another look,
 // since the runtime has yet to notice the end of a container.
-func (w *Worker) refresh(ctx context.Context) (pause time.Duration, err error) {
-	mine := w.deps.Inventory.Of(w.uid)
-	sandboxes, err := w.deps.Runtime.ListSandboxes(ctx, mine)
+func (o *observer) refresh(ctx context.Context) (pause time.Duration, err error) {
+	mine := o.deps.Inventory.Of(o.uid)
+	sandboxes, err := o.deps.Runtime.ListSandboxes(ctx, mine)
 	if err != nil {
 		return 0, err
 	}
-	containers, err := w.deps.Runtime.ListContainers(ctx, mine)
+	containers, err := o.deps.Runtime.ListContainers(ctx, mine)
 	if err != nil {
 		return 0, err
 	}
 	slices.SortFunc(sandboxes, func(a, b cri.Sandbox) int {
 		return cmp.Or(-cmp.Compare(a.Attempt, b.Attempt), -a.CreatedAt.Compare(b.CreatedAt))
 	})
-	if err := w.sandboxIPs(ctx, sandboxes); err != nil {
+	if err := o.sandboxIPs(ctx, sandboxes); err != nil {
 		return 0, err
 	}
-	if containers, err = w.details(ctx, containers); err != nil {
+	if containers, err = o.details(ctx, containers); err != nil {
 		return 0, err
 	}
-	next := w.withContainers(*w.rt(), containers)
+	next := o.withContainers(*o.rt(), containers)
 	next.Sandboxes = sandboxes
-	return w.board.looked(next), nil
+	return o.board.looked(next), nil
 }
 
 // sandboxIPs fills the addresses of the newest sandbox.
-func (w *Worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error {
+func (o *observer) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error {
 	for i := range sandboxes {
 		s := &sandboxes[i]
-		w.deps.Inventory.Own(s.ID, w.uid)
+		o.deps.Inventory.Own(s.ID, o.uid)
 		if i > 0 || s.State != cri.SandboxReady {
 			continue
 		}
-		if known := w.rt().Sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
+		if known := o.rt().Sandbox(); known != nil && known.ID == s.ID && len(known.IPs) > 0 {
 			s.IPs = known.IPs
 			continue
 		}
-		full, err := w.deps.Runtime.SandboxStatus(ctx, s.ID)
+		full, err := o.deps.Runtime.SandboxStatus(ctx, s.ID)
 		if errors.Is(err, cri.ErrNotFound) {
 			continue
 		}
@@ -62,19 +68,19 @@ func (w *Worker) sandboxIPs(ctx context.Context, sandboxes []cri.Sandbox) error 
 }
 
 // details fills in what a list does not tell, asking only for what has changed.
-func (w *Worker) details(ctx context.Context, listed []cri.Container) ([]cri.Container, error) {
+func (o *observer) details(ctx context.Context, listed []cri.Container) ([]cri.Container, error) {
 	known := map[string]cri.Container{}
-	for _, c := range w.rt().Containers {
+	for _, c := range o.rt().Containers {
 		known[c.ID] = c
 	}
 	out := make([]cri.Container, 0, len(listed))
 	for _, c := range listed {
-		w.deps.Inventory.Own(c.ID, w.uid)
+		o.deps.Inventory.Own(c.ID, o.uid)
 		if k, ok := known[c.ID]; ok && k.State == c.State {
 			out = append(out, k)
 			continue
 		}
-		full, err := w.containerStatus(ctx, c.ID, c.SandboxID)
+		full, err := o.containerStatus(ctx, c.ID, c.SandboxID)
 		if errors.Is(err, cri.ErrNotFound) {
 			continue
 		}
@@ -87,8 +93,8 @@ func (w *Worker) details(ctx context.Context, listed []cri.Container) ([]cri.Con
 }
 
 // containerStatus is a container's full status; a dead one has its termination message.
-func (w *Worker) containerStatus(ctx context.Context, id, sandboxID string) (cri.Container, error) {
-	c, err := w.deps.Runtime.ContainerStatus(ctx, id)
+func (o *observer) containerStatus(ctx context.Context, id, sandboxID string) (cri.Container, error) {
+	c, err := o.deps.Runtime.ContainerStatus(ctx, id)
 	if err != nil {
 		return cri.Container{}, err
 	}
@@ -97,7 +103,7 @@ func (w *Worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 		c.State = cri.ContainerCreated
 	}
 	if c.State == cri.ContainerExited {
-		if message := w.terminationMessage(ctx, c); message != "" {
+		if message := o.files.terminationMessage(ctx, c); message != "" {
 			c.Message = message
 		}
 	}
@@ -105,28 +111,28 @@ func (w *Worker) containerStatus(ctx context.Context, id, sandboxID string) (cri
 }
 
 // withContainers is r with other containers.
-func (w *Worker) withContainers(r lifecycle.Runtime, containers []cri.Container) lifecycle.Runtime {
+func (o *observer) withContainers(r lifecycle.Runtime, containers []cri.Container) lifecycle.Runtime {
 	return r.WithContainers(containers, func(c cri.Container) time.Time {
 		if c.FinishedAt.IsZero() {
-			return w.now()
+			return o.now()
 		}
-		return w.onClock(c.FinishedAt)
+		return o.onClock(c.FinishedAt)
 	})
 }
 
 // setContainers replaces what is known of the containers.
-func (w *Worker) setContainers(containers []cri.Container) {
-	next := w.withContainers(*w.rt(), containers)
-	w.board.show(func(s *Snapshot) { s.Runtime, s.unseen = next, false })
+func (o *observer) setContainers(containers []cri.Container) {
+	next := o.withContainers(*o.rt(), containers)
+	o.board.show(func(s *Snapshot) { s.Runtime, s.unseen = next, false })
 }
 
 // setContainer adds or replaces one container.
-func (w *Worker) setContainer(c cri.Container) {
-	next := slices.DeleteFunc(slices.Clone(w.rt().Containers), func(k cri.Container) bool { return k.ID == c.ID })
-	w.setContainers(append(next, c))
+func (o *observer) setContainer(c cri.Container) {
+	next := slices.DeleteFunc(slices.Clone(o.rt().Containers), func(k cri.Container) bool { return k.ID == c.ID })
+	o.setContainers(append(next, c))
 }
 
 // dropContainer forgets a container that was removed.
-func (w *Worker) dropContainer(id string) {
-	w.setContainers(slices.DeleteFunc(slices.Clone(w.rt().Containers), func(c cri.Container) bool { return c.ID == id }))
+func (o *observer) dropContainer(id string) {
+	o.setContainers(slices.DeleteFunc(slices.Clone(o.rt().Containers), func(c cri.Container) bool { return c.ID == id }))
 }

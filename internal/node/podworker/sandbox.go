@@ -1,0 +1,118 @@
+package podworker
+
+import (
+	"context"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/lifecycle"
+	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/runtime/cri"
+)
+
+// sandboxes makes the sandbox that a pod's containers are started in.
+type sandboxes struct {
+	*core
+	retry  lifecycle.Retry
+	warned bool // that there is no cluster DNS
+}
+
+// get returns the sandbox to start containers in, making one where the plan has
+// none. It returns nil and a pause when that failed.
+func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
+	pod := s.pod
+	dns, wantsCluster := runspec.DNS(pod, hostDNS())
+	spec := b.spec(pod, dns)
+	if p.Sandbox != nil {
+		spec.Attempt = p.Sandbox.Attempt
+		return p.Sandbox, spec, 0
+	}
+	if left := b.retry.Until.Sub(b.now()); left > 0 {
+		return nil, nil, left
+	}
+	if wantsCluster && !b.warned {
+		b.warned = true
+		b.deps.Events.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.ClusterDNS,
+			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
+			events.PodName(pod), pod.Spec.DNSPolicy)
+	}
+	if old := b.rt().Sandbox(); old != nil {
+		spec.Attempt = old.Attempt + 1
+		if p.Replaced && len(b.rt().Containers) > 0 {
+			b.deps.Events.Event(events.Pod(pod), corev1.EventTypeNormal, events.SandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
+		}
+		if err := b.deps.Runtime.StopSandbox(s.ctx, old.ID); err != nil {
+			return nil, nil, b.failed(pod, err)
+		}
+	}
+	done, ok := b.deps.Turn(s.wait)
+	if !ok {
+		return nil, nil, again
+	}
+	defer done()
+	if err := b.deps.Groups.MakePod(b.uid, runspec.PodLimits(pod)); err != nil {
+		b.log("limits of the whole pod not set, those of its containers hold", "error", err)
+	}
+	made, err := b.run(s.ctx, spec)
+	if err != nil {
+		return nil, nil, b.failed(pod, err)
+	}
+	b.retry = lifecycle.Retry{}
+	b.board.show(func(now *Snapshot) {
+		now.Runtime.Sandboxes = append([]cri.Sandbox{made}, now.Runtime.Sandboxes...)
+	})
+	return b.rt().Sandbox(), spec, 0
+}
+
+// run runs a sandbox. The end of ctx does not interrupt it: half a sandbox
+// helps nobody.
+func (b *sandboxes) run(ctx context.Context, spec *cri.SandboxSpec) (cri.Sandbox, error) {
+	ctx = context.WithoutCancel(ctx)
+	if err := os.MkdirAll(spec.LogDir, 0o755); err != nil {
+		return cri.Sandbox{}, err
+	}
+	id, err := b.deps.Runtime.RunSandbox(ctx, spec)
+	if err != nil {
+		return cri.Sandbox{}, err
+	}
+	b.deps.Inventory.Own(id, b.uid)
+	s, err := b.deps.Runtime.SandboxStatus(ctx, id)
+	if err != nil {
+		b.board.markDirty()
+		return cri.Sandbox{}, err
+	}
+	return s, nil
+}
+
+func (b *sandboxes) failed(pod *corev1.Pod, err error) time.Duration {
+	b.deps.Events.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.Sandbox, "Failed to create pod sandbox: %s", cri.Message(err))
+	b.board.markDirty()
+	b.retry.Later(b.now(), retryFirst, retryMost)
+	return b.retry.Delay
+}
+
+func (b *sandboxes) spec(pod *corev1.Pod, dns cri.DNS) *cri.SandboxSpec {
+	return runspec.Sandbox(pod, runspec.SandboxOptions{
+		Instance: b.deps.Node.Instance, CgroupParent: b.deps.Groups.Pod(b.uid), DNS: dns,
+		LogDir: runspec.LogDir(b.deps.Node.LogRoot, pod.Namespace, pod.Name, string(pod.UID)),
+	})
+}
+
+// hostDNS is the machine's resolver configuration, as far as it is of use in a pod:
+// where only a local stub is named, that of systemd-resolved behind it.
+func hostDNS() cri.DNS {
+	data, _ := bounded.File("/etc/resolv.conf", bounded.Small)
+	dns := runspec.ParseResolvConf(data)
+	if !runspec.OnlyLoopback(dns) {
+		return dns
+	}
+	upstream, err := bounded.File("/run/systemd/resolve/resolv.conf", bounded.Small)
+	if err != nil {
+		return dns
+	}
+	return runspec.ParseResolvConf(upstream)
+}

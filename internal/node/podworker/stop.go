@@ -1,0 +1,149 @@
+package podworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/lifecycle"
+	"laterna.dev/laterna/internal/node/logs"
+	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/runtime/cri"
+)
+
+// ender stops and removes what the pod has on the runtime.
+type ender struct {
+	*core
+	observer *observer
+}
+
+// stopAll stops the running containers, all at once, and then the sandboxes. It
+// returns a pause when it must be called again: the stopping failed, or the pod's
+// grace period was cut short meanwhile.
+func (e *ender) stopAll(s *step, grace time.Duration) time.Duration {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	stopped := false
+	for _, c := range e.rt().Containers {
+		if c.State != cri.ContainerRunning && c.State != cri.ContainerUnknown {
+			continue
+		}
+		stopped = true
+		e.killing(s.pod, c, "Stopping container "+c.Name)
+		wg.Go(func() {
+			if err := e.deps.Runtime.StopContainer(s.wait, c.ID, grace); err != nil {
+				mu.Lock()
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if s.wait.Err() != nil {
+		e.board.markDirty()
+		return time.Millisecond
+	}
+	if failed == nil && stopped {
+		_, failed = e.observer.refresh(s.ctx)
+	}
+	for _, b := range e.rt().Sandboxes {
+		if failed == nil && b.State == cri.SandboxReady {
+			failed = e.deps.Runtime.StopSandbox(s.ctx, b.ID)
+		}
+	}
+	if s.ctx.Err() != nil {
+		return again
+	}
+	if failed != nil {
+		e.log("pod not stopped", "error", failed)
+		e.deps.Events.Eventf(events.Pod(s.pod), corev1.EventTypeWarning, events.KillSandbox, "error killing pod: %s", cri.Message(failed))
+		e.board.markDirty()
+		return again
+	}
+	return 0
+}
+
+// stopContainer stops one container and learns how it ended.
+func (e *ender) stopContainer(s *step, c cri.Container, grace time.Duration) error {
+	if err := e.deps.Runtime.StopContainer(s.wait, c.ID, grace); err != nil {
+		e.board.markDirty()
+		return err
+	}
+	_, err := e.observer.refresh(s.ctx)
+	return err
+}
+
+// killing records once that a container is being stopped.
+func (e *ender) killing(pod *corev1.Pod, c cri.Container, message string) {
+	state := e.container(c.Name)
+	if state.killed == c.ID || pod.Name == "" {
+		return
+	}
+	state.killed = c.ID
+	e.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Killing, message)
+}
+
+// sweep removes all that the pod has on the runtime, and its logs.
+func (e *ender) sweep(ctx context.Context, pod *corev1.Pod) error {
+	for _, s := range e.rt().Sandboxes {
+		if err := e.deps.Runtime.RemoveSandbox(ctx, s.ID); err != nil {
+			return err
+		}
+		e.deps.Inventory.Disown(s.ID)
+	}
+	for _, c := range e.rt().Containers {
+		if err := e.deps.Runtime.RemoveContainer(ctx, c.ID); err != nil {
+			return err
+		}
+		e.deps.Inventory.Disown(c.ID)
+	}
+	e.board.show(func(s *Snapshot) { s.Runtime = lifecycle.Runtime{} })
+	if pod.Name == "" {
+		return nil
+	}
+	return e.deps.Logs.RemoveAll(runspec.LogDir("", pod.Namespace, pod.Name, string(e.uid)))
+}
+
+// prune removes dead containers but the newest one before the current, with their
+// logs, and the sandboxes that are left empty by that.
+func (e *ender) prune(ctx context.Context) {
+	pod := e.board.snapshot().Pod
+	containers, sandboxes := lifecycle.Surplus(e.rt())
+	for _, c := range containers {
+		if err := e.removeContainer(ctx, c); err != nil {
+			e.log("dead container not removed", "error", err)
+			return
+		}
+		if err := logs.RemoveLog(e.deps.Logs, runspec.ContainerLog(pod, c.Name, c.Attempt)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			e.log("old log not removed", "error", err)
+		}
+	}
+	gone := map[string]bool{}
+	for _, s := range sandboxes {
+		err := e.deps.Runtime.RemoveSandbox(ctx, s.ID)
+		if err != nil {
+			e.log("dead sandbox not removed", "error", err)
+		}
+		gone[s.ID] = err == nil
+	}
+	left := slices.DeleteFunc(slices.Clone(e.rt().Sandboxes), func(s cri.Sandbox) bool { return gone[s.ID] })
+	e.board.show(func(s *Snapshot) { s.Runtime.Sandboxes = left })
+}
+
+// removeContainer removes a container that does not run, with its log.
+func (e *ender) removeContainer(ctx context.Context, c cri.Container) error {
+	if err := e.deps.Runtime.RemoveContainer(ctx, c.ID); err != nil && !errors.Is(err, cri.ErrNotFound) {
+		return fmt.Errorf("removing dead container: %w", err)
+	}
+	e.deps.Inventory.Disown(c.ID)
+	e.observer.dropContainer(c.ID)
+	return nil
+}
