@@ -1,0 +1,27 @@
+package podworker
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/host/cgroups"
+)
+
+// HostGroups is Groups on this machine: the groups of pods lie under one group of
+// the given name.
+type HostGroups struct {
+	Hierarchy cgroups.Hierarchy
+	Name      string
+}
+
+// Pod implements Groups.
+func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, string(uid)) }
+
+// MakePod implements Groups.
+func (g HostGroups) MakePod(uid types.UID, l cgroups.Limits) error {
+	return g.Hierarchy.MakePod(g.Name, string(uid), l)
+}
+
+// RemovePod implements Groups.
+func (g HostGroups) RemovePod(uid types.UID) error {
+	return g.Hierarchy.RemovePod(g.Name, string(uid))
+}
