@@ -20,6 +20,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node"
+	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/ownapi"
 	"laterna.dev/laterna/internal/runtime/containerd"
 )
@@ -127,7 +128,7 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators
 		Projections:   projections,
 		Operators:     operators,
 		Runtime:       p.runtime,
-		Groups:        node.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
+		Groups:        podworker.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
 		PodAPI: node.PodAPI{
 			Listener:  p.listener,
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.identity.nodeServer.GetCertificate},

@@ -72,7 +72,7 @@ func (a *Agent) admit(pod *corev1.Pod) *status.Waiting {
 		return nil
 	}
 	var others []*corev1.Pod
-	for _, w := range a.workers {
+	for _, w := range a.pods.byUID {
 		if s := w.Snapshot(); !s.Gone && s.Refused == nil {
 			others = append(others, s.API)
 		}

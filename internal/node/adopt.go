@@ -23,28 +23,28 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	if err != nil {
 		return fmt.Errorf("looking for containers to take over: %w", err)
 	}
-	a.mu.Lock()
+	a.pods.mu.Lock()
 	var adopted []*corev1.Pod
 	for uid, f := range found {
-		if pod, ok := a.waiting[uid]; ok {
+		if pod, ok := a.pods.waiting[uid]; ok {
 			adopted = append(adopted, podworker.WithAnnotations(pod, a.seen(f.Seen)))
 		}
 	}
-	a.mu.Unlock()
+	a.pods.mu.Unlock()
 	for _, pod := range adopted {
 		a.updates.Adopt(pod)
 	}
 	a.volumes.Adopt(adopted)
 	a.reportProjections(adopted...)
 
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ctx, a.deps = ctx, a.workerDeps(rt)
-	for uid, pod := range a.waiting {
+	a.pods.mu.Lock()
+	defer a.pods.mu.Unlock()
+	a.pods.ctx, a.pods.deps = ctx, a.workerDeps(rt)
+	for uid, pod := range a.pods.waiting {
 		f, ok := found[uid]
-		a.startWorker(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
+		a.pods.start(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
 	}
-	a.waiting = nil
+	a.pods.waiting = nil
 	for uid, f := range found {
 		a.orphan(uid, f.NamespacedName)
 	}
@@ -71,7 +71,7 @@ func (a *Agent) removeOldLogs() {
 	}
 	for _, e := range entries {
 		uid := e.Name()[strings.LastIndexByte(e.Name(), '_')+1:]
-		if _, ok := a.workers[types.UID(uid)]; ok {
+		if _, ok := a.pods.byUID[types.UID(uid)]; ok {
 			continue
 		}
 		if err := a.logs.RemoveAll(e.Name()); err != nil {
@@ -83,25 +83,25 @@ func (a *Agent) removeOldLogs() {
 // orphan ends a pod that the API does not have, unless a worker has it. It is
 // called with mu held.
 func (a *Agent) orphan(uid types.UID, name types.NamespacedName) {
-	if _, ok := a.workers[uid]; ok {
+	if _, ok := a.pods.byUID[uid]; ok {
 		return
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: uid}}
-	a.startWorker(pod, podworker.Origin{Gone: true, OnRuntime: true})
+	a.pods.start(pod, podworker.Origin{Gone: true, OnRuntime: true})
 }
 
 // runtimeEvent tells the worker of a pod what happened to its containers.
 func (a *Agent) runtimeEvent(uid types.UID, e cri.Event) {
-	if w := a.worker(uid); w != nil {
+	if w := a.pods.of(uid); w != nil {
 		w.RuntimeEvent(e)
 	}
 }
 
 // runtimeChanged wakes the worker of a pod that changed on the runtime.
 func (a *Agent) runtimeChanged(uid types.UID, f inventory.Pod) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if w, ok := a.workers[uid]; ok {
+	a.pods.mu.Lock()
+	defer a.pods.mu.Unlock()
+	if w, ok := a.pods.byUID[uid]; ok {
 		w.Kick()
 		return
 	}

@@ -51,12 +51,7 @@ type Agent struct {
 	// runtime is nil until the container runtime has answered.
 	runtime atomic.Pointer[runtime]
 
-	mu      sync.Mutex
-	workers map[types.UID]*podworker.Worker
-	waiting map[types.UID]*corev1.Pod // pods that came before the first worker
-	deps    *podworker.Deps           // of the workers; nil until pods are taken over
-	ctx     context.Context           // of the workers; set with deps
-	wg      sync.WaitGroup            // of the workers
+	pods workers
 }
 
 // New prepares an agent and touches neither the API nor the runtime.
@@ -72,13 +67,14 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("opening log directory: %w", err)
 	}
 	a := &Agent{
-		cfg: cfg, logs: logs, workers: map[types.UID]*podworker.Worker{}, waiting: map[types.UID]*corev1.Pod{},
+		cfg: cfg, logs: logs,
+		pods:  workers{byUID: map[types.UID]*podworker.Worker{}, waiting: map[types.UID]*corev1.Pod{}},
 		turns: make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
 	}
 	a.registrar, err = registration.New(registration.Config{
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
-		Runtime: a.runtimeState, Images: a.imageList, Seen: a.nodeSeen, Wall: cfg.Wall, Log: cfg.Log,
+		Runtime: a.runtimeState, Images: a.listImages, Seen: a.nodeSeen, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
@@ -95,7 +91,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	closers := []func(){}
 	defer func() {
 		cancel()
-		a.wg.Wait() // workers use all of the rest
+		a.pods.running.Wait() // workers use all of the rest
 		background.Wait()
 		for _, close := range closers {
 			close()
@@ -183,10 +179,7 @@ func (a *Agent) nodeSeen(node *corev1.Node) {
 // Ready is nil once the node is registered as ready and the pods that are bound to
 // it are being run.
 func (a *Agent) Ready() error {
-	a.mu.Lock()
-	adopted := a.deps != nil
-	a.mu.Unlock()
-	if !adopted {
+	if !a.pods.begun() {
 		return errors.New("the node agent has not listed its pods yet")
 	}
 	return a.registrar.Ready()

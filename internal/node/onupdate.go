@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
-	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/node/process"
+	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/onupdate"
 	"laterna.dev/laterna/internal/volumes/publish"
 )
@@ -25,8 +25,9 @@ const restartWait = time.Minute
 // newUpdates makes what carries out the rules of pods. It is used once the volumes are
 // set too.
 func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []publish.Status) *onupdate.Runner {
+	k := containers{a}
 	return onupdate.New(ctx, onupdate.Config{
-		Container: a.updateContainer, Exec: a.execForUpdate, Signal: a.signalContainer, Restart: a.restartContainer,
+		Container: k.look, Exec: k.exec, Signal: k.signal, Restart: k.restart,
 		Fresh: func(ctx context.Context, pod *corev1.Pod, volume string) { a.fresh.Fresh(ctx, pod, volume) },
 		Generations: func(uid types.UID) map[string]string {
 			out := map[string]string{}
@@ -38,7 +39,15 @@ func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []publi
 			return out
 		},
 		PodDir: func(uid types.UID) string { return a.volumes.PodDir(uid) },
-		Event:  a.updateEvent, Changed: a.projectionChanged, Clock: a.cfg.Wall, Log: a.cfg.Log,
+		Event:  k.event, Changed: a.projectionChanged, Clock: a.cfg.Wall, Log: a.cfg.Log,
+	})
+}
+
+// newFollower makes what lets subPaths follow updates in running containers.
+func (a *Agent) newFollower(volumes freshpath.Volumes) *freshpath.Follower {
+	k := containers{a}
+	return freshpath.New(freshpath.Config{
+		Volumes: volumes, Running: k.running, Hold: k.hold, Event: a.Event, Log: a.cfg.Log,
 	})
 }
 
@@ -52,70 +61,60 @@ func (a *Agent) volumesChanged(uid types.UID) {
 	a.updates.VolumesChanged(uid)
 }
 
-func (a *Agent) updateEvent(pod *corev1.Pod, container, eventType, reason, message string) {
+// containers are the containers of the node's pods as update rules see them.
+type containers struct{ a *Agent }
+
+// event records an Event about a container, or about its pod.
+func (k containers) event(pod *corev1.Pod, container, eventType, reason, message string) {
 	ref := events.Pod(pod)
 	if container != "" {
 		ref = events.Container(pod, container)
 	}
-	a.recorder.Event(ref, eventType, reason, message)
+	k.a.recorder.Event(ref, eventType, reason, message)
 }
 
-// updateContainer tells how a container is, as far as its worker knows.
-func (a *Agent) updateContainer(uid types.UID, name string) (c onupdate.Container, known bool) {
-	w := a.worker(uid)
-	if w == nil || a.runtime.Load() == nil {
+// look tells how a container is, as far as its worker knows.
+func (k containers) look(uid types.UID, name string) (c onupdate.Container, known bool) {
+	w := k.a.pods.of(uid)
+	if w == nil || k.a.runtime.Load() == nil {
 		return onupdate.Container{}, false // it is about to be taken over
 	}
-	return w.Snapshot().ForUpdates(name, a.cfg.Clock.Now())
+	return w.Snapshot().ForUpdates(name, k.a.cfg.Clock.Now())
 }
 
-func (a *Agent) execForUpdate(ctx context.Context, id string, command []string, timeout time.Duration) (onupdate.ExecResult, error) {
-	r, err := a.cri().ExecSync(ctx, id, command, timeout)
-	switch {
-	case errors.Is(err, cri.ErrTimeout):
-		err = onupdate.ErrTimeout
-	case errors.Is(err, cri.ErrUnavailable):
-		err = onupdate.ErrUnavailable
-	case errors.Is(err, cri.ErrTooLong):
-		err = onupdate.ErrTooLong
-	case err != nil:
-		err = errors.New(cri.Message(err))
-	}
-	return onupdate.ExecResult(r), err
+func (k containers) exec(ctx context.Context, id string, command []string, timeout time.Duration) (onupdate.ExecResult, error) {
+	return process.Exec(ctx, k.a.cri(), id, command, timeout)
 }
 
-// signalContainer signals a container's first process and no other.
-func (a *Agent) signalContainer(ctx context.Context, id, name string) error {
-	sig := unix.SignalNum(name)
-	if sig == 0 {
-		return fmt.Errorf("this machine has no signal %s", name)
-	}
-	held, err := a.holdContainer(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer held.Close()
-	handled, err := held.Handles(sig)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("the container's main process has ended")
-	case err != nil:
-		return err
-	case !handled:
-		return onupdate.ErrUnhandled
-	}
-	return held.Signal(sig)
+func (k containers) signal(ctx context.Context, id, name string) error {
+	return process.Signal(ctx, k.a.cri(), id, name)
 }
 
-// restartContainer has a worker replace a container and waits for the next one.
-func (a *Agent) restartContainer(ctx context.Context, r onupdate.Restart) error {
-	w := a.worker(r.Pod)
+func (k containers) hold(ctx context.Context, id string) (*procfs.Held, error) {
+	return process.Hold(ctx, k.a.cri(), id)
+}
+
+// running are the containers of a pod that run, as far as its worker knows.
+func (k containers) running(uid types.UID) (running []freshpath.Container) {
+	w := k.a.pods.of(uid)
+	if w == nil {
+		return nil
+	}
+	for _, c := range w.Snapshot().Running() {
+		running = append(running, freshpath.Container{ID: c.ID, Name: c.Name})
+	}
+	return running
+}
+
+// restart has a worker replace a container and waits for the next one.
+func (k containers) restart(ctx context.Context, r onupdate.Restart) error {
+	w := k.a.pods.of(r.Pod)
 	if w == nil {
 		return errors.New("the pod has ended")
 	}
 	done := w.Replace(r)
 	wait := lifecycle.Grace(w.Snapshot().API) + restartWait
-	timer := a.cfg.Wall.NewTimer(wait)
+	timer := k.a.cfg.Wall.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-done:

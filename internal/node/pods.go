@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
@@ -64,17 +63,17 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 	if pod.Spec.NodeName != a.cfg.NodeName {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.deps == nil {
-		a.waiting[pod.UID] = pod
+	a.pods.mu.Lock()
+	defer a.pods.mu.Unlock()
+	if a.pods.deps == nil {
+		a.pods.waiting[pod.UID] = pod
 		return
 	}
-	if w, ok := a.workers[pod.UID]; ok {
+	if w, ok := a.pods.byUID[pod.UID]; ok {
 		w.Update(pod)
 		return
 	}
-	a.startWorker(pod, podworker.Origin{Seen: a.seen(""), Refused: a.admit(pod)})
+	a.pods.start(pod, podworker.Origin{Seen: a.seen(""), Refused: a.admit(pod)})
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was
@@ -88,7 +87,7 @@ func (a *Agent) podReplaced(old, pod *corev1.Pod) {
 	if maps.Equal(old.Labels, pod.Labels) && maps.Equal(old.Annotations, pod.Annotations) {
 		return
 	}
-	if w := a.worker(pod.UID); w != nil {
+	if w := a.pods.of(pod.UID); w != nil {
 		w.Poke()
 	}
 }
@@ -102,57 +101,21 @@ func (a *Agent) podDeleted(o any) {
 	if !ok {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.waiting, pod.UID)
-	if w, ok := a.workers[pod.UID]; ok {
+	a.pods.mu.Lock()
+	defer a.pods.mu.Unlock()
+	delete(a.pods.waiting, pod.UID)
+	if w, ok := a.pods.byUID[pod.UID]; ok {
 		w.Remove(pod)
 	}
-}
-
-// startWorker begins to run a pod. It is called with mu held.
-func (a *Agent) startWorker(pod *corev1.Pod, o podworker.Origin) {
-	w := podworker.New(a.deps, pod, o)
-	a.workers[pod.UID] = w
-	a.wg.Go(func() {
-		if w.Run(a.ctx) {
-			a.forget(pod.UID)
-		}
-	})
-}
-
-// forget drops a worker whose pod is gone everywhere.
-func (a *Agent) forget(uid types.UID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.workers, uid)
-}
-
-// worker returns the worker of a pod, nil when there is none.
-func (a *Agent) worker(uid types.UID) *podworker.Worker {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.workers[uid]
 }
 
 // Pods returns the pods that the agent runs, as the API has them, in no order. They
 // are shared: read only.
 func (a *Agent) Pods() []*corev1.Pod {
-	all := a.snapshots()
+	all := a.pods.snapshots()
 	out := make([]*corev1.Pod, 0, len(all))
 	for _, s := range all {
 		out = append(out, s.API)
-	}
-	return out
-}
-
-// snapshots are the pods that the agent runs as their workers know them, in no order.
-func (a *Agent) snapshots() []*podworker.Snapshot {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	out := make([]*podworker.Snapshot, 0, len(a.workers))
-	for _, w := range a.workers {
-		out = append(out, w.Snapshot())
 	}
 	return out
 }
@@ -166,7 +129,7 @@ func (a *Agent) evict(pod *corev1.Pod, message string) {
 		a.cfg.Log.Warn("a critical pod is not evicted", "namespace", pod.Namespace, "pod", pod.Name, "reason", message)
 		return
 	}
-	if w := a.worker(pod.UID); w != nil {
+	if w := a.pods.of(pod.UID); w != nil {
 		w.Evict(message)
 	}
 }

@@ -21,7 +21,7 @@ func (a *Agent) rotateLogs(ctx context.Context) {
 			return
 		case <-ticker.C():
 		}
-		for _, now := range a.snapshots() {
+		for _, now := range a.pods.snapshots() {
 			for _, c := range now.Running() {
 				reopen := func() error { return a.cri().ReopenLog(ctx, c.ID) }
 				if err := logs.Rotate(a.logs, runspec.ContainerLog(now.API, c.Name, c.Attempt), a.cfg.Wall.Now(), reopen); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"laterna.dev/laterna/internal/node/inventory"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -55,23 +57,16 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 func (a *Agent) runtimeState(ctx context.Context) registration.Runtime {
 	rt := a.runtime.Load()
 	if rt == nil {
-		return registration.Runtime{NotReady: []string{"container runtime is down"}}
+		return registration.Down()
 	}
-	out := registration.Runtime{Version: rt.version.Name + "://" + rt.version.Version}
-	conditions, err := rt.client.Status(ctx)
-	if err != nil {
-		out.NotReady = append(out.NotReady, "container runtime is down")
-		return out
+	return registration.Ask(ctx, rt.client, rt.version)
+}
+
+// listImages is the images on the node, none while there is no runtime.
+func (a *Agent) listImages(ctx context.Context) ([]corev1.ContainerImage, error) {
+	rt := a.runtime.Load()
+	if rt == nil {
+		return nil, nil
 	}
-	for _, c := range conditions {
-		if c.Status || (c.Type != cri.RuntimeReady && c.Type != cri.NetworkReady) {
-			continue
-		}
-		what := "container runtime not ready"
-		if c.Type == cri.NetworkReady {
-			what = "container runtime network not ready"
-		}
-		out.NotReady = append(out.NotReady, fmt.Sprintf("%s: %s=false reason:%s message:%s", what, c.Type, c.Reason, c.Message))
-	}
-	return out
+	return registration.ListImages(ctx, rt.client)
 }

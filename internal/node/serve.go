@@ -33,7 +33,7 @@ func (a *Agent) servePodAPI(ctx context.Context) error {
 // not have them yet.
 func (h host) Pods() []*corev1.Pod {
 	var out []*corev1.Pod
-	for _, now := range h.a.snapshots() {
+	for _, now := range h.a.pods.snapshots() {
 		if !now.Gone {
 			out = append(out, now.Reported())
 		}
@@ -43,9 +43,9 @@ func (h host) Pods() []*corev1.Pod {
 
 // find returns the worker of a pod by name, and the pod.
 func (h host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, error) {
-	h.a.mu.Lock()
-	defer h.a.mu.Unlock()
-	for _, w := range h.a.workers {
+	h.a.pods.mu.Lock()
+	defer h.a.pods.mu.Unlock()
+	for _, w := range h.a.pods.byUID {
 		now := w.Snapshot()
 		if now.API.Namespace == c.Namespace && now.API.Name == c.Pod && (c.UID == "" || c.UID == now.API.UID) && !now.Gone {
 			return w, now, nil
