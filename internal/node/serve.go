@@ -13,7 +13,6 @@ import (
 	"laterna.dev/laterna/internal/node/podapi"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/runspec"
-	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -99,7 +98,7 @@ func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 	if lifecycle.Find(&now.API.Spec, c.Name) == nil {
 		return refuse(http.StatusNotFound, "container %q not found in pod %q", c.Name, c.Pod)
 	}
-	attempts := status.Attempts(now.Runtime.Containers, c.Name)
+	attempts := lifecycle.Attempts(now.Runtime.Containers, c.Name)
 	// A container that was made and has not started has no log yet.
 	if len(attempts) > 0 && attempts[0].State == cri.ContainerCreated {
 		attempts = attempts[1:]

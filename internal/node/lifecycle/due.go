@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -23,12 +22,12 @@ type Memory struct {
 // container, nil when there is none. onClock is the agent's clock at a moment of real
 // time.
 func (m Memory) Remember(c *corev1.Container, newest *cri.Container, onClock func(time.Time) time.Time) (now Memory, anew bool) {
-	hash := runspec.Hash(c)
+	hash := Hash(c)
 	if m.Hash == hash {
 		return m, false
 	}
 	now = Memory{Hash: hash}
-	if newest != nil && newest.Annotations[runspec.AnnotationHash] == hash {
+	if newest != nil && newest.Annotations[AnnotationHash] == hash {
 		now.Restart = Restored(newest.Attempt, onClock(newest.CreatedAt))
 	}
 	return now, true

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -46,10 +45,10 @@ func TestDue(t *testing.T) {
 func TestRemember(t *testing.T) {
 	made := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := &corev1.Container{Name: "a", Image: "i"}
-	hash := runspec.Hash(c)
+	hash := Hash(c)
 	onClock := func(at time.Time) time.Time { return at.Add(time.Hour) }
 	newest := func(hash string) *cri.Container {
-		return &cri.Container{Name: "a", Attempt: 2, CreatedAt: made, Annotations: map[string]string{runspec.AnnotationHash: hash}}
+		return &cri.Container{Name: "a", Attempt: 2, CreatedAt: made, Annotations: map[string]string{AnnotationHash: hash}}
 	}
 	known := Memory{Hash: hash, Restart: Backoff{Delay: time.Minute}, Retry: Retry{Delay: time.Second}}
 	other := known

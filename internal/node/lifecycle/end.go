@@ -5,8 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"laterna.dev/laterna/internal/node/runspec"
 )
 
 // Final reports whether a pod of this phase has ended for good.
@@ -31,7 +29,7 @@ func GraceLeft(pod *corev1.Pod, r *Runtime, now time.Time) time.Duration {
 	left := Grace(pod)
 	if pod.Spec.TerminationGracePeriodSeconds == nil && pod.DeletionGracePeriodSeconds == nil {
 		for _, c := range r.Containers {
-			if s, err := strconv.Atoi(c.Annotations[runspec.AnnotationGracePeriod]); err == nil {
+			if s, err := strconv.Atoi(c.Annotations[AnnotationGracePeriod]); err == nil {
 				left = time.Duration(s) * time.Second
 			}
 		}

@@ -7,13 +7,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 func TestGraceLeft(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	started := &Runtime{Containers: []cri.Container{{Annotations: map[string]string{runspec.AnnotationGracePeriod: "90"}}}}
+	started := &Runtime{Containers: []cri.Container{{Annotations: map[string]string{AnnotationGracePeriod: "90"}}}}
 	for name, tt := range map[string]struct {
 		spec, deletion *int64
 		ends           time.Duration // of the grace period, from now on; 0 is no deletion

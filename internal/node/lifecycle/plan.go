@@ -3,7 +3,6 @@ package lifecycle
 import (
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -83,8 +82,8 @@ func usable(pod *corev1.Pod, s *cri.Sandbox) bool {
 
 // inPlace reports whether a running container is the one that the spec asks for.
 func inPlace(sandbox *cri.Sandbox, c *corev1.Container, running *cri.Container) bool {
-	hash := running.Annotations[runspec.AnnotationHash]
-	return sandbox != nil && running.SandboxID == sandbox.ID && (hash == "" || hash == runspec.Hash(c))
+	hash := running.Annotations[AnnotationHash]
+	return sandbox != nil && running.SandboxID == sandbox.ID && (hash == "" || hash == Hash(c))
 }
 
 // Restarts reports whether a container that does not run is started (again). One

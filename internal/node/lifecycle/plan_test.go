@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -15,9 +14,9 @@ func TestDecide(t *testing.T) {
 	ready := cri.Sandbox{ID: "s", State: cri.SandboxReady, IPs: []string{"10.0.0.1"}}
 	dead := cri.Sandbox{ID: "s", State: cri.SandboxNotReady}
 	of := func(state cri.ContainerState, code int32, sandbox, hash string) cri.Container {
-		return cri.Container{ID: "c", Name: "a", State: state, ExitCode: code, SandboxID: sandbox, Annotations: map[string]string{runspec.AnnotationHash: hash}}
+		return cri.Container{ID: "c", Name: "a", State: state, ExitCode: code, SandboxID: sandbox, Annotations: map[string]string{AnnotationHash: hash}}
 	}
-	hash := runspec.Hash(&a)
+	hash := Hash(&a)
 	tests := map[string]struct {
 		policy     corev1.RestartPolicy
 		hostNet    bool
@@ -73,7 +72,7 @@ func TestDecideForSeveralContainers(t *testing.T) {
 		spec.Containers = append(spec.Containers, corev1.Container{Name: name, Image: "i"})
 	}
 	hash := func(name string) map[string]string {
-		return map[string]string{runspec.AnnotationHash: runspec.Hash(&corev1.Container{Name: name, Image: "i"})}
+		return map[string]string{AnnotationHash: Hash(&corev1.Container{Name: name, Image: "i"})}
 	}
 	r := &Runtime{Sandboxes: []cri.Sandbox{{ID: "s", IPs: []string{"10.0.0.1"}}}, Containers: []cri.Container{
 		{ID: "1", Name: "runs", State: cri.ContainerRunning, SandboxID: "s", Annotations: hash("runs"), Attempt: 1},

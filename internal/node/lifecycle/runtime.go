@@ -1,11 +1,12 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
-	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -28,10 +29,24 @@ func (r *Runtime) Sandbox() *cri.Sandbox {
 
 // Newest is the newest container of a name, nil when there is none.
 func (r *Runtime) Newest(name string) *cri.Container {
-	if attempts := status.Attempts(r.Containers, name); len(attempts) > 0 {
+	if attempts := Attempts(r.Containers, name); len(attempts) > 0 {
 		return &attempts[0]
 	}
 	return nil
+}
+
+// Attempts returns the containers of one name, newest first.
+func Attempts(all []cri.Container, name string) []cri.Container {
+	var out []cri.Container
+	for _, c := range all {
+		if c.Name == name {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b cri.Container) int {
+		return cmp.Or(-cmp.Compare(a.Attempt, b.Attempt), -a.CreatedAt.Compare(b.CreatedAt))
+	})
+	return out
 }
 
 // WithContainers is r with these containers. ended tells of one that is seen dead for

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -56,13 +57,13 @@ const mostPath = 1 << 10
 
 func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) map[string]string {
 	out := map[string]string{
-		AnnotationHash:              Hash(c),
+		lifecycle.AnnotationHash:    lifecycle.Hash(c),
 		AnnotationRestartCount:      strconv.Itoa(int(attempt)),
 		AnnotationTerminationPath:   c.TerminationMessagePath[:min(len(c.TerminationMessagePath), mostPath)],
 		AnnotationTerminationPolicy: string(c.TerminationMessagePolicy),
 	}
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
-		out[AnnotationGracePeriod] = strconv.FormatInt(*g, 10)
+		out[lifecycle.AnnotationGracePeriod] = strconv.FormatInt(*g, 10)
 	}
 	return out
 }

@@ -2,8 +2,6 @@ package runspec
 
 import (
 	"cmp"
-	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -12,18 +10,17 @@ import (
 )
 
 // Labels and annotations of sandboxes and containers. All but LabelInstance are the
-// kubelet's, so that tools which read them work here.
+// kubelet's, so that tools which read them work here. Those that decide what happens to
+// a container are lifecycle's.
 const (
 	LabelPodName       = "io.kubernetes.pod.name"
 	LabelPodNamespace  = "io.kubernetes.pod.namespace"
 	LabelPodUID        = "io.kubernetes.pod.uid"
 	LabelContainerName = "io.kubernetes.container.name"
 
-	AnnotationHash              = "io.kubernetes.container.hash"
 	AnnotationRestartCount      = "io.kubernetes.container.restartCount"
 	AnnotationTerminationPath   = "io.kubernetes.container.terminationMessagePath"
 	AnnotationTerminationPolicy = "io.kubernetes.container.terminationMessagePolicy"
-	AnnotationGracePeriod       = "io.kubernetes.pod.terminationGracePeriod"
 
 	// AnnotationSeen and AnnotationSource are what the kubelet adds to the annotations
 	// that a pod sees of itself.
@@ -81,12 +78,4 @@ func fitting(all map[string]string) map[string]string {
 		out[key] = all[key]
 	}
 	return out
-}
-
-// Hash changes when a container must be made anew to follow its spec: its name and
-// its image, the only part of a container that the API lets change.
-func Hash(c *corev1.Container) string {
-	h := fnv.New32a()
-	fmt.Fprintf(h, "%s\x00%s", c.Name, c.Image)
-	return fmt.Sprintf("%08x", h.Sum32())
 }

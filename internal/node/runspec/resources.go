@@ -6,6 +6,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -70,9 +71,9 @@ func PodLimits(pod *corev1.Pod) cgroups.Limits {
 	out := cgroups.Limits{CPUPeriod: cpuPeriod}
 	var share int64
 	cpu, memory := true, true
-	for i := range pod.Spec.Containers {
-		limits := pod.Spec.Containers[i].Resources.Limits
-		share += cpuRequest(&pod.Spec.Containers[i])
+	for _, c := range lifecycle.Run(&pod.Spec) {
+		limits := c.Spec.Resources.Limits
+		share += cpuRequest(c.Spec)
 		cpu, memory = cpu && !limits.Cpu().IsZero(), memory && !limits.Memory().IsZero()
 		out.CPUQuota += quota(limits.Cpu())
 		out.MemoryBytes += limits.Memory().Value()

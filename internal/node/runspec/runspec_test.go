@@ -12,6 +12,7 @@ import (
 
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -85,12 +86,12 @@ func TestContainer(t *testing.T) {
 	if got.LogPath != "c/2.log" || got.ImageRef != "sha256:1" || got.UserImage != "busybox" || got.Args[0] != "1" || got.Env[0].Name != "A" || !got.TTY || !got.Stdin {
 		t.Errorf("container %+v", got)
 	}
-	if got.Labels[LabelContainerName] != "c" || got.Labels[LabelInstance] != "i" || got.Annotations[AnnotationRestartCount] != "2" || got.Annotations[AnnotationGracePeriod] != "9" || got.Annotations[AnnotationHash] != Hash(&c) {
+	if got.Labels[LabelContainerName] != "c" || got.Labels[LabelInstance] != "i" || got.Annotations[AnnotationRestartCount] != "2" || got.Annotations[lifecycle.AnnotationGracePeriod] != "9" || got.Annotations[lifecycle.AnnotationHash] != lifecycle.Hash(&c) {
 		t.Errorf("labels %v, annotations %v", got.Labels, got.Annotations)
 	}
 	changed := c
 	changed.Image = "busybox:2"
-	if Hash(&changed) == Hash(&c) {
+	if lifecycle.Hash(&changed) == lifecycle.Hash(&c) {
 		t.Error("the hash does not change with the image")
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -66,8 +67,8 @@ func Hostname(pod *corev1.Pod) string {
 // ports are those published on the host.
 func ports(pod *corev1.Pod) []cri.Port {
 	var out []cri.Port
-	for _, c := range pod.Spec.Containers {
-		for _, p := range c.Ports {
+	for _, c := range lifecycle.Run(&pod.Spec) {
+		for _, p := range c.Spec.Ports {
 			if p.HostPort <= 0 {
 				continue
 			}
@@ -91,8 +92,8 @@ func namespaces(pod *corev1.Pod) cri.Namespaces {
 }
 
 func anyPrivileged(pod *corev1.Pod) bool {
-	for _, c := range pod.Spec.Containers {
-		if sc := c.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
+	for _, c := range lifecycle.Run(&pod.Spec) {
+		if sc := c.Spec.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
 			return true
 		}
 	}

@@ -1,13 +1,12 @@
 package status
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -26,11 +25,11 @@ const (
 	ContainerStatusUnknown     = "ContainerStatusUnknown"
 )
 
-// containerStatuses has one status a container of the spec, in its order.
+// containerStatuses has one status a container that is run, in the spec's order.
 func containerStatuses(in Input) []corev1.ContainerStatus {
 	out := make([]corev1.ContainerStatus, 0, len(in.Pod.Spec.Containers))
-	for i := range in.Pod.Spec.Containers {
-		out = append(out, containerStatus(in, &in.Pod.Spec.Containers[i]))
+	for _, c := range lifecycle.Run(&in.Pod.Spec) {
+		out = append(out, containerStatus(in, c.Spec))
 	}
 	limitMessages(in.Pod, out)
 	return out
@@ -38,7 +37,7 @@ func containerStatuses(in Input) []corev1.ContainerStatus {
 
 func containerStatus(in Input, c *corev1.Container) corev1.ContainerStatus {
 	old := find(in.Pod.Status.ContainerStatuses, c.Name)
-	attempts := Attempts(in.Containers, c.Name)
+	attempts := lifecycle.Attempts(in.Containers, c.Name)
 	if len(attempts) == 0 {
 		return withoutContainer(in, c, old)
 	}
@@ -99,20 +98,6 @@ func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus
 	if lost.Terminated != nil {
 		out.LastTerminationState = lost
 	}
-	return out
-}
-
-// Attempts returns the containers of one name, newest first.
-func Attempts(all []cri.Container, name string) []cri.Container {
-	var out []cri.Container
-	for _, c := range all {
-		if c.Name == name {
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, func(a, b cri.Container) int {
-		return cmp.Or(-cmp.Compare(a.Attempt, b.Attempt), -a.CreatedAt.Compare(b.CreatedAt))
-	})
 	return out
 }
 
