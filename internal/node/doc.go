@@ -12,6 +12,7 @@
 // What lives elsewhere: the life of one pod (podworker) and the decisions in it
 // (lifecycle), what is on the runtime (inventory), what is asked of it (runspec, env),
 // pod status (status), Events (events), node object and lease (registration), logs
-// (logs), the HTTPS endpoint (podapi), signals and commands for updates (process); outside of this tree volumes and their objects
-// (internal/volumes), CRI, the managed containerd and images (internal/runtime).
+// (logs), the HTTPS endpoint (podapi), signals and commands for updates (process);
+// outside of this tree volumes and their objects (internal/volumes), CRI, the managed
+// containerd and images (internal/runtime).
 package node
