@@ -17,6 +17,7 @@ var levels = []level{
 	{"internal/plain", 0},
 
 	{"boundtoken", 1},
+	{"boundtoken/jwks", 1},
 	{"internal/component", 1},
 	{"internal/datadir", 1},
 	{"internal/host/cgroups", 1},
@@ -96,6 +97,8 @@ var levels = []level{
 var sameLevel = map[[2]string]string{
 	{"internal/admission", "internal/authz"}: "one answer to who is a node",
 	{"internal/apiserver", "internal/etcd"}:  "the server opens its store",
+
+	{"boundtoken/jwks", "boundtoken"}: "a key set is of keys",
 
 	{"internal/node", "internal/node/inventory"}:           "the agent follows what is on the runtime",
 	{"internal/node", "internal/node/lifecycle"}:           "it asks what a pod's containers are, and how long they may take to end",
