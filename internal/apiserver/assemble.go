@@ -19,12 +19,8 @@ import (
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/registry/authentication/selfsubjectreview"
-	reviews "laterna.dev/laterna/internal/registry/authentication/tokenreview"
-	"laterna.dev/laterna/internal/registry/authorization/localsubjectaccessreview"
-	"laterna.dev/laterna/internal/registry/authorization/selfsubjectaccessreview"
-	"laterna.dev/laterna/internal/registry/authorization/selfsubjectrulesreview"
-	"laterna.dev/laterna/internal/registry/authorization/subjectaccessreview"
+	reviews "laterna.dev/laterna/internal/registry/authentication"
+	"laterna.dev/laterna/internal/registry/authorization"
 	"laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
@@ -40,10 +36,7 @@ import (
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
-	"laterna.dev/laterna/internal/registry/rbac/clusterrole"
-	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
-	"laterna.dev/laterna/internal/registry/rbac/role"
-	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
+	"laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/tokens/keys"
 	"laterna.dev/laterna/internal/tokens/review"
@@ -69,39 +62,34 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 		return nil, err
 	}
 	var err error
-	if s.config, err = authentication.NewStorage(env); err != nil {
+	if s.config, err = authentication.Definition().Storages(env); err != nil {
 		return nil, err
 	}
-	if s.operator, err = kubeapiserver.NewStorage(env); err != nil {
+	if s.operator, err = kubeapiserver.Definition().Storages(env); err != nil {
 		return nil, err
 	}
 	if err := s.addTokens(c, a, ring, b); err != nil {
 		return nil, err
 	}
-	coordination, err := merge(plain(env, lease.NewStorage))
+	coordination, err := merge(plain(env, lease.Definition().Storages))
 	if err != nil {
 		return nil, err
 	}
-	projections, err := podprojection.NewStorage(env, c.Clock)
+	projections, err := podprojection.Definition(c.Clock).Storages(env)
 	if err != nil {
 		return nil, err
 	}
 	guarded := func(build func(resource.Env, registryAccess) (map[string]rest.Storage, error)) maker {
 		return func() (map[string]rest.Storage, error) { return build(env, a.registry()) }
 	}
-	s.rbac, err = merge(guarded(role.NewStorage), guarded(rolebinding.NewStorage), guarded(clusterrole.NewStorage), guarded(clusterrolebinding.NewStorage))
+	s.rbac, err = merge(guarded(rbac.Role().Storages), guarded(rbac.RoleBinding().Storages), guarded(rbac.ClusterRole().Storages), guarded(rbac.ClusterRoleBinding().Storages))
 	if err != nil {
 		return nil, err
 	}
 	s.groups = []apiGroup{
 		{corev1.SchemeGroupVersion, s.core},
 		{authenticationv1.SchemeGroupVersion, s.authentication()},
-		{authorizationv1.SchemeGroupVersion, map[string]rest.Storage{
-			"subjectaccessreviews":      subjectaccessreview.NewStorage(a.all),
-			"selfsubjectaccessreviews":  selfsubjectaccessreview.NewStorage(a.all),
-			"localsubjectaccessreviews": localsubjectaccessreview.NewStorage(a.all),
-			"selfsubjectrulesreviews":   selfsubjectrulesreview.NewStorage(a.rules),
-		}},
+		{authorizationv1.SchemeGroupVersion, s.authorization(a)},
 		{coordinationv1.SchemeGroupVersion, coordination},
 		{rbacv1.SchemeGroupVersion, s.rbac},
 		{v1alpha1.SchemeGroupVersion, projections},
@@ -113,7 +101,7 @@ func newStorages(env resource.Env, c Config, a *access, ring *keys.Ring, b *back
 }
 
 func (s *storages) addCore(env resource.Env, c Config, a *access) error {
-	nodes, err := node.NewStorage(env)
+	nodes, err := node.Definition().Storages(env)
 	if err != nil {
 		return err
 	}
@@ -128,15 +116,15 @@ func (s *storages) addCore(env resource.Env, c Config, a *access) error {
 	if s.services, err = service.NewStorage(env, service.Config{ClusterIPs: c.Services.Range, Log: c.Log}); err != nil {
 		return err
 	}
-	accounts, err := serviceaccount.NewStorage(env)
+	accounts, err := serviceaccount.Definition().Storages(env)
 	if err != nil {
 		return err
 	}
 	s.core, err = merge(
-		plain(env, configmap.NewStorage), plain(env, endpoints.NewStorage), plain(env, event.NewStorage),
-		plain(env, namespace.NewStorage), plain(env, secret.NewStorage),
+		plain(env, configmap.Definition().Storages), plain(env, endpoints.Definition().Storages), plain(env, event.Definition().Storages),
+		plain(env, namespace.NewStorage), plain(env, secret.Definition().Storages),
 		made(nodes), made(s.pods.ByPath), made(s.services.ByPath()),
-		made(map[string]rest.Storage{"serviceaccounts": accounts}))
+		made(accounts))
 	return err
 }
 
@@ -191,9 +179,16 @@ func (s *storages) addTokens(c Config, a *access, ring *keys.Ring, b *backend) e
 }
 
 func (s *storages) authentication() map[string]rest.Storage {
-	all := map[string]rest.Storage{}
-	maps.Copy(all, reviews.NewStorage(bearer(s.tokens.check), s.tokens.issuers.APIAudiences))
-	maps.Copy(all, selfsubjectreview.NewStorage(clock.RealClock{}))
+	all := reviews.TokenReview(bearer(s.tokens.check), s.tokens.issuers.APIAudiences).Storages()
+	maps.Copy(all, reviews.SelfSubjectReview(clock.RealClock{}).Storages())
+	return all
+}
+
+func (s *storages) authorization(a *access) map[string]rest.Storage {
+	all := authorization.SubjectAccessReview(a.all).Storages()
+	maps.Copy(all, authorization.SelfSubjectAccessReview(a.all).Storages())
+	maps.Copy(all, authorization.LocalSubjectAccessReview(a.all).Storages())
+	maps.Copy(all, authorization.SelfSubjectRulesReview(a.rules).Storages())
 	return all
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -14,10 +15,11 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// Attributes returns what a review asks about: one of resource and path is set.
-func Attributes(u user.Info, resource *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizer.AttributesRecord {
+// attributes returns what a review asks about: one of resource and path is set.
+func attributes(u user.Info, resource *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizer.AttributesRecord {
 	if resource == nil {
 		return authorizer.AttributesRecord{User: u, Verb: path.Verb, Path: path.Path}
 	}
@@ -44,8 +46,8 @@ func Attributes(u user.Info, resource *authorizationv1.ResourceAttributes, path 
 	return out
 }
 
-// Subject returns the user that a review for somebody else names.
-func Subject(spec authorizationv1.SubjectAccessReviewSpec) user.Info {
+// subject returns the user that a review for somebody else names.
+func subject(spec authorizationv1.SubjectAccessReviewSpec) user.Info {
 	u := &user.DefaultInfo{Name: spec.User, UID: spec.UID, Groups: spec.Groups}
 	if spec.Extra != nil {
 		u.Extra = make(map[string][]string, len(spec.Extra))
@@ -56,8 +58,17 @@ func Subject(spec authorizationv1.SubjectAccessReviewSpec) user.Info {
 	return u
 }
 
-// Ask returns the status of a review that asks for attrs.
-func Ask(ctx context.Context, a authorizer.UnconditionalAuthorizer, attrs authorizer.AttributesRecord) authorizationv1.SubjectAccessReviewStatus {
+// caller returns who makes the request of ctx.
+func caller(ctx context.Context) (user.Info, error) {
+	u, ok := request.UserFrom(ctx)
+	if !ok {
+		return nil, apierrors.NewBadRequest("no user present on request")
+	}
+	return u, nil
+}
+
+// ask returns the status of a review that asks for attrs.
+func ask(ctx context.Context, a authorizer.UnconditionalAuthorizer, attrs authorizer.AttributesRecord) authorizationv1.SubjectAccessReviewStatus {
 	decision, reason, err := a.Authorize(ctx, attrs)
 	return authorizationv1.SubjectAccessReviewStatus{
 		Allowed:         decision == authorizer.DecisionAllow,

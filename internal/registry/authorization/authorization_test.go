@@ -16,10 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"laterna.dev/laterna/internal/registry/authorization/localsubjectaccessreview"
-	"laterna.dev/laterna/internal/registry/authorization/selfsubjectaccessreview"
-	"laterna.dev/laterna/internal/registry/authorization/selfsubjectrulesreview"
-	"laterna.dev/laterna/internal/registry/authorization/subjectaccessreview"
+	"laterna.dev/laterna/internal/registry/authorization"
 )
 
 // echo allows ann to get, denies eve, and reports what it was asked.
@@ -40,6 +37,14 @@ var echo = authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attrib
 	return authorizer.DecisionNoOpinion, asked, nil
 })
 
+// only returns the one storage of a review.
+func only(storages map[string]rest.Storage) rest.Storage {
+	for _, s := range storages {
+		return s
+	}
+	return nil
+}
+
 func create(t *testing.T, s rest.Storage, namespace string, obj runtime.Object) (runtime.Object, error) {
 	t.Helper()
 	ctx := request.WithUser(t.Context(), &user.DefaultInfo{Name: "me", Groups: []string{"g"}})
@@ -52,7 +57,7 @@ var (
 )
 
 func TestAnswers(t *testing.T) {
-	sar, self, local := subjectaccessreview.NewStorage(echo), selfsubjectaccessreview.NewStorage(echo), localsubjectaccessreview.NewStorage(echo)
+	sar, self, local := only(authorization.SubjectAccessReview(echo).Storages()), only(authorization.SelfSubjectAccessReview(echo).Storages()), only(authorization.LocalSubjectAccessReview(echo).Storages())
 	type spec = authorizationv1.SubjectAccessReviewSpec
 	extra := map[string]authorizationv1.ExtraValue{"k": {"v"}}
 	for name, tc := range map[string]struct {
@@ -102,7 +107,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	sar, self, local := subjectaccessreview.NewStorage(echo), selfsubjectaccessreview.NewStorage(echo), localsubjectaccessreview.NewStorage(echo)
+	sar, self, local := only(authorization.SubjectAccessReview(echo).Storages()), only(authorization.SelfSubjectAccessReview(echo).Storages()), only(authorization.LocalSubjectAccessReview(echo).Storages())
 	type spec = authorizationv1.SubjectAccessReviewSpec
 	meta := metav1.ObjectMeta{Name: "x"}
 	here := metav1.ObjectMeta{Namespace: "n"}
@@ -146,7 +151,7 @@ func (rules) RulesFor(_ context.Context, u user.Info, namespace string) ([]autho
 }
 
 func TestRules(t *testing.T) {
-	s := selfsubjectrulesreview.NewStorage(rules{})
+	s := only(authorization.SelfSubjectRulesReview(rules{}).Storages())
 	out, err := create(t, s, "", &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: "n"}})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +169,7 @@ func TestRules(t *testing.T) {
 func TestAdmissionMayRefuse(t *testing.T) {
 	no := func(context.Context, runtime.Object) error { return errors.New("no") }
 	obj := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: "a", NonResourceAttributes: path}}
-	if _, err := subjectaccessreview.NewStorage(echo).(rest.Creater).Create(t.Context(), obj, no, nil); err == nil || err.Error() != "no" {
+	if _, err := only(authorization.SubjectAccessReview(echo).Storages()).(rest.Creater).Create(t.Context(), obj, no, nil); err == nil || err.Error() != "no" {
 		t.Errorf("err = %v", err)
 	}
 }

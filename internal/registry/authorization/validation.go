@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ValidateQuestion checks that a spec asks for exactly one of resource and path.
-func ValidateQuestion(resource *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) field.ErrorList {
+// validateQuestion checks that a spec asks for exactly one of resource and path.
+func validateQuestion(resource *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) field.ErrorList {
 	var errs field.ErrorList
 	p := field.NewPath("spec")
 	if resource != nil && path != nil {
@@ -26,17 +26,17 @@ func ValidateQuestion(resource *authorizationv1.ResourceAttributes, path *author
 	return errs
 }
 
-// ValidateSubject checks that a spec names somebody.
-func ValidateSubject(spec authorizationv1.SubjectAccessReviewSpec) field.ErrorList {
+// validateSubject checks that a spec names somebody.
+func validateSubject(spec authorizationv1.SubjectAccessReviewSpec) field.ErrorList {
 	if spec.User == "" && len(spec.Groups) == 0 {
 		return field.ErrorList{field.Invalid(field.NewPath("spec", "user"), spec.User, "at least one of user or group must be specified")}
 	}
 	return nil
 }
 
-// ValidateMetadata checks that a review, which is never stored, has no metadata.
+// validateMetadata checks that a review, which is never stored, has no metadata.
 // A namespaced one may name its namespace.
-func ValidateMetadata(m metav1.ObjectMeta, namespaced bool) field.ErrorList {
+func validateMetadata(m metav1.ObjectMeta, namespaced bool) field.ErrorList {
 	rest, text := m, "must be empty"
 	rest.ManagedFields = nil
 	if namespaced {

@@ -10,8 +10,8 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// RoleColumns are the columns of roles: name and time of creation.
-func RoleColumns[T resource.Object]() resource.Columns[T] {
+// roleColumns are the columns of roles: name and time of creation.
+func roleColumns[T resource.Object]() resource.Columns[T] {
 	return resource.Columns[T]{
 		Columns: []resource.Column{
 			resource.Name(),
@@ -23,8 +23,8 @@ func RoleColumns[T resource.Object]() resource.Columns[T] {
 	}
 }
 
-// BindingColumns are the columns of bindings; read returns role and subjects.
-func BindingColumns[T resource.Object](read func(obj T) (rbacv1.RoleRef, []rbacv1.Subject)) resource.Columns[T] {
+// bindingColumns are the columns of bindings; read returns role and subjects.
+func bindingColumns[T resource.Object](read func(obj T) (rbacv1.RoleRef, []rbacv1.Subject)) resource.Columns[T] {
 	return resource.Columns[T]{
 		Columns: []resource.Column{
 			resource.Name(),

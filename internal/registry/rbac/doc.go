@@ -1,10 +1,10 @@
-// Package rbac is what the storages of Role, RoleBinding, ClusterRole and
-// ClusterRoleBinding share: defaults, validation, and the checks that nobody
-// grants what they do not hold.
+// Package rbac owns the kinds Role, RoleBinding, ClusterRole and ClusterRoleBinding
+// of rbac.authorization.k8s.io/v1: defaults, validation, tables, and one storage for
+// all four that lets nobody grant what they do not hold.
 //
-// The storages live in the packages below it, the default roles in bootstrap. How
-// roles decide requests lives in internal/authz/rbac, which this package knows only
-// by the interfaces RuleResolver and View.
+// The default roles live in bootstrap. How roles decide requests lives in
+// internal/authz/rbac, which this package knows only by the interfaces RuleResolver
+// and View.
 package rbac
 
 import (

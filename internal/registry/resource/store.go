@@ -26,43 +26,6 @@ import (
 	"laterna.dev/laterna/internal/registry/bounds"
 )
 
-// Env is what every storage is built from. Scheme knows all served kinds;
-// Getter says where and how objects are stored.
-type Env struct {
-	Scheme *runtime.Scheme
-	Getter generic.RESTOptionsGetter
-}
-
-// Definition describes one served kind.
-type Definition[T Object] struct {
-	GroupVersion schema.GroupVersion
-	// Plural and Singular are the resource names, such as "pods" and "pod".
-	Plural, Singular string
-	// ShortNames and Categories are those of kubectl, such as "po" and "all".
-	ShortNames, Categories []string
-	Namespaced             bool
-	New                    func() T
-	NewList                func() runtime.Object
-	Rules                  Rules[T]
-	// Permit is asked at every update of an object and of its subresources, before
-	// anything else looks at it; its error is the answer. nil permits all. Rules say
-	// what is right, Permit whose it is to write it.
-	Permit  func(ctx context.Context, obj, old T) error
-	Columns Columns[T]
-	// Fields returns the selectable fields beyond metadata.name and
-	// metadata.namespace. The same names must be given to the scheme with
-	// AddFieldLabels.
-	Fields func(obj T) fields.Set
-	// Indexed maps a selectable field to the function that reads it, for
-	// watches that select by it.
-	Indexed map[string]func(obj T) string
-	// ReturnDeleted makes a DELETE answer with the object, not with a Status.
-	ReturnDeleted bool
-	// TTL is how long the store keeps an object after its last write, in
-	// whole seconds. 0 keeps it for ever.
-	TTL time.Duration
-}
-
 // Store serves one kind: get, list, watch, create, update, patch, delete.
 type Store[T Object] struct {
 	*genericregistry.Store
@@ -106,7 +69,7 @@ func New[T Object](d Definition[T], env Env) (*Store[T], error) {
 		DeleteStrategy:            st,
 		ResetFieldsStrategy:       st,
 		ReturnDeletedObject:       d.ReturnDeleted,
-		TableConvertor:            tableConvertor[T]{d.Columns},
+		TableConvertor:            tableConvertor[T]{d.columns()},
 		BeginUpdate:               d.beginUpdate,
 	}
 	if d.Rules.GracefulDelete != nil {
@@ -257,19 +220,4 @@ func (r *Subresource[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Se
 // ConvertToTable implements rest.TableConvertor.
 func (r *Subresource[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
 	return r.store.ConvertToTable(ctx, obj, options)
-}
-
-// AddFieldLabels tells the scheme which fields a selector of the kind may name,
-// beyond metadata.name and (where namespaced) metadata.namespace.
-func AddFieldLabels(s *runtime.Scheme, gvk schema.GroupVersionKind, names ...string) error {
-	known := map[string]bool{"metadata.name": true, "metadata.namespace": true}
-	for _, n := range names {
-		known[n] = true
-	}
-	return s.AddFieldLabelConversionFunc(gvk, func(label, value string) (string, string, error) {
-		if !known[label] {
-			return "", "", fmt.Errorf("field label not supported: %s", label)
-		}
-		return label, value, nil
-	})
 }

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
@@ -35,8 +36,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
-	"laterna.dev/laterna/internal/registry/rbac/clusterrolebinding"
-	"laterna.dev/laterna/internal/registry/rbac/rolebinding"
+	"laterna.dev/laterna/internal/registry/rbac"
 )
 
 // Scheme is everything there is to know about kinds apart from their storage.
@@ -75,16 +75,16 @@ var ours = map[string]bool{v1alpha1.GroupName: true, configv1.GroupName: true, i
 
 // kinds adds what the kinds' own packages say about them.
 var kinds = []func(*runtime.Scheme) error{
-	endpoints.RegisterDefaults,
-	event.RegisterFieldLabels,
-	namespace.RegisterDefaults, namespace.RegisterFieldLabels,
-	node.RegisterDefaults, node.RegisterFieldLabels,
-	pod.RegisterDefaults, pod.RegisterFieldLabels, pod.RegisterParameters,
-	secret.RegisterDefaults, secret.RegisterFieldLabels,
-	service.RegisterDefaults, service.RegisterFieldLabels,
-	podprojection.RegisterFieldLabels,
-	clusterrolebinding.RegisterDefaults,
-	rolebinding.RegisterDefaults,
+	endpoints.Definition().Register,
+	event.Definition().Register,
+	namespace.Definition().Register,
+	node.Definition().Register,
+	pod.Definition().Register, pod.RegisterParameters,
+	secret.Definition().Register,
+	service.Definition().Register,
+	podprojection.Definition(clock.RealClock{}).Register,
+	rbac.ClusterRoleBinding().Register,
+	rbac.RoleBinding().Register,
 }
 
 // New builds the scheme.

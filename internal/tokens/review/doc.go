@@ -10,5 +10,5 @@
 // after a delete's response refuses.
 //
 // Tokens are read and verified by boundtoken; the REST endpoint is
-// internal/registry/authentication/tokenreview.
+// internal/registry/authentication.
 package review

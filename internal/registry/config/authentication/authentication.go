@@ -13,7 +13,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -22,9 +21,9 @@ import (
 
 type object = configv1.Authentication
 
-// NewStorage returns the storage of authentications by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*object]{
+// Definition describes authentications.
+func Definition() resource.Definition[*object] {
+	return resource.Definition[*object]{
 		GroupVersion: configv1.SchemeGroupVersion,
 		Plural:       "authentications",
 		Singular:     "authentication",
@@ -50,11 +49,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 			},
 			Row: func(a *object) []any { return []any{a.Name, shown(a.Spec.ServiceAccountIssuer), resource.Age(a)} },
 		},
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"authentications": store}, nil
 }
 
 func shown(issuer string) string {

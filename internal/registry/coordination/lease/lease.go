@@ -9,14 +9,13 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the storage of leases by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*coordinationv1.Lease]{
+// Definition describes leases.
+func Definition() resource.Definition[*coordinationv1.Lease] {
+	return resource.Definition[*coordinationv1.Lease]{
 		GroupVersion: coordinationv1.SchemeGroupVersion,
 		Plural:       "leases",
 		Singular:     "lease",
@@ -34,11 +33,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 			RequireResourceVersion: true,
 		},
 		Columns: columns(),
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"leases": store}, nil
 }
 
 // dropElection clears the fields of coordinated leader election, which upstream

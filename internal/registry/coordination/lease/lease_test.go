@@ -32,7 +32,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestStorage(t *testing.T) {
-	paths, err := NewStorage(resourcetest.Env(t))
+	paths, err := Definition().Storages(resourcetest.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}

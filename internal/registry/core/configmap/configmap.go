@@ -11,14 +11,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the storage of config maps by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.ConfigMap]{
+// Definition describes config maps.
+func Definition() resource.Definition[*corev1.ConfigMap] {
+	return resource.Definition[*corev1.ConfigMap]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "configmaps",
 		Singular:     "configmap",
@@ -38,11 +37,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		Indexed: map[string]func(*corev1.ConfigMap) string{
 			"metadata.name": func(c *corev1.ConfigMap) string { return c.Name },
 		},
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"configmaps": store}, nil
 }
 
 // validate checks data and binaryData: key syntax, no key in both, and at most

@@ -94,7 +94,7 @@ func TestRow(t *testing.T) {
 }
 
 func TestStorageRefusesAndKeeps(t *testing.T) {
-	paths, err := NewStorage(resourcetest.Env(t))
+	paths, err := Definition().Storages(resourcetest.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}

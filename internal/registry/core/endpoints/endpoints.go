@@ -12,14 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the storage of endpoints by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.Endpoints]{
+// Definition describes endpoints.
+func Definition() resource.Definition[*corev1.Endpoints] {
+	return resource.Definition[*corev1.Endpoints]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "endpoints",
 		Singular:     "endpoints",
@@ -27,6 +26,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		Namespaced:   true,
 		New:          func() *corev1.Endpoints { return &corev1.Endpoints{} },
 		NewList:      func() runtime.Object { return &corev1.EndpointsList{} },
+		Default:      setDefaults,
 		Rules: resource.Rules[*corev1.Endpoints]{
 			Validate: func(_ context.Context, e *corev1.Endpoints) field.ErrorList { return validate(e) },
 			ValidateUpdate: func(_ context.Context, e, _ *corev1.Endpoints) field.ErrorList {
@@ -35,18 +35,10 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 			AllowCreateOnUpdate: true,
 		},
 		Columns: columns(),
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"endpoints": store}, nil
 }
 
-// RegisterDefaults makes TCP the protocol of a port that names none.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.EndpointsList) []corev1.Endpoints { return l.Items }, setDefaults)
-}
-
+// setDefaults makes TCP the protocol of a port that names none.
 func setDefaults(e *corev1.Endpoints) {
 	for i := range e.Subsets {
 		for j := range e.Subsets[i].Ports {

@@ -86,12 +86,12 @@ func TestDefaultsAndStorage(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "e"},
 		Subsets:    []corev1.EndpointSubset{{Addresses: addresses("10.0.0.1"), Ports: []corev1.EndpointPort{{Port: 80}, {Name: "u", Port: 81, Protocol: "UDP"}}}},
 	}
-	env := resourcetest.Env(t, RegisterDefaults)
+	env := resourcetest.Env(t, Definition().Register)
 	env.Scheme.Default(e)
 	if ports := e.Subsets[0].Ports; ports[0].Protocol != "TCP" || ports[1].Protocol != "UDP" {
 		t.Errorf("ports %+v", ports)
 	}
-	paths, err := NewStorage(env)
+	paths, err := Definition().Storages(env)
 	if err != nil {
 		t.Fatal(err)
 	}

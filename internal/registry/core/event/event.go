@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -20,9 +19,9 @@ import (
 // --event-ttl has it by default.
 const lifetime = time.Hour
 
-// NewStorage returns the storage of events by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.Event]{
+// Definition describes events.
+func Definition() resource.Definition[*corev1.Event] {
+	return resource.Definition[*corev1.Event]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "events",
 		Singular:     "event",
@@ -42,11 +41,7 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		Columns: columns(),
 		Fields:  selectable,
 		TTL:     lifetime,
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"events": store}, nil
 }
 
 func selectable(e *corev1.Event) fields.Set {
@@ -67,14 +62,4 @@ func selectable(e *corev1.Event) fields.Set {
 		"source":                         source,
 		"type":                           e.Type,
 	}
-}
-
-// RegisterFieldLabels makes the involved object, reason, source, reporter and type
-// selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	names := make([]string, 0, 11)
-	for name := range selectable(&corev1.Event{}) {
-		names = append(names, name)
-	}
-	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Event"), names...)
 }

@@ -92,7 +92,7 @@ func TestFields(t *testing.T) {
 	if got := selectable(e); got["source"] != "c" || got["reportingComponent"] != "r" {
 		t.Errorf("fields %v", got)
 	}
-	s := resourcetest.Scheme(t, RegisterFieldLabels)
+	s := resourcetest.Scheme(t, Definition().Register)
 	for label := range selectable(e) {
 		if _, _, err := s.ConvertFieldLabel(corev1.SchemeGroupVersion.WithKind("Event"), label, ""); err != nil {
 			t.Errorf("%s: %v", label, err)
@@ -104,7 +104,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestEventsOfLongNamesAreStored(t *testing.T) {
-	paths, err := NewStorage(resourcetest.Env(t))
+	paths, err := Definition().Storages(resourcetest.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}

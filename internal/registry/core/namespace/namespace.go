@@ -22,18 +22,7 @@ import (
 
 // NewStorage returns the storage of namespaces and their subresources by path.
 func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.Namespace]{
-		GroupVersion:  corev1.SchemeGroupVersion,
-		Plural:        "namespaces",
-		Singular:      "namespace",
-		ShortNames:    []string{"ns"},
-		New:           func() *corev1.Namespace { return &corev1.Namespace{} },
-		NewList:       func() runtime.Object { return &corev1.NamespaceList{} },
-		Rules:         rules(),
-		Columns:       columns(),
-		Fields:        selectable,
-		ReturnDeleted: true,
-	}, env)
+	store, err := resource.New(Definition(), env)
 	if err != nil {
 		return nil, err
 	}
@@ -45,22 +34,30 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 	}, nil
 }
 
+// Definition describes namespaces without their subresources.
+func Definition() resource.Definition[*corev1.Namespace] {
+	return resource.Definition[*corev1.Namespace]{
+		GroupVersion:  corev1.SchemeGroupVersion,
+		Plural:        "namespaces",
+		Singular:      "namespace",
+		ShortNames:    []string{"ns"},
+		New:           func() *corev1.Namespace { return &corev1.Namespace{} },
+		NewList:       func() runtime.Object { return &corev1.NamespaceList{} },
+		Default:       setDefaults,
+		Rules:         rules(),
+		Columns:       columns(),
+		Fields:        selectable,
+		ReturnDeleted: true,
+	}
+}
+
 // selectable holds name besides metadata.name because upstream has it.
 func selectable(n *corev1.Namespace) fields.Set {
 	return fields.Set{"status.phase": string(n.Status.Phase), "name": n.Name}
 }
 
-// RegisterFieldLabels makes status.phase and name selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Namespace"), "status.phase", "name")
-}
-
-// RegisterDefaults gives every named namespace the label kubernetes.io/metadata.name
+// setDefaults gives every named namespace the label kubernetes.io/metadata.name
 // (KEP-2161); clients can neither remove nor change it.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.NamespaceList) []corev1.Namespace { return l.Items }, setDefaults)
-}
-
 func setDefaults(n *corev1.Namespace) {
 	if n.Name == "" {
 		return

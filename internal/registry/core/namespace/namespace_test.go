@@ -24,7 +24,7 @@ type served struct {
 
 func serve(t *testing.T) served {
 	t.Helper()
-	paths, err := NewStorage(resourcetest.Env(t, RegisterDefaults, RegisterFieldLabels))
+	paths, err := NewStorage(resourcetest.Env(t, Definition().Register))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestThereIsNoDeleteCollection(t *testing.T) {
 func TestTheLabelCannotBeTaken(t *testing.T) {
 	n := named("n")
 	n.Labels = map[string]string{corev1.LabelMetadataName: "other"}
-	resourcetest.Scheme(t, RegisterDefaults).Default(n)
+	resourcetest.Scheme(t, Definition().Register).Default(n)
 	if n.Labels[corev1.LabelMetadataName] != "n" {
 		t.Errorf("labels %v", n.Labels)
 	}
@@ -207,7 +207,7 @@ func TestRowAndFields(t *testing.T) {
 	if row := columns().Row(n); !slices.Equal(row, []any{"n", "Active", "<unknown>"}) || len(row) != len(columns().Columns) {
 		t.Errorf("row %v", row)
 	}
-	s := resourcetest.Scheme(t, RegisterFieldLabels)
+	s := resourcetest.Scheme(t, Definition().Register)
 	for label := range selectable(n) {
 		if _, _, err := s.ConvertFieldLabel(corev1.SchemeGroupVersion.WithKind("Namespace"), label, ""); err != nil {
 			t.Errorf("%s: %v", label, err)

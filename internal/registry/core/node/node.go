@@ -11,47 +11,32 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the storage of nodes and their status by path. The proxy
-// subresource is not among them.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.Node]{
+// Definition describes nodes. The proxy subresource is not among what is served.
+func Definition() resource.Definition[*corev1.Node] {
+	return resource.Definition[*corev1.Node]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "nodes",
 		Singular:     "node",
 		ShortNames:   []string{"no"},
 		New:          func() *corev1.Node { return &corev1.Node{} },
 		NewList:      func() runtime.Object { return &corev1.NodeList{} },
+		Default:      setDefaults,
 		Rules:        rules(),
+		Status:       ptr.To(statusRules()),
 		Columns:      columns(),
 		Fields: func(n *corev1.Node) fields.Set {
 			return fields.Set{"spec.unschedulable": strconv.FormatBool(n.Spec.Unschedulable)}
 		},
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{
-		"nodes":        store,
-		"nodes/status": store.Subresource(statusRules()),
-	}, nil
 }
 
-// RegisterFieldLabels makes spec.unschedulable selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Node"), "spec.unschedulable")
-}
-
-// RegisterDefaults makes allocatable follow capacity where it is not given, and
-// podCIDR and podCIDRs follow each other.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.NodeList) []corev1.Node { return l.Items }, setDefaults)
-}
-
+// setDefaults makes allocatable follow capacity where it is not given, and podCIDR and
+// podCIDRs follow each other.
 func setDefaults(n *corev1.Node) {
 	if n.Status.Allocatable == nil && n.Status.Capacity != nil {
 		n.Status.Allocatable = n.Status.Capacity.DeepCopy()

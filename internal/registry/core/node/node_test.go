@@ -15,7 +15,7 @@ import (
 )
 
 func TestDefaults(t *testing.T) {
-	s := resourcetest.Scheme(t, RegisterDefaults)
+	s := resourcetest.Scheme(t, Definition().Register)
 	n := &corev1.Node{
 		Spec:   corev1.NodeSpec{PodCIDR: "10.0.0.0/24"},
 		Status: corev1.NodeStatus{Capacity: corev1.ResourceList{"cpu": resource.MustParse("2")}},
@@ -94,7 +94,7 @@ func matchErrors(t *testing.T, errs field.ErrorList, want []string) {
 }
 
 func TestStatusAndSpecAreWrittenApart(t *testing.T) {
-	paths, err := NewStorage(resourcetest.Env(t, RegisterDefaults, RegisterFieldLabels))
+	paths, err := Definition().Storages(resourcetest.Env(t, Definition().Register))
 	if err != nil {
 		t.Fatal(err)
 	}

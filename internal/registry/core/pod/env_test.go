@@ -39,7 +39,7 @@ func newScheme(t testing.TB) *runtime.Scheme {
 			s.AddKnownTypeWithName(hub.WithKind(kind), obj)
 		}
 	}
-	for _, register := range []func(*runtime.Scheme) error{RegisterDefaults, RegisterFieldLabels, RegisterParameters} {
+	for _, register := range []func(*runtime.Scheme) error{Definition().Register, RegisterParameters} {
 		if err := register(s); err != nil {
 			t.Fatal(err)
 		}

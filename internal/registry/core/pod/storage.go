@@ -26,7 +26,7 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 		return nil, fmt.Errorf("reaching kubelets: %w", err)
 	}
 	right := onUpdateRight{kubelets.Authorizer}
-	kind := definition()
+	kind := Definition()
 	kind.Permit = right.check
 	pods, err := resource.New(kind, env)
 	if err != nil {
@@ -50,7 +50,9 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 	}, nil
 }
 
-func definition() resource.Definition[*corev1.Pod] {
+// Definition describes pods without their subresources. spec.host is an old name of
+// spec.nodeName.
+func Definition() resource.Definition[*corev1.Pod] {
 	return resource.Definition[*corev1.Pod]{
 		GroupVersion:  corev1.SchemeGroupVersion,
 		Plural:        "pods",
@@ -60,15 +62,12 @@ func definition() resource.Definition[*corev1.Pod] {
 		Namespaced:    true,
 		New:           func() *corev1.Pod { return &corev1.Pod{} },
 		NewList:       func() runtime.Object { return &corev1.PodList{} },
+		Default:       podspec.SetPodDefaults,
 		Rules:         rules(),
 		Columns:       columns(),
 		Fields:        selectableFields,
+		FieldAliases:  map[string]string{"spec.host": "spec.nodeName"},
 		Indexed:       map[string]func(*corev1.Pod) string{"spec.nodeName": func(p *corev1.Pod) string { return p.Spec.NodeName }},
 		ReturnDeleted: true,
 	}
-}
-
-// RegisterDefaults makes the scheme fill in what pods leave open.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.PodList) []corev1.Pod { return l.Items }, podspec.SetPodDefaults)
 }

@@ -101,7 +101,7 @@ func TestWideCells(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	env := newEnv(t)
-	store, err := resource.New(definition(), env)
+	store, err := resource.New(Definition(), env)
 	if err != nil {
 		t.Fatal(err)
 	}

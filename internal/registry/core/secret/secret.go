@@ -13,20 +13,20 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the storage of secrets by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*corev1.Secret]{
+// Definition describes secrets.
+func Definition() resource.Definition[*corev1.Secret] {
+	return resource.Definition[*corev1.Secret]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "secrets",
 		Singular:     "secret",
 		Namespaced:   true,
 		New:          func() *corev1.Secret { return &corev1.Secret{} },
 		NewList:      func() runtime.Object { return &corev1.SecretList{} },
+		Default:      setDefaults,
 		Rules:        rules(),
 		Columns:      columns(),
 		Fields:       func(s *corev1.Secret) fields.Set { return fields.Set{"type": string(s.Type)} },
@@ -34,25 +34,12 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 		Indexed: map[string]func(*corev1.Secret) string{
 			"metadata.name": func(s *corev1.Secret) string { return s.Name },
 		},
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{"secrets": store}, nil
 }
 
-// RegisterFieldLabels makes the field type selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Secret"), "type")
-}
-
-// RegisterDefaults makes a decoded secret carry its type, and its stringData
-// merged into data. Defaulting is the one step that every way of writing passes
-// (create, update, all patch types), before ownership of fields is recorded.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.SecretList) []corev1.Secret { return l.Items }, setDefaults)
-}
-
+// setDefaults makes a decoded secret carry its type, and its stringData merged into
+// data. Defaulting is the one step that every way of writing passes (create, update,
+// all patch types), before ownership of fields is recorded.
 func setDefaults(s *corev1.Secret) {
 	if s.Type == "" {
 		s.Type = corev1.SecretTypeOpaque

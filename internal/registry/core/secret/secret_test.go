@@ -20,13 +20,13 @@ func TestDefaults(t *testing.T) {
 		Data:       map[string][]byte{"kept": []byte("1"), "replaced": []byte("old")},
 		StringData: map[string]string{"replaced": "new", "added": "2"},
 	}
-	resourcetest.Scheme(t, RegisterDefaults).Default(s)
+	resourcetest.Scheme(t, Definition().Register).Default(s)
 	want := map[string][]byte{"kept": []byte("1"), "replaced": []byte("new"), "added": []byte("2")}
 	if s.Type != corev1.SecretTypeOpaque || s.StringData != nil || !maps.EqualFunc(s.Data, want, slices.Equal[[]byte]) {
 		t.Errorf("defaulted to %+v", s)
 	}
 	list := &corev1.SecretList{Items: []corev1.Secret{{StringData: map[string]string{"k": "v"}}}}
-	resourcetest.Scheme(t, RegisterDefaults).Default(list)
+	resourcetest.Scheme(t, Definition().Register).Default(list)
 	if got := list.Items[0]; got.Type != corev1.SecretTypeOpaque || string(got.Data["k"]) != "v" {
 		t.Errorf("list defaulted to %+v", got)
 	}
@@ -117,7 +117,7 @@ func matchErrors(t *testing.T, err error, want []string) {
 }
 
 func TestStringDataIsNeverStored(t *testing.T) {
-	paths, err := NewStorage(resourcetest.Env(t, RegisterDefaults, RegisterFieldLabels))
+	paths, err := Definition().Storages(resourcetest.Env(t, Definition().Register))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func read(t *testing.T, store rest.StandardStorage) *corev1.Secret {
 }
 
 func TestFieldLabels(t *testing.T) {
-	s := resourcetest.Scheme(t, RegisterFieldLabels)
+	s := resourcetest.Scheme(t, Definition().Register)
 	gvk := corev1.SchemeGroupVersion.WithKind("Secret")
 	if _, _, err := s.ConvertFieldLabel(gvk, "type", "Opaque"); err != nil {
 		t.Errorf("type: %v", err)

@@ -2,19 +2,12 @@ package service
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
-	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// RegisterDefaults fills in what upstream fills in: type, session affinity,
-// protocols, target ports and traffic policies.
-func RegisterDefaults(s *runtime.Scheme) error {
-	return resource.AddDefaults(s, func(l *corev1.ServiceList) []corev1.Service { return l.Items }, setDefaults)
-}
-
+// setDefaults fills in what upstream fills in: type, session affinity, protocols,
+// target ports and traffic policies.
 func setDefaults(s *corev1.Service) {
 	spec := &s.Spec
 	setAffinity(spec)

@@ -59,7 +59,7 @@ var (
 
 // NewStorage builds the storage of services.
 func NewStorage(env resource.Env, config Config) (*Storage, error) {
-	store, err := resource.New(definition(), env)
+	store, err := resource.New(Definition(), env)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,8 @@ func (s *Storage) ByPath() map[string]rest.Storage {
 	return map[string]rest.Storage{"services": s, "services/status": s.status}
 }
 
-func definition() resource.Definition[*corev1.Service] {
+// Definition describes services without their status.
+func Definition() resource.Definition[*corev1.Service] {
 	return resource.Definition[*corev1.Service]{
 		GroupVersion:  corev1.SchemeGroupVersion,
 		Plural:        "services",
@@ -104,6 +105,7 @@ func definition() resource.Definition[*corev1.Service] {
 		Namespaced:    true,
 		New:           func() *corev1.Service { return &corev1.Service{} },
 		NewList:       func() runtime.Object { return &corev1.ServiceList{} },
+		Default:       setDefaults,
 		Rules:         rules(),
 		Columns:       columns(),
 		ReturnDeleted: true,
@@ -111,11 +113,6 @@ func definition() resource.Definition[*corev1.Service] {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		},
 	}
-}
-
-// RegisterFieldLabels makes spec.clusterIP and spec.type selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("Service"), "spec.clusterIP", "spec.type")
 }
 
 func rules() resource.Rules[*corev1.Service] {

@@ -29,7 +29,7 @@ type served struct {
 
 func serve(t *testing.T, cidr string) served {
 	t.Helper()
-	env := resourcetest.Env(t, RegisterDefaults, RegisterFieldLabels)
+	env := resourcetest.Env(t, Definition().Register)
 	return served{t, open(t, env, cidr), resourcetest.Context(t, "ns"), env}
 }
 

@@ -14,10 +14,9 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// NewStorage returns the store of service accounts, to be served as
-// "serviceaccounts" and read by the token subresource.
-func NewStorage(env resource.Env) (*resource.Store[*corev1.ServiceAccount], error) {
-	return resource.New(resource.Definition[*corev1.ServiceAccount]{
+// Definition describes service accounts without the token subresource.
+func Definition() resource.Definition[*corev1.ServiceAccount] {
+	return resource.Definition[*corev1.ServiceAccount]{
 		GroupVersion: corev1.SchemeGroupVersion,
 		Plural:       "serviceaccounts",
 		Singular:     "serviceaccount",
@@ -35,7 +34,7 @@ func NewStorage(env resource.Env) (*resource.Store[*corev1.ServiceAccount], erro
 		},
 		Columns:       columns(),
 		ReturnDeleted: true,
-	}, env)
+	}
 }
 
 // keepSecretNames drops all but the names of the listed secrets: they are always

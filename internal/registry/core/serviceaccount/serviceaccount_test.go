@@ -8,11 +8,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/resource/resourcetest"
 )
 
 func TestStorageKeepsOnlyNamesOfSecrets(t *testing.T) {
-	store, err := NewStorage(resourcetest.Env(t))
+	store, err := resource.New(Definition(), resourcetest.Env(t))
 	if err != nil {
 		t.Fatal(err)
 	}

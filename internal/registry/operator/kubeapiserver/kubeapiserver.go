@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -21,9 +20,9 @@ import (
 
 type object = operatorv1.KubeAPIServer
 
-// NewStorage returns the storage of kubeapiservers and their status by path.
-func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*object]{
+// Definition describes kubeapiservers and their status.
+func Definition() resource.Definition[*object] {
+	return resource.Definition[*object]{
 		GroupVersion: operatorv1.SchemeGroupVersion,
 		Plural:       "kubeapiservers",
 		Singular:     "kubeapiserver",
@@ -37,17 +36,13 @@ func NewStorage(env resource.Env) (map[string]rest.Storage, error) {
 			ValidateUpdate: func(_ context.Context, k, _ *object) field.ErrorList { return validate(k) },
 			Reset:          []string{"status"},
 		},
+		Status: &resource.Rules[*object]{
+			PrepareUpdate:  func(_ context.Context, k, old *object) { k.Spec, k.Generation = old.Spec, old.Generation },
+			ValidateUpdate: func(_ context.Context, k, _ *object) field.ErrorList { return validateStatus(&k.Status) },
+			Reset:          []string{"spec"},
+		},
 		Columns: columns(),
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	status := store.Subresource(resource.Rules[*object]{
-		PrepareUpdate:  func(_ context.Context, k, old *object) { k.Spec, k.Generation = old.Spec, old.Generation },
-		ValidateUpdate: func(_ context.Context, k, _ *object) field.ErrorList { return validateStatus(&k.Status) },
-		Reset:          []string{"spec"},
-	})
-	return map[string]rest.Storage{"kubeapiservers": store, "kubeapiservers/status": status}, nil
 }
 
 func keepStatus(k, old *object) {

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
@@ -25,11 +24,11 @@ type object = v1alpha1.PodProjection
 // nodeNameField is selectable, as it is on pods.
 const nodeNameField = "spec.nodeName"
 
-// NewStorage returns the storage of pod projections by path. There is no status
-// subresource: one writer writes all of the object, and what it says about a new pod
-// is stored with the first request. The system's clock tells how long tokens live.
-func NewStorage(env resource.Env, system clock.PassiveClock) (map[string]rest.Storage, error) {
-	store, err := resource.New(resource.Definition[*object]{
+// Definition describes pod projections. There is no status subresource: one writer
+// writes all of the object, and what it says about a new pod is stored with the first
+// request. The system's clock tells how long tokens live.
+func Definition(system clock.PassiveClock) resource.Definition[*object] {
+	return resource.Definition[*object]{
 		GroupVersion: v1alpha1.SchemeGroupVersion,
 		Plural:       v1alpha1.Plural,
 		Singular:     "podprojection",
@@ -43,14 +42,5 @@ func NewStorage(env resource.Env, system clock.PassiveClock) (map[string]rest.St
 		},
 		Columns: columns(system),
 		Fields:  func(p *object) fields.Set { return fields.Set{nodeNameField: p.Spec.NodeName} },
-	}, env)
-	if err != nil {
-		return nil, err
 	}
-	return map[string]rest.Storage{v1alpha1.Plural: store}, nil
-}
-
-// RegisterFieldLabels makes the node selectable.
-func RegisterFieldLabels(s *runtime.Scheme) error {
-	return resource.AddFieldLabels(s, v1alpha1.SchemeGroupVersion.WithKind(v1alpha1.Kind), nodeNameField)
 }

@@ -159,7 +159,7 @@ func TestRow(t *testing.T) {
 
 func TestFieldLabels(t *testing.T) {
 	s := runtime.NewScheme()
-	if err := RegisterFieldLabels(s); err != nil {
+	if err := Definition(clock.RealClock{}).Register(s); err != nil {
 		t.Fatal(err)
 	}
 	gvk := v1alpha1.SchemeGroupVersion.WithKind(v1alpha1.Kind)

@@ -1,4 +1,4 @@
-package tokenreview
+package authentication
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package tokenreview_test
+package authentication_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"laterna.dev/laterna/internal/registry/authentication/tokenreview"
+	"laterna.dev/laterna/internal/registry/authentication"
 )
 
 func TestWhatIsNotedAboutTheTokenIsInTheEventOfTheReview(t *testing.T) {
@@ -26,12 +26,12 @@ func TestWhatIsNotedAboutTheTokenIsInTheEventOfTheReview(t *testing.T) {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: "a", Extra: map[string][]string{user.CredentialIDKey: {"JTI=7"}}}}, true, nil
 	}
 	for token, want := range map[string]map[string]string{
-		"good": {"stale": "the token", "both": "the caller", tokenreview.ReviewedAnnotation: "JTI=7"},
+		"good": {"stale": "the token", "both": "the caller", authentication.ReviewedAnnotation: "JTI=7"},
 		"bad":  {"stale": "the token", "both": "the caller"},
 	} {
 		ctx := audit.WithAuditContext(context.Background())
 		audit.AddAuditAnnotation(ctx, "both", "the caller")
-		s := tokenreview.NewStorage(chain(check), func() []string { return nil })["tokenreviews"].(rest.Creater)
+		s := authentication.TokenReview(chain(check), func() []string { return nil }).Storages()["tokenreviews"].(rest.Creater)
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
 		if _, err := s.Create(ctx, review, nil, &metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package tokenreview_test
+package authentication_test
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"laterna.dev/laterna/internal/registry/authentication/tokenreview"
+	"laterna.dev/laterna/internal/registry/authentication"
 )
 
 // chain is a server's authentication: the loopback token, tokens by the function
@@ -47,7 +47,7 @@ func pods(ctx context.Context, token string) (*authenticator.Response, bool, err
 }
 
 func review(auth authenticator.Request, token string, audiences ...string) (*authenticationv1.TokenReview, error) {
-	s := tokenreview.NewStorage(auth, only("a", "api"))["tokenreviews"].(rest.Creater)
+	s := authentication.TokenReview(auth, only("a", "api")).Storages()["tokenreviews"].(rest.Creater)
 	obj, err := s.Create(context.Background(), &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: audiences}}, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 	if err != nil {
@@ -98,7 +98,7 @@ func TestBadReviews(t *testing.T) {
 	if _, err := review(chain(pods), ""); !apierrors.IsBadRequest(err) || err.Error() != "token is required for TokenReview in authentication" {
 		t.Errorf("no token: %v", err)
 	}
-	s := tokenreview.NewStorage(chain(pods), only())["tokenreviews"].(rest.Creater)
+	s := authentication.TokenReview(chain(pods), only()).Storages()["tokenreviews"].(rest.Creater)
 	_, err := s.Create(request.WithNamespace(context.Background(), "ns"), &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "good"}}, nil, nil)
 	if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), "namespace is not allowed on this type: ns") {
 		t.Errorf("in a namespace: %v", err)
@@ -122,7 +122,7 @@ func TestCallersCredentialsAreNotTheTokens(t *testing.T) {
 		_, ok := r.Context().Value(trusted{}).(bool)
 		return &authenticator.Response{User: &user.DefaultInfo{Name: "system:apiserver"}, Audiences: authenticator.Audiences{"a"}}, ok, nil
 	})
-	s := tokenreview.NewStorage(union.New(loopback, chain(pods)), only("a"))["tokenreviews"].(rest.Creater)
+	s := authentication.TokenReview(union.New(loopback, chain(pods)), only("a")).Storages()["tokenreviews"].(rest.Creater)
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), trusted{}, true))
 	defer cancel()
 	obj, err := s.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "bad"}}, nil, nil)
