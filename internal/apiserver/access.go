@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/registry"
 	registryrbac "laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
@@ -30,7 +31,7 @@ type access struct {
 	admission libadmission.Interface
 }
 
-func newAccess(l *loopback, legacyTokens bool) (*access, error) {
+func newAccess(l *loopback, legacyTokens bool, kinds registry.Table) (*access, error) {
 	client, err := kubernetes.NewForConfig(l.config(process, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
@@ -43,7 +44,8 @@ func newAccess(l *loopback, legacyTokens bool) (*access, error) {
 	nodes, err := node.New(node.Config{
 		Pods:   a.informers.Core().V1().Pods().Informer(),
 		Client: client,
-		Rules:  bootstrap.NodeRules(),
+		Rules:  bootstrap.NodeRules(kinds.Grants()),
+		Kinds:  kinds.NodeAccess(),
 		Clock:  clock.RealClock{},
 	})
 	if err != nil {
@@ -62,11 +64,9 @@ func newAccess(l *loopback, legacyTokens bool) (*access, error) {
 	return a, err
 }
 
-// registryAccess is what the storages of roles and bindings ask before a write.
-type registryAccess = registryrbac.Access
-
-func (a *access) registry() registryAccess {
-	return registryAccess{Authorizer: a.all, Rules: a.roles, View: a.roles}
+// guard is what the storages of roles and bindings ask before a write.
+func (a *access) guard() registryrbac.Access {
+	return registryrbac.Access{Authorizer: a.all, Rules: a.roles, View: a.roles}
 }
 
 // run keeps what decisions are made from up to date until ctx ends.
@@ -90,10 +90,7 @@ func (a *access) await(ctx context.Context) error {
 }
 
 // bootstrapRoles writes the default roles and bindings into storage, which holds
-// those of rbac.authorization.k8s.io by path. It calls controllersReady as soon as
-// controllers have their rights.
-func bootstrapRoles(storage map[string]rest.Storage, public bool, controllersReady func()) func(context.Context) error {
-	return func(ctx context.Context) error {
-		return bootstrap.Reconcile(ctx, storage, bootstrap.Options{PublicDiscovery: public, ControllersReady: controllersReady})
-	}
+// those of rbac.authorization.k8s.io by path.
+func bootstrapRoles(storage map[string]rest.Storage, o bootstrap.Options) func(context.Context) error {
+	return func(ctx context.Context) error { return bootstrap.Reconcile(ctx, storage, o) }
 }

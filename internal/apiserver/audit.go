@@ -9,8 +9,7 @@ import (
 	"strings"
 
 	"gopkg.in/natefinch/lumberjack.v2"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	auditinternal "k8s.io/apiserver/pkg/apis/audit"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/apiserver/pkg/audit"
@@ -37,8 +36,9 @@ type AuditConfig struct {
 	Stdout io.Writer
 }
 
-// apply adds the audit log to the library's configuration.
-func (a AuditConfig) apply(c *genericserver.Config) error {
+// apply adds the audit log to the library's configuration. confidential are the resources
+// and subresources whose bodies are never logged.
+func (a AuditConfig) apply(c *genericserver.Config, confidential map[schema.GroupResource]bool) error {
 	if a.PolicyFile == "" && a.LogPath == "" {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (a AuditConfig) apply(c *genericserver.Config) error {
 	if err != nil {
 		return err
 	}
-	c.AuditPolicyRuleEvaluator = discreet{policy.NewPolicyRuleEvaluator(rules)}
+	c.AuditPolicyRuleEvaluator = discreet{policy.NewPolicyRuleEvaluator(rules), confidential}
 	c.AuditBackend = auditlog.NewBackend(out, auditlog.FormatJson, auditv1.SchemeGroupVersion)
 	return nil
 }
@@ -112,26 +112,28 @@ func oneLine(err error) string {
 // contents of Secrets, whatever the rules say: their requests are logged with metadata
 // at most. Patches cannot be cleaned of what they hold, nor lists in a form that the
 // client chose, so nothing is cut out of bodies: they are left out.
-type discreet struct{ audit.PolicyRuleEvaluator }
+type discreet struct {
+	audit.PolicyRuleEvaluator
+	confidential map[schema.GroupResource]bool
+}
 
 func (d discreet) EvaluatePolicyRule(a authorizer.Attributes) audit.RequestAuditConfig {
 	c := d.PolicyRuleEvaluator.EvaluatePolicyRule(a)
-	if c.Level.GreaterOrEqual(auditinternal.LevelRequest) && confidential(a) {
+	if c.Level.GreaterOrEqual(auditinternal.LevelRequest) && d.hides(a) {
 		c.Level = auditinternal.LevelMetadata
 	}
 	return c
 }
 
-// confidential tells whether the bodies of a request can hold a token or the contents
-// of a Secret.
-func confidential(a authorizer.Attributes) bool {
-	switch a.GetAPIGroup() {
-	case corev1.GroupName:
-		return a.GetResource() == "secrets" || a.GetResource() == "serviceaccounts" && a.GetSubresource() == "token"
-	case authenticationv1.GroupName:
-		return a.GetResource() == "tokenreviews"
+// hides tells whether the bodies of a request can hold a token or the contents of a
+// Secret.
+func (d discreet) hides(a authorizer.Attributes) bool {
+	r := schema.GroupResource{Group: a.GetAPIGroup(), Resource: a.GetResource()}
+	if d.confidential[r] {
+		return true
 	}
-	return false
+	r.Resource += "/" + a.GetSubresource()
+	return d.confidential[r]
 }
 
 // ValidateAudit checks the values of the audit log's flags and reads the policy.

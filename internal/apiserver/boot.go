@@ -8,9 +8,13 @@ import (
 	"sync"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
 
 // boot keeps which of the steps after the start are done.
@@ -90,7 +94,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // addHooks installs what happens after the start and the checks of /readyz.
-func (s *Server) addHooks(life context.Context, all *storages, objects *kept) error {
+func (s *Server) addHooks(life context.Context, all *registry.Storages, objects *kept) error {
 	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
 		return fmt.Errorf("adding health check: %w", err)
 	}
@@ -106,8 +110,12 @@ func (s *Server) addHooks(life context.Context, all *storages, objects *kept) er
 		}
 	}
 	steps := map[string]func(context.Context) error{
-		"rbac/bootstrap-roles": bootstrapRoles(all.rbac, s.config.Tokens.PublicDiscovery, sync.OnceFunc(func() { close(s.rights) })),
-		"system-objects":       objects.keep,
+		"rbac/bootstrap-roles": bootstrapRoles(all.Group(rbacv1.GroupName), bootstrap.Options{
+			PublicDiscovery:  s.config.Tokens.PublicDiscovery,
+			Grants:           s.config.Kinds.Grants(),
+			ControllersReady: sync.OnceFunc(func() { close(s.rights) }),
+		}),
+		"system-objects": objects.keep,
 	}
 	s.background.Go(func() { objects.keepOn(life) })
 	for name, step := range steps {

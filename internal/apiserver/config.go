@@ -13,11 +13,14 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/registry"
 )
 
 // Config says what the server is made of. Every field is required unless it says
 // otherwise.
 type Config struct {
+	// Kinds is what is served: registry.Kinds, unless a test adds to it.
+	Kinds    registry.Table
 	Store    StoreConfig
 	Serving  ServingConfig
 	Services ServicesConfig

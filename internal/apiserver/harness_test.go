@@ -21,6 +21,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/pki"
+	"laterna.dev/laterna/internal/registry"
 )
 
 var (
@@ -70,6 +71,7 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 	s := &system{t: t, dir: dir, authority: authority, addr: listener.Addr().String()}
 	s.store = etcd.New(etcd.Config{Dir: filepath.Join(dir, "etcd"), SocketDir: run, Log: log})
 	config := apiserver.Config{
+		Kinds: registry.Kinds(),
 		Store: apiserver.StoreConfig{Await: s.store.Await, EncryptionKeyFile: filepath.Join(dir, "encryption", "keys")},
 		Serving: apiserver.ServingConfig{
 			Listeners:      []net.Listener{listener},

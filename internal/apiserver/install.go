@@ -13,22 +13,15 @@ import (
 	genericapi "k8s.io/apiserver/pkg/endpoints"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
-	"k8s.io/apiserver/pkg/registry/rest"
 	genericserver "k8s.io/apiserver/pkg/server"
 
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
-// apiGroup is a group-version and the storage behind its resources, by path
-// ("pods", "pods/status").
-type apiGroup struct {
-	version schema.GroupVersion
-	storage map[string]rest.Storage
-}
-
-// root returns where the group is served.
-func (g apiGroup) root() string {
-	if g.version.Group == "" {
+// rootOf returns where a group is served.
+func rootOf(group string) string {
+	if group == "" {
 		return genericserver.DefaultLegacyAPIPrefix
 	}
 	return genericserver.APIGroupPrefix
@@ -37,19 +30,19 @@ func (g apiGroup) root() string {
 // install serves a group-version. Unlike the library's own InstallAPIGroup it does
 // not build the OpenAPI models, which take longer than all the rest and are not
 // needed before the first server-side apply: converter builds them when asked.
-func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *scheme.Scheme, g apiGroup, converter managedfields.TypeConverter) error {
+func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *scheme.Scheme, g registry.GroupStorages, converter managedfields.TypeConverter) error {
 	served := map[string][]string{}
-	for resource := range g.storage {
-		served[resource] = []string{g.version.String()}
+	for resource := range g.ByPath {
+		served[resource] = []string{g.Version.String()}
 	}
 	v := &genericapi.APIGroupVersion{
-		Storage:                     g.storage,
-		Root:                        g.root(),
-		GroupVersion:                g.version,
+		Storage:                     g.ByPath,
+		Root:                        rootOf(g.Version.Group),
+		GroupVersion:                g.Version,
 		AllServedVersionsByResource: served,
 		OptionsExternalVersion:      &schema.GroupVersion{Version: "v1"},
 		ParameterCodec:              sch.Parameters,
-		Serializer:                  sch.Serializer(g.version.Group),
+		Serializer:                  sch.Serializer(g.Version.Group),
 		Creater:                     sch,
 		Convertor:                   sch,
 		ConvertabilityChecker:       sch,
@@ -66,31 +59,31 @@ func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *sc
 	}
 	resources, _, err := v.InstallREST(s.Handler.GoRestfulContainer)
 	if err != nil {
-		return fmt.Errorf("serving %s: %w", g.version, err)
+		return fmt.Errorf("serving %s: %w", g.Version, err)
 	}
 	addDiscovery(s, c, g, resources)
 	return nil
 }
 
 // addDiscovery lists a group-version under /api or /apis, in both formats.
-func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g apiGroup, resources []apidiscoveryv2.APIResourceDiscovery) {
+func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g registry.GroupStorages, resources []apidiscoveryv2.APIResourceDiscovery) {
 	doc := apidiscoveryv2.APIVersionDiscovery{
 		Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
-		Version:   g.version.Version,
+		Version:   g.Version.Version,
 		Resources: resources,
 	}
-	if g.version.Group == "" {
+	if g.Version.Group == "" {
 		manager := s.AggregatedLegacyDiscoveryGroupManager
 		manager.AddGroupVersion("", doc)
-		legacy := discovery.NewLegacyRootAPIHandler(c.DiscoveryAddresses, s.Serializer, g.root())
+		legacy := discovery.NewLegacyRootAPIHandler(c.DiscoveryAddresses, s.Serializer, rootOf(g.Version.Group))
 		both := aggregated.WrapAggregatedDiscoveryToHandler(legacy, manager, manager)
-		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(g.root(), metav1.APIVersions{}))
+		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(rootOf(g.Version.Group), metav1.APIVersions{}))
 		return
 	}
-	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.version.Group, doc)
-	version := metav1.GroupVersionForDiscovery{GroupVersion: g.version.String(), Version: g.version.Version}
+	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.Version.Group, doc)
+	version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}
 	group := metav1.APIGroup{
-		Name:             g.version.Group,
+		Name:             g.Version.Group,
 		Versions:         []metav1.GroupVersionForDiscovery{version},
 		PreferredVersion: version,
 	}

@@ -36,8 +36,11 @@ type issuerStorage interface {
 	rest.Watcher
 }
 
-func newIssuers(set *issuer.Set, storages map[string]rest.Storage, log *slog.Logger) (*issuers, error) {
-	storage, ok := storages[operatorv1.KubeAPIServers.Resource].(issuerStorage)
+// kubeAPIServers is whose status says the issuers.
+var kubeAPIServers = operatorv1.KubeAPIServers.GroupResource()
+
+func newIssuers(set *issuer.Set, operator rest.Storage, log *slog.Logger) (*issuers, error) {
+	storage, ok := operator.(issuerStorage)
 	if !ok {
 		return nil, errors.New("storage of kubeapiservers cannot be followed")
 	}

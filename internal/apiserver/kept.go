@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -47,6 +48,23 @@ type keptStorage interface {
 	rest.Getter
 	rest.Creater
 	rest.Updater
+}
+
+// newKept returns the objects that the server keeps, in these storages.
+func newKept(all *registry.Storages, env resource.Env, c Config) (*kept, error) {
+	k := &kept{scheme: env.Scheme, config: c}
+	for path, into := range map[string]*keptStorage{"namespaces": &k.namespaces, "services": &k.services, "endpoints": &k.endpoints} {
+		var err error
+		if *into, err = registry.As[keptStorage](all, corev1.Resource(path)); err != nil {
+			return nil, err
+		}
+	}
+	books, err := registry.As[*service.Storage](all, corev1.Resource("services"))
+	if err != nil {
+		return nil, err
+	}
+	k.repair = books.Repair
+	return k, nil
 }
 
 // keep brings every object to what it should be. It may run concurrently with the

@@ -19,8 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/bounds"
-	"laterna.dev/laterna/internal/registry/scheme"
 )
 
 // What one request may cost, in time of the processors and in bytes allocated (not held),
@@ -121,7 +121,7 @@ func objectOf(resource string) string {
 // served lists what the discovery documents say can be created or written.
 func (s *system) served() []served {
 	s.t.Helper()
-	sch, err := scheme.New()
+	sch, err := registry.Kinds().Scheme()
 	must(s.t, err)
 	_, lists, err := s.admin().Discovery().ServerGroupsAndResources()
 	must(s.t, err)

@@ -7,8 +7,6 @@ import (
 	"sync"
 
 	restful "github.com/emicklei/go-restful/v3"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
@@ -25,8 +23,8 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
-	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/internal/generated/openapi"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
@@ -38,11 +36,11 @@ type documents struct {
 	namer   func() (*apiopenapi.DefinitionNamer, error)
 }
 
-func newDocuments(version string) *documents {
+func newDocuments(version string, sch *scheme.Scheme) *documents {
 	return &documents{
 		version: version,
 		namer: sync.OnceValues(func() (*apiopenapi.DefinitionNamer, error) {
-			public, err := scheme.Public()
+			public, err := sch.Public()
 			if err != nil {
 				return nil, err
 			}
@@ -134,13 +132,13 @@ func (d *documents) serve(h *genericserver.APIServerHandler) {
 
 // converter returns the type converter of server-side apply for everything the
 // groups take in requests, subresources' kinds included.
-func (d *documents) converter(groups []apiGroup) managedfields.TypeConverter {
-	return lazyConverter{sync.OnceValues(func() (managedfields.TypeConverter, error) {
+func (d *documents) converter(all *registry.Storages) managedfields.TypeConverter {
+	return lazyConverter{all.Unowned, sync.OnceValues(func() (managedfields.TypeConverter, error) {
 		c, err := d.v3()
 		if err != nil {
 			return nil, err
 		}
-		models, err := builder3.BuildOpenAPIDefinitionsForResources(c, modelNames(groups)...)
+		models, err := builder3.BuildOpenAPIDefinitionsForResources(c, modelNames(all.Groups)...)
 		if err != nil {
 			return nil, fmt.Errorf("building models of server-side apply: %w", err)
 		}
@@ -148,11 +146,11 @@ func (d *documents) converter(groups []apiGroup) managedfields.TypeConverter {
 	})}
 }
 
-func modelNames(groups []apiGroup) []string {
+func modelNames(groups []registry.GroupStorages) []string {
 	seen := map[string]bool{}
 	var names []string
 	for _, g := range groups {
-		for _, s := range g.storage {
+		for _, s := range g.ByPath {
 			if name := util.GetCanonicalTypeName(s.New()); !seen[name] {
 				seen[name] = true
 				names = append(names, name)
@@ -164,12 +162,15 @@ func modelNames(groups []apiGroup) []string {
 
 // lazyConverter is a managedfields.TypeConverter that is built on first use.
 type lazyConverter struct {
-	get func() (managedfields.TypeConverter, error)
+	// unowned tells whether nobody manages an object's fields: it is answered and never
+	// stored as it is, and to find out who would is a good part of what a review costs.
+	unowned func(obj any) bool
+	get     func() (managedfields.TypeConverter, error)
 }
 
 // ObjectToTyped implements managedfields.TypeConverter.
 func (l lazyConverter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
-	if isQuestion(obj) {
+	if l.unowned(obj) {
 		return typed.DeducedParseableType.FromUnstructured(map[string]any{})
 	}
 	c, err := l.get()
@@ -190,17 +191,4 @@ func (l lazyConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error
 		return nil, err
 	}
 	return c.TypedToObject(v)
-}
-
-// isQuestion tells whether an object is answered and never stored as it is. Nobody
-// manages its fields, and to find out who would is a good part of what a review costs.
-func isQuestion(obj runtime.Object) bool {
-	switch obj.(type) {
-	case *authenticationv1.TokenReview, *authenticationv1.TokenRequest, *authenticationv1.SelfSubjectReview,
-		*authorizationv1.SubjectAccessReview, *authorizationv1.SelfSubjectAccessReview,
-		*authorizationv1.LocalSubjectAccessReview, *authorizationv1.SelfSubjectRulesReview,
-		*identityv1alpha1.SigningKey:
-		return true
-	}
-	return false
 }

@@ -92,7 +92,7 @@ func (s *Server) ControllerConfig(user string) *rest.Config {
 func (s *Server) Start(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
-	sch, err := scheme.New()
+	sch, err := s.config.Kinds.Scheme()
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	if s.backend, err = newBackend(life, client, sch, box, rules); err != nil {
+	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds.Confidential()); err != nil {
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, signingKeysPath, box)
@@ -217,42 +217,42 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy); err != nil {
+	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy, s.config.Kinds); err != nil {
 		return err
 	}
-	all, err := newStorages(env, s.config, s.access, s.ring, s.backend)
+	all, tokens, err := s.buildStorages(env)
 	if err != nil {
 		return err
 	}
-	s.issuers, s.follow, s.uses = all.tokens.issuers, all.tokens.follow, all.tokens.uses
+	s.issuers, s.follow, s.uses = tokens.issuers, tokens.follow, tokens.uses
 	c := s.libraryConfig(sch)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
-	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(all.tokens.check))
+	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(tokens.check))
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
-	if err := s.config.Audit.apply(c); err != nil {
+	if err := s.config.Audit.apply(c, s.config.Kinds.Confidential()); err != nil {
 		return err
 	}
 	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())
 	if err != nil {
 		return fmt.Errorf("building server: %w", err)
 	}
-	docs := newDocuments(s.config.Version.Info().GitVersion)
-	converter := docs.converter(all.groups)
-	for _, g := range all.groups {
+	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
+	converter := docs.converter(all)
+	for _, g := range all.Groups {
 		if err := install(s.generic, c, sch, g, converter); err != nil {
 			return err
 		}
 	}
 	docs.serve(s.generic.Handler)
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, all.tokens.issuers.DiscoveryHandler())
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, all.tokens.issuers.JWKSHandler())
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.ListingPath, all.tokens.issuers.ListingHandler())
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, tokens.issuers.DiscoveryHandler())
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, tokens.issuers.JWKSHandler())
+	s.generic.Handler.NonGoRestfulMux.Handle(issuer.ListingPath, tokens.issuers.ListingHandler())
 	s.generic.Handler.NonGoRestfulMux.HandleFunc(definitionsPath, definitions)
 	s.generic.Handler.NonGoRestfulMux.Handle(encryption.Path, s.keeper.Handler())
 	s.generic.Handler.NonGoRestfulMux.HandlePrefix(encryption.Path+"/", s.keeper.Handler())
-	objects, err := all.kept(env, s.config)
+	objects, err := newKept(all, env, s.config)
 	if err != nil {
 		return err
 	}

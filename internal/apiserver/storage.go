@@ -46,6 +46,8 @@ type backend struct {
 	compactor etcd3.Compactor
 	codecs    map[string]storageCodec // by API group
 	box       *atrest.Box
+	// confidential are the resources whose objects are sealed in any case.
+	confidential map[schema.GroupResource]bool
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 
@@ -62,15 +64,15 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, confidential map[schema.GroupResource]bool) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clock.RealClock{}, nil)
-	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, encryption: map[string]value.Transformer{}}
+	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
-	for _, gv := range scheme.GroupVersions() {
-		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), scheme.StorageType(gv.Group))
+	for _, gv := range s.GroupVersions() {
+		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), s.StorageType(gv.Group))
 		if !ok {
-			return nil, fmt.Errorf("scheme has no encoding %s", scheme.StorageType(gv.Group))
+			return nil, fmt.Errorf("scheme has no encoding %s", s.StorageType(gv.Group))
 		}
 		b.codecs[gv.Group] = storageCodec{
 			codec:     s.Codecs.CodecForVersions(encoding.Serializer, s.Codecs.UniversalDeserializer(), gv, runtime.InternalGroupVersioner),
@@ -102,10 +104,10 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 	return options, nil
 }
 
-// transformer encrypts what the provider configuration names, and Secrets anyway. It
-// refuses to read encrypted values elsewhere.
+// transformer encrypts what the provider configuration names, and what is confidential
+// anyway. It refuses to read encrypted values elsewhere.
 func (b *backend) transformer(resource schema.GroupResource) (t value.Transformer) {
-	secret := resource == corev1.Resource("secrets")
+	secret := b.confidential[resource]
 	switch {
 	case b.rules != nil:
 		t = b.rules.Objects(resource, b.box, secret)

@@ -30,7 +30,7 @@ type tokens struct {
 
 // newTokens joins keys, issuers and the check of tokens against what they are
 // bound to.
-func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator map[string]rest.Storage, b *backend, uses *tokenUses) (*tokens, error) {
+func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator rest.Storage, b *backend, uses *tokenUses) (*tokens, error) {
 	t := &tokens{ring: ring, rotations: review.NewRotations(), uses: uses}
 	var err error
 	t.issuers, err = issuer.New(issuer.Config{

@@ -13,6 +13,7 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/network/plane"
 	"laterna.dev/laterna/internal/pki"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/service"
 )
 
@@ -146,6 +147,7 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 		advertise = netip.AddrPortFrom(n.gateway, n.listen.Port())
 	}
 	return apiserver.Config{
+		Kinds: registry.Kinds(),
 		Store: apiserver.StoreConfig{
 			Await:                    await,
 			EncryptionKeyFile:        s.dir.EncryptionKey(),

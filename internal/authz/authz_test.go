@@ -14,13 +14,14 @@ import (
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/registry"
 )
 
 // TestOrder asks before anything is known of roles: the server itself, which loads
 // them, must not have to wait for them, and nodes need no roles for their own node.
 func TestOrder(t *testing.T) {
 	client := fake.NewClientset()
-	n, err := node.New(node.Config{Pods: informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer(), Client: client, Clock: clock.RealClock{}})
+	n, err := node.New(node.Config{Pods: informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer(), Client: client, Kinds: registry.Kinds().NodeAccess(), Clock: clock.RealClock{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,7 +17,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
-	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/rbac"
 )
 
@@ -38,6 +36,8 @@ type Config struct {
 	Client kubernetes.Interface
 	// Rules are what every node may do with objects that are not its own.
 	Rules []rbacv1.PolicyRule
+	// Kinds are the kinds to whose objects a node is kept in another way than by Rules.
+	Kinds map[schema.GroupResource]Access
 	Clock clock.WithTicker
 }
 
@@ -112,30 +112,24 @@ func (a *Authorizer) RulesFor(_ context.Context, u user.Info, _ string) ([]autho
 
 func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
 	if attrs.IsResourceRequest() {
-		switch (schema.GroupResource{Group: attrs.GetAPIGroup(), Resource: attrs.GetResource()}) {
-		case corev1.Resource("secrets"):
-			return a.readReferenced(ctx, node, secretKind, attrs)
-		case corev1.Resource("configmaps"):
-			return a.readReferenced(ctx, node, configMapKind, attrs)
-		case corev1.Resource("serviceaccounts"):
-			return a.serviceAccount(ctx, node, attrs)
-		case corev1.Resource("nodes"):
-			return nodeObject(node, attrs)
-		case corev1.Resource("pods"):
-			return a.pod(ctx, node, attrs)
-		case coordinationv1.Resource("leases"):
-			return lease(node, attrs)
-		case v1alpha1.Resource(v1alpha1.Plural):
-			return a.podProjection(ctx, node, attrs)
-		case schema.GroupResource{Group: "certificates.k8s.io", Resource: "podcertificaterequests"},
-			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceclaims"},
-			schema.GroupResource{Group: "resource.k8s.io", Resource: "resourceslices"},
-			schema.GroupResource{Group: "storage.k8s.io", Resource: "volumeattachments"},
-			schema.GroupResource{Group: "storage.k8s.io", Resource: "csinodes"},
-			corev1.Resource("persistentvolumes"),
-			corev1.Resource("persistentvolumeclaims"):
-			// Kinds that are not served and have no references here.
+		resource := schema.GroupResource{Group: attrs.GetAPIGroup(), Resource: attrs.GetResource()}
+		access, known := a.config.Kinds[resource]
+		if !known && foreign(resource) {
 			return verdict{}
+		}
+		switch access {
+		case Referenced:
+			return a.readReferenced(ctx, node, attrs)
+		case Accounts:
+			return a.serviceAccount(ctx, node, attrs)
+		case Itself:
+			return nodeObject(node, attrs)
+		case OwnPods:
+			return a.pod(ctx, node, attrs)
+		case OwnLease:
+			return lease(node, attrs)
+		case NamedAfterOwnPods:
+			return a.podProjection(ctx, node, attrs)
 		}
 	}
 	if rbac.RulesAllow(attrs, a.config.Rules) {
@@ -145,7 +139,7 @@ func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.A
 }
 
 // readReferenced allows to get, list and watch one object by name.
-func (a *Authorizer) readReferenced(ctx context.Context, node, kind string, attrs authorizer.Attributes) verdict {
+func (a *Authorizer) readReferenced(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
 	switch attrs.GetVerb() {
 	case "get", "list", "watch":
 	default:
@@ -157,12 +151,12 @@ func (a *Authorizer) readReferenced(ctx context.Context, node, kind string, attr
 	if attrs.GetNamespace() == "" {
 		return refuse("can only read namespaced object of this type")
 	}
-	return a.referenced(ctx, node, kind, attrs)
+	return a.referenced(ctx, node, attrs.GetResource(), attrs)
 }
 
 func (a *Authorizer) serviceAccount(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
 	if attrs.GetVerb() == "get" && attrs.GetSubresource() == "" {
-		return a.readReferenced(ctx, node, serviceAccountKind, attrs)
+		return a.readReferenced(ctx, node, attrs)
 	}
 	if attrs.GetVerb() != "create" || attrs.GetName() == "" {
 		return refuse("can only create tokens for individual service accounts")

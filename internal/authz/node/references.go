@@ -14,12 +14,12 @@ type reference struct {
 	namespace, name string
 }
 
-// Kinds of references.
+// Kinds of references, by resource.
 const (
-	podKind            = "pod"
-	secretKind         = "secret"
-	configMapKind      = "configmap"
-	serviceAccountKind = "serviceaccount"
+	podKind            = "pods"
+	secretKind         = "secrets"
+	configMapKind      = "configmaps"
+	serviceAccountKind = "serviceaccounts"
 )
 
 // references counts, per node, the pods that refer to an object. All methods may

@@ -3,6 +3,6 @@
 //
 // It owns what all kinds share (object metadata rules, table conversion, the
 // status subresource). What a single kind means (defaults, validation, columns)
-// lives in internal/registry/<group>/<resource>; the scheme that lists all kinds
-// lives in internal/registry/scheme; serving them lives in internal/apiserver.
+// lives in internal/registry/<group>/<resource>; the table that lists all kinds is
+// internal/registry; serving them lives in internal/apiserver.
 package resource

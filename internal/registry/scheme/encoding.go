@@ -8,8 +8,8 @@ import (
 )
 
 // StorageType is the media type in which objects of a group are stored.
-func StorageType(group string) string {
-	if ours[group] {
+func (s *Scheme) StorageType(group string) string {
+	if s.jsonOnly[group] {
 		return runtime.ContentTypeJSON
 	}
 	return runtime.ContentTypeProtobuf
@@ -39,7 +39,7 @@ func (s *Scheme) Serializer(group string) runtime.NegotiatedSerializer {
 		}
 		accepted = append(accepted, info)
 	}
-	if ours[group] {
+	if s.jsonOnly[group] {
 		accepted = slices.DeleteFunc(accepted, func(i runtime.SerializerInfo) bool { return i.MediaType == runtime.ContentTypeProtobuf })
 	}
 	return offered{s.Codecs, accepted}

@@ -1,6 +1,7 @@
 package scheme_test
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,12 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
 func newScheme(t *testing.T) *scheme.Scheme {
 	t.Helper()
-	s, err := scheme.New()
+	s, err := registry.Kinds().Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +24,7 @@ func newScheme(t *testing.T) *scheme.Scheme {
 
 func TestEveryKindIsItsOwnHub(t *testing.T) {
 	s := newScheme(t)
-	for _, gv := range scheme.GroupVersions() {
+	for _, gv := range s.GroupVersions() {
 		kinds := s.KnownTypes(gv)
 		if len(kinds) == 0 {
 			t.Errorf("%s has no kinds", gv)
@@ -40,7 +42,7 @@ func TestEveryKindIsItsOwnHub(t *testing.T) {
 }
 
 func TestPublicSchemeHasNoHub(t *testing.T) {
-	s, err := scheme.Public()
+	s, err := newScheme(t).Public()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +70,20 @@ func TestEncodings(t *testing.T) {
 		}
 		if m, ok := out.(*corev1.ConfigMap); !ok || m.Name != "c" || m.Data["a"] != "b" {
 			t.Errorf("%s: %#v", info.MediaType, out)
+		}
+	}
+}
+
+// TestGroupsAreStoredAsTheirTypesCan pins what a store written by an earlier version has.
+func TestGroupsAreStoredAsTheirTypesCan(t *testing.T) {
+	s := newScheme(t)
+	for _, gv := range s.GroupVersions() {
+		want := runtime.ContentTypeProtobuf
+		if strings.HasSuffix(gv.Group, ".laterna.dev") || strings.HasSuffix(gv.Group, ".openshift.io") {
+			want = runtime.ContentTypeJSON
+		}
+		if got := s.StorageType(gv.Group); got != want {
+			t.Errorf("%s is stored as %s, want %s", gv, got, want)
 		}
 	}
 }

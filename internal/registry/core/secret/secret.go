@@ -1,5 +1,5 @@
 // Package secret owns the Secret kind of core/v1: defaults, validation, table and
-// storage. Encrypting secrets at rest lives in internal/apiserver; filling
+// storage. Encrypting secrets at rest lives in internal/encryption; filling
 // service account token secrets lives in internal/controller.
 package secret
 

@@ -45,8 +45,8 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 	return out
 }
 
-func clusterRoles() []*rbacv1.ClusterRole {
-	return build(slices.Concat(userRoles(), componentRoles(), certificateRoles(), controllerRoles()))
+func clusterRoles(grants []Grant) []*rbacv1.ClusterRole {
+	return build(slices.Concat(userRoles(grants), componentRoles(grants), certificateRoles(), controllerRoles()))
 }
 
 // systemRoles are the roles of kube-system.

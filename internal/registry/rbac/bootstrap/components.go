@@ -1,16 +1,11 @@
 package bootstrap
 
-import (
-	rbacv1 "k8s.io/api/rbac/v1"
-
-	operatorv1 "laterna.dev/laterna/api/operator/v1"
-	"laterna.dev/laterna/api/projection/v1alpha1"
-)
+import rbacv1 "k8s.io/api/rbac/v1"
 
 // NodeRules are what any node may do, whatever runs on it. The Node authorizer and
 // the NodeRestriction admission narrow them to the node's own objects.
-func NodeRules() []rbacv1.PolicyRule {
-	return []rbacv1.PolicyRule{
+func NodeRules(grants []Grant) []rbacv1.PolicyRule {
+	return append([]rbacv1.PolicyRule{
 		on("create", "authentication.k8s.io", "tokenreviews"),
 		on("create", "authorization.k8s.io", "subjectaccessreviews localsubjectaccessreviews"),
 		on(read, "core", "services"),
@@ -38,15 +33,13 @@ func NodeRules() []rbacv1.PolicyRule {
 		on(read, "certificates.k8s.io", "clustertrustbundles"),
 		on("get", "core", "serviceaccounts"),
 		on("get list watch create", "certificates.k8s.io", "podcertificaterequests"),
-		on("get create update patch delete", v1alpha1.GroupName, v1alpha1.Plural),
-		on(read, operatorv1.GroupName, operatorv1.KubeAPIServers.Resource),
-	}
+	}, granted(grants, func(g Grant) string { return g.Node })...)
 }
 
 // componentRoles are for the parts of a cluster that run outside the server.
-func componentRoles() []clusterRole {
+func componentRoles(grants []Grant) []clusterRole {
 	return []clusterRole{
-		{name: "system:node", rules: NodeRules()},
+		{name: "system:node", rules: NodeRules(grants)},
 		{name: "system:node-problem-detector", rules: []rbacv1.PolicyRule{
 			on("get", "core", "nodes"), on("patch", "core", "nodes/status"), events(),
 		}},

@@ -6,14 +6,22 @@ import (
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/component-helpers/auth/rbac/validation"
 
 	"laterna.dev/laterna/internal/registry/rbac"
 )
 
+// grants are for kinds that Kubernetes does not have.
+var grants = []Grant{
+	{Resource: schema.GroupResource{Group: "example.com", Resource: "views"}, View: read, Edit: "delete deletecollection", Node: "get create"},
+	{Resource: schema.GroupResource{Resource: "podtemplates"}, View: read},
+	{Resource: schema.GroupResource{Group: "example.com", Resource: "settings"}, Node: read},
+}
+
 func role(t *testing.T, name string) *rbacv1.ClusterRole {
 	t.Helper()
-	all := clusterRoles()
+	all := clusterRoles(grants)
 	i := slices.IndexFunc(all, func(r *rbacv1.ClusterRole) bool { return r.Name == name })
 	if i < 0 {
 		t.Fatalf("no role %s", name)
@@ -23,7 +31,7 @@ func role(t *testing.T, name string) *rbacv1.ClusterRole {
 
 func TestPolicyIsValid(t *testing.T) {
 	names := map[string]bool{}
-	for _, r := range clusterRoles() {
+	for _, r := range clusterRoles(grants) {
 		if errs := rbac.ValidateRules(r.Rules, false); len(errs) > 0 {
 			t.Errorf("ClusterRole %s: %v", r.Name, errs)
 		}
@@ -84,6 +92,32 @@ func TestUserRolesBuildOnEachOther(t *testing.T) {
 	for _, rule := range edit.Rules {
 		if slices.Contains(rule.APIGroups, rbacv1.GroupName) {
 			t.Errorf("edit may %v %v", rule.Verbs, rule.Resources)
+		}
+	}
+}
+
+// TestGrantsReachTheRoles checks that a grant goes to the roles that it names, and to
+// those above them.
+func TestGrantsReachTheRoles(t *testing.T) {
+	for name, want := range map[string][]rbacv1.PolicyRule{
+		"laterna.dev:aggregate-to-view": {on(read, "example.com", "views"), on(read, "core", "podtemplates")},
+		"laterna.dev:aggregate-to-edit": {on("delete deletecollection", "example.com", "views")},
+		"view":                          {on(read, "example.com", "views"), on(read, "core", "podtemplates")},
+		"edit":                          {on(read, "example.com", "views"), on("delete deletecollection", "example.com", "views")},
+		"admin":                         {on(read, "core", "podtemplates"), on("delete deletecollection", "example.com", "views")},
+		"system:node":                   {on("get create", "example.com", "views"), on(read, "example.com", "settings")},
+	} {
+		if ok, missing := validation.Covers(role(t, name).Rules, want); !ok {
+			t.Errorf("%s lacks %v", name, missing)
+		}
+	}
+	for name, never := range map[string]rbacv1.PolicyRule{
+		"view":        on("delete", "example.com", "views"),
+		"admin":       on("get", "example.com", "settings"),
+		"system:node": on("get", "core", "podtemplates"),
+	} {
+		if ok, _ := validation.Covers(role(t, name).Rules, []rbacv1.PolicyRule{never}); ok {
+			t.Errorf("%s may %v", name, never)
 		}
 	}
 }

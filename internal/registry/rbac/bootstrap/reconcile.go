@@ -29,6 +29,8 @@ type Options struct {
 	// ControllersReady is called as soon as the roles of the process's own controllers
 	// are stored, which are written before all others. Optional.
 	ControllersReady func()
+	// Grants are for the kinds that the roles of Kubernetes do not know.
+	Grants []Grant
 }
 
 // Reconcile writes the default roles and bindings that are missing from storage,
@@ -39,7 +41,7 @@ func Reconcile(ctx context.Context, storage map[string]rest.Storage, o Options) 
 	steps := make([]step, 4)
 	g, listing := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		steps[0], err = plan(listing, storage["clusterroles"], clusterRoles(), mergeClusterRole)
+		steps[0], err = plan(listing, storage["clusterroles"], clusterRoles(o.Grants), mergeClusterRole)
 		return err
 	})
 	g.Go(func() (err error) {

@@ -1,13 +1,9 @@
 package bootstrap
 
-import (
-	rbacv1 "k8s.io/api/rbac/v1"
-
-	"laterna.dev/laterna/api/projection/v1alpha1"
-)
+import rbacv1 "k8s.io/api/rbac/v1"
 
 // userRoles are for people and workloads, and for finding out about the server.
-func userRoles() []clusterRole {
+func userRoles(grants []Grant) []clusterRole {
 	return []clusterRole{
 		{name: "cluster-admin", rules: []rbacv1.PolicyRule{on("*", "*", "*"), at("*", "*")}},
 		{name: "system:discovery", rules: []rbacv1.PolicyRule{
@@ -39,13 +35,8 @@ func userRoles() []clusterRole {
 		}},
 		{name: "system:aggregate-to-edit", aggregatesTo: "edit", rules: editRules()},
 		{name: "system:aggregate-to-view", aggregatesTo: "view", rules: viewRules()},
-		// Ours: what a pod has loaded is written by its node alone.
-		{name: "laterna.dev:aggregate-to-edit", aggregatesTo: "edit", rules: []rbacv1.PolicyRule{
-			on("delete deletecollection", v1alpha1.GroupName, v1alpha1.Plural),
-		}},
-		{name: "laterna.dev:aggregate-to-view", aggregatesTo: "view", rules: []rbacv1.PolicyRule{
-			on(read, v1alpha1.GroupName, v1alpha1.Plural),
-		}},
+		{name: "laterna.dev:aggregate-to-edit", aggregatesTo: "edit", rules: granted(grants, func(g Grant) string { return g.Edit })},
+		{name: "laterna.dev:aggregate-to-view", aggregatesTo: "view", rules: granted(grants, func(g Grant) string { return g.View })},
 	}
 }
 

@@ -1,0 +1,92 @@
+// Package registry is the table of the kinds that the server serves. A kind stands in
+// it once: how it is stored and shown, what the default roles and nodes may do with it,
+// whether it holds secrets.
+//
+// To add a kind, describe it in a package of its own (internal/registry/<group>/<resource>,
+// a resource.Definition) and write its row here; where its group is new, run go generate
+// in internal/generated/openapi. Everything else (scheme, discovery, OpenAPI, tables,
+// roles, deletion with its namespace) follows.
+//
+// What a kind means lives in its package, what kinds share in resource, the scheme in
+// scheme, serving in internal/apiserver. A kind that nodes write has rules in
+// internal/authz/node and internal/admission/noderestriction besides.
+package registry
+
+import (
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	configv1 "laterna.dev/laterna/api/config/v1"
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/config/authentication"
+	"laterna.dev/laterna/internal/registry/coordination/lease"
+	"laterna.dev/laterna/internal/registry/core/configmap"
+	"laterna.dev/laterna/internal/registry/core/endpoints"
+	"laterna.dev/laterna/internal/registry/core/event"
+	corenode "laterna.dev/laterna/internal/registry/core/node"
+	"laterna.dev/laterna/internal/registry/core/secret"
+	"laterna.dev/laterna/internal/registry/core/serviceaccount"
+	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
+	"laterna.dev/laterna/internal/registry/rbac"
+)
+
+// read is what Roles that only look may do.
+const read = "get list watch"
+
+// Kinds returns the table.
+func Kinds() Table {
+	return Table{
+		{corev1.SchemeGroupVersion, corev1.AddToScheme, []Kind{
+			{Serve: Stored(configmap.Definition()), Node: node.Referenced},
+			{Serve: Stored(endpoints.Definition())},
+			{Serve: Stored(event.Definition())},
+			{Serve: namespaces()},
+			{Serve: Stored(corenode.Definition()), Node: node.Itself},
+			{Serve: pods(), Node: node.OwnPods},
+			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
+			{Serve: services()},
+			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},
+			{Serve: tokenRequests(), Confidential: true, Unowned: true},
+		}},
+		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
+			{Serve: tokenReviews(), Confidential: true, Unowned: true},
+			{Serve: selfSubjectReviews(), Unowned: true},
+		}},
+		{authorizationv1.SchemeGroupVersion, authorizationv1.AddToScheme, []Kind{
+			{Serve: subjectAccessReviews(), Unowned: true},
+			{Serve: selfSubjectAccessReviews(), Unowned: true},
+			{Serve: localSubjectAccessReviews(), Unowned: true},
+			{Serve: selfSubjectRulesReviews(), Unowned: true},
+		}},
+		{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme, []Kind{
+			{Serve: Stored(lease.Definition()), Node: node.OwnLease},
+		}},
+		{policyv1.SchemeGroupVersion, policyv1.AddToScheme, nil}, // Eviction is served by pods
+		{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme, []Kind{
+			{Serve: guarded(rbac.Role())},
+			{Serve: guarded(rbac.RoleBinding())},
+			{Serve: guarded(rbac.ClusterRole())},
+			{Serve: guarded(rbac.ClusterRoleBinding())},
+		}},
+		{projectionv1alpha1.SchemeGroupVersion, projectionv1alpha1.AddToScheme, []Kind{
+			{Serve: podProjections(), Node: node.NamedAfterOwnPods,
+				Roles: Roles{View: read, Edit: "delete deletecollection", Node: "get create update patch delete"}},
+		}},
+		{configv1.SchemeGroupVersion, configv1.AddToScheme, []Kind{
+			{Serve: Stored(authentication.Definition())},
+		}},
+		{operatorv1.SchemeGroupVersion, operatorv1.AddToScheme, []Kind{
+			{Serve: Stored(kubeapiserver.Definition()), Roles: Roles{Node: read}},
+		}},
+		{identityv1alpha1.SchemeGroupVersion, identityv1alpha1.AddToScheme, []Kind{
+			{Serve: signingKeys(), Unowned: true},
+		}},
+	}
+}

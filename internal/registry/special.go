@@ -1,0 +1,137 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
+	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/registry/authentication"
+	"laterna.dev/laterna/internal/registry/authorization"
+	"laterna.dev/laterna/internal/registry/core/namespace"
+	"laterna.dev/laterna/internal/registry/core/pod"
+	"laterna.dev/laterna/internal/registry/core/service"
+	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/registry/identity/signingkey"
+	"laterna.dev/laterna/internal/registry/projection/podprojection"
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// The kinds of the table that are more than stored: how their storages are built.
+
+func namespaces() Served {
+	return own(namespace.Definition(), func(b *Builder) (map[string]rest.Storage, error) { return namespace.NewStorage(b.Env) })
+}
+
+func pods() Served {
+	served := own(pod.Definition(), func(b *Builder) (map[string]rest.Storage, error) {
+		nodes, err := b.Getter(corev1.Resource("nodes"))
+		if err != nil {
+			return nil, err
+		}
+		s, err := pod.NewStorage(b.Env, pod.Kubelets{Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer})
+		if err != nil {
+			return nil, err
+		}
+		return s.ByPath, nil
+	})
+	register := served.Register
+	served.Register = func(s *runtime.Scheme) error { return errors.Join(register(s), pod.RegisterParameters(s)) }
+	return served
+}
+
+// lookUpNode reads nodes from the watch cache.
+func lookUpNode(nodes rest.Getter) func(context.Context, string) (*corev1.Node, error) {
+	return func(ctx context.Context, name string) (*corev1.Node, error) {
+		obj, err := nodes.Get(request.WithNamespace(ctx, metav1.NamespaceNone), name, &metav1.GetOptions{ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		n, ok := obj.(*corev1.Node)
+		if !ok {
+			return nil, fmt.Errorf("node %s is a %T", name, obj)
+		}
+		return n, nil
+	}
+}
+
+func services() Served {
+	return own(service.Definition(), func(b *Builder) (map[string]rest.Storage, error) {
+		s, err := service.NewStorage(b.Env, service.Config{ClusterIPs: b.ClusterIPs, Log: b.Log})
+		if err != nil {
+			return nil, err
+		}
+		return s.ByPath(), nil
+	})
+}
+
+func podProjections() Served {
+	return storedWith(func(p Parts) resource.Definition[*projectionv1alpha1.PodProjection] {
+		return podprojection.Definition(p.Clock)
+	})
+}
+
+func signingKeys() Served {
+	return Served{Resource: identityv1alpha1.Plural, Storages: func(b *Builder) (map[string]rest.Storage, error) {
+		return signingkey.NewStorage(b.Keys, b.Clock), nil
+	}}
+}
+
+func tokenRequests() Served {
+	return Served{Resource: "serviceaccounts/token", Storages: func(b *Builder) (map[string]rest.Storage, error) {
+		t, err := b.tokensOf()
+		if err != nil {
+			return nil, err
+		}
+		return token.NewStorage(t.Issue)
+	}}
+}
+
+func tokenReviews() Served {
+	return answered("tokenreviews", func(b *Builder) (q resource.Question[*authenticationv1.TokenReview], err error) {
+		t, err := b.tokensOf()
+		if err != nil {
+			return q, err
+		}
+		return authentication.TokenReview(t.Authenticate, t.Audiences), nil
+	})
+}
+
+func selfSubjectReviews() Served {
+	return answered("selfsubjectreviews", func(b *Builder) (resource.Question[*authenticationv1.SelfSubjectReview], error) {
+		return authentication.SelfSubjectReview(b.Wall), nil
+	})
+}
+
+func subjectAccessReviews() Served {
+	return answered("subjectaccessreviews", func(b *Builder) (resource.Question[*authorizationv1.SubjectAccessReview], error) {
+		return authorization.SubjectAccessReview(b.Authorizer), nil
+	})
+}
+
+func selfSubjectAccessReviews() Served {
+	return answered("selfsubjectaccessreviews", func(b *Builder) (resource.Question[*authorizationv1.SelfSubjectAccessReview], error) {
+		return authorization.SelfSubjectAccessReview(b.Authorizer), nil
+	})
+}
+
+func localSubjectAccessReviews() Served {
+	return answered("localsubjectaccessreviews", func(b *Builder) (resource.Question[*authorizationv1.LocalSubjectAccessReview], error) {
+		return authorization.LocalSubjectAccessReview(b.Authorizer), nil
+	})
+}
+
+func selfSubjectRulesReviews() Served {
+	return answered("selfsubjectrulesreviews", func(b *Builder) (resource.Question[*authorizationv1.SelfSubjectRulesReview], error) {
+		return authorization.SelfSubjectRulesReview(b.Rules), nil
+	})
+}
