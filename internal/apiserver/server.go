@@ -246,12 +246,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		}
 	}
 	docs.serve(s.generic.Handler)
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.DiscoveryPath, tokens.issuers.DiscoveryHandler())
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.JWKSPath, tokens.issuers.JWKSHandler())
-	s.generic.Handler.NonGoRestfulMux.Handle(issuer.ListingPath, tokens.issuers.ListingHandler())
-	s.generic.Handler.NonGoRestfulMux.HandleFunc(definitionsPath, definitions)
-	s.generic.Handler.NonGoRestfulMux.Handle(encryption.Path, s.keeper.Handler())
-	s.generic.Handler.NonGoRestfulMux.HandlePrefix(encryption.Path+"/", s.keeper.Handler())
+	mount(s.generic.Handler.NonGoRestfulMux, s.routes())
 	objects, err := newKept(all, env, s.config)
 	if err != nil {
 		return err

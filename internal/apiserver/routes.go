@@ -1,0 +1,82 @@
+package apiserver
+
+import (
+	"net/http"
+
+	"k8s.io/apiserver/pkg/server/mux"
+
+	"laterna.dev/laterna/internal/encryption"
+	"laterna.dev/laterna/internal/tokens/issuer"
+)
+
+// reach is whom a route answers by the default roles; other roles may name its path.
+type reach int
+
+const (
+	// administrators only.
+	administrators reach = iota
+	// monitors are administrators and group system:monitoring.
+	monitors
+	// authenticated are all who have credentials.
+	authenticated
+	// public is everybody; see TokensConfig.PublicDiscovery for the issuers' documents.
+	public
+)
+
+// route is a path that is answered outside the API groups. Every request has passed the
+// chain: it is authenticated, without credentials as system:anonymous, and its path is
+// authorized as a nonResourceURL, but for paths that look like those of a resource.
+type route struct {
+	// path is answered; with a slash at its end also what is below it.
+	path string
+	to   reach
+	// handler answers; nil where the library does.
+	handler http.Handler
+}
+
+// routes are all paths outside the API groups. Documents of issuers with paths or hosts
+// of their own reach the same routes, see issuer.Set.Route.
+func (s *Server) routes() []route {
+	encrypt := s.keeper.Handler()
+	return []route{
+		{issuer.DiscoveryPath, public, s.issuers.DiscoveryHandler()},
+		{issuer.JWKSPath, public, s.issuers.JWKSHandler()},
+		{issuer.ListingPath, administrators, s.issuers.ListingHandler()},
+		{encryption.Path, administrators, encrypt},
+		{encryption.Path + "/", administrators, encrypt},
+		{definitionsPath, administrators, http.HandlerFunc(definitions)},
+
+		{"/", administrators, nil},
+		{"/healthz", public, nil},
+		{"/healthz/", monitors, nil},
+		{"/livez", public, nil},
+		{"/livez/", monitors, nil},
+		{"/readyz", public, nil},
+		{"/readyz/", monitors, nil},
+		{"/version/", public, nil},
+		{"/api", authenticated, nil},
+		{"/apis", authenticated, nil},
+		{"/openapi/v2", authenticated, nil},
+		{"/openapi/v3", authenticated, nil},
+		{"/openapi/v3/", authenticated, nil},
+		{"/metrics", monitors, nil},
+		{"/metrics/slis", monitors, nil},
+		{"/statusz", administrators, nil},
+		{"/debug/pprof", administrators, nil},
+		{"/debug/pprof/", administrators, nil},
+		{"/debug/flags/v", administrators, nil},
+	}
+}
+
+// mount lets m answer the routes that are the server's own.
+func mount(m *mux.PathRecorderMux, routes []route) {
+	for _, r := range routes {
+		switch {
+		case r.handler == nil:
+		case r.path[len(r.path)-1] == '/':
+			m.HandlePrefix(r.path, r.handler)
+		default:
+			m.Handle(r.path, r.handler)
+		}
+	}
+}
