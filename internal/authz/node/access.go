@@ -27,8 +27,9 @@ const (
 	NamedAfterOwnPods
 )
 
-// foreign tells whether a resource is one that system:node mentions, upstream keeps
-// nodes to by references, and nobody here has told how: no node may have it.
+// foreign tells whether a resource is out of bounds as long as Config.Kinds does not have
+// it: role system:node names it, but upstream narrows that by references which nobody
+// keeps here.
 func foreign(r schema.GroupResource) bool {
 	switch r {
 	case schema.GroupResource{Group: "certificates.k8s.io", Resource: "podcertificaterequests"},
