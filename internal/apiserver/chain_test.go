@@ -12,13 +12,13 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/util/feature"
 
-	"laterna.dev/laterna/internal/registry/scheme"
+	"laterna.dev/laterna/internal/registry"
 )
 
 // TestControllersDoNotWaitForClients fills the place for requests in flight: another
 // client is sent away, the process itself is served.
 func TestControllersDoNotWaitForClients(t *testing.T) {
-	sch, err := scheme.New()
+	sch, err := registry.Kinds().Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
