@@ -110,9 +110,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// work is all that changes something, and what it is done for ends with ctx. Of several
-// servers each runs it now. Who leads will be asked before it: the others then keep
-// their caches filled and wait here, and ctx is the leader's term.
+// work does all that changes something, until ctx ends. Every server does it so far.
+// Leadership will be asked right before it: a server that does not lead keeps its caches
+// filled and waits there, and ctx becomes the leader's term.
 func (l *Loop) work(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, f := range l.beside {
