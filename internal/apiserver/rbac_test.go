@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,6 +58,35 @@ func TestAccess(t *testing.T) {
 	t.Run("refusals", s.refusals)
 	t.Run("nodes", s.nodesKeepToThemselves)
 	t.Run("tables", s.roleTables)
+}
+
+// TestRolesOfControllersAreWrittenFirst keeps the start short: controllers wait for
+// their roles, and need not wait for all others.
+func TestRolesOfControllersAreWrittenFirst(t *testing.T) {
+	s := boot(t, t.TempDir())
+	last, first := 0, math.MaxInt
+	note := func(m metav1.Object) {
+		version, err := strconv.Atoi(m.GetResourceVersion())
+		must(t, err)
+		if strings.HasPrefix(m.GetName(), "system:controller:") || m.GetName() == "system:kube-scheduler" {
+			last = max(last, version)
+		} else {
+			first = min(first, version)
+		}
+	}
+	roles, err := s.admin().RbacV1().ClusterRoles().List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	for i := range roles.Items {
+		note(&roles.Items[i])
+	}
+	bindings, err := s.admin().RbacV1().ClusterRoleBindings().List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	for i := range bindings.Items {
+		note(&bindings.Items[i])
+	}
+	if last == 0 || first == math.MaxInt || last >= first {
+		t.Errorf("the last role or binding of a controller has version %d, the first of another %d", last, first)
+	}
 }
 
 func (s *system) writesCountAtOnce(t *testing.T) {
