@@ -15,6 +15,7 @@ var levels = []level{
 	{"internal/host/replace", 0},
 	{"internal/log", 0},
 	{"internal/plain", 0},
+	{"internal/redacted", 0},
 
 	{"boundtoken", 1},
 	{"boundtoken/jwks", 1},

@@ -157,7 +157,7 @@ func (s *System) Review(ctx context.Context, t Token, audiences []string) (Revie
 	ctx, cancel := context.WithTimeout(ctx, httpget.Timeout)
 	defer cancel()
 	answer, err := s.client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: t.secret.Reveal(), Audiences: audiences},
+		Spec: authenticationv1.TokenReviewSpec{Token: t.Reveal(), Audiences: audiences},
 	}, metav1.CreateOptions{})
 	if apierrors.IsForbidden(err) {
 		return Review{}, errors.New("you may not create TokenReviews")

@@ -14,8 +14,8 @@ import (
 // Token is a token as it was read. Nothing vouches for what it says. It prints as
 // [redacted].
 type Token struct {
-	secret boundtoken.Token
-	size   int
+	boundtoken.Token
+	size int
 	// Exactly one of the two is set.
 	parsed  *boundtoken.Parsed
 	refused error
@@ -27,7 +27,7 @@ type Token struct {
 // token, too, that fails its first check.
 func Read(text string) Token {
 	text = strings.TrimSpace(text)
-	t := Token{secret: boundtoken.NewToken(text), size: len(text)}
+	t := Token{Token: boundtoken.NewToken(text), size: len(text)}
 	t.parsed, t.refused = boundtoken.Parse(text)
 	if len(text) > boundtoken.MaxSize {
 		return t
@@ -47,12 +47,9 @@ func decode(part string) []byte {
 	return raw
 }
 
-// String returns "[redacted]".
-func (t Token) String() string { return t.secret.String() }
-
 // Signature returns the part that makes the token good: whoever has it can use the token.
 func (t Token) Signature() string {
-	text := t.secret.Reveal()
+	text := t.Reveal()
 	return text[strings.LastIndexByte(text, '.')+1:]
 }
 

@@ -1,8 +1,8 @@
 // Package log sets up the program's logging: log/slog as text on standard error,
 // with the messages of the Kubernetes libraries (klog) bridged into it.
 //
-// It owns the format, the level and the redaction of secrets; what is logged lives
-// with those who log. It is the only package that imports klog.
+// It owns the format and the level; what is logged lives with those who log, and how
+// secrets are kept out of it in internal/redacted. It is the only package that imports klog.
 package log
 
 import (
@@ -14,24 +14,6 @@ import (
 
 	"k8s.io/klog/v2"
 )
-
-// Secret is a value that must never be read in a log: it prints as [redacted] in
-// every format of package fmt, slog and encoding/json.
-type Secret string
-
-const redacted = "[redacted]"
-
-// String implements fmt.Stringer.
-func (Secret) String() string { return redacted }
-
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return redacted }
-
-// LogValue implements slog.LogValuer.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // New returns a logger that writes text lines to w. verbosity is the number given
 // with -v: 0 shows warnings and errors of libraries and information of our own, 1

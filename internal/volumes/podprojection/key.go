@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/host/replace"
+	"laterna.dev/laterna/internal/redacted"
 )
 
 // KeyFile is the name of the key's file in the data directory.
@@ -23,13 +24,7 @@ const keySize = 32
 
 // Key makes digests. Whoever has it can find out by trying which guess of a secret a
 // digest belongs to, so it stays on the node. It prints as [redacted].
-type Key struct{ secret []byte }
-
-// String implements fmt.Stringer.
-func (Key) String() string { return "[redacted]" }
-
-// GoString implements fmt.GoStringer.
-func (k Key) GoString() string { return k.String() }
+type Key struct{ redacted.Text }
 
 // OpenKey reads the key from the data directory, making it (0600) where there is none.
 func OpenKey(dir string) (Key, error) {
@@ -38,31 +33,31 @@ func OpenKey(dir string) (Key, error) {
 		return Key{}, fmt.Errorf("opening the data directory: %w", err)
 	}
 	defer root.Close()
-	secret, err := bounded.Below(root, KeyFile, bounded.Small)
+	raw, err := bounded.Below(root, KeyFile, bounded.Small)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return newKey(root)
 	case err != nil:
 		return Key{}, fmt.Errorf("reading the key of digests: %w", err)
-	case len(secret) != keySize:
-		return Key{}, fmt.Errorf("the key of digests in %s has %d bytes, not %d: remove the file, a new one is made", filepath.Join(dir, KeyFile), len(secret), keySize)
+	case len(raw) != keySize:
+		return Key{}, fmt.Errorf("the key of digests in %s has %d bytes, not %d: remove the file, a new one is made", filepath.Join(dir, KeyFile), len(raw), keySize)
 	}
 	if err := root.Chmod(KeyFile, 0o600); err != nil {
 		return Key{}, fmt.Errorf("closing the key of digests to others: %w", err)
 	}
-	return Key{secret}, nil
+	return Key{redacted.New(string(raw))}, nil
 }
 
 // newKey makes a key that is on disk before a digest is made with it.
 func newKey(root *os.Root) (Key, error) {
-	k := Key{make([]byte, keySize)}
-	if _, err := rand.Read(k.secret); err != nil {
+	raw := make([]byte, keySize)
+	if _, err := rand.Read(raw); err != nil {
 		return Key{}, fmt.Errorf("making the key of digests: %w", err)
 	}
-	if err := replace.Below(root, KeyFile, k.secret, 0o600); err != nil {
+	if err := replace.Below(root, KeyFile, raw, 0o600); err != nil {
 		return Key{}, fmt.Errorf("making the key of digests: %w", err)
 	}
-	return k, nil
+	return Key{redacted.New(string(raw))}, nil
 }
 
 // digest is what an object says of a tree with the given SHA-256. The namespace is part
@@ -72,7 +67,7 @@ func (k Key) digest(namespace string, tree []byte) string {
 	if len(tree) == 0 {
 		return ""
 	}
-	mac := hmac.New(sha256.New, k.secret)
+	mac := hmac.New(sha256.New, []byte(k.Reveal()))
 	fmt.Fprintf(mac, "laterna volume digest\x00%s\x00", namespace)
 	mac.Write(tree)
 	return v1alpha1.DigestPrefix + hex.EncodeToString(mac.Sum(nil))

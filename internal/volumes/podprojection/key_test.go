@@ -1,12 +1,13 @@
 package podprojection
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"laterna.dev/laterna/internal/redacted"
 )
 
 func TestKeyIsMadeOnceAndClosedToOthers(t *testing.T) {
@@ -26,18 +27,18 @@ func TestKeyIsMadeOnceAndClosedToOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(first.secret, second.secret) || len(first.secret) != keySize {
+	if !first.Same(second.Text) || len(first.Reveal()) != keySize {
 		t.Error("the key changed")
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	other, err := OpenKey(t.TempDir())
-	if err != nil || bytes.Equal(first.secret, other.secret) {
+	if err != nil || first.Same(other.Text) {
 		t.Errorf("two nodes have one key: %v", err)
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if text := fmt.Sprintf(format, first); !strings.Contains(text, "[redacted]") || strings.Contains(text, fmt.Sprint(first.secret[0], " ", first.secret[1])) {
+		if text := fmt.Sprintf(format, first); !strings.Contains(text, "[redacted]") || strings.Contains(text, fmt.Sprint(first.Reveal()[0], " ", first.Reveal()[1])) {
 			t.Errorf("%s prints %s", format, text)
 		}
 	}
@@ -57,10 +58,10 @@ func TestKeyOfWrongSizeIsRefused(t *testing.T) {
 }
 
 func TestDigestDependsOnKeyNamespaceAndTree(t *testing.T) {
-	k := Key{[]byte("k")}
+	k := Key{redacted.New("k")}
 	seen := map[string]string{}
 	for name, d := range map[string]string{
-		"plain": k.digest("ns", []byte("tree")), "key": Key{[]byte("l")}.digest("ns", []byte("tree")),
+		"plain": k.digest("ns", []byte("tree")), "key": Key{redacted.New("l")}.digest("ns", []byte("tree")),
 		"namespace": k.digest("nt", []byte("tree")), "tree": k.digest("ns", []byte("treE")),
 		"split": k.digest("ns\x00t", []byte("ree")),
 	} {

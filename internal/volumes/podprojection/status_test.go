@@ -11,13 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/redacted"
 	"laterna.dev/laterna/internal/volumes/publish"
 )
 
 var now = time.Date(2026, 2, 1, 12, 0, 0, 5e8, time.UTC)
 
 func statusOf(all []publish.Status, outcomes []Outcome, old v1alpha1.PodProjectionStatus) v1alpha1.PodProjectionStatus {
-	return input{namespace: "ns", key: Key{[]byte("key")}, volumes: all, outcomes: outcomes, old: old, now: now}.status()
+	return input{namespace: "ns", key: Key{redacted.New("key")}, volumes: all, outcomes: outcomes, old: old, now: now}.status()
 }
 
 func TestInStepCondition(t *testing.T) {

@@ -2,13 +2,14 @@ package tokencache
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/boundtoken"
 )
 
 const (
@@ -52,7 +53,7 @@ func (r Request) object() *authenticationv1.TokenRequest {
 
 // Token is a token and its times. It prints as [redacted].
 type Token struct {
-	value string
+	boundtoken.Token
 	// Issued and Expires are the token's own times; Refresh is when it is replaced,
 	// the zero time for never.
 	Issued, Expires, Refresh time.Time
@@ -67,22 +68,13 @@ type Token struct {
 func (t Token) Serial() uint64 { return t.serial }
 
 // Bytes returns the token itself, in a fresh slice.
-func (t Token) Bytes() []byte { return []byte(t.value) }
-
-// String implements fmt.Stringer.
-func (Token) String() string { return "[redacted]" }
-
-// GoString implements fmt.GoStringer.
-func (Token) GoString() string { return "[redacted]" }
-
-// LogValue implements slog.LogValuer.
-func (Token) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+func (t Token) Bytes() []byte { return []byte(t.Reveal()) }
 
 // newToken reads a server's answer. A token is replaced at 80 % of its life or after
 // 24 hours, whichever is first, up to 10 s before that so that many do not come at
 // once.
 func newToken(t *authenticationv1.TokenRequest) Token {
-	token := Token{value: t.Status.Token, Expires: t.Status.ExpirationTimestamp.Time}
+	token := Token{Token: boundtoken.NewToken(t.Status.Token), Expires: t.Status.ExpirationTimestamp.Time}
 	if t.Spec.ExpirationSeconds == nil {
 		return token
 	}
