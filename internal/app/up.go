@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/host/resident"
 	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Output is where a running system writes: Out gets the few lines that scripts
@@ -126,9 +127,7 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 // shrink gives back what only the start needed, once the start's last work is done,
 // and later what a burst of work has left.
 func (s *system) shrink(ctx context.Context) {
-	select {
-	case <-s.wall.After(shrinkAfter):
-	case <-ctx.Done():
+	if !wait.Pause(ctx, s.wall, shrinkAfter) {
 		return
 	}
 	if err := resident.Release(); err != nil {

@@ -16,6 +16,7 @@ var levels = []level{
 	{"internal/log", 0},
 	{"internal/plain", 0},
 	{"internal/redacted", 0},
+	{"internal/wait", 0},
 
 	{"boundtoken", 1},
 	{"boundtoken/jwks", 1},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -25,16 +27,7 @@ func (k *Keeper) Run(ctx context.Context) {
 		if err := k.attend(ctx); err != nil && ctx.Err() == nil {
 			k.config.Log.Warn("encryption of the store cannot be followed, trying again", "error", err)
 		}
-		k.rest(ctx, retryAfter)
-	}
-}
-
-func (k *Keeper) rest(ctx context.Context, d time.Duration) {
-	timer := k.config.Clock.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C():
-	case <-ctx.Done():
+		wait.Pause(ctx, k.config.Clock, retryAfter)
 	}
 }
 

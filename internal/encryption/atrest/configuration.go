@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // reloadRest is the time between two looks at a configuration that is reloaded, as in
@@ -144,10 +145,7 @@ func (c *Configuration) reload(ctx context.Context) {
 	c.config.Log.Info("took the encryption provider configuration over", "file", c.config.File)
 	go func() { // requests that began under the old rules still need their plugins
 		defer old.end()
-		select {
-		case <-c.config.Clock.After(old.KMSCloseGracePeriod):
-		case <-ctx.Done():
-		}
+		wait.Pause(ctx, c.config.Clock, old.KMSCloseGracePeriod)
 	}()
 }
 

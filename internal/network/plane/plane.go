@@ -19,6 +19,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -116,10 +117,7 @@ func (p *Plane) sync(ctx context.Context, routed services.Service) error {
 			return ctx.Err()
 		}
 		p.cfg.Log.Warn("writing the rules of service addresses failed, trying again", "error", err)
-		select {
-		case <-p.cfg.Clock.After(retry):
-		case <-ctx.Done():
-		}
+		wait.Pause(ctx, p.cfg.Clock, retry)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -29,12 +31,8 @@ func (r *Registrar) keepLease(ctx context.Context) {
 			pause = retryEvery
 		}
 		lease = next
-		timer := r.cfg.Wall.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !wait.Pause(ctx, r.cfg.Wall, pause) {
 			return
-		case <-timer.C():
 		}
 	}
 }

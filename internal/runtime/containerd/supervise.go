@@ -6,32 +6,27 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/wait"
 )
 
-const (
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = 10 * time.Second
-)
+var restarts = wait.Backoff{First: 100 * time.Millisecond, Most: 10 * time.Second}
 
 // Supervise starts the daemon again whenever it ends by itself, until ctx ends. It
 // is called after Start and returns when ctx has ended; the daemon then runs on.
 func (d *Daemon) Supervise(ctx context.Context) {
-	delay := firstRetry
-	for ctx.Err() == nil {
+	for ends := 1; ctx.Err() == nil; ends++ {
 		started := d.cfg.Clock.Now()
 		if d.current().Wait(ctx) != nil {
 			return
 		}
 		if d.cfg.Clock.Since(started) > time.Minute {
-			delay = firstRetry
+			ends = 1
 		}
+		delay := restarts.After(ends)
 		d.cfg.Log.Error("containerd ended, starting it again", "pid", d.current().PID, "log", d.logFile(), "delay", delay)
-		select {
-		case <-ctx.Done():
+		if !wait.Pause(ctx, d.cfg.Clock, delay) {
 			return
-		case <-d.cfg.Clock.After(delay):
 		}
-		delay = min(2*delay, lastRetry)
 		if _, err := d.Start(ctx); err != nil && ctx.Err() == nil {
 			d.cfg.Log.Error("containerd does not start", "error", err)
 		}

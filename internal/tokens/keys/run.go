@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 // retryAfter is the pause before the store is asked again after an error.
@@ -28,9 +30,7 @@ func (r *Ring) Run(ctx context.Context, b Backend) error {
 			return err
 		}
 		r.log.Warn("signing keys cannot be followed, will retry", "error", err, "after", retryAfter)
-		select {
-		case <-r.clock.After(retryAfter):
-		case <-ctx.Done():
+		if !wait.Pause(ctx, r.clock, retryAfter) {
 			return nil
 		}
 	}

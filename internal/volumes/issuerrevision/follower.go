@@ -31,6 +31,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/volumes/tokencache"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Config of a Follower. All fields are required.
@@ -118,16 +119,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			f.cfg.Log.Warn("following the issuer of tokens failed, trying again", "error", err)
 		}
-		f.wait(ctx, pause)
+		wait.Pause(ctx, f.cfg.Wall, pause)
 	}
 	return nil
-}
-
-func (f *Follower) wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-f.cfg.Wall.After(d):
-	case <-ctx.Done():
-	}
 }
 
 var byName = fields.OneTermEqualSelector("metadata.name", operatorv1.Name).String()
@@ -205,7 +199,7 @@ func (f *Follower) reach(ctx context.Context) {
 			at, reached = next, false
 		case <-f.moved:
 			if !reached {
-				f.wait(ctx, settle) // many tokens change together
+				wait.Pause(ctx, f.cfg.Wall, settle) // many tokens change together
 			}
 		case text := <-f.seen:
 			if at.revision != 0 && text != strconv.Itoa(int(at.revision)) {

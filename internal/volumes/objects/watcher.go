@@ -2,18 +2,17 @@ package objects
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
-	firstRetry = 10 * time.Millisecond
-	lastRetry  = time.Second
 	// steadyAfter is how long a watch must have lasted for the next one to begin
 	// without a pause.
 	steadyAfter = 5 * time.Second
@@ -22,6 +21,8 @@ const (
 	// moment after the agent does.
 	quietTries = 4
 )
+
+var retries = wait.Backoff{First: 10 * time.Millisecond, Most: time.Second}
 
 // watcher follows one object for its entry: list, watch, and again from there
 // whatever happens to the API server.
@@ -145,14 +146,5 @@ func (w *watcher) failed(ctx context.Context, err error) {
 // pause waits before the next try: not at all after a long watch, else longer with
 // every failure, up to a second, spread so that many watchers do not come at once.
 func (w *watcher) pause(ctx context.Context) {
-	if w.tries == 0 {
-		return
-	}
-	wait := min(firstRetry<<min(w.tries-1, 10), lastRetry)
-	timer := w.cache.clock.NewTimer(wait/2 + rand.N(wait/2))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C():
-	}
+	wait.Pause(ctx, w.cache.clock, wait.Spread(retries.After(w.tries), 2))
 }

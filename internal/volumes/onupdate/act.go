@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	rules "laterna.dev/laterna/api/onupdate"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -109,7 +111,7 @@ func (r *Runner) container(ctx context.Context, st *podState, name string) (c Co
 		if known {
 			return c, true
 		}
-		if !r.pause(ctx, look) {
+		if !wait.Pause(ctx, r.cfg.Clock, look) {
 			return Container{}, false
 		}
 	}
@@ -128,21 +130,9 @@ func (r *Runner) lost(ctx context.Context, st *podState, name, id string, res Ex
 		if r.hasEnded(st, name, id) {
 			return true
 		}
-		if !doubtful || !r.cfg.Clock.Now().Before(end) || !r.pause(ctx, look) {
+		if !doubtful || !r.cfg.Clock.Now().Before(end) || !wait.Pause(ctx, r.cfg.Clock, look) {
 			return false
 		}
-	}
-}
-
-// pause returns false when ctx ended.
-func (r *Runner) pause(ctx context.Context, d time.Duration) bool {
-	timer := r.cfg.Clock.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C():
-		return true
 	}
 }
 
@@ -153,7 +143,7 @@ func (r *Runner) signal(st *podState, j *job, c Container) ended {
 		case err == nil:
 			return ended{result: Succeeded}
 		case errors.Is(err, ErrUnhandled) && r.cfg.Clock.Now().Before(end):
-			if r.pause(st.ctx, look) {
+			if wait.Pause(st.ctx, r.cfg.Clock, look) {
 				continue
 			}
 		case r.hasEnded(st, j.Container, c.ID):
@@ -185,7 +175,7 @@ func (r *Runner) restart(st *podState, j *job, c Container) ended {
 func (r *Runner) exec(ctx context.Context, id string, command []string, timeout time.Duration) (ExecResult, error) {
 	for try := 1; ; try++ {
 		res, err := r.cfg.Exec(ctx, id, command, timeout)
-		if !errors.Is(err, ErrUnavailable) || try == tries || !r.pause(ctx, again) {
+		if !errors.Is(err, ErrUnavailable) || try == tries || !wait.Pause(ctx, r.cfg.Clock, again) {
 			return res, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/volumes/publish"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Guards implements publish.Gate.
@@ -124,7 +125,7 @@ func (r *Runner) asked(ctx context.Context, st *podState, name string) (c Contai
 		if !ok || c.Running || !st.replaces(name, c.ID) || !r.cfg.Clock.Now().Before(end) {
 			return c, ok
 		}
-		if !r.pause(ctx, look) {
+		if !wait.Pause(ctx, r.cfg.Clock, look) {
 			return c, false
 		}
 	}

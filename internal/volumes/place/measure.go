@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -27,14 +29,10 @@ func diskLimit(v *corev1.Volume) int64 {
 // watchSize measures an emptyDir on disk, now and again until its pod is torn down,
 // and has the pod evicted when it outgrew its limit.
 func (s *spot) watchSize(limit int64) {
-	wait := measureEvery
+	rest := measureEvery
 	for {
-		timer := s.m.cfg.Wall.NewTimer(wait)
-		select {
-		case <-s.ctx.Done():
-			timer.Stop()
+		if !wait.Pause(s.ctx, s.m.cfg.Wall, rest) {
 			return
-		case <-timer.C():
 		}
 		began := s.m.cfg.Wall.Now()
 		used, err := s.measure(limit)
@@ -47,7 +45,7 @@ func (s *spot) watchSize(limit int64) {
 		if used > limit {
 			s.m.cfg.Evict(s.spec.Load(), tooLarge(s.source))
 		}
-		wait = max(measureEvery, measureShare*s.m.cfg.Wall.Since(began))
+		rest = max(measureEvery, measureShare*s.m.cfg.Wall.Since(began))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/volumes/publish"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -35,8 +36,8 @@ const (
 	recheck = 10 * time.Minute
 	// quiet is the least time between two lines of log about failures.
 	quiet = 30 * time.Second
-	// longestRest bounds the pause that a write is followed by.
-	longestRest = 100 * time.Millisecond
+	// longestPause bounds the pause that a write is followed by.
+	longestPause = 100 * time.Millisecond
 )
 
 // Config of a Writer. Fields are required unless they say otherwise.
@@ -166,22 +167,9 @@ func (w *Writer) run(ctx context.Context) {
 		}
 		began := w.cfg.Wall.Now()
 		if w.step(ctx, uid) && w.queue.Len() > 0 {
-			w.rest(ctx, min(w.cfg.Wall.Since(began), longestRest))
+			wait.Pause(ctx, w.cfg.Wall, min(w.cfg.Wall.Since(began), longestPause)) // leaves the machine to others
 		}
 		w.queue.Done(uid)
-	}
-}
-
-// rest leaves the machine to others for a moment.
-func (w *Writer) rest(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := w.cfg.Wall.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C():
-	case <-ctx.Done():
 	}
 }
 
@@ -242,16 +230,16 @@ func (w *Writer) bring(ctx context.Context, r *record, shown []publish.Status) (
 // failed has a write tried again later.
 func (w *Writer) failed(uid types.UID, r *record, err error) {
 	now := w.cfg.Wall.Now()
-	wait := min(firstRetry<<min(r.failures, 10), lastRetry)
-	if until := w.askAgain.Sub(now); !w.served && until > 0 {
-		wait = until
-	}
 	r.failures++
-	r.next = now.Add(wait)
-	w.queue.AddAfter(uid, wait)
+	pause := wait.Backoff{First: firstRetry, Most: lastRetry}.After(r.failures)
+	if until := w.askAgain.Sub(now); !w.served && until > 0 {
+		pause = until
+	}
+	r.next = now.Add(pause)
+	w.queue.AddAfter(uid, pause)
 	if err == errNotServed || now.Before(w.nextLine) {
 		return
 	}
 	w.nextLine = now.Add(quiet)
-	w.cfg.Log.Warn("pod projection not written, trying again", "namespace", r.Namespace, "pod", r.Name, "after", wait, "error", err)
+	w.cfg.Log.Warn("pod projection not written, trying again", "namespace", r.Namespace, "pod", r.Name, "after", pause, "error", err)
 }

@@ -1,10 +1,10 @@
 package publish
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"laterna.dev/laterna/internal/volumes/tokencache"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // known tells whether there is an answer for everything that v shows, and asks for
@@ -23,14 +23,12 @@ func (pub *Publisher) known(v *volume) bool {
 	return all
 }
 
-const (
-	// The pauses between tries for a pod's first token.
-	firstAsk = 10 * time.Millisecond
-	lastAsk  = 5 * time.Second
-	// quietAsks is how many refusals go by before they count: the server may hear of
-	// a new pod a moment after the agent does.
-	quietAsks = 4
-)
+// quietAsks is how many refusals go by before they count: the server may hear of
+// a new pod a moment after the agent does.
+const quietAsks = 4
+
+// asks are the pauses between tries for a pod's first token.
+var asks = wait.Backoff{First: 10 * time.Millisecond, Most: 5 * time.Second}
 
 // ask fetches a first token in the background, once, until it is there. It returns
 // whether there is an error to show meanwhile.
@@ -63,13 +61,8 @@ func (pub *Publisher) fetch(v *volume, r tokencache.Request) {
 		if err == nil {
 			return
 		}
-		wait := min(firstAsk<<min(try-1, 10), lastAsk)
-		timer := pub.cfg.Clock.NewTimer(wait/2 + rand.N(wait/2))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !wait.Pause(ctx, pub.cfg.Clock, wait.Spread(asks.After(try), 2)) {
 			return
-		case <-timer.C():
 		}
 	}
 }

@@ -8,17 +8,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/wait"
 	"laterna.dev/laterna/projection"
 )
 
-const (
-	// The pauses between events about an error: as Kubernetes',
-	// pkg/util/goroutinemap/exponentialbackoff.
-	firstTell = 500 * time.Millisecond
-	lastTell  = 2*time.Minute + 2*time.Second
-	// lastTry bounds the pause between tries after an error of the machine.
-	lastTry = 5 * time.Second
-)
+// lastTry bounds the pause between tries after an error of the machine.
+const lastTry = 5 * time.Second
+
+// tells are the pauses between events about an error: as Kubernetes',
+// pkg/util/goroutinemap/exponentialbackoff.
+var tells = wait.Backoff{First: 500 * time.Millisecond, Most: 2*time.Minute + 2*time.Second}
 
 // outcome is what a worker's visit of a volume led to. The zero value is success.
 type outcome struct {
@@ -85,8 +84,8 @@ func (pub *Publisher) failed(v *volume, out *outcome) (tell bool) {
 	now := pub.cfg.Clock.Now()
 	v.failure, v.note = out.err, ""
 	if tell = v.failures == 0 || !now.Before(v.nextTell); tell {
-		v.nextTell = now.Add(min(firstTell<<min(v.failures, 10), lastTell))
 		v.failures++
+		v.nextTell = now.Add(tells.After(v.failures))
 	}
 	out.later(v.nextTell.Sub(now))
 	var disk diskError

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,17 +11,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
-	firstRetry = 250 * time.Millisecond
-	lastRetry  = 30 * time.Second
 	// attemptTime bounds one TokenRequest, in real time.
 	attemptTime = 30 * time.Second
 	// parallel bounds the TokenRequests under way, for the day that all tokens are to
 	// be replaced at once.
 	parallel = 16
 )
+
+var retries = wait.Backoff{First: 250 * time.Millisecond, Most: 30 * time.Second}
 
 // Config of a cache. All fields but Wall are required.
 type Config struct {
@@ -243,13 +244,12 @@ func (c *Cache) schedule(e *entry, now time.Time) {
 		go c.refresh(e, nil)
 		return
 	}
-	wait := e.token.Refresh.Sub(now)
+	pause := e.token.Refresh.Sub(now)
 	if e.tries > 0 {
-		wait = min(firstRetry<<min(e.tries-1, 10), lastRetry)
-		wait -= rand.N(wait / 4) // many tokens fail together and need not come back together
+		pause = wait.Spread(retries.After(e.tries), 4)
 	}
 	// Own goroutine: a test's clock may call back with its lock held.
-	e.timer = c.clock.AfterFunc(wait, func() { go c.refresh(e, nil) })
+	e.timer = c.clock.AfterFunc(pause, func() { go c.refresh(e, nil) })
 }
 
 // refresh replaces a token if it is due, or if also, when given, says so.
