@@ -246,6 +246,9 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		}
 	}
 	docs.serve(s.generic.Handler)
+	if err := serveMetrics(s.generic, tokens.metrics); err != nil {
+		return err
+	}
 	mount(s.generic.Handler.NonGoRestfulMux, s.routes())
 	objects, err := newKept(all, env, s.config)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
@@ -26,6 +26,8 @@ type tokens struct {
 	// rotations and uses know what becomes of issued tokens.
 	rotations *review.Rotations
 	uses      *tokenUses
+	// metrics are what check counts.
+	metrics []metrics.Registerable
 }
 
 // newTokens joins keys, issuers and the check of tokens against what they are
@@ -62,11 +64,7 @@ func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator rest.
 	if err != nil {
 		return nil, err
 	}
-	t.check = check
-	for _, m := range check.Metrics() {
-		// A second server in the same process counts for itself, unseen.
-		_ = legacyregistry.Register(m)
-	}
+	t.check, t.metrics = check, check.Metrics()
 	return t, nil
 }
 
