@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"syscall"
@@ -37,12 +38,21 @@ type DownOptions struct {
 // containerd, and removes everything they made on the host. It is no error when
 // nothing runs.
 func Down(ctx context.Context, options DownOptions, out Output) error {
+	logger := log.New(out.Err, 0)
+	log.BridgeLibraries(logger, 0)
+	return down(ctx, options, out, logger)
+}
+
+// DownAsGuest is Down in a process that is not for this alone, see UpAsGuest.
+func DownAsGuest(ctx context.Context, options DownOptions, log *slog.Logger) error {
+	return down(ctx, options, Output{Out: io.Discard, Err: io.Discard}, log)
+}
+
+func down(ctx context.Context, options DownOptions, out Output, logger *slog.Logger) error {
 	dir, err := datadir.Locate(options.DataDir)
 	if err != nil {
 		return err
 	}
-	logger := log.New(out.Err, 0)
-	log.BridgeLibraries(logger, 0)
 	if _, err := os.Stat(dir.Path); errors.Is(err, os.ErrNotExist) {
 		return sweep(ctx, dir, options, out, logger)
 	}

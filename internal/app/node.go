@@ -134,7 +134,7 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.identity.nodeServer.GetCertificate},
 			ClientCAs: s.identity.authority.Pool(),
 		},
-		Clock: s.clock,
+		Clock: s.agentClock,
 		Wall:  s.wall,
 		Log:   s.log,
 	})

@@ -32,12 +32,46 @@ const (
 	shrinkAfter = 2 * time.Second
 )
 
-// Up runs what config says until ctx ends or a component fails. Containers keep
-// running when it returns; Down ends them.
+// Up runs what config says until ctx ends or a component fails, in a process that is for
+// this alone. Containers keep running when it returns; Down ends them.
 func Up(ctx context.Context, config Config, out Output, version apiserver.Version) error {
 	standAlone()
 	logger := log.New(out.Err, config.Verbosity)
 	log.BridgeLibraries(logger, config.Verbosity)
+	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
+		logger.Info("the heap stays within the memory of the control group", "bytes", heap)
+	}
+	s := &system{config: config, version: version, log: logger, out: out.Out}
+	return s.up(ctx, func(ctx context.Context) {
+		fmt.Fprintf(out.Out, "export KUBECONFIG=%s\n", ShellQuote(s.dir.Kubeconfig()))
+		fmt.Fprintf(out.Out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
+		go s.shrink(ctx)
+	})
+}
+
+// Guest says how a system runs beside others in a process that is somebody else's.
+type Guest struct {
+	// Log gets what the system itself has to say.
+	Log *slog.Logger
+	// Skew is how far the agent's clock is ahead of the system's; negative when behind.
+	Skew time.Duration
+	// Ready is called once, when the system is ready.
+	Ready func()
+}
+
+// UpAsGuest is Up in a process that is not for this system alone: whatever belongs to the
+// process is left as it is (umask, group and limits, the limit
+// of the heap). Only the warnings and errors of libraries come on its standard error,
+// without the chatter that would be there otherwise.
+func UpAsGuest(ctx context.Context, config Config, guest Guest) error {
+	log.BridgeLibrariesOnce(os.Stderr)
+	s := &system{config: config, log: guest.Log, out: io.Discard, skew: guest.Skew}
+	return s.up(ctx, func(context.Context) { guest.Ready() })
+}
+
+// up runs the system until ctx ends or a component fails, and calls ready meanwhile.
+func (s *system) up(ctx context.Context, ready func(context.Context)) error {
+	config := s.config
 	if config.Node.Enabled {
 		if err := checkMachine(config.Node); err != nil {
 			return err
@@ -52,29 +86,23 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 		return err
 	}
 	defer release()
-	s := &system{
-		config:  config,
-		version: version,
-		dir:     dir,
-		log:     logger,
-		out:     out.Out,
-		wall:    baseclock.RealClock{},
-		clock:   clock.New(baseclock.RealClock{}),
+	s.dir, s.clock = dir, clock.New(s.wall)
+	s.agentClock = s.clock
+	if s.skew != 0 {
+		s.agentClock = clock.New(s.clock) // it moves with the system's
+		s.agentClock.SetOffset(s.skew)
 	}
 	if config.TestClock {
 		s.clockSettled = make(chan struct{})
 	}
 	defer s.stop(ctx)
-	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
-		s.log.Info("the heap stays within the memory of the control group", "bytes", heap)
-	}
 	if err := s.build(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // asked to stop while the store was read
 		}
 		return err
 	}
-	return s.run(ctx, out.Out)
+	return s.run(ctx, ready)
 }
 
 // system is a process's components and what they share.
@@ -88,6 +116,9 @@ type system struct {
 	wall baseclock.RealClock
 	// clock is the test clock: wall time until somebody advances it.
 	clock *clock.Clock
+	// agentClock is what the agent takes for it, and skew how far that is ahead.
+	agentClock *clock.Clock
+	skew       time.Duration
 	// clockSettled is closed once the stored offset is applied; nil without a test
 	// clock.
 	clockSettled chan struct{}
@@ -100,7 +131,7 @@ type system struct {
 }
 
 // run starts the components, announces readiness and waits for the end.
-func (s *system) run(ctx context.Context, out io.Writer) error {
+func (s *system) run(ctx context.Context, ready func(context.Context)) error {
 	if err := s.group.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // asked to stop while starting
@@ -113,9 +144,7 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 		}
 		return err
 	}
-	fmt.Fprintf(out, "export KUBECONFIG=%s\n", ShellQuote(s.dir.Kubeconfig()))
-	fmt.Fprintf(out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
-	go s.shrink(ctx)
+	ready(ctx)
 	select {
 	case <-ctx.Done():
 		return nil

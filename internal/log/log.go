@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/klog/v2"
 )
@@ -37,6 +38,16 @@ func BridgeLibraries(l *slog.Logger, verbosity int) {
 		least = slog.LevelDebug
 	}
 	klog.SetSlogLogger(slog.New(libraryHandler{l.Handler(), least}))
+}
+
+// bridged is as much the process's as klog itself: replacing klog's logger while somebody
+// logs is a race.
+var bridged sync.Once
+
+// BridgeLibrariesOnce is BridgeLibraries for a process that may run several systems, of
+// which the first sends what the libraries of all log to w: warnings and errors.
+func BridgeLibrariesOnce(w io.Writer) {
+	bridged.Do(func() { BridgeLibraries(New(w, 0), 0) })
 }
 
 // libraryHandler drops what libraries say below a level of its own, and lines that
