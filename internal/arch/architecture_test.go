@@ -22,7 +22,7 @@ func levelTable() string {
 		wings[l.level][wing] = append(wings[l.level][wing], name)
 	}
 	var b strings.Builder
-	b.WriteString("| level | packages of `internal` and, from the top, `api`, `boundtoken`, `projection`, `cmd`, `test` |\n|---|---|\n")
+	b.WriteString("| level | packages of `internal` and, from the top, `api`, `boundtoken`, `laternatest`, `projection`, `cmd`, `test` |\n|---|---|\n")
 	for _, n := range slices.Sorted(maps.Keys(wings)) {
 		var shown []string
 		for _, wing := range slices.Sorted(maps.Keys(wings[n])) {

@@ -107,6 +107,7 @@ var levels = []level{
 	{"internal/cli", 6},
 	{"internal/runtime/runtimetest", 6},
 	{"internal/volumes/fakeapi", 6},
+	{"laternatest", 6},
 	{"test", 6},
 }
 
@@ -169,7 +170,7 @@ var apart = []struct{ tree, never, why string }{
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/volumes/fakeapi", "internal/runtime/runtimetest", "test"}
+var testOnly = []string{"internal/volumes/fakeapi", "internal/runtime/runtimetest", "laternatest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
