@@ -86,6 +86,7 @@ var (
 	farewells = []string{
 		"Failed to encode watch event",
 		"Unhandled Error",
+		"Post-timeout activity", // of a request whose client, or server, has gone
 	}
 	gone = []string{
 		"client disconnected",
@@ -93,16 +94,20 @@ var (
 		"http: Handler timeout", // also when the client has cancelled
 		"write: broken pipe",
 		"write: connection reset by peer",
+		"post-timeout activity", // unless its handler panicked
 	}
 )
 
-// leaving tells whether the error of a line is that a client is gone.
+// leaving tells whether the error of a line is that a client is gone. A line about a
+// handler that ended later has its panic, if any, as result or in the error.
 func leaving(r slog.Record) bool {
 	found := false
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "err" || a.Key == "error" {
-			text := a.Value.String()
-			found = slices.ContainsFunc(gone, func(s string) bool { return strings.Contains(text, s) })
+		switch text := a.Value.String(); a.Key {
+		case "err", "error":
+			found = !strings.Contains(text, "panicked: true") && slices.ContainsFunc(gone, func(s string) bool { return strings.Contains(text, s) })
+		case "result":
+			found = text == "<nil>"
 		}
 		return !found
 	})

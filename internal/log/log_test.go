@@ -30,6 +30,18 @@ func TestLibrariesAreQuietUnlessAsked(t *testing.T) {
 	}
 }
 
+func TestHandlersThatEndLateAreReportedWhenTheyPanicked(t *testing.T) {
+	for result, shown := range map[any]bool{nil: false, "out of luck": true} {
+		var buf bytes.Buffer
+		log.BridgeLibraries(log.New(&buf, 0), 0)
+		klog.ErrorS(nil, "Post-timeout activity", "timeElapsed", "1ms", "result", result)
+		klog.Flush()
+		if got := buf.Len() > 0; got != shown {
+			t.Errorf("%v: shown %v, want %v", result, got, shown)
+		}
+	}
+}
+
 func TestClientsThatLeaveAreNotReported(t *testing.T) {
 	for _, tc := range []struct {
 		message, err string
@@ -41,6 +53,8 @@ func TestClientsThatLeaveAreNotReported(t *testing.T) {
 		{"Failed to encode watch event", "no kind is registered", 0, true},
 		{"Unhandled Error", "apiserver was unable to write a JSON response: http: Handler timeout", 0, false},
 		{"Unhandled Error", "apiserver was unable to write a JSON response: out of luck", 0, true},
+		{"Unhandled Error", "FinishRequest: post-timeout activity - time-elapsed: 5µs, panicked: false, err: context canceled, panic-reason: <nil>", 0, false},
+		{"Unhandled Error", "FinishRequest: post-timeout activity - time-elapsed: 5µs, panicked: true, err: context canceled, panic-reason: out of luck", 0, true},
 		{"Something else", "client disconnected", 0, true},
 		{"Failed to encode watch event", "client disconnected", 5, true},
 	} {
