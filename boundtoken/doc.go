@@ -17,5 +17,9 @@
 // Tokens that are kept in Secrets, as Kubernetes made them before, have claims of
 // their own ([LegacyClaims]).
 //
-// Key sets in JWK form are in the package boundtoken/jwks.
+// [Issuer] and [Subject] are names that have been read and cannot be wrong; [Claims] are
+// what a token says, be it true or not.
+//
+// Key sets in JWK form are in the package boundtoken/jwks; boundtoken/discovery fetches
+// those of issuers over TLS.
 package boundtoken

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -114,16 +113,10 @@ func TestImagesAreImported(t *testing.T) {
 	s.ImportImages(archive)
 	pod := podWithToken(s)
 	pod.Spec.Containers[0].Image = image
-	run(t, s, pod)
-	if out := s.VolumeDir(run(t, s, second(pod)), "identity"); !strings.Contains(out, "kubernetes.io~projected") {
-		t.Errorf("the volume is at %s", out)
+	pod = run(t, s, pod)
+	if first := claimsIn(t, filepath.Join(s.VolumeDir(pod, "identity"), "token")); first.Kubernetes.Pod.UID != string(pod.UID) {
+		t.Errorf("the token is of %+v, want it of pod %s", first.Kubernetes.Pod, pod.UID)
 	}
-}
-
-func second(pod *corev1.Pod) *corev1.Pod {
-	pod = pod.DeepCopy()
-	pod.Name += "-2"
-	return pod
 }
 
 // writeImage writes an image of a program that does nothing, as `docker save` does.

@@ -1,6 +1,6 @@
 // Package jwks reads and writes sets of public keys in JWK form (RFC 7517), as
-// issuers of tokens publish them. Fetching them over the network is not done
-// here.
+// issuers of tokens publish them. Fetching them over the network is
+// boundtoken/discovery's.
 package jwks
 
 import (
