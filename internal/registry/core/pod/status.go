@@ -10,6 +10,7 @@ import (
 	netutils "k8s.io/utils/net"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/core/podspec/containers"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -105,7 +106,7 @@ func validateConditions(conditions []corev1.PodCondition, path *field.Path) fiel
 func validateStates(p, old *corev1.Pod, path *field.Path) field.ErrorList {
 	sidecars := map[string]bool{}
 	for i := range old.Spec.InitContainers {
-		if c := &old.Spec.InitContainers[i]; podspec.IsSidecar(c) {
+		if c := &old.Spec.InitContainers[i]; containers.IsSidecar(c) {
 			sidecars[c.Name] = true
 		}
 	}

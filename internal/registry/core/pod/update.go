@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/core/podspec/volumes"
 )
 
 // updatable names the fields that an update may change, as the message lists them.
@@ -26,7 +27,7 @@ var updatable = []string{
 // validateUpdate returns what is wrong with p as the successor of old, beyond the
 // object metadata.
 func validateUpdate(p, old *corev1.Pod) field.ErrorList {
-	errs := validatePod(p, podspec.Options{AnyTokenPath: hasForeignTokenPath(&old.Spec)})
+	errs := validatePod(p, podspec.Options{Volumes: volumes.Options{AnyTokenPath: hasForeignTokenPath(&old.Spec)}})
 	errs = append(errs, validateAnnotationUpdate(p, old)...)
 	errs = append(errs, validateOnUpdate(p, old)...)
 	path := field.NewPath("spec")

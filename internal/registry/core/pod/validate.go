@@ -14,7 +14,7 @@ import (
 // validatePod has the rules that hold at creation and at every update. The object
 // metadata is checked by the registry.
 func validatePod(p *corev1.Pod, o podspec.Options) field.ErrorList {
-	o.Pod, o.PodName = true, p.Name
+	o.Pod, o.Volumes.PodName = true, p.Name
 	meta := field.NewPath("metadata")
 	errs := validateFinalizers(p.Finalizers, meta.Child("finalizers"))
 	errs = append(errs, podspec.ValidateAnnotations(p.Annotations, &p.Spec, meta.Child("annotations"))...)

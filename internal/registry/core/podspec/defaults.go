@@ -2,10 +2,12 @@ package podspec
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/podfields"
+	"laterna.dev/laterna/internal/registry/core/podspec/containers"
+	"laterna.dev/laterna/internal/registry/core/podspec/resources"
+	"laterna.dev/laterna/internal/registry/core/podspec/volumes"
 	"laterna.dev/laterna/internal/registry/quantity"
 )
 
@@ -16,15 +18,15 @@ func SetPodDefaults(pod *corev1.Pod) {
 	spec := &pod.Spec
 	capQuantities(spec)
 	for _, c := range podfields.DeclaredContainers(spec) {
-		requestsFromLimits(&c.Resources)
+		resources.RequestsFromLimits(&c.Resources)
 	}
-	podRequests(pod)
+	resources.DefaultPod(pod)
 	if spec.EnableServiceLinks == nil {
 		spec.EnableServiceLinks = ptr.To(corev1.DefaultEnableServiceLinks)
 	}
 	if spec.HostNetwork {
 		for _, c := range podfields.DeclaredContainers(spec) {
-			hostPorts(c)
+			containers.HostPorts(c)
 		}
 	}
 	SetDefaults(spec)
@@ -50,15 +52,15 @@ func SetDefaults(spec *corev1.PodSpec) {
 	}
 	SyncServiceAccount(spec)
 	for i := range spec.Volumes {
-		defaultVolume(&spec.Volumes[i])
+		volumes.Default(&spec.Volumes[i])
 	}
 	for _, c := range podfields.Containers(spec) {
-		defaultContainer(c)
+		containers.Default(c)
 	}
-	roundUp(spec.Overhead)
+	resources.RoundUp(spec.Overhead)
 	if spec.Resources != nil {
-		roundUp(spec.Resources.Limits)
-		roundUp(spec.Resources.Requests)
+		resources.RoundUp(spec.Resources.Limits)
+		resources.RoundUp(spec.Resources.Requests)
 	}
 }
 
@@ -69,28 +71,6 @@ func SyncServiceAccount(spec *corev1.PodSpec) {
 		spec.ServiceAccountName = spec.DeprecatedServiceAccount
 	}
 	spec.DeprecatedServiceAccount = spec.ServiceAccountName
-}
-
-func requestsFromLimits(r *corev1.ResourceRequirements) {
-	if r.Limits == nil {
-		return
-	}
-	if r.Requests == nil {
-		r.Requests = corev1.ResourceList{}
-	}
-	for name, limit := range r.Limits {
-		if _, ok := r.Requests[name]; !ok {
-			r.Requests[name] = limit.DeepCopy()
-		}
-	}
-}
-
-func hostPorts(c *corev1.Container) {
-	for i := range c.Ports {
-		if p := &c.Ports[i]; p.HostPort == 0 {
-			p.HostPort = p.ContainerPort
-		}
-	}
 }
 
 // capQuantities caps the amounts of a spec at what the API stores, since nothing is
@@ -114,100 +94,6 @@ func capQuantities(spec *corev1.PodSpec) {
 		}
 	}
 	for i := range spec.Volumes {
-		capVolume(&spec.Volumes[i])
-	}
-}
-
-// roundUp rounds quantities up to a thousandth, the finest the API stores.
-func roundUp(list corev1.ResourceList) {
-	for name, q := range list {
-		q.RoundUp(resource.Milli)
-		list[name] = q
-	}
-}
-
-func defaultContainer(c *corev1.Container) {
-	if c.ImagePullPolicy == "" {
-		c.ImagePullPolicy = pullPolicy(c.Image)
-	}
-	if c.TerminationMessagePath == "" {
-		c.TerminationMessagePath = corev1.TerminationMessagePathDefault
-	}
-	if c.TerminationMessagePolicy == "" {
-		c.TerminationMessagePolicy = corev1.TerminationMessageReadFile
-	}
-	for i := range c.Ports {
-		if c.Ports[i].Protocol == "" {
-			c.Ports[i].Protocol = corev1.ProtocolTCP
-		}
-	}
-	for i := range c.Env {
-		defaultEnvSource(c.Env[i].ValueFrom)
-	}
-	roundUp(c.Resources.Limits)
-	roundUp(c.Resources.Requests)
-	for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
-		defaultProbe(probe)
-	}
-	if c.Lifecycle != nil {
-		for _, h := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
-			if h != nil {
-				defaultHTTPGet(h.HTTPGet)
-			}
-		}
-	}
-}
-
-// pullPolicy is Always for the tag latest, written or implied, else IfNotPresent.
-func pullPolicy(image string) corev1.PullPolicy {
-	if imageTag(image) == "latest" {
-		return corev1.PullAlways
-	}
-	return corev1.PullIfNotPresent
-}
-
-func defaultEnvSource(from *corev1.EnvVarSource) {
-	if from == nil {
-		return
-	}
-	defaultFieldRef(from.FieldRef)
-	if from.FileKeyRef != nil && from.FileKeyRef.Optional == nil {
-		from.FileKeyRef.Optional = ptr.To(false)
-	}
-}
-
-func defaultFieldRef(ref *corev1.ObjectFieldSelector) {
-	if ref != nil && ref.APIVersion == "" {
-		ref.APIVersion = "v1"
-	}
-}
-
-func defaultProbe(p *corev1.Probe) {
-	if p == nil {
-		return
-	}
-	for _, field := range []struct {
-		value *int32
-		def   int32
-	}{{&p.TimeoutSeconds, 1}, {&p.PeriodSeconds, 10}, {&p.SuccessThreshold, 1}, {&p.FailureThreshold, 3}} {
-		if *field.value == 0 {
-			*field.value = field.def
-		}
-	}
-	defaultHTTPGet(p.HTTPGet)
-	if p.GRPC != nil && p.GRPC.Service == nil {
-		p.GRPC.Service = ptr.To("")
-	}
-}
-
-func defaultHTTPGet(h *corev1.HTTPGetAction) {
-	if h == nil {
-		return
-	}
-	if h.Path == "" {
-		h.Path = "/"
-	}
-	if h.Scheme == "" {
-		h.Scheme = corev1.URISchemeHTTP
+		volumes.Cap(&spec.Volumes[i])
 	}
 }

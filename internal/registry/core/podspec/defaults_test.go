@@ -1,4 +1,4 @@
-package podspec
+package podspec_test
 
 import (
 	"strings"
@@ -8,20 +8,13 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/core/podspec/podspectest"
 )
 
-func parse[T any](t *testing.T, text string) *T {
-	t.Helper()
-	obj := new(T)
-	if err := yaml.UnmarshalStrict([]byte(text), obj); err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
-	return obj
-}
-
 func TestSetPodDefaults(t *testing.T) {
-	pod := parse[corev1.Pod](t, `
+	pod := podspectest.Parse[corev1.Pod](t, `
 spec:
   serviceAccount: old-name
   containers:
@@ -53,7 +46,7 @@ spec:
       - podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k}
   - {name: h, hostPath: {path: /}}
 `)
-	want := parse[corev1.Pod](t, `
+	want := podspectest.Parse[corev1.Pod](t, `
 spec:
   serviceAccount: old-name
   serviceAccountName: old-name
@@ -99,23 +92,23 @@ spec:
       - podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 86400}
   - {name: h, hostPath: {path: /, type: ""}}
 `)
-	SetPodDefaults(pod)
+	podspec.SetPodDefaults(pod)
 	if !apiequality.Semantic.DeepEqual(pod, want) {
 		t.Error(diff.Diff(want, pod))
 	}
 	again := pod.DeepCopy()
-	SetPodDefaults(again)
+	podspec.SetPodDefaults(again)
 	if !apiequality.Semantic.DeepEqual(pod, again) {
 		t.Error("defaults change on the second run", diff.Diff(pod, again))
 	}
 }
 
 func TestTemplatesDoNotGetPodDefaults(t *testing.T) {
-	spec := parse[corev1.PodSpec](t, `
+	spec := podspectest.Parse[corev1.PodSpec](t, `
 hostNetwork: true
 containers: [{name: a, image: i, ports: [{containerPort: 80}], resources: {limits: {cpu: 1}}}]
 `)
-	SetDefaults(spec)
+	podspec.SetDefaults(spec)
 	c := spec.Containers[0]
 	if spec.EnableServiceLinks != nil || c.Resources.Requests != nil || c.Ports[0].HostPort != 0 {
 		t.Errorf("a template got defaults of pods: %+v", spec)
@@ -123,57 +116,20 @@ containers: [{name: a, image: i, ports: [{containerPort: 80}], resources: {limit
 }
 
 func TestHostNetworkPorts(t *testing.T) {
-	pod := parse[corev1.Pod](t, `
+	pod := podspectest.Parse[corev1.Pod](t, `
 spec:
   hostNetwork: true
   containers: [{name: a, image: i, ports: [{containerPort: 80}, {containerPort: 81, hostPort: 82}]}]
 `)
-	SetPodDefaults(pod)
+	podspec.SetPodDefaults(pod)
 	if ports := pod.Spec.Containers[0].Ports; ports[0].HostPort != 80 || ports[1].HostPort != 82 {
 		t.Errorf("host ports %v", ports)
 	}
 }
 
-func TestPodLevelRequests(t *testing.T) {
-	pod := parse[corev1.Pod](t, `
-spec:
-  resources: {limits: {cpu: 2, memory: 1Gi}}
-  containers: [{name: a, image: i, resources: {requests: {cpu: 300m}}}, {name: b, image: i, resources: {requests: {cpu: 200m}}}]
-`)
-	SetPodDefaults(pod)
-	requests := pod.Spec.Resources.Requests
-	if cpu, memory := requests["cpu"], requests["memory"]; cpu.String() != "500m" || memory.String() != "1Gi" {
-		t.Errorf("pod-level requests %v", requests)
-	}
-}
-
-func TestPullPolicy(t *testing.T) {
-	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for image, want := range map[string]corev1.PullPolicy{
-		"nginx":                             corev1.PullAlways,
-		"nginx:latest":                      corev1.PullAlways,
-		"nginx:1":                           corev1.PullIfNotPresent,
-		"reg:5000/nginx":                    corev1.PullAlways,
-		"reg:5000/nginx:1":                  corev1.PullIfNotPresent,
-		"nginx" + digest:                    corev1.PullIfNotPresent,
-		"nginx:latest" + digest:             corev1.PullAlways,
-		"public.ecr.aws/nginx/nginx:X.XX":   corev1.PullIfNotPresent,
-		"":                                  corev1.PullIfNotPresent,
-		"UPPER":                             corev1.PullIfNotPresent,
-		"a b":                               corev1.PullIfNotPresent,
-		"luksa/kubectl-proxy:1.6.2":         corev1.PullIfNotPresent,
-		"docker.io/library/busybox:1.28":    corev1.PullIfNotPresent,
-		"docker.io/library/busybox:latest1": corev1.PullIfNotPresent,
-	} {
-		if got := pullPolicy(image); got != want {
-			t.Errorf("pull policy of %q is %s, want %s", image, got, want)
-		}
-	}
-}
-
 func TestAbsurdQuantities(t *testing.T) {
 	const huge = "'1e100000000'"
-	pod := parse[corev1.Pod](t, `
+	pod := podspectest.Parse[corev1.Pod](t, `
 spec:
   overhead: {cpu: `+huge+`}
   resources: {limits: {cpu: `+huge+`}}
@@ -183,13 +139,13 @@ spec:
   - {name: e, emptyDir: {sizeLimit: `+huge+`}}
   - {name: d, downwardAPI: {items: [{path: p, resourceFieldRef: {containerName: a, resource: limits.cpu, divisor: `+huge+`}}]}}
 `)
-	SetPodDefaults(pod)
+	podspec.SetPodDefaults(pod)
 	const most = "9223372036854775807"
 	cpu := pod.Spec.Containers[0].Resources.Requests["cpu"]
 	if limit := pod.Spec.Volumes[0].EmptyDir.SizeLimit; cpu.String() != most || limit.String() != most {
 		t.Errorf("request %s, size limit %s", cpu.String(), limit.String())
 	}
-	errs := ValidateSpec(&pod.Spec, field.NewPath("spec"), Options{Pod: true})
+	errs := podspec.ValidateSpec(&pod.Spec, field.NewPath("spec"), podspec.Options{Pod: true})
 	for _, err := range errs {
 		if !strings.Contains(err.Error(), "divisor") {
 			t.Error(err)

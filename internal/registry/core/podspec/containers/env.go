@@ -1,10 +1,13 @@
-package podspec
+package containers
 
 import (
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
+	"laterna.dev/laterna/internal/registry/core/podspec/downward"
 )
 
 func validateEnv(vars []corev1.EnvVar, volumes map[string]*corev1.VolumeSource, path *field.Path) field.ErrorList {
@@ -14,7 +17,7 @@ func validateEnv(vars []corev1.EnvVar, volumes map[string]*corev1.VolumeSource, 
 		if v.Name == "" {
 			errs = append(errs, field.Required(at.Child("name"), ""))
 		} else {
-			errs = append(errs, messages(validation.IsRelaxedEnvVarName(v.Name), v.Name, at.Child("name"))...)
+			errs = append(errs, check.Messages(validation.IsRelaxedEnvVarName(v.Name), v.Name, at.Child("name"))...)
 		}
 		errs = append(errs, validateEnvSource(v, volumes, at.Child("valueFrom"))...)
 	}
@@ -30,11 +33,11 @@ func validateEnvSource(v *corev1.EnvVar, volumes map[string]*corev1.VolumeSource
 	sources := 0
 	if from.FieldRef != nil {
 		sources++
-		errs = append(errs, validateFieldRef(from.FieldRef, envFieldPaths, path.Child("fieldRef"))...)
+		errs = append(errs, downward.ValidateFieldRef(from.FieldRef, downward.EnvFieldPaths, path.Child("fieldRef"))...)
 	}
 	if from.ResourceFieldRef != nil {
 		sources++
-		errs = append(errs, validateResourceRef(from.ResourceFieldRef, path.Child("resourceFieldRef"), false)...)
+		errs = append(errs, downward.ValidateResourceRef(from.ResourceFieldRef, path.Child("resourceFieldRef"), false)...)
 	}
 	if ref := from.ConfigMapKeyRef; ref != nil {
 		sources++
@@ -60,15 +63,15 @@ func validateEnvSource(v *corev1.EnvVar, volumes map[string]*corev1.VolumeSource
 }
 
 func validateKeyRef(name, key string, path *field.Path) field.ErrorList {
-	errs := messages(apivalidation.NameIsDNSSubdomain(name, false), name, path.Child("name"))
+	errs := check.Messages(apivalidation.NameIsDNSSubdomain(name, false), name, path.Child("name"))
 	if key == "" {
 		return append(errs, field.Required(path.Child("key"), ""))
 	}
-	return append(errs, messages(validation.IsConfigMapKey(key), key, path.Child("key"))...)
+	return append(errs, check.Messages(validation.IsConfigMapKey(key), key, path.Child("key"))...)
 }
 
 func validateFileKeyRef(ref *corev1.FileKeySelector, volumes map[string]*corev1.VolumeSource, path *field.Path) field.ErrorList {
-	errs := required(ref.VolumeName, path.Child("volumeName"))
+	errs := check.Required(ref.VolumeName, path.Child("volumeName"))
 	if ref.VolumeName != "" {
 		volume := volumes[ref.VolumeName]
 		switch {
@@ -78,12 +81,12 @@ func validateFileKeyRef(ref *corev1.FileKeySelector, volumes map[string]*corev1.
 			errs = append(errs, field.Invalid(path.Child("volumeName"), ref.VolumeName, "referenced volume must be of type emptyDir"))
 		}
 	}
-	errs = append(errs, required(ref.Path, path.Child("path"))...)
-	errs = append(errs, volumeFile(ref.Path, path.Child("path"))...)
+	errs = append(errs, check.Required(ref.Path, path.Child("path"))...)
+	errs = append(errs, check.VolumeFile(ref.Path, path.Child("path"))...)
 	if ref.Key == "" {
 		return append(errs, field.Required(path.Child("key"), ""))
 	}
-	return append(errs, messages(validation.IsRelaxedEnvVarName(ref.Key), ref.Key, path.Child("key"))...)
+	return append(errs, check.Messages(validation.IsRelaxedEnvVarName(ref.Key), ref.Key, path.Child("key"))...)
 }
 
 // validateEnvFrom reports the number of sources at the list, as Kubernetes does.
@@ -92,7 +95,7 @@ func validateEnvFrom(list []corev1.EnvFromSource, path *field.Path) field.ErrorL
 	for i := range list {
 		s, at := &list[i], path.Index(i)
 		if s.Prefix != "" {
-			errs = append(errs, messages(validation.IsRelaxedEnvVarName(s.Prefix), s.Prefix, at.Child("prefix"))...)
+			errs = append(errs, check.Messages(validation.IsRelaxedEnvVarName(s.Prefix), s.Prefix, at.Child("prefix"))...)
 		}
 		if s.ConfigMapRef != nil {
 			errs = append(errs, validateObjectName(s.ConfigMapRef.Name, at.Child("configMapRef", "name"))...)
@@ -114,5 +117,5 @@ func validateObjectName(name string, path *field.Path) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}
 	}
-	return messages(apivalidation.NameIsDNSSubdomain(name, true), name, path)
+	return check.Messages(apivalidation.NameIsDNSSubdomain(name, true), name, path)
 }

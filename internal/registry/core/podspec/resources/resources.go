@@ -1,4 +1,7 @@
-package podspec
+// Package resources has the rules and defaults of requests, limits and resource claims,
+// of containers and of whole pods. What a pod's class of service is follows from them in
+// internal/registry/core/pod.
+package resources
 
 import (
 	"fmt"
@@ -12,11 +15,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
-// validateResources checks requests and limits of a container or pod. Maps are
-// walked in order, so that messages come in the same order each time.
-func validateResources(r *corev1.ResourceRequirements, name func(corev1.ResourceName, *field.Path) field.ErrorList, claims map[string]bool, path *field.Path) field.ErrorList {
+// Validate checks requests and limits of a container or pod; name checks the name of a
+// resource. Maps are walked in order, so that messages come in the same order each time.
+func Validate(r *corev1.ResourceRequirements, name func(corev1.ResourceName, *field.Path) field.ErrorList, claims map[string]bool, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	limits, requests := path.Child("limits"), path.Child("requests")
 	for _, n := range sortedNames(r.Limits) {
@@ -103,9 +108,9 @@ func isExtended(name corev1.ResourceName) bool {
 // overcommits is true when the sum of limits may exceed what the node has.
 func overcommits(name corev1.ResourceName) bool { return isNative(name) && !isHugePages(name) }
 
-// containerResource checks the name of a container's resource.
-func containerResource(name corev1.ResourceName, path *field.Path) field.ErrorList {
-	errs := qualifiedName(string(name), path)
+// OfContainer checks the name of a container's resource.
+func OfContainer(name corev1.ResourceName, path *field.Path) field.ErrorList {
+	errs := check.QualifiedName(string(name), path)
 	if len(errs) > 0 {
 		return errs
 	}
@@ -148,7 +153,9 @@ func podResource(name corev1.ResourceName, path *field.Path) field.ErrorList {
 	return nil
 }
 
-func validatePodResources(spec *corev1.PodSpec, claims map[string]bool, path *field.Path) field.ErrorList {
+// ValidatePod checks spec.resources (KEP-2837), which is at path, against those of the
+// containers. claims are the names of spec.resourceClaims.
+func ValidatePod(spec *corev1.PodSpec, claims map[string]bool, path *field.Path) field.ErrorList {
 	r := spec.Resources
 	if r == nil {
 		return nil
@@ -157,7 +164,7 @@ func validatePodResources(spec *corev1.PodSpec, claims map[string]bool, path *fi
 	if r.Claims != nil {
 		errs = append(errs, field.Forbidden(path.Child("claims"), "claims cannot be set for Resources at pod-level"))
 	}
-	errs = append(errs, validateResources(r, podResource, claims, path)...)
+	errs = append(errs, Validate(r, podResource, claims, path)...)
 	sum := resourcehelper.AggregateContainerRequests(&corev1.Pod{Spec: *spec}, resourcehelper.PodResourcesOptions{})
 	for _, name := range sortedNames(sum) {
 		used, pod := sum[name], r.Requests[name]
@@ -174,38 +181,6 @@ func validatePodResources(spec *corev1.PodSpec, claims map[string]bool, path *fi
 					fmt.Sprintf("must be less than or equal to pod limits of %s", most.String())))
 			}
 		}
-	}
-	return errs
-}
-
-func validateClaimRefs(refs []corev1.ResourceClaim, claims map[string]bool, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	seen := map[string]bool{}
-	for i, ref := range refs {
-		at, key := path.Index(i), ref.Name
-		if ref.Name == "" {
-			errs = append(errs, field.Required(at, ""))
-			continue
-		}
-		if ref.Request != "" {
-			errs = append(errs, dnsLabel(ref.Request, at.Child("request"))...)
-			key += "/" + ref.Request
-		}
-		if seen[ref.Name] || seen[key] {
-			errs = append(errs, field.Duplicate(at, key))
-		}
-		seen[key] = true
-		if claims[ref.Name] {
-			continue
-		}
-		missing := field.NotFound(at, ref.Name)
-		missing.Detail = "must be one of the names in pod.spec.resourceClaims"
-		if len(claims) == 0 {
-			missing.Detail += " which is empty"
-		} else {
-			missing.Detail += ": " + strings.Join(slices.Sorted(maps.Keys(claims)), ", ")
-		}
-		errs = append(errs, missing)
 	}
 	return errs
 }

@@ -1,4 +1,7 @@
-package podspec
+// Package scheduling has the rules of what a pod spec asks of the node that it runs on:
+// affinity, tolerations, topology spread, and the gates before and after. The scheduler
+// itself is internal/controller/scheduler.
+package scheduling
 
 import (
 	"fmt"
@@ -8,17 +11,20 @@ import (
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
-func validateGates(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+// ValidateGates checks the readiness and scheduling gates of a spec, which is at path.
+func ValidateGates(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, gate := range spec.ReadinessGates {
-		errs = append(errs, qualifiedName(string(gate.ConditionType), path.Child("readinessGates").Index(i).Child("conditionType"))...)
+		errs = append(errs, check.QualifiedName(string(gate.ConditionType), path.Child("readinessGates").Index(i).Child("conditionType"))...)
 	}
 	seen := map[string]bool{}
 	for i, gate := range spec.SchedulingGates {
 		at := path.Child("schedulingGates").Index(i)
-		errs = append(errs, qualifiedName(gate.Name, at)...)
+		errs = append(errs, check.QualifiedName(gate.Name, at)...)
 		if seen[gate.Name] {
 			errs = append(errs, field.Duplicate(at, gate.Name))
 		}
@@ -44,7 +50,7 @@ func ValidateTolerations(list []corev1.Toleration, path *field.Path) field.Error
 		}
 		errs = append(errs, validateTolerationValue(t, at.Child("operator"))...)
 		if t.Effect != "" {
-			errs = append(errs, supportedIfSet(at.Child("effect"), &t.Effect,
+			errs = append(errs, check.SupportedIfSet(at.Child("effect"), &t.Effect,
 				corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute)...)
 		}
 	}
@@ -69,7 +75,8 @@ func validateTolerationValue(t *corev1.Toleration, path *field.Path) field.Error
 
 const notPositive = "must be greater than zero"
 
-func validateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
+// ValidateSpread checks topology spread constraints.
+func ValidateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	type pair struct {
 		key    string
@@ -87,7 +94,7 @@ func validateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) fi
 		if c.TopologyKey == "" {
 			errs = append(errs, field.Required(at.Child("topologyKey"), "can not be empty"))
 		}
-		errs = append(errs, supportedIfSet(at.Child("whenUnsatisfiable"), &c.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
+		errs = append(errs, check.SupportedIfSet(at.Child("whenUnsatisfiable"), &c.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
 		if last[pair{c.TopologyKey, c.WhenUnsatisfiable}] > i {
 			errs = append(errs, field.Duplicate(at.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
 		}
@@ -98,8 +105,8 @@ func validateSpread(list []corev1.TopologySpreadConstraint, path *field.Path) fi
 			errs = append(errs, field.Invalid(at.Child("minDomains"), *m,
 				fmt.Sprintf("can only use minDomains if whenUnsatisfiable=%s, not %s", corev1.DoNotSchedule, c.WhenUnsatisfiable)))
 		}
-		errs = append(errs, supportedIfSet(at.Child("nodeAffinityPolicy"), c.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
-		errs = append(errs, supportedIfSet(at.Child("nodeTaintsPolicy"), c.NodeTaintsPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
+		errs = append(errs, check.SupportedIfSet(at.Child("nodeAffinityPolicy"), c.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
+		errs = append(errs, check.SupportedIfSet(at.Child("nodeTaintsPolicy"), c.NodeTaintsPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
 		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, c.LabelSelector, at.Child("matchLabelKeys"))...)
 		errs = append(errs, metavalidation.ValidateLabelSelector(c.LabelSelector, metavalidation.LabelSelectorValidationOptions{}, at.Child("labelSelector"))...)
 	}

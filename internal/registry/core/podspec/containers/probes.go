@@ -1,4 +1,4 @@
-package podspec
+package containers
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
 func validateProbes(c *corev1.Container, path *field.Path) field.ErrorList {
@@ -34,7 +36,7 @@ func validateProbe(p *corev1.Probe, path *field.Path, once bool) field.ErrorList
 		{"initialDelaySeconds", p.InitialDelaySeconds}, {"timeoutSeconds", p.TimeoutSeconds}, {"periodSeconds", p.PeriodSeconds},
 		{"successThreshold", p.SuccessThreshold}, {"failureThreshold", p.FailureThreshold},
 	} {
-		errs = append(errs, nonNegative(int64(f.value), path.Child(f.name))...)
+		errs = append(errs, check.NonNegative(int64(f.value), path.Child(f.name))...)
 	}
 	if g := p.TerminationGracePeriodSeconds; g != nil && *g <= 0 {
 		errs = append(errs, field.Invalid(path.Child("terminationGracePeriodSeconds"), *g, "must be greater than 0"))
@@ -86,7 +88,7 @@ func (h handler) validate(path *field.Path) field.ErrorList {
 		errs = append(errs, check(path.Child(name))...)
 	}
 	add(h.Exec != nil, "exec", func(at *field.Path) field.ErrorList {
-		return requiredList(len(h.Exec.Command), at.Child("command"))
+		return check.RequiredList(len(h.Exec.Command), at.Child("command"))
 	})
 	add(h.HTTPGet != nil, "httpGet", h.validateHTTPGet)
 	add(h.TCPSocket != nil, "tcpSocket", func(at *field.Path) field.ErrorList {
@@ -103,11 +105,11 @@ func (h handler) validate(path *field.Path) field.ErrorList {
 }
 
 func (h handler) validateHTTPGet(path *field.Path) field.ErrorList {
-	errs := required(h.HTTPGet.Path, path.Child("path"))
+	errs := check.Required(h.HTTPGet.Path, path.Child("path"))
 	errs = append(errs, validatePort(h.HTTPGet.Port, path.Child("port"))...)
-	errs = append(errs, supportedIfSet(path.Child("scheme"), &h.HTTPGet.Scheme, corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
+	errs = append(errs, check.SupportedIfSet(path.Child("scheme"), &h.HTTPGet.Scheme, corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
 	for _, header := range h.HTTPGet.HTTPHeaders {
-		errs = append(errs, messages(validation.IsHTTPHeaderName(header.Name), header.Name, path.Child("httpHeaders"))...)
+		errs = append(errs, check.Messages(validation.IsHTTPHeaderName(header.Name), header.Name, path.Child("httpHeaders"))...)
 	}
 	return errs
 }
@@ -123,9 +125,9 @@ func (h handler) validateSleep(path *field.Path) field.ErrorList {
 func validatePort(port intstr.IntOrString, path *field.Path) field.ErrorList {
 	switch port.Type {
 	case intstr.Int:
-		return messages(validation.IsValidPortNum(port.IntValue()), port.IntValue(), path)
+		return check.Messages(validation.IsValidPortNum(port.IntValue()), port.IntValue(), path)
 	case intstr.String:
-		return messages(validation.IsValidPortName(port.StrVal), port.StrVal, path)
+		return check.Messages(validation.IsValidPortName(port.StrVal), port.StrVal, path)
 	}
 	return field.ErrorList{field.InternalError(path, fmt.Errorf("unknown type: %v", port.Type))}
 }

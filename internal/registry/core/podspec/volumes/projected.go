@@ -1,4 +1,4 @@
-package podspec
+package volumes
 
 import (
 	"fmt"
@@ -9,11 +9,13 @@ import (
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
 func validateProjected(s *corev1.ProjectedVolumeSource, path *field.Path, o Options) field.ErrorList {
-	errs := validateMode(s.DefaultMode, path.Child("defaultMode"))
-	errs = append(errs, validateOwner(s.DefaultUser, path.Child("defaultUser"))...)
+	errs := check.Mode(s.DefaultMode, path.Child("defaultMode"))
+	errs = append(errs, check.Owner(s.DefaultUser, path.Child("defaultUser"))...)
 	p := projection{volume: path, options: o, taken: map[string]bool{}}
 	for i := range s.Sources {
 		errs = append(errs, p.source(&s.Sources[i], path.Child("sources").Index(i))...)
@@ -79,7 +81,7 @@ func (p *projection) source(s *corev1.VolumeProjection, path *field.Path) field.
 }
 
 func (p *projection) object(name string, items []corev1.KeyToPath, path *field.Path) field.ErrorList {
-	errs := required(name, path.Child("name"))
+	errs := check.Required(name, path.Child("name"))
 	return append(errs, validateItems(items, path.Child("items"), func(file string) field.ErrorList {
 		return p.take(file, name)
 	})...)
@@ -107,9 +109,9 @@ func (p *projection) token(s *corev1.ServiceAccountTokenProjection, path *field.
 	if s.Path == "" {
 		errs = append(errs, field.Required(at, ""))
 	} else if !p.options.AnyTokenPath {
-		errs = append(errs, volumeFile(s.Path, at)...)
+		errs = append(errs, check.VolumeFile(s.Path, at)...)
 	}
-	return append(errs, validateOwner(s.User, path.Child("user"))...)
+	return append(errs, check.Owner(s.User, path.Child("user"))...)
 }
 
 func (p *projection) trustBundle(s *corev1.ClusterTrustBundleProjection, path *field.Path) field.ErrorList {
@@ -132,67 +134,10 @@ func (p *projection) trustBundle(s *corev1.ClusterTrustBundleProjection, path *f
 	default:
 		errs = append(errs, field.Required(path, "either name or signerName must be specified"))
 	}
-	errs = append(errs, required(s.Path, path.Child("path"))...)
-	errs = append(errs, volumeFile(s.Path, path.Child("path"))...)
-	errs = append(errs, validateOwner(s.User, path.Child("user"))...)
+	errs = append(errs, check.Required(s.Path, path.Child("path"))...)
+	errs = append(errs, check.VolumeFile(s.Path, path.Child("path"))...)
+	errs = append(errs, check.Owner(s.User, path.Child("user"))...)
 	return append(errs, p.take(s.Path, s.Path)...)
-}
-
-// validateBundleName checks the name of a ClusterTrustBundle: a subdomain, or for
-// the bundle of a signer the signer name with ':' in place of '/', and then a
-// subdomain.
-func validateBundleName(name string, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if name == "" {
-		errs = append(errs, field.Required(path, "must be a valid object name"))
-	}
-	// With a colon, all before the last one is the signer's name, so the prefix
-	// matches by itself and only the rest is left to check.
-	suffix := name[strings.LastIndex(name, ":")+1:]
-	for _, msg := range apivalidation.NameIsDNSSubdomain(suffix, false) {
-		errs = append(errs, field.Invalid(path, name, fmt.Sprintf("not a valid clustertrustbundlename: %v", msg)))
-	}
-	return errs
-}
-
-// maxSignerName is two DNS subdomains, the domain and the path, with the slash and
-// the room that the names of certificates need.
-const maxSignerName = 571
-
-// validateSignerName checks <domain of two labels or more>/<path of subdomains>.
-func validateSignerName(name string, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if name == "" {
-		return field.ErrorList{field.Required(path, "")}
-	}
-	domain, rest, found := strings.Cut(name, "/")
-	if !found || strings.Contains(rest, "/") {
-		return field.ErrorList{field.Invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
-	}
-	labels := strings.Split(domain, ".")
-	errs = append(errs, firstWrong(labels, validation.IsDNS1123Label, domain, path)...)
-	if len(labels) < 2 {
-		errs = append(errs, field.Invalid(path, domain, "should be a domain with at least two segments separated by dots"))
-	}
-	errs = append(errs, firstWrong(strings.Split(rest, "."), validation.IsDNS1123Subdomain, rest, path)...)
-	if len(name) > maxSignerName {
-		errs = append(errs, field.TooLong(path, name, maxSignerName))
-	}
-	return errs
-}
-
-// firstWrong reports the first label that check refuses.
-func firstWrong(labels []string, check func(string) []string, value string, path *field.Path) field.ErrorList {
-	for _, label := range labels {
-		var errs field.ErrorList
-		for _, msg := range check(label) {
-			errs = append(errs, field.Invalid(path, value, fmt.Sprintf("validating label %q: %s", label, msg)))
-		}
-		if len(errs) > 0 {
-			return errs
-		}
-	}
-	return nil
 }
 
 const (
@@ -203,7 +148,7 @@ const (
 
 func (p *projection) certificate(s *corev1.PodCertificateProjection, path *field.Path) field.ErrorList {
 	errs := validateSignerName(s.SignerName, path.Child("signerName"))
-	errs = append(errs, supportedIfSet(path.Child("keyType"), &s.KeyType,
+	errs = append(errs, check.SupportedIfSet(path.Child("keyType"), &s.KeyType,
 		"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")...)
 	errs = append(errs, certificateLife(s, path.Child("maxExpirationSeconds"))...)
 	if s.CredentialBundlePath == "" && s.KeyPath == "" && s.CertificateChainPath == "" {
@@ -212,7 +157,7 @@ func (p *projection) certificate(s *corev1.PodCertificateProjection, path *field
 	for _, f := range []struct{ name, file string }{
 		{"credentialBundlePath", s.CredentialBundlePath}, {"keyPath", s.KeyPath}, {"certificateChainPath", s.CertificateChainPath},
 	} {
-		errs = append(errs, volumeFile(f.file, path.Child(f.name))...)
+		errs = append(errs, check.VolumeFile(f.file, path.Child(f.name))...)
 		errs = append(errs, p.take(f.file, f.file)...)
 	}
 	at := path.Child("userAnnotations")
@@ -224,7 +169,7 @@ func (p *projection) certificate(s *corev1.PodCertificateProjection, path *field
 	if size > apivalidation.TotalAnnotationSizeLimitB {
 		errs = append(errs, field.TooLong(at, "", apivalidation.TotalAnnotationSizeLimitB))
 	}
-	return append(errs, validateOwner(s.User, path.Child("user"))...)
+	return append(errs, check.Owner(s.User, path.Child("user"))...)
 }
 
 func certificateLife(s *corev1.PodCertificateProjection, path *field.Path) field.ErrorList {

@@ -1,12 +1,14 @@
-package podspec
+package containers
 
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
 // mounts reports sub-paths at the list, not at the mount, as Kubernetes does.
-func (r *containerRules) mounts(c *corev1.Container, path *field.Path) field.ErrorList {
+func (r *rules) mounts(c *corev1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	devices, devicePaths := map[string]bool{}, map[string]bool{}
 	for _, d := range c.VolumeDevices {
@@ -15,11 +17,11 @@ func (r *containerRules) mounts(c *corev1.Container, path *field.Path) field.Err
 	points := map[string]bool{}
 	for i := range c.VolumeMounts {
 		m, at := &c.VolumeMounts[i], path.Index(i)
-		errs = append(errs, required(m.Name, at.Child("name"))...)
+		errs = append(errs, check.Required(m.Name, at.Child("name"))...)
 		if r.volumes[m.Name] == nil {
 			errs = append(errs, field.NotFound(at.Child("name"), m.Name))
 		}
-		errs = append(errs, required(m.MountPath, at.Child("mountPath"))...)
+		errs = append(errs, check.Required(m.MountPath, at.Child("mountPath"))...)
 		if points[m.MountPath] {
 			errs = append(errs, field.Invalid(at.Child("mountPath"), m.MountPath, "must be unique"))
 		}
@@ -41,13 +43,13 @@ func (r *containerRules) mounts(c *corev1.Container, path *field.Path) field.Err
 func validateSubPaths(m *corev1.VolumeMount, list, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if m.SubPath != "" {
-		errs = append(errs, descendingPath(m.SubPath, list.Child("subPath"))...)
+		errs = append(errs, check.DescendingPath(m.SubPath, list.Child("subPath"))...)
 	}
 	if m.SubPathExpr != "" {
 		if m.SubPath != "" {
 			errs = append(errs, field.Invalid(at.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
 		}
-		errs = append(errs, descendingPath(m.SubPathExpr, list.Child("subPathExpr"))...)
+		errs = append(errs, check.DescendingPath(m.SubPathExpr, list.Child("subPathExpr"))...)
 	}
 	return errs
 }
@@ -56,7 +58,7 @@ func validatePropagation(m *corev1.VolumeMount, c *corev1.Container, path *field
 	if m.MountPropagation == nil {
 		return nil
 	}
-	errs := supportedIfSet(path, m.MountPropagation, corev1.MountPropagationBidirectional,
+	errs := check.SupportedIfSet(path, m.MountPropagation, corev1.MountPropagationBidirectional,
 		corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)
 	privileged := c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
 	if *m.MountPropagation == corev1.MountPropagationBidirectional && !privileged {
@@ -69,7 +71,7 @@ func validateRecursiveReadOnly(m *corev1.VolumeMount, path *field.Path) field.Er
 	if m.RecursiveReadOnly == nil || *m.RecursiveReadOnly == corev1.RecursiveReadOnlyDisabled {
 		return nil
 	}
-	errs := supportedIfSet(path, m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled,
+	errs := check.SupportedIfSet(path, m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled,
 		corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
 	if len(errs) > 0 {
 		return errs
@@ -87,7 +89,7 @@ func validateBindOptions(options []string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	seen := map[string]bool{}
 	for i, option := range options {
-		errs = append(errs, oneOf(path.Index(i), option, "noexec", "nodev", "nosuid")...)
+		errs = append(errs, check.OneOf(path.Index(i), option, "noexec", "nodev", "nosuid")...)
 		if seen[option] {
 			errs = append(errs, field.Duplicate(path.Index(i), option))
 		}
@@ -96,7 +98,7 @@ func validateBindOptions(options []string, path *field.Path) field.ErrorList {
 	return errs
 }
 
-func (r *containerRules) devices(c *corev1.Container, path *field.Path) field.ErrorList {
+func (r *rules) devices(c *corev1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	mounts, mountPaths := map[string]bool{}, map[string]bool{}
 	for _, m := range c.VolumeMounts {
@@ -105,7 +107,7 @@ func (r *containerRules) devices(c *corev1.Container, path *field.Path) field.Er
 	names, paths := map[string]bool{}, map[string]bool{}
 	for i, d := range c.VolumeDevices {
 		name, device := path.Index(i).Child("name"), path.Index(i).Child("devicePath")
-		errs = append(errs, required(d.Name, name)...)
+		errs = append(errs, check.Required(d.Name, name)...)
 		if names[d.Name] {
 			errs = append(errs, field.Invalid(name, d.Name, "must be unique"))
 		}
@@ -115,11 +117,11 @@ func (r *containerRules) devices(c *corev1.Container, path *field.Path) field.Er
 		case volume.PersistentVolumeClaim == nil && volume.Ephemeral == nil:
 			errs = append(errs, field.Invalid(name, d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
 		}
-		errs = append(errs, required(d.DevicePath, device)...)
+		errs = append(errs, check.Required(d.DevicePath, device)...)
 		if paths[d.DevicePath] {
 			errs = append(errs, field.Invalid(device, d.DevicePath, "must be unique"))
 		}
-		if d.DevicePath != "" && len(noBacksteps(d.DevicePath, device)) > 0 {
+		if d.DevicePath != "" && len(check.NoBacksteps(d.DevicePath, device)) > 0 {
 			errs = append(errs, field.Invalid(device, d.DevicePath, "can not contain backsteps ('..')"))
 		} else {
 			paths[d.DevicePath] = true

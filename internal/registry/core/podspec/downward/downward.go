@@ -1,4 +1,7 @@
-package podspec
+// Package downward has the rules of the references by which a pod shows itself to its
+// containers, in variables and in files: fields of the pod, requests and limits of a
+// container. Where such references stand is known to the packages containers and volumes.
+package downward
 
 import (
 	"fmt"
@@ -8,15 +11,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
+
+// DefaultFieldRef fills in the version of the API that the path is of.
+func DefaultFieldRef(ref *corev1.ObjectFieldSelector) {
+	if ref != nil && ref.APIVersion == "" {
+		ref.APIVersion = "v1"
+	}
+}
 
 // Field paths of the downward API, sorted as the messages list them.
 var (
-	envFieldPaths = []string{
+	// EnvFieldPaths are those that variables may show.
+	EnvFieldPaths = []string{
 		"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
 		"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 	}
-	volumeFieldPaths = []string{
+	// VolumeFieldPaths are those that files may show, without those of one label or
+	// annotation.
+	VolumeFieldPaths = []string{
 		"metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid",
 	}
 	// podFieldPaths are the labels known for pods at all; one that is known but
@@ -32,7 +47,9 @@ var (
 	}
 )
 
-func validateFieldRef(ref *corev1.ObjectFieldSelector, allowed []string, path *field.Path) field.ErrorList {
+// ValidateFieldRef checks a reference to a field of the pod that is one of allowed, or
+// one label or annotation.
+func ValidateFieldRef(ref *corev1.ObjectFieldSelector, allowed []string, path *field.Path) field.ErrorList {
 	if ref.APIVersion == "" {
 		return field.ErrorList{field.Required(path.Child("apiVersion"), "")}
 	}
@@ -48,7 +65,7 @@ func validateFieldRef(ref *corev1.ObjectFieldSelector, allowed []string, path *f
 		if name == "metadata.annotations" {
 			key = strings.ToLower(key)
 		}
-		return qualifiedName(key, path)
+		return check.QualifiedName(key, path)
 	}
 	if !slices.Contains(allowed, label) {
 		return field.ErrorList{field.NotSupported(at, label, allowed)}
@@ -89,7 +106,9 @@ func splitSubscript(label string) (name, key string, ok bool) {
 	return name, key, true
 }
 
-func validateResourceRef(ref *corev1.ResourceFieldSelector, path *field.Path, volume bool) field.ErrorList {
+// ValidateResourceRef checks a reference to a request or limit; in a volume it must say
+// of which container.
+func ValidateResourceRef(ref *corev1.ResourceFieldSelector, path *field.Path, volume bool) field.ErrorList {
 	var errs field.ErrorList
 	switch {
 	case volume && ref.ContainerName == "":

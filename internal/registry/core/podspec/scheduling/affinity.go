@@ -1,4 +1,4 @@
-package podspec
+package scheduling
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -7,9 +7,12 @@ import (
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
-func validateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
+// ValidateAffinity checks spec.affinity.
+func ValidateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
 	if a == nil {
 		return nil
 	}
@@ -94,7 +97,7 @@ func validateNodeRequirement(r *corev1.NodeSelectorRequirement, strict bool, pat
 	errs = append(errs, metavalidation.ValidateLabelName(r.Key, path.Child("key"))...)
 	if strict {
 		for i, value := range r.Values {
-			errs = append(errs, messages(validation.IsValidLabelValue(value), value, values.Index(i))...)
+			errs = append(errs, check.Messages(validation.IsValidLabelValue(value), value, values.Index(i))...)
 		}
 	}
 	return errs
@@ -114,7 +117,7 @@ func validateNodeField(r *corev1.NodeSelectorRequirement, path *field.Path) fiel
 		return append(errs, field.Invalid(path.Child("key"), r.Key, "not a valid field selector key"))
 	}
 	for i, value := range r.Values {
-		errs = append(errs, messages(apivalidation.NameIsDNSSubdomain(value, false), value, path.Child("values").Index(i))...)
+		errs = append(errs, check.Messages(apivalidation.NameIsDNSSubdomain(value, false), value, path.Child("values").Index(i))...)
 	}
 	return errs
 }
@@ -137,7 +140,7 @@ func validatePodTerm(t *corev1.PodAffinityTerm, path *field.Path) field.ErrorLis
 	errs := metavalidation.ValidateLabelSelector(t.LabelSelector, strict, path.Child("labelSelector"))
 	errs = append(errs, metavalidation.ValidateLabelSelector(t.NamespaceSelector, strict, path.Child("namespaceSelector"))...)
 	for _, name := range t.Namespaces {
-		errs = append(errs, messages(apivalidation.ValidateNamespaceName(name, false), name, path.Child("namespace"))...)
+		errs = append(errs, check.Messages(apivalidation.ValidateNamespaceName(name, false), name, path.Child("namespace"))...)
 	}
 	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, path.Child("matchLabelKeys"))...)
 	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, path.Child("mismatchLabelKeys"))...)

@@ -1,4 +1,6 @@
-package podspec
+// Package security has the rules of security contexts, of pods and of containers, and of
+// user namespaces. What the agent does with them is internal/node/runspec's.
+package security
 
 import (
 	"fmt"
@@ -8,9 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
-func validatePodSecurity(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+// ValidatePod checks spec.securityContext, which is at path, with what it rules out
+// elsewhere in the spec.
+func ValidatePod(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if share := spec.ShareProcessNamespace; share != nil && *share && spec.HostPID {
 		errs = append(errs, field.Invalid(path.Child("shareProcessNamespace"), *share, "ShareProcessNamespace and HostPID cannot both be enabled"))
@@ -19,38 +25,33 @@ func validatePodSecurity(spec *corev1.PodSpec, path *field.Path) field.ErrorList
 	if sc == nil {
 		return errs
 	}
-	errs = append(errs, validateID(sc.FSGroup, validation.IsValidGroupID, path.Child("fsGroup"))...)
-	errs = append(errs, validateID(sc.RunAsUser, validation.IsValidUserID, path.Child("runAsUser"))...)
-	errs = append(errs, validateID(sc.RunAsGroup, validation.IsValidGroupID, path.Child("runAsGroup"))...)
+	errs = append(errs, check.ID(sc.FSGroup, validation.IsValidGroupID, path.Child("fsGroup"))...)
+	errs = append(errs, check.ID(sc.RunAsUser, validation.IsValidUserID, path.Child("runAsUser"))...)
+	errs = append(errs, check.ID(sc.RunAsGroup, validation.IsValidGroupID, path.Child("runAsGroup"))...)
 	for i, gid := range sc.SupplementalGroups {
-		errs = append(errs, messages(validation.IsValidGroupID(gid), gid, path.Child("supplementalGroups").Index(i))...)
+		errs = append(errs, check.Messages(validation.IsValidGroupID(gid), gid, path.Child("supplementalGroups").Index(i))...)
 	}
 	errs = append(errs, validateSysctls(spec, path.Child("sysctls"))...)
-	errs = append(errs, supportedIfSet(path.Child("fsGroupChangePolicy"), sc.FSGroupChangePolicy,
+	errs = append(errs, check.SupportedIfSet(path.Child("fsGroupChangePolicy"), sc.FSGroupChangePolicy,
 		corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch)...)
 	errs = append(errs, validateSeccomp(sc.SeccompProfile, path.Child("seccompProfile"))...)
 	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
-	errs = append(errs, supportedIfSet(path.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy,
+	errs = append(errs, check.SupportedIfSet(path.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy,
 		corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
-	return append(errs, supportedIfSet(path.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy,
+	return append(errs, check.SupportedIfSet(path.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy,
 		corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
 }
 
-func validateID(id *int64, check func(int64) []string, path *field.Path) field.ErrorList {
-	if id == nil {
-		return nil
-	}
-	return messages(check(*id), *id, path)
-}
-
-func validateSecurity(sc *corev1.SecurityContext, hostUsers bool, path *field.Path) field.ErrorList {
+// ValidateContainer checks the security context of a container. hostUsers is what
+// HostUsers says of its pod.
+func ValidateContainer(sc *corev1.SecurityContext, hostUsers bool, path *field.Path) field.ErrorList {
 	if sc == nil {
 		return nil
 	}
-	errs := validateID(sc.RunAsUser, validation.IsValidUserID, path.Child("runAsUser"))
-	errs = append(errs, validateID(sc.RunAsGroup, validation.IsValidGroupID, path.Child("runAsGroup"))...)
+	errs := check.ID(sc.RunAsUser, validation.IsValidUserID, path.Child("runAsUser"))
+	errs = append(errs, check.ID(sc.RunAsGroup, validation.IsValidGroupID, path.Child("runAsGroup"))...)
 	if sc.ProcMount != nil {
-		errs = append(errs, supportedIfSet(path.Child("procMount"), sc.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)...)
+		errs = append(errs, check.SupportedIfSet(path.Child("procMount"), sc.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)...)
 		if hostUsers && *sc.ProcMount == corev1.UnmaskedProcMount {
 			errs = append(errs, field.Invalid(path.Child("procMount"), *sc.ProcMount, "`hostUsers` must be false to use `Unmasked`"))
 		}
@@ -79,7 +80,7 @@ func validateSeccomp(p *corev1.SeccompProfile, path *field.Path) field.ErrorList
 	if p.Type == "" {
 		errs = append(errs, field.Required(path.Child("type"), "type is required when seccompProfile is set"))
 	} else {
-		errs = append(errs, supportedIfSet(path.Child("type"), &p.Type, corev1.SeccompProfileTypeLocalhost,
+		errs = append(errs, check.SupportedIfSet(path.Child("type"), &p.Type, corev1.SeccompProfileTypeLocalhost,
 			corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined)...)
 	}
 	at := path.Child("localhostProfile")
@@ -91,7 +92,7 @@ func validateSeccomp(p *corev1.SeccompProfile, path *field.Path) field.ErrorList
 	case p.LocalhostProfile == nil:
 		errs = append(errs, field.Required(at, "must be set when seccomp type is Localhost"))
 	default:
-		errs = append(errs, descendingPath(*p.LocalhostProfile, at)...)
+		errs = append(errs, check.DescendingPath(*p.LocalhostProfile, at)...)
 	}
 	return errs
 }
@@ -114,7 +115,7 @@ func validateAppArmor(p *corev1.AppArmorProfile, path *field.Path) field.ErrorLi
 		return nil
 	case corev1.AppArmorProfileTypeLocalhost:
 	default:
-		return supportedIfSet(path.Child("type"), &p.Type, corev1.AppArmorProfileTypeLocalhost,
+		return check.SupportedIfSet(path.Child("type"), &p.Type, corev1.AppArmorProfileTypeLocalhost,
 			corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
 	}
 	if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
@@ -162,3 +163,23 @@ func validateSysctls(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 func isIPCSysctl(name string) bool {
 	return name == "kernel.sem" || strings.HasPrefix(name, "kernel.shm") || strings.HasPrefix(name, "kernel.msg") || strings.HasPrefix(name, "fs.mqueue.")
 }
+
+// ValidateHostUsers refuses namespaces of the host in a user namespace of its own.
+func ValidateHostUsers(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	if HostUsers(spec) {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{{spec.HostNetwork, "hostNetwork"}, {spec.HostPID, "HostPID"}, {spec.HostIPC, "HostIPC"}} {
+		if f.set {
+			errs = append(errs, field.Forbidden(path.Child(f.name), "when `pod.Spec.HostUsers` is false"))
+		}
+	}
+	return errs
+}
+
+// HostUsers is true when the pod shares the user namespace of the host.
+func HostUsers(spec *corev1.PodSpec) bool { return spec.HostUsers == nil || *spec.HostUsers }

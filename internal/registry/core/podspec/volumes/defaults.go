@@ -1,9 +1,11 @@
-package podspec
+package volumes
 
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/registry/core/podspec/downward"
+	"laterna.dev/laterna/internal/registry/core/podspec/imageref"
 	"laterna.dev/laterna/internal/registry/quantity"
 )
 
@@ -17,7 +19,8 @@ const defaultTokenSeconds int64 = 3600
 // defaultCertificateSeconds is the life of a projected certificate that says none.
 const defaultCertificateSeconds int32 = 86400
 
-func defaultVolume(v *corev1.Volume) {
+// Default fills in what a volume leaves open.
+func Default(v *corev1.Volume) {
 	if ptr.AllPtrFieldsNil(&v.VolumeSource) {
 		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
 	}
@@ -40,7 +43,8 @@ func defaultVolume(v *corev1.Volume) {
 	defaultForeignVolume(v)
 }
 
-func capVolume(v *corev1.Volume) {
+// Cap caps the amounts in a volume at what the API stores.
+func Cap(v *corev1.Volume) {
 	if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
 		*v.EmptyDir.SizeLimit = quantity.Cap(*v.EmptyDir.SizeLimit)
 	}
@@ -78,7 +82,7 @@ func defaultProjection(p *corev1.VolumeProjection) {
 
 func defaultDownwardFiles(files []corev1.DownwardAPIVolumeFile) {
 	for i := range files {
-		defaultFieldRef(files[i].FieldRef)
+		downward.DefaultFieldRef(files[i].FieldRef)
 	}
 }
 
@@ -105,7 +109,7 @@ func defaultForeignVolume(v *corev1.Volume) {
 	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
 		setIfNil(&v.Ephemeral.VolumeClaimTemplate.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
 	case v.Image != nil:
-		setIfEmpty(&v.Image.PullPolicy, pullPolicy(v.Image.Reference))
+		setIfEmpty(&v.Image.PullPolicy, imageref.DefaultPullPolicy(v.Image.Reference))
 	}
 }
 

@@ -1,4 +1,4 @@
-package podspec
+package network
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/check"
 )
 
 // Limits of resolv.conf in the C library.
@@ -16,7 +18,8 @@ const (
 	maxSearchChars = 2048
 )
 
-func validateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+// ValidateDNS checks spec.dnsConfig, which is at path.
+func ValidateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	c := spec.DNSConfig
 	if spec.DNSPolicy == corev1.DNSNone {
 		if c == nil {
@@ -46,7 +49,7 @@ func validateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	for i, search := range c.Searches {
 		if search != "." {
 			search = strings.TrimSuffix(search, ".")
-			errs = append(errs, messages(validation.IsDNS1123SubdomainWithUnderscore(search), search, searches.Index(i))...)
+			errs = append(errs, check.Messages(validation.IsDNS1123SubdomainWithUnderscore(search), search, searches.Index(i))...)
 		}
 	}
 	for i, option := range c.Options {
@@ -57,13 +60,18 @@ func validateDNS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return errs
 }
 
-func validateHostAliases(aliases []corev1.HostAlias, path *field.Path) field.ErrorList {
+// ValidateHostAliases checks the lines that a pod adds to its hosts file.
+func ValidateHostAliases(aliases []corev1.HostAlias, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, a := range aliases {
 		errs = append(errs, validation.IsValidIPForLegacyField(path.Index(i).Child("ip"), a.IP, true, nil)...)
 		for j, name := range a.Hostnames {
-			errs = append(errs, subdomain(name, path.Index(i).Child("hostnames").Index(j))...)
+			errs = append(errs, check.Subdomain(name, path.Index(i).Child("hostnames").Index(j))...)
 		}
 	}
 	return errs
+}
+
+func tooMany(what string, most int) string {
+	return fmt.Sprintf("must not have more than %v %s", most, what)
 }

@@ -1,14 +1,38 @@
-package podspec
+package resources
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// podRequests fills in spec.resources.requests of a pod that has pod-level limits
+// RequestsFromLimits lets requests that are not given follow the limits.
+func RequestsFromLimits(r *corev1.ResourceRequirements) {
+	if r.Limits == nil {
+		return
+	}
+	if r.Requests == nil {
+		r.Requests = corev1.ResourceList{}
+	}
+	for name, limit := range r.Limits {
+		if _, ok := r.Requests[name]; !ok {
+			r.Requests[name] = limit.DeepCopy()
+		}
+	}
+}
+
+// RoundUp rounds quantities up to a thousandth, the finest the API stores.
+func RoundUp(list corev1.ResourceList) {
+	for name, q := range list {
+		q.RoundUp(resource.Milli)
+		list[name] = q
+	}
+}
+
+// DefaultPod fills in spec.resources.requests of a pod that has pod-level limits
 // (KEP-2837): a resource that containers request gets their sum, another one its
 // limit.
-func podRequests(pod *corev1.Pod) {
+func DefaultPod(pod *corev1.Pod) {
 	r := pod.Spec.Resources
 	if r == nil || len(r.Limits) == 0 {
 		return

@@ -1,0 +1,45 @@
+package containers_test
+
+import (
+	"testing"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/podspectest"
+)
+
+func TestContainers(t *testing.T) {
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", podspectest.Base),
+		wrong("none", "restartPolicy: Always", "spec.containers: Required value"),
+		wrong("no name, no image", "containers: [{}]",
+			"spec.containers[0].name: Required value", "spec.containers[0].image: Required value"),
+		wrong("bad name", "containers: [{name: A_b, image: i}]", `spec.containers[0].name: Invalid value: "A_b": `+podspectest.Label),
+		wrong("same name twice", "containers: [{name: a, image: i}, {name: a, image: i}]", `spec.containers[1].name: Duplicate value: "a"`),
+		wrong("same name as init container", "containers: [{name: a, image: i}]\ninitContainers: [{name: a, image: i}]",
+			`spec.initContainers[0].name: Duplicate value: "a"`),
+		wrong("image with spaces", "containers: [{name: a, image: ' i'}]", `spec.containers[0].image: Invalid value: " i": must not have leading or trailing whitespace`),
+		wrong("pull policy", podspectest.In("imagePullPolicy: Sometimes"), `spec.containers[0].imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"`),
+		wrong("termination message policy", podspectest.In("terminationMessagePolicy: X"), `spec.containers[0].terminationMessagePolicy: Unsupported value: "X": supported values: "File", "FallbackToLogsOnError"`),
+		wrong("restart policy of a container", podspectest.In("restartPolicy: X"), `spec.containers[0].restartPolicy: Unsupported value: "X": supported values: "Always", "Never", "OnFailure"`),
+		wrong("restart rules without policy", podspectest.In("restartPolicyRules: [{action: Restart}]"),
+			"spec.containers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+			"spec.containers[0].restartPolicyRules[0].exitCodes: Required value: must be specified"),
+		wrong("ports", podspectest.In("ports: [{}, {containerPort: 70000, hostPort: -1, protocol: X, name: 'UP'}, {containerPort: 1, name: a}, {containerPort: 2, name: a}]"),
+			"spec.containers[0].ports[0].containerPort: Required value",
+			`spec.containers[0].ports[1].name: Invalid value: "UP": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)`,
+			`spec.containers[0].ports[1].name: Invalid value: "UP": must contain at least one letter (a-z)`,
+			"spec.containers[0].ports[1].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+			"spec.containers[0].ports[1].hostPort: Invalid value: -1: must be between 1 and 65535, inclusive",
+			`spec.containers[0].ports[1].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP"`,
+			`spec.containers[0].ports[3].name: Duplicate value: "a"`),
+		wrong("host port twice", podspectest.In("ports: [{containerPort: 1, hostPort: 5}, {containerPort: 2, hostPort: 5}]"),
+			`spec.containers[0].ports[1].hostPort: Duplicate value: "TCP//5"`),
+		wrong("host network ports", podspectest.With("hostNetwork: true")+"initContainers: []\n"),
+		wrong("other host port on the host network", "hostNetwork: true\ncontainers: [{name: a, image: i, ports: [{containerPort: 1, hostPort: 2}]}]",
+			"spec.containers[0].ports[0].hostPort: Invalid value: 2: must match `containerPort` when `hostNetwork` is true"),
+		wrong("ephemeral", podspectest.With("ephemeralContainers: [{name: main, image: i, ports: [{containerPort: 1}], targetContainerName: x}]"),
+			`spec.ephemeralContainers[0].name: Duplicate value: "main"`,
+			`spec.ephemeralContainers[0].targetContainerName: Not found: "x"`,
+			"spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container"),
+	)
+}

@@ -1,0 +1,29 @@
+package network_test
+
+import (
+	"testing"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/podspectest"
+)
+
+func TestDNS(t *testing.T) {
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("DNS none", podspectest.With("dnsPolicy: None"), "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"),
+		wrong("DNS none without servers", podspectest.With("dnsPolicy: None\ndnsConfig: {searches: [a]}"), "spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"),
+		wrong("DNS", podspectest.With("dnsConfig: {nameservers: [1.1.1.1, 2.2.2.2, 3.3.3.3, x], searches: [., a_b, '*'], options: [{}]}"),
+			`spec.dnsConfig.nameservers: Invalid value: ["1.1.1.1","2.2.2.2","3.3.3.3","x"]: must not have more than 3 nameservers`,
+			`spec.dnsConfig.nameservers[3]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`,
+			`spec.dnsConfig.searches[2]: Invalid value: "*": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')`,
+			"spec.dnsConfig.options[0]: Required value: must not be empty"),
+	)
+}
+
+func TestHostAliases(t *testing.T) {
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("host aliases", podspectest.With("hostAliases: [{ip: x, hostnames: [A]}]"),
+			`spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`,
+			`spec.hostAliases[0].hostnames[0]: Invalid value: "A": `+podspectest.Domain),
+	)
+}
