@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/podfields"
+	"laterna.dev/laterna/internal/registry/core/podspec/volumes"
 )
 
 // Warnings returns what is allowed in a pod or template and still likely a mistake,
@@ -17,8 +18,7 @@ import (
 func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) []string {
 	w := &warner{spec: path.Child("spec")}
 	w.deprecatedAnnotations(meta, spec, path.Child("metadata", "annotations"))
-	w.deprecatedVolumes(spec)
-	w.tokenPaths(spec)
+	w.texts = append(w.texts, volumes.Warnings(spec.Volumes, w.spec.Child("volumes"))...)
 	w.duplicates(spec)
 	w.fractions(spec.Overhead, w.spec.Child("overhead"))
 	for at, c := range podfields.Containers(spec) {
@@ -75,82 +75,6 @@ func (w *warner) deprecatedAnnotations(meta *metav1.ObjectMeta, spec *corev1.Pod
 		if _, ok := meta.Annotations[key]; ok && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil) {
 			w.add(path.Key(key), seccomp)
 		}
-	}
-}
-
-func (w *warner) deprecatedVolumes(spec *corev1.PodSpec) {
-	for i, v := range spec.Volumes {
-		for _, d := range []struct {
-			set           bool
-			name, message string
-		}{
-			{v.PhotonPersistentDisk != nil, "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"},
-			{v.GitRepo != nil, "gitRepo", "deprecated in v1.11"},
-			{v.ScaleIO != nil, "scaleIO", "deprecated in v1.16, non-functional in v1.22+"},
-			{v.Flocker != nil, "flocker", "deprecated in v1.22, non-functional in v1.25+"},
-			{v.StorageOS != nil, "storageOS", "deprecated in v1.22, non-functional in v1.25+"},
-			{v.Quobyte != nil, "quobyte", "deprecated in v1.22, non-functional in v1.25+"},
-			{v.Glusterfs != nil, "glusterfs", "deprecated in v1.25, non-functional in v1.26+"},
-			{v.CephFS != nil, "cephfs", "deprecated in v1.28, non-functional in v1.31+"},
-			{v.RBD != nil, "rbd", "deprecated in v1.28, non-functional in v1.31+"},
-		} {
-			if d.set {
-				w.add(w.spec.Child("volumes").Index(i).Child(d.name), "%s", d.message)
-			}
-		}
-	}
-}
-
-// tokenPaths warns of files with the path of a projected token: validation does not
-// refuse them, and one hides the other.
-func (w *warner) tokenPaths(spec *corev1.PodSpec) {
-	tokens := map[string]bool{}
-	for _, v := range spec.Volumes {
-		if v.Projected != nil {
-			for _, s := range v.Projected.Sources {
-				if s.ServiceAccountToken != nil {
-					tokens[s.ServiceAccountToken.Path] = true
-				}
-			}
-		}
-	}
-	if len(tokens) == 0 {
-		return
-	}
-	for i, v := range spec.Volumes {
-		if v.Projected == nil {
-			continue
-		}
-		at := w.spec.Child("volumes").Index(i)
-		check := func(path *field.Path, file string) {
-			if tokens[file] {
-				w.add(path, "has duplicated path with ServiceAccountToken %q", file)
-			}
-		}
-		for _, s := range v.Projected.Sources {
-			checkFiles(&s, at, check)
-		}
-	}
-}
-
-func checkFiles(s *corev1.VolumeProjection, at *field.Path, check func(path *field.Path, file string)) {
-	if s.ConfigMap != nil {
-		for j, item := range s.ConfigMap.Items {
-			check(at.Child("projected", "sources", "configMap").Index(j), item.Path)
-		}
-	}
-	if s.Secret != nil {
-		for j, item := range s.Secret.Items {
-			check(at.Child("projected", "sources", "secrets").Index(j), item.Path)
-		}
-	}
-	if s.DownwardAPI != nil {
-		for j, item := range s.DownwardAPI.Items {
-			check(at.Child("projected", "sources", "downwardAPI").Index(j), item.Path)
-		}
-	}
-	if s.ClusterTrustBundle != nil {
-		check(at.Child("projected", "sources", "ClusterTrustBundle"), s.ClusterTrustBundle.Path)
 	}
 }
 
