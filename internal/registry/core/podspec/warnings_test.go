@@ -35,8 +35,9 @@ spec:
 spec:
   containers: [{name: a, image: i}]
   volumes: [{name: p, projected: {sources: [{serviceAccountToken: {path: t}}, {secret: {name: s, items: [{key: k, path: t}]}}, {configMap: {name: c, items: [{key: k, path: t}]}}]}}]`, []string{
-			`spec.volumes[0].projected.sources.secrets[0]: has duplicated path with ServiceAccountToken "t"`,
-			`spec.volumes[0].projected.sources.configMap[0]: has duplicated path with ServiceAccountToken "t"`}},
+			`volume "p" (Projected): overlapping paths: "t" (Secret "s") with "t" (ServiceAccountToken)`,
+			`volume "p" (Projected): overlapping paths: "t" (ConfigMap "c") with "t" (ServiceAccountToken)`,
+			`volume "p" (Projected): overlapping paths: "t" (ConfigMap "c") with "t" (Secret "s")`}},
 		{"not honoured", `
 spec:
   containers: [{name: a, image: i, readinessProbe: {exec: {command: [x]}}}]
