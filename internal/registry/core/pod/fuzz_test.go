@@ -78,7 +78,7 @@ status:
 		if podspec.SetPodDefaults(again); !apiequality.Semantic.DeepEqual(p, again) {
 			t.Error("defaults are not stable")
 		}
-		prepareCreate(p)
+		prepareCreate(t.Context(), p)
 		before := p.DeepCopy()
 		errs := validateCreate(p)
 		warnCreate(p)

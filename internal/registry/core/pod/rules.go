@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/warning"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -16,7 +17,7 @@ import (
 
 func rules() resource.Rules[*corev1.Pod] {
 	return resource.Rules[*corev1.Pod]{
-		PrepareCreate:  func(_ context.Context, p *corev1.Pod) { prepareCreate(p) },
+		PrepareCreate:  prepareCreate,
 		PrepareUpdate:  func(_ context.Context, p, old *corev1.Pod) { prepareUpdate(p, old) },
 		Validate:       func(_ context.Context, p *corev1.Pod) field.ErrorList { return validateCreate(p) },
 		ValidateUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return validateUpdate(p, old) },
@@ -30,7 +31,10 @@ func rules() resource.Rules[*corev1.Pod] {
 	}
 }
 
-func prepareCreate(p *corev1.Pod) {
+func prepareCreate(ctx context.Context, p *corev1.Pod) {
+	for _, text := range podspec.PrepareCreate(p) {
+		warning.AddWarning(ctx, "", text)
+	}
 	podspec.SyncServiceAccount(&p.Spec)
 	p.Generation = 1
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: QOSClass(&p.Spec)}

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
@@ -40,6 +41,22 @@ func compare(t *testing.T, errs field.ErrorList, want ...string) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// recorder collects the warnings of a request.
+type recorder struct{ texts []string }
+
+func (r *recorder) AddWarning(_, text string) { r.texts = append(r.texts, text) }
+
+func TestOldWaysAreWarnedOfWhenTheyAreTurned(t *testing.T) {
+	p, r := withSpec(t, oneContainer+"\nterminationGracePeriodSeconds: -5"), &recorder{}
+	prepareCreate(warning.WithWarningRecorder(t.Context(), r), p)
+	if *p.Spec.TerminationGracePeriodSeconds != 1 || len(r.texts) != 1 {
+		t.Errorf("%d seconds, warnings %q", *p.Spec.TerminationGracePeriodSeconds, r.texts)
+	}
+	if errs := validateCreate(p); len(errs) > 0 {
+		t.Error(errs)
 	}
 }
 
@@ -79,7 +96,7 @@ func TestPrepareCreate(t *testing.T) {
 	p := withSpec(t, oneContainer+"\nserviceAccountName: sa\nschedulingGates: [{name: a}]")
 	p.Generation = 9
 	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "1.2.3.4"}
-	prepareCreate(p)
+	prepareCreate(t.Context(), p)
 	if p.Generation != 1 || p.Status.Phase != corev1.PodPending || p.Status.PodIP != "" || p.Status.QOSClass != corev1.PodQOSBestEffort {
 		t.Errorf("generation %d, status %+v", p.Generation, p.Status)
 	}

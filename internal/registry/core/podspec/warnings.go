@@ -26,7 +26,7 @@ func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) [
 	}
 	w.ports(spec)
 	if g := spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
-		w.add(w.spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
+		w.add(w.spec.Child("terminationGracePeriodSeconds"), "%s", negativeGrace)
 	}
 	for i, c := range spec.TopologySpreadConstraints {
 		if c.LabelSelector == nil {
