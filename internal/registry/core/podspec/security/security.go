@@ -131,6 +131,25 @@ func validateAppArmor(p *corev1.AppArmorProfile, path *field.Path) field.ErrorLi
 	return errs
 }
 
+// AppArmorOfAnnotation returns the profile that an annotation of old names, or nil when
+// it names none that could be a field.
+func AppArmorOfAnnotation(value string) *corev1.AppArmorProfile {
+	var p corev1.AppArmorProfile
+	name, local := strings.CutPrefix(value, corev1.DeprecatedAppArmorBetaProfileNamePrefix)
+	switch {
+	case value == corev1.DeprecatedAppArmorBetaProfileRuntimeDefault:
+		p.Type = corev1.AppArmorProfileTypeRuntimeDefault
+	case value == corev1.DeprecatedAppArmorBetaProfileNameUnconfined:
+		p.Type = corev1.AppArmorProfileTypeUnconfined
+	case local:
+		p.Type, p.LocalhostProfile = corev1.AppArmorProfileTypeLocalhost, &name
+	}
+	if len(validateAppArmor(&p, nil)) > 0 {
+		return nil
+	}
+	return &p
+}
+
 // maxSysctl is the longest name of a kernel parameter, in bytes.
 const maxSysctl = 253
 
