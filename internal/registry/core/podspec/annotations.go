@@ -1,6 +1,7 @@
 package podspec
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,8 +28,14 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 	}
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name, ok := strings.CutPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix)
-		if ok && podfields.Container(spec, name) == nil {
+		if !ok {
+			continue
+		}
+		if podfields.Container(spec, name) == nil {
 			errs = append(errs, field.Invalid(path.Key(key), name, "container not found"))
+		}
+		if value := annotations[key]; !isAppArmorName(value) {
+			errs = append(errs, field.Invalid(path.Key(key), value, fmt.Sprintf("invalid AppArmor profile name: %q", value)))
 		}
 	}
 	return errs
@@ -38,6 +45,59 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 func isDeletionCost(value string) bool {
 	n, err := strconv.ParseInt(value, 10, 32)
 	return err == nil && strconv.FormatInt(n, 10) == value
+}
+
+// isAppArmorName is true for what an annotation of old may say; "" is the runtime's choice.
+func isAppArmorName(value string) bool {
+	switch value {
+	case "", corev1.DeprecatedAppArmorBetaProfileRuntimeDefault, corev1.DeprecatedAppArmorBetaProfileNameUnconfined:
+		return true
+	}
+	return strings.HasPrefix(value, corev1.DeprecatedAppArmorBetaProfileNamePrefix)
+}
+
+// ValidateAppArmorMatch refuses annotations that name other profiles than the fields of
+// the spec at path do. It holds for new pods and for templates; stored pods keep theirs.
+func ValidateAppArmorMatch(annotations map[string]string, spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	if spec.OS != nil && spec.OS.Name == corev1.Windows {
+		return nil
+	}
+	var errs field.ErrorList
+	for place, c := range podfields.Containers(spec) {
+		value, ok := annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+c.Name]
+		profile := appArmorOf(spec, c)
+		if !ok || profile == nil {
+			continue
+		}
+		at := pathOf(place, path).Child("securityContext", "appArmorProfile")
+		name, local := strings.CutPrefix(value, corev1.DeprecatedAppArmorBetaProfileNamePrefix)
+		same := true
+		switch profile.Type {
+		case corev1.AppArmorProfileTypeUnconfined:
+			same = value == corev1.DeprecatedAppArmorBetaProfileNameUnconfined
+		case corev1.AppArmorProfileTypeRuntimeDefault:
+			same = value == corev1.DeprecatedAppArmorBetaProfileRuntimeDefault
+		case corev1.AppArmorProfileTypeLocalhost:
+			if same = local; local && (profile.LocalhostProfile == nil || *profile.LocalhostProfile != name) {
+				errs = append(errs, field.Forbidden(at.Child("localhostProfile"), "apparmor profile in annotation and field must match"))
+			}
+		}
+		if !same {
+			errs = append(errs, field.Forbidden(at.Child("type"), "apparmor type in annotation and field must match"))
+		}
+	}
+	return errs
+}
+
+// appArmorOf is the profile that a container has by fields, its own or the pod's.
+func appArmorOf(spec *corev1.PodSpec, c *corev1.Container) *corev1.AppArmorProfile {
+	switch {
+	case c.SecurityContext != nil && c.SecurityContext.AppArmorProfile != nil:
+		return c.SecurityContext.AppArmorProfile
+	case spec.SecurityContext != nil:
+		return spec.SecurityContext.AppArmorProfile
+	}
+	return nil
 }
 
 // pathOf is a container's path below that of its spec.

@@ -34,6 +34,7 @@ func ValidateTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorLi
 	errs = append(errs, ValidateAnnotations(t.Annotations, &t.Spec, meta.Child("annotations"))...)
 	spec := path.Child("spec")
 	errs = append(errs, ValidateSpec(&t.Spec, spec, Options{})...)
+	errs = append(errs, ValidateAppArmorMatch(t.Annotations, &t.Spec, spec)...)
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}

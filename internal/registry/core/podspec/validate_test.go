@@ -75,3 +75,44 @@ func TestAnnotations(t *testing.T) {
 		podspectest.Compare(t, podspec.ValidateAnnotations(map[string]string{"laterna.dev/subpath-updates": value}, spec, field.NewPath("metadata", "annotations")), nil)
 	}
 }
+
+func TestAppArmorAnnotations(t *testing.T) {
+	const prefix = "container.apparmor.security.beta.kubernetes.io/"
+	const field1, field2 = "spec.containers[0].securityContext.appArmorProfile", "spec.initContainers[0].securityContext.appArmorProfile"
+	const kind, name = ": Forbidden: apparmor type in annotation and field must match", ": Forbidden: apparmor profile in annotation and field must match"
+	for _, c := range []struct {
+		annotation, profile string
+		want                []string
+	}{
+		{"", "null", nil}, {"unconfined", "null", nil}, {"runtime/default", "{type: RuntimeDefault}", nil}, {"localhost/x", "{type: Localhost, localhostProfile: x}", nil},
+		{"unconfined", "{type: Unconfined}", nil},
+		{"unconfined", "{type: RuntimeDefault}", []string{field2 + ".type" + kind, field1 + ".type" + kind}},
+		{"runtime/default", "{type: Unconfined}", []string{field2 + ".type" + kind, field1 + ".type" + kind}},
+		{"runtime/default", "{type: Localhost, localhostProfile: x}", []string{field2 + ".type" + kind, field1 + ".type" + kind}},
+		{"localhost/b", "{type: Localhost, localhostProfile: x}", []string{field2 + ".localhostProfile" + name, field1 + ".localhostProfile" + name}},
+		{"localhost/b", "{type: Localhost}", []string{field2 + ".localhostProfile" + name, field1 + ".localhostProfile" + name}},
+	} {
+		spec := podspectest.Parse[corev1.PodSpec](t, "securityContext: {appArmorProfile: "+c.profile+"}\ncontainers: [{name: a, image: i}]\ninitContainers: [{name: b, image: i}]")
+		annotations := map[string]string{prefix + "a": c.annotation, prefix + "b": c.annotation}
+		podspectest.Compare(t, podspec.ValidateAppArmorMatch(annotations, spec, field.NewPath("spec")), c.want)
+		podspectest.Compare(t, podspec.ValidateAnnotations(annotations, spec, field.NewPath("metadata", "annotations")), nil)
+		spec.OS = &corev1.PodOS{Name: corev1.Windows}
+		podspectest.Compare(t, podspec.ValidateAppArmorMatch(annotations, spec, field.NewPath("spec")), nil)
+	}
+	spec := podspectest.Parse[corev1.PodSpec](t, podspectest.Base)
+	podspectest.Compare(t, podspec.ValidateAnnotations(map[string]string{prefix + "main": "docker/default"}, spec, field.NewPath("metadata", "annotations")), []string{
+		`metadata.annotations[` + prefix + `main]: Invalid value: "docker/default": invalid AppArmor profile name: "docker/default"`})
+	template := podspectest.Parse[corev1.PodTemplateSpec](t, `
+metadata: {annotations: {container.apparmor.security.beta.kubernetes.io/a: unconfined}}
+spec: {containers: [{name: a, image: i, securityContext: {appArmorProfile: {type: RuntimeDefault}}}]}`)
+	podspec.SetDefaults(&template.Spec)
+	podspectest.Compare(t, podspec.ValidateTemplate(template, field.NewPath("spec", "template")), []string{"spec.template." + field1 + ".type" + kind})
+	if got := podspec.Warnings(&template.ObjectMeta, &template.Spec, field.NewPath("spec", "template")); len(got) > 0 {
+		t.Errorf("warnings beside a field: %q", got)
+	}
+	template.Spec.Containers[0].SecurityContext = nil
+	if got := podspec.Warnings(&template.ObjectMeta, &template.Spec, field.NewPath("spec", "template")); len(got) != 1 ||
+		got[0] != "spec.template.metadata.annotations["+prefix+`a]: deprecated since v1.30; use the "appArmorProfile" field instead` {
+		t.Errorf("warnings of a template %q", got)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // and the fields that are not honoured. path is nil for a pod, the template's path
 // for a template.
 func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) []string {
-	w := &warner{spec: path.Child("spec")}
+	w := &warner{spec: path.Child("spec"), template: path != nil}
 	w.deprecatedAnnotations(meta, spec, path.Child("metadata", "annotations"))
 	w.texts = append(w.texts, volumes.Warnings(spec.Volumes, w.spec.Child("volumes"))...)
 	w.duplicates(spec)
@@ -38,8 +38,9 @@ func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) [
 }
 
 type warner struct {
-	spec  *field.Path
-	texts []string
+	spec     *field.Path
+	template bool
+	texts    []string
 }
 
 func (w *warner) add(path *field.Path, format string, args ...any) {
@@ -71,6 +72,7 @@ func (w *warner) deprecatedAnnotations(meta *metav1.ObjectMeta, spec *corev1.Pod
 		w.add(path.Key(corev1.SeccompPodAnnotationKey), seccomp)
 	}
 	for _, c := range podfields.Containers(spec) {
+		w.appArmorAnnotation(meta, spec, c, path)
 		key := corev1.SeccompContainerAnnotationKeyPrefix + c.Name
 		if _, ok := meta.Annotations[key]; ok && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil) {
 			w.add(path.Key(key), seccomp)
@@ -96,6 +98,15 @@ func (w *warner) duplicates(spec *corev1.PodSpec) {
 		if s.Name == "" {
 			w.add(at, "invalid empty name %q", s.Name)
 		}
+	}
+}
+
+// appArmorAnnotation warns of annotations in templates; those of pods are warned of by
+// PrepareCreate, which turns them into fields.
+func (w *warner) appArmorAnnotation(meta *metav1.ObjectMeta, spec *corev1.PodSpec, c *corev1.Container, path *field.Path) {
+	key := corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix + c.Name
+	if _, ok := meta.Annotations[key]; ok && w.template && appArmorOf(spec, c) == nil {
+		w.add(path.Key(key), "%s", appArmorAnnotation)
 	}
 }
 
