@@ -63,6 +63,7 @@ func ValidateSpec(spec *corev1.PodSpec, path *field.Path, o Options) field.Error
 	errs = append(errs, network.ValidateDNS(spec, path.Child("dnsConfig"))...)
 	errs = append(errs, scheduling.ValidateGates(spec, path)...)
 	errs = append(errs, scheduling.ValidateSpread(spec.TopologySpreadConstraints, path.Child("topologySpreadConstraints"))...)
+	errs = append(errs, security.ValidateHostProcess(spec, path)...)
 	errs = append(errs, security.ValidateHostUsers(spec, path)...)
 	errs = append(errs, validateNames(spec, path)...)
 	errs = append(errs, scheduling.ValidateTolerations(spec.Tolerations, path.Child("tolerations"))...)
@@ -70,7 +71,7 @@ func ValidateSpec(spec *corev1.PodSpec, path *field.Path, o Options) field.Error
 	if spec.Overhead != nil {
 		errs = append(errs, resources.Validate(&corev1.ResourceRequirements{Limits: spec.Overhead}, resources.OfContainer, nil, path.Child("overhead"))...)
 	}
-	errs = append(errs, validateOS(spec, path)...)
+	errs = append(errs, security.ValidateOS(spec, path)...)
 	if o.Pod {
 		errs = append(errs, validateOnlyPod(spec, path)...)
 	}
@@ -141,18 +142,4 @@ func validateNames(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	}
 	errs = append(errs, network.ValidateHostnameOverride(spec, path)...)
 	return errs
-}
-
-func validateOS(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
-	if spec.OS == nil {
-		return nil
-	}
-	at := path.Child("os")
-	switch spec.OS.Name {
-	case corev1.Linux, corev1.Windows:
-		return nil
-	case "":
-		return field.ErrorList{field.Required(at.Child("name"), "cannot be empty")}
-	}
-	return field.ErrorList{field.NotSupported(at, spec.OS.Name, []corev1.OSName{corev1.Linux, corev1.Windows})}
 }

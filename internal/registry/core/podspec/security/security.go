@@ -35,6 +35,7 @@ func ValidatePod(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, check.SupportedIfSet(path.Child("fsGroupChangePolicy"), sc.FSGroupChangePolicy,
 		corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch)...)
 	errs = append(errs, validateSeccomp(sc.SeccompProfile, path.Child("seccompProfile"))...)
+	errs = append(errs, validateWindows(sc.WindowsOptions, path.Child("windowsOptions"))...)
 	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
 	errs = append(errs, check.SupportedIfSet(path.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy,
 		corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
@@ -69,6 +70,7 @@ func ValidateContainer(sc *corev1.SecurityContext, hostUsers bool, path *field.P
 			}
 		}
 	}
+	errs = append(errs, validateWindows(sc.WindowsOptions, path.Child("windowsOptions"))...)
 	return append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
 }
 
