@@ -175,6 +175,7 @@ var sameLevel = map[[2]string]string{
 
 	{"internal/registry/core/pod", "internal/registry/core/podspec"}:                          "a pod has a spec",
 	{"internal/registry/core/pod", "internal/registry/core/podspec/containers"}:               "the status of a pod depends on what its containers are",
+	{"internal/registry/core/podspec/security", "internal/podfields"}:                         "an operating system rules out fields of every container",
 	{"internal/registry/core/podspec", "internal/registry/core/podspec/containers"}:           "a spec is checked part by part",
 	{"internal/registry/core/podspec", "internal/registry/core/podspec/resources"}:            "a spec is checked part by part",
 	{"internal/registry/core/podspec/containers", "internal/registry/core/podspec/resources"}: "containers have requests and limits",
