@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -8,12 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-const fileModeMessage = "must be a number between 0 and 0777 (octal), both inclusive"
-
 // Mode requires the mode of a file, where there is one, to be one of permissions only.
-func Mode(mode *int32, at *field.Path) field.ErrorList {
-	if mode != nil && (*mode > 0o777 || *mode < 0) {
-		return field.ErrorList{field.Invalid(at, *mode, fileModeMessage)}
+func Mode(mode *int32, at *field.Path) field.ErrorList { return modeUpTo(0o777, mode, at) }
+
+// DirMode is Mode for a directory, which may be sticky.
+func DirMode(mode *int32, at *field.Path) field.ErrorList { return modeUpTo(0o1777, mode, at) }
+
+func modeUpTo(most int32, mode *int32, at *field.Path) field.ErrorList {
+	if mode != nil && (*mode > most || *mode < 0) {
+		return field.ErrorList{field.Invalid(at, *mode, fmt.Sprintf("must be a number between 0 and 0%o (octal), both inclusive", most))}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func validateEmptyDir(s *corev1.EmptyDirVolumeSource, path *field.Path) field.Er
 	if s.SizeLimit != nil && s.SizeLimit.Cmp(resource.Quantity{}) < 0 {
 		errs = append(errs, field.Forbidden(path.Child("sizeLimit"), "SizeLimit field must be a valid resource quantity"))
 	}
-	return append(errs, check.Mode(s.Mode, path.Child("mode"))...)
+	return append(errs, check.DirMode(s.Mode, path.Child("mode"))...)
 }
 
 func validateSecretVolume(s *corev1.SecretVolumeSource, path *field.Path) field.ErrorList {
