@@ -1,6 +1,7 @@
 package containers_test
 
 import (
+	"strings"
 	"testing"
 
 	"laterna.dev/laterna/internal/registry/core/podspec/podspectest"
@@ -41,5 +42,61 @@ func TestContainers(t *testing.T) {
 			`spec.ephemeralContainers[0].name: Duplicate value: "main"`,
 			`spec.ephemeralContainers[0].targetContainerName: Not found: "x"`,
 			"spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container"),
+	)
+}
+
+func TestRestartRules(t *testing.T) {
+	const path = "spec.containers[0]."
+	rules := "[" + strings.Repeat("{action: Restart, exitCodes: {operator: In, values: [1]}},", 21) + "]"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("own policy", podspectest.In("restartPolicy: Never")),
+		wrong("a rule", podspectest.In("restartPolicy: Never\n  restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]")),
+		wrong("policy", podspectest.In("restartPolicy: Sometimes"), path+`restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"`),
+		wrong("rules without policy", podspectest.In("restartPolicyRules: [{action: Restart}]"),
+			path+"restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+			path+"restartPolicyRules[0].exitCodes: Required value: must be specified"),
+		wrong("too many rules", podspectest.In("restartPolicy: Never\n  restartPolicyRules: "+rules), path+"restartPolicyRules: Too many: 21: must have at most 20 items"),
+		wrong("too many codes", podspectest.In("restartPolicy: Never\n  restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: ["+strings.Repeat("1,", 256)+"]}}]"),
+			path+"restartPolicyRules[0].exitCodes.values: Too many: 256: must have at most 255 items"),
+	)
+}
+
+func TestResizePolicy(t *testing.T) {
+	const path = "spec.containers[0].resizePolicy"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", podspectest.In("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, {resourceName: memory, restartPolicy: RestartContainer}]")),
+		wrong("names", podspectest.In("resizePolicy: [{resourceName: x, restartPolicy: Z}, {resourceName: '', restartPolicy: ''}]"),
+			path+`: Unsupported value: "x": supported values: "cpu", "memory"`,
+			path+`: Unsupported value: "Z": supported values: "NotRequired", "RestartContainer"`,
+			path+": Required value", path+": Required value"),
+		wrong("twice", podspectest.In("resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, {resourceName: cpu, restartPolicy: NotRequired}]"),
+			path+`[1]: Duplicate value: "cpu"`),
+		wrong("pods that are not restarted", podspectest.In("resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}]")+"restartPolicy: Never",
+			path+": Invalid value: \"RestartContainer\": must be 'NotRequired' when `restartPolicy` is 'Never'"),
+	)
+}
+
+func TestEphemeralContainers(t *testing.T) {
+	const path = "spec.ephemeralContainers"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", podspectest.With("ephemeralContainers: [{name: e, image: i, targetContainerName: main, stdin: true, tty: true, command: [sh], env: [{name: A, value: b}], securityContext: {privileged: true}}]")),
+		wrong("target", podspectest.With("ephemeralContainers: [{name: e, image: i, targetContainerName: f}, {name: f, image: i, targetContainerName: e}]"),
+			path+`[0].targetContainerName: Not found: "f"`, path+`[1].targetContainerName: Not found: "e"`),
+		wrong("names", podspectest.With("initContainers: [{name: i, image: i}]\nephemeralContainers: [{name: main, image: i}, {name: i, image: i}, {name: e, image: i}, {name: e, image: i}]"),
+			path+`[0].name: Duplicate value: "main"`, path+`[1].name: Duplicate value: "i"`, path+`[3].name: Duplicate value: "e"`),
+		wrong("sub-paths", podspectest.With("volumes: [{name: v, emptyDir: {}}]\nephemeralContainers: [{name: e, image: i, volumeMounts: [{name: v, mountPath: /a, subPath: s}, {name: v, mountPath: /b, subPathExpr: s}]}]"),
+			path+"[0].volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].volumeMounts[1].subPathExpr: Forbidden: cannot be set for an Ephemeral Container"),
+		wrong("all other fields", podspectest.With("ephemeralContainers: [{name: e, image: i, lifecycle: {}, livenessProbe: {}, readinessProbe: {}, startupProbe: {}, resources: {limits: {cpu: 1}}, resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}], restartPolicy: Never}]"),
+			path+"[0].resources: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].resizePolicy: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].restartPolicy: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].livenessProbe: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].readinessProbe: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].startupProbe: Forbidden: cannot be set for an Ephemeral Container",
+			path+"[0].lifecycle: Forbidden: cannot be set for an Ephemeral Container"),
 	)
 }

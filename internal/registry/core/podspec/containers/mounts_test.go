@@ -35,3 +35,32 @@ func TestMounts(t *testing.T) {
 			`spec.containers[0].volumeDevices[2].devicePath: Invalid value: "/a/../b": can not contain backsteps ('..')`),
 	)
 }
+
+func TestBindMountOptions(t *testing.T) {
+	const path = "spec.containers[0].volumeMounts[0].bindMountOptions"
+	mount := func(options string) string {
+		return podspectest.In("volumeMounts: [{name: v, mountPath: /a, bindMountOptions: "+options+"}]") + "volumes: [{name: v, emptyDir: {}}]"
+	}
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", mount("[noexec, nodev, nosuid]")),
+		wrong("unknown", mount("[exec, '']"), path+`[0]: Unsupported value: "exec": supported values: "noexec", "nodev", "nosuid"`, path+"[1]: Required value"),
+		wrong("twice", mount("[nodev, nodev]"), path+`[1]: Duplicate value: "nodev"`),
+	)
+}
+
+func TestMountsBesideDevices(t *testing.T) {
+	const mount, device = "spec.containers[0].volumeMounts[0]", "spec.containers[0].volumeDevices"
+	podspectest.Run(t,
+		podspectest.Wrong("one volume both ways", podspectest.In("volumeMounts: [{name: p, mountPath: /a}]\n  volumeDevices: [{name: p, devicePath: /b}]")+"volumes: [{name: p, persistentVolumeClaim: {claimName: c}}]",
+			mount+`.name: Invalid value: "p": must not already exist in volumeDevices`,
+			device+`[0].name: Invalid value: "p": must not already exist in volumeMounts`),
+		podspectest.Wrong("one path both ways", podspectest.In("volumeMounts: [{name: v, mountPath: /a}]\n  volumeDevices: [{name: p, devicePath: /a}]")+"volumes: [{name: v, emptyDir: {}}, {name: p, persistentVolumeClaim: {claimName: c}}]",
+			mount+`.mountPath: Invalid value: "/a": must not already exist as a path in volumeDevices`,
+			device+`[0].devicePath: Invalid value: "/a": must not already exist as a path in volumeMounts`),
+		podspectest.Wrong("devices twice", podspectest.In("volumeDevices: [{name: p, devicePath: /a}, {name: p, devicePath: /a}]")+"volumes: [{name: p, persistentVolumeClaim: {claimName: c}}]",
+			device+`[1].name: Invalid value: "p": must be unique`, device+`[1].devicePath: Invalid value: "/a": must be unique`),
+		podspectest.Wrong("a read-only mount to the bottom", podspectest.In("volumeMounts: [{name: v, mountPath: /a, readOnly: true, recursiveReadOnly: Enabled, mountPropagation: None}]")+"volumes: [{name: v, emptyDir: {}}]"),
+		podspectest.Wrong("a privileged container", podspectest.In("securityContext: {privileged: true}\n  volumeMounts: [{name: v, mountPath: /a, mountPropagation: Bidirectional}]")+"volumes: [{name: v, emptyDir: {}}]"),
+	)
+}

@@ -32,3 +32,30 @@ func TestProbesAndHooks(t *testing.T) {
 		wrong("sidecar", podspectest.With("initContainers: [{name: i, image: i, restartPolicy: Always, livenessProbe: {exec: {command: [x]}}}]")),
 	)
 }
+
+func TestHandlers(t *testing.T) {
+	const path = "spec.containers[0]."
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("all kinds", podspectest.In("livenessProbe: {grpc: {port: 1}}\n  readinessProbe: {tcpSocket: {port: web}}\n  startupProbe: {httpGet: {port: 65535, scheme: HTTPS, httpHeaders: [{name: Host, value: a}]}}\n  lifecycle: {postStart: {httpGet: {port: 1}}, preStop: {tcpSocket: {port: 1}}}")),
+		wrong("ports", podspectest.In("livenessProbe: {grpc: {port: 0}}\n  readinessProbe: {tcpSocket: {port: A_}}\n  startupProbe: {httpGet: {port: 65536}}"),
+			path+"livenessProbe.grpc.port: Invalid value: 0: must be between 1 and 65535, inclusive",
+			path+`readinessProbe.tcpSocket.port: Invalid value: "A_": must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)`,
+			path+`readinessProbe.tcpSocket.port: Invalid value: "A_": must contain at least one letter (a-z)`,
+			path+"startupProbe.httpGet.port: Invalid value: 65536: must be between 1 and 65535, inclusive"),
+		wrong("numbers of readiness", podspectest.In("readinessProbe: {exec: {command: [x]}, successThreshold: 2, timeoutSeconds: -1, periodSeconds: -1, failureThreshold: -1}"),
+			path+"readinessProbe.timeoutSeconds: Invalid value: -1: must be greater than or equal to 0",
+			path+"readinessProbe.periodSeconds: Invalid value: -1: must be greater than or equal to 0",
+			path+"readinessProbe.failureThreshold: Invalid value: -1: must be greater than or equal to 0"),
+		wrong("own grace", podspectest.In("livenessProbe: {exec: {command: [x]}, terminationGracePeriodSeconds: 1}\n  startupProbe: {exec: {command: [x]}, terminationGracePeriodSeconds: -1}"),
+			path+"startupProbe.terminationGracePeriodSeconds: Invalid value: -1: must be greater than 0"),
+		wrong("two hooks", podspectest.In("lifecycle: {preStop: {exec: {command: [x]}, sleep: {seconds: 1}}, postStart: {exec: {}}}"),
+			path+"lifecycle.postStart.exec.command: Required value",
+			path+"lifecycle.preStop.sleep: Forbidden: may not specify more than 1 handler type"),
+		wrong("sleep as long as there is", podspectest.In("lifecycle: {preStop: {sleep: {seconds: 30}}}")),
+		wrong("sleep backwards", podspectest.In("lifecycle: {preStop: {sleep: {seconds: -1}}}"),
+			path+"lifecycle.preStop.sleep: Invalid value: -1: must be non-negative and less than terminationGracePeriodSeconds (30)"),
+		wrong("signal of an unknown system", podspectest.In("lifecycle: {stopSignal: SIGTERM}"), path+"lifecycle.stopSignal: Forbidden: may not be set for containers with empty `spec.os.name`"),
+		wrong("signal", podspectest.In("lifecycle: {stopSignal: SIGTERM}")+"os: {name: linux}"),
+	)
+}

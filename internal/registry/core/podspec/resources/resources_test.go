@@ -69,3 +69,50 @@ spec:
 		t.Errorf("pod-level requests %v", requests)
 	}
 }
+
+func TestClaimsOfContainers(t *testing.T) {
+	const path = "spec.containers[0].resources.claims"
+	claims := func(text string) string {
+		return podspectest.In("resources: {claims: ["+text+"]}") + "resourceClaims: [{name: a, resourceClaimName: x}, {name: b, resourceClaimTemplateName: t}]"
+	}
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", claims("{name: a}, {name: b, request: r}, {name: b, request: s}")),
+		wrong("unknown", claims("{name: c}"), path+`[0]: Not found: "c": must be one of the names in pod.spec.resourceClaims: a, b`),
+		wrong("twice", claims("{name: a}, {name: a}, {name: b, request: r}, {name: b, request: r}"), path+`[1]: Duplicate value: "a"`, path+`[3]: Duplicate value: "b/r"`),
+		wrong("a part of what is whole", claims("{name: a}, {name: a, request: r}"), path+`[1]: Duplicate value: "a/r"`),
+		wrong("requests", claims("{name: a, request: R}"), path+`[0].request: Invalid value: "R": `+podspectest.Label),
+		wrong("of the pod", podspectest.With("resourceClaims: [{name: A, resourceClaimName: X}, {name: a, resourceClaimTemplateName: T}, {name: a, resourceClaimName: x}]"),
+			`spec.resourceClaims[0].name: Invalid value: "A": `+podspectest.Label,
+			`spec.resourceClaims[0].resourceClaimName: Invalid value: "X": `+podspectest.Domain,
+			`spec.resourceClaims[1].resourceClaimTemplateName: Invalid value: "T": `+podspectest.Domain,
+			`spec.resourceClaims[2].name: Duplicate value: "a"`),
+		wrong("for the whole pod", podspectest.With("resources: {limits: {cpu: 1}, claims: [{name: a}]}\nresourceClaims: [{name: a, resourceClaimName: x}]"),
+			"spec.resources.claims: Forbidden: claims cannot be set for Resources at pod-level"),
+	)
+}
+
+func TestNamesOfResources(t *testing.T) {
+	const path = "spec.containers[0].resources.limits"
+	limits := func(name string) string {
+		return podspectest.In("resources: {limits: {cpu: 1, " + name + ": 1}, requests: {cpu: 1}}")
+	}
+	const names = "spec.containers[0].resources.requests"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("a device", limits("example.com/a")),
+		wrong("Kubernetes' own domain", limits("kubernetes.io/a")),
+		wrong("what quotas are called", limits("requests.example.com/a"),
+			path+`[requests.example.com/a]: Invalid value: "requests.example.com/a": doesn't follow extended resource name standard`,
+			names+`[requests.example.com/a]: Invalid value: "requests.example.com/a": doesn't follow extended resource name standard`),
+		wrong("of quotas", limits("limits.cpu"),
+			path+`[limits.cpu]: Invalid value: "limits.cpu": must be a standard resource for containers`,
+			names+`[limits.cpu]: Invalid value: "limits.cpu": must be a standard resource for containers`),
+		wrong("pages of no size", limits("hugepages-x"),
+			path+`[hugepages-x]: Invalid value: "1": 1 is not positive integer multiple of hugepages-x`,
+			names+`[hugepages-x]: Invalid value: "1": 1 is not positive integer multiple of hugepages-x`),
+		wrong("pages of nothing", limits("hugepages-0"),
+			path+`[hugepages-0]: Invalid value: "1": 1 is not positive integer multiple of hugepages-0`,
+			names+`[hugepages-0]: Invalid value: "1": 1 is not positive integer multiple of hugepages-0`),
+	)
+}

@@ -37,3 +37,30 @@ func TestSpread(t *testing.T) {
 			"spec.topologySpreadConstraints[0].minDomains: Invalid value: 0: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not X"),
 	)
 }
+
+func TestSpreadPolicies(t *testing.T) {
+	const path = "spec.topologySpreadConstraints"
+	const selector = "labelSelector: {matchLabels: {a: b}}"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", podspectest.With("topologySpreadConstraints: [{maxSkew: 1, topologyKey: k, whenUnsatisfiable: DoNotSchedule, minDomains: 1, nodeAffinityPolicy: Honor, nodeTaintsPolicy: Ignore, matchLabelKeys: [c], "+selector+"}, {maxSkew: 1, topologyKey: k, whenUnsatisfiable: ScheduleAnyway}]")),
+		wrong("one key twice", podspectest.With("topologySpreadConstraints: [{maxSkew: 1, topologyKey: k, whenUnsatisfiable: DoNotSchedule}, {maxSkew: 1, topologyKey: k, whenUnsatisfiable: DoNotSchedule}]"),
+			path+`[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{k, DoNotSchedule}"`),
+		wrong("policies", podspectest.With("topologySpreadConstraints: [{maxSkew: 1, topologyKey: k, whenUnsatisfiable: DoNotSchedule, nodeAffinityPolicy: X, nodeTaintsPolicy: Z, "+selector+"}]"),
+			path+`[0].nodeAffinityPolicy: Unsupported value: "X": supported values: "Honor", "Ignore"`,
+			path+`[0].nodeTaintsPolicy: Unsupported value: "Z": supported values: "Honor", "Ignore"`),
+		wrong("label keys", podspectest.With("topologySpreadConstraints: [{maxSkew: 1, topologyKey: k, whenUnsatisfiable: DoNotSchedule, matchLabelKeys: ['*'], labelSelector: {matchExpressions: [{key: a, operator: X}]}}]"),
+			path+`[0].matchLabelKeys[0]: Invalid value: "*": `+podspectest.Qualified,
+			path+`[0].labelSelector.matchExpressions[0].operator: Invalid value: "X": not a valid selector operator`),
+	)
+}
+
+func TestTolerationValues(t *testing.T) {
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("right", podspectest.With("tolerations: [{operator: Exists}, {key: a, value: b}, {key: a, operator: Equal, value: b, effect: NoSchedule}, {key: a, operator: Exists, effect: NoExecute, tolerationSeconds: -1}]")),
+		wrong("key and value", podspectest.With("tolerations: [{key: '*', value: '*'}]"),
+			`spec.tolerations[0].key: Invalid value: "*": `+podspectest.Qualified,
+			`spec.tolerations[0].operator: Invalid value: "*": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`),
+	)
+}
