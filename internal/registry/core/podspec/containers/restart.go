@@ -24,11 +24,21 @@ func validateContainerRestart(c *corev1.Container, path *field.Path) field.Error
 		errs = append(errs, field.TooMany(at, len(c.RestartPolicyRules), maxRestartRules))
 	}
 	for i, rule := range c.RestartPolicyRules {
-		if rule.ExitCodes == nil {
-			errs = append(errs, field.Required(at.Index(i).Child("exitCodes"), "must be specified"))
-		} else if len(rule.ExitCodes.Values) > maxExitCodes {
-			errs = append(errs, field.TooMany(at.Index(i).Child("exitCodes", "values"), len(rule.ExitCodes.Values), maxExitCodes))
-		}
+		errs = append(errs, check.SupportedIfSet(at.Index(i).Child("action"), &rule.Action,
+			corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers)...)
+		errs = append(errs, validateExitCodes(rule.ExitCodes, at.Index(i).Child("exitCodes"))...)
+	}
+	return errs
+}
+
+func validateExitCodes(codes *corev1.ContainerRestartRuleOnExitCodes, path *field.Path) field.ErrorList {
+	if codes == nil {
+		return field.ErrorList{field.Required(path, "must be specified")}
+	}
+	errs := check.SupportedIfSet(path.Child("operator"), &codes.Operator,
+		corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn)
+	if len(codes.Values) > maxExitCodes {
+		errs = append(errs, field.TooMany(path.Child("values"), len(codes.Values), maxExitCodes))
 	}
 	return errs
 }
