@@ -6,9 +6,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/podfields"
+	"laterna.dev/laterna/internal/registry/core/podspec/scheduling"
 	"laterna.dev/laterna/internal/registry/core/podspec/volumes"
 )
 
@@ -17,6 +19,7 @@ import (
 // for a template.
 func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) []string {
 	w := &warner{spec: path.Child("spec"), template: path != nil}
+	w.texts = append(w.texts, scheduling.LabelWarnings(spec, w.spec)...)
 	w.deprecatedAnnotations(meta, spec, path.Child("metadata", "annotations"))
 	w.texts = append(w.texts, volumes.Warnings(spec.Volumes, w.spec.Child("volumes"))...)
 	w.duplicates(spec)
@@ -25,14 +28,12 @@ func Warnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, path *field.Path) [
 		w.container(c, pathOf(at, w.spec))
 	}
 	w.ports(spec)
+	w.portNames(spec)
 	if g := spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.add(w.spec.Child("terminationGracePeriodSeconds"), "%s", negativeGrace)
 	}
-	for i, c := range spec.TopologySpreadConstraints {
-		if c.LabelSelector == nil {
-			w.add(w.spec.Child("topologySpreadConstraints").Index(i).Child("labelSelector"), "a null labelSelector results in matching no pod")
-		}
-	}
+	w.texts = append(w.texts, scheduling.AffinityWarnings(spec.Affinity, w.spec.Child("affinity"))...)
+	w.addresses(spec)
 	w.unhonoured(spec, path)
 	return w.texts
 }
@@ -164,5 +165,36 @@ func (w *warner) portPair(path *field.Path, p corev1.ContainerPort, other namedP
 		w.add(path, "overlapping port definition with %s", other.path)
 	case p.HostPort == other.HostPort && (p.HostIP == "") != (other.HostIP == ""):
 		w.add(path, "dangerously ambiguous port definition with %s", other.path)
+	}
+}
+
+// portNames warns of names that more than one container has given, of which only the
+// first is found by name.
+func (w *warner) portNames(spec *corev1.PodSpec) {
+	first := map[string]*field.Path{}
+	for place, c := range podfields.Containers(spec) {
+		for i, p := range c.Ports {
+			if p.Name == "" {
+				continue
+			}
+			at := pathOf(place, w.spec).Child("ports").Index(i)
+			if other := first[p.Name]; other != nil {
+				w.add(at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", p.Name, other, other)
+			} else {
+				first[p.Name] = at
+			}
+		}
+	}
+}
+
+// addresses warns of spellings of addresses that not everybody reads alike.
+func (w *warner) addresses(spec *corev1.PodSpec) {
+	if spec.DNSConfig != nil {
+		for i, ns := range spec.DNSConfig.Nameservers {
+			w.texts = append(w.texts, validation.GetWarningsForIP(w.spec.Child("dnsConfig", "nameservers").Index(i), ns)...)
+		}
+	}
+	for i, a := range spec.HostAliases {
+		w.texts = append(w.texts, validation.GetWarningsForIP(w.spec.Child("hostAliases").Index(i).Child("ip"), a.IP)...)
 	}
 }

@@ -38,6 +38,36 @@ spec:
 			`volume "p" (Projected): overlapping paths: "t" (Secret "s") with "t" (ServiceAccountToken)`,
 			`volume "p" (Projected): overlapping paths: "t" (ConfigMap "c") with "t" (ServiceAccountToken)`,
 			`volume "p" (Projected): overlapping paths: "t" (ConfigMap "c") with "t" (Secret "s")`}},
+		{"names of ports", `
+spec:
+  containers: [{name: a, image: i, ports: [{name: web, containerPort: 1}]}, {name: b, image: i, ports: [{name: web, containerPort: 2}, {name: db, containerPort: 3}]}]`, []string{
+			`spec.containers[1].ports[0]: duplicate port name "web" with spec.containers[0].ports[0], services and probes that select ports by name will use spec.containers[0].ports[0]`}},
+		{"ports of an address without a port of the host", `
+spec:
+  containers: [{name: a, image: i, ports: [{containerPort: 1, hostIP: 1.2.3.4}]}]`, []string{
+			"spec.containers[0].ports[0]: hostIP set without hostPort: {Name: HostPort:0 ContainerPort:1 Protocol:TCP HostIP:1.2.3.4}"}},
+		{"spellings of addresses", `
+spec:
+  containers: [{name: a, image: i}]
+  dnsConfig: {nameservers: [1.1.1.1, 010.0.0.1, '::ffff:1.2.3.4']}
+  hostAliases: [{ip: '0::1'}]`, []string{
+			`spec.dnsConfig.nameservers[1]: non-standard IP address "010.0.0.1" is invalid: use "10.0.0.1"`,
+			`spec.dnsConfig.nameservers[2]: non-standard IP address "::ffff:1.2.3.4" is invalid: use "1.2.3.4"`,
+			`spec.hostAliases[0].ip: IPv6 address "0::1" should be in RFC 5952 canonical format ("::1")`}},
+		{"annotations of seccomp", `
+metadata: {annotations: {seccomp.security.alpha.kubernetes.io/pod: x, container.seccomp.security.alpha.kubernetes.io/a: x, container.seccomp.security.alpha.kubernetes.io/b: x}}
+spec:
+  containers: [{name: a, image: i}, {name: b, image: i, securityContext: {seccompProfile: {type: Unconfined}}}]`, []string{
+			`metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the "seccompProfile" field instead`,
+			`metadata.annotations[container.seccomp.security.alpha.kubernetes.io/a]: non-functional in v1.27+; use the "seccompProfile" field instead`}},
+		{"spread over no pod", `
+spec:
+  containers: [{name: a, image: i}]
+  topologySpreadConstraints: [{maxSkew: 1, topologyKey: k, whenUnsatisfiable: ScheduleAnyway}]
+  affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: k}]}}`, []string{
+			"spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
+			"spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector: a null labelSelector results in matching no pod",
+			"spec.affinity.podAffinity" + notHonoured, "spec.topologySpreadConstraints" + notHonoured}},
 		{"not honoured", `
 spec:
   containers: [{name: a, image: i, readinessProbe: {exec: {command: [x]}}}]
