@@ -83,3 +83,40 @@ func TestStoredTokenPaths(t *testing.T) {
 		t.Errorf("a stored path is refused: %v", errs)
 	}
 }
+
+func TestRestOfSigners(t *testing.T) {
+	const certificate = v + ".projected.sources[0].podCertificate"
+	wrong := podspectest.Wrong
+	podspectest.Run(t,
+		wrong("no signer", projected("{podCertificate: {keyType: ED25519, keyPath: k}}"), certificate+".signerName: Required value"),
+		wrong("two slashes", projected("{podCertificate: {signerName: a.b/c/d, keyType: ED25519, keyPath: k}}"),
+			certificate+`.signerName: Invalid value: "a.b/c/d": must be a fully qualified domain and path of the form 'example.com/signer-name'`),
+		wrong("wrong labels", projected("{podCertificate: {signerName: A.b/C, keyType: ED25519, keyPath: k}}"),
+			certificate+`.signerName: Invalid value: "A.b": validating label "A": `+podspectest.Label,
+			certificate+`.signerName: Invalid value: "C": validating label "C": `+podspectest.Domain),
+		wrong("as long as a day of Kubernetes", projected("{podCertificate: {signerName: a.kubernetes.io/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 86400}}")),
+		wrong("a domain that only ends alike", projected("{podCertificate: {signerName: notkubernetes.io/c, keyType: ED25519, keyPath: k, maxExpirationSeconds: 86401}}")),
+		wrong("files outside", projected("{podCertificate: {signerName: a.b/c, keyType: ED25519, keyPath: ../k, credentialBundlePath: /b}}"),
+			certificate+`.credentialBundlePath: Invalid value: "/b": must be a relative path`,
+			certificate+`.keyPath: Invalid value: "../k": must not contain '..'`),
+		wrong("a bundle of no signer", projected("{clusterTrustBundle: {signerName: '', path: p}}"),
+			v+".projected.sources[0].clusterTrustBundle.signerName: Required value: must be a valid signer name",
+			v+".projected.sources[0].clusterTrustBundle.signerName: Required value"),
+	)
+}
+
+func TestVolumesOfNoKind(t *testing.T) {
+	spec := podspectest.Parse[corev1.PodSpec](t, podspectest.With("volumes: [{name: a}]"))
+	_, errs := volumes.Validate(spec.Volumes, field.NewPath("spec", "volumes"), volumes.Options{})
+	podspectest.Compare(t, errs, []string{v + ": Required value: must specify a volume type"})
+}
+
+func TestNamesOfClaimsThatVolumesMake(t *testing.T) {
+	list := podspectest.Parse[corev1.PodSpec](t, "volumes: [{name: a, ephemeral: {volumeClaimTemplate: {spec: {}}}}]").Volumes
+	for name, want := range map[string][]string{
+		"": nil, "pod": nil, "Pod": {v + `.ephemeral.name: Invalid value: "a": PVC name "Pod-a": ` + podspectest.Domain},
+	} {
+		_, errs := volumes.Validate(list, field.NewPath("spec", "volumes"), volumes.Options{PodName: name})
+		podspectest.Compare(t, errs, want)
+	}
+}
