@@ -60,6 +60,22 @@ func TestOldWaysAreWarnedOfWhenTheyAreTurned(t *testing.T) {
 	}
 }
 
+// TestStoredAnnotationsDoNotHoldAStatusUp takes a pod from before AppArmor's annotations
+// were checked.
+func TestStoredAnnotationsDoNotHoldAStatusUp(t *testing.T) {
+	p := withSpec(t, oneContainer)
+	p.Annotations = map[string]string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix + "main": "docker/default"}
+	if errs := validateCreate(p); len(errs) != 1 {
+		t.Errorf("a new pod: %v", errs)
+	}
+	if errs := validateStatus(p.DeepCopy(), p); len(errs) > 0 {
+		t.Errorf("the status of a stored one: %v", errs)
+	}
+	if errs := validateUpdate(p.DeepCopy(), p); len(errs) > 0 {
+		t.Errorf("an update of a stored one: %v", errs)
+	}
+}
+
 func TestGracePeriod(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -24,6 +24,7 @@ func validatePod(p *corev1.Pod, o podspec.Options) field.ErrorList {
 func validateCreate(p *corev1.Pod) field.ErrorList {
 	errs := append(validatePod(p, podspec.Options{}), validateOnUpdate(p, nil)...)
 	spec := field.NewPath("spec")
+	errs = append(errs, podspec.ValidateAppArmorNames(p.Annotations, field.NewPath("metadata", "annotations"))...)
 	errs = append(errs, podspec.ValidateAppArmorMatch(p.Annotations, &p.Spec, spec)...)
 	if len(p.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "cannot be set on create"))

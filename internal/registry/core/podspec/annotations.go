@@ -28,14 +28,8 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 	}
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
 		name, ok := strings.CutPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix)
-		if !ok {
-			continue
-		}
-		if podfields.Container(spec, name) == nil {
+		if ok && podfields.Container(spec, name) == nil {
 			errs = append(errs, field.Invalid(path.Key(key), name, "container not found"))
-		}
-		if value := annotations[key]; !isAppArmorName(value) {
-			errs = append(errs, field.Invalid(path.Key(key), value, fmt.Sprintf("invalid AppArmor profile name: %q", value)))
 		}
 	}
 	return errs
@@ -45,6 +39,19 @@ func ValidateAnnotations(annotations map[string]string, spec *corev1.PodSpec, pa
 func isDeletionCost(value string) bool {
 	n, err := strconv.ParseInt(value, 10, 32)
 	return err == nil && strconv.FormatInt(n, 10) == value
+}
+
+// ValidateAppArmorNames refuses annotations that name no profile. It holds for new pods and
+// for templates: a pod that was stored with one must still be able to get a status.
+func ValidateAppArmorNames(annotations map[string]string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		value := annotations[key]
+		if strings.HasPrefix(key, corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix) && !isAppArmorName(value) {
+			errs = append(errs, field.Invalid(path.Key(key), value, fmt.Sprintf("invalid AppArmor profile name: %q", value)))
+		}
+	}
+	return errs
 }
 
 // isAppArmorName is true for what an annotation of old may say; "" is the runtime's choice.

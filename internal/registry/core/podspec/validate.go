@@ -32,6 +32,7 @@ func ValidateTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorLi
 	errs := metavalidation.ValidateLabels(t.Labels, meta.Child("labels"))
 	errs = append(errs, apivalidation.ValidateAnnotations(t.Annotations, meta.Child("annotations"))...)
 	errs = append(errs, ValidateAnnotations(t.Annotations, &t.Spec, meta.Child("annotations"))...)
+	errs = append(errs, ValidateAppArmorNames(t.Annotations, meta.Child("annotations"))...)
 	spec := path.Child("spec")
 	errs = append(errs, ValidateSpec(&t.Spec, spec, Options{})...)
 	errs = append(errs, ValidateAppArmorMatch(t.Annotations, &t.Spec, spec)...)

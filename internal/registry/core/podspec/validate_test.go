@@ -96,11 +96,11 @@ func TestAppArmorAnnotations(t *testing.T) {
 		annotations := map[string]string{prefix + "a": c.annotation, prefix + "b": c.annotation}
 		podspectest.Compare(t, podspec.ValidateAppArmorMatch(annotations, spec, field.NewPath("spec")), c.want)
 		podspectest.Compare(t, podspec.ValidateAnnotations(annotations, spec, field.NewPath("metadata", "annotations")), nil)
+		podspectest.Compare(t, podspec.ValidateAppArmorNames(annotations, field.NewPath("metadata", "annotations")), nil)
 		spec.OS = &corev1.PodOS{Name: corev1.Windows}
 		podspectest.Compare(t, podspec.ValidateAppArmorMatch(annotations, spec, field.NewPath("spec")), nil)
 	}
-	spec := podspectest.Parse[corev1.PodSpec](t, podspectest.Base)
-	podspectest.Compare(t, podspec.ValidateAnnotations(map[string]string{prefix + "main": "docker/default"}, spec, field.NewPath("metadata", "annotations")), []string{
+	podspectest.Compare(t, podspec.ValidateAppArmorNames(map[string]string{prefix + "main": "docker/default", prefix + "b": "unconfined", "other": "x"}, field.NewPath("metadata", "annotations")), []string{
 		`metadata.annotations[` + prefix + `main]: Invalid value: "docker/default": invalid AppArmor profile name: "docker/default"`})
 	template := podspectest.Parse[corev1.PodTemplateSpec](t, `
 metadata: {annotations: {container.apparmor.security.beta.kubernetes.io/a: unconfined}}
