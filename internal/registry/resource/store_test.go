@@ -68,9 +68,7 @@ func definition() resource.Definition[*corev1.ConfigMap] {
 
 func storage(t *testing.T) *resource.Store[*corev1.ConfigMap] {
 	t.Helper()
-	env := resourcetest.Env(t, func(s *runtime.Scheme) error {
-		return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("ConfigMap"), "data.k")
-	})
+	env := resourcetest.Env(t, definition().Register)
 	s, err := resource.New(definition(), env)
 	if err != nil {
 		t.Fatal(err)
@@ -215,9 +213,7 @@ func TestSelectableFields(t *testing.T) {
 			t.Errorf("%s: %v, want %v", selector, got, want)
 		}
 	}
-	scheme := resourcetest.Scheme(t, func(s *runtime.Scheme) error {
-		return resource.AddFieldLabels(s, corev1.SchemeGroupVersion.WithKind("ConfigMap"), "data.k")
-	})
+	scheme := resourcetest.Scheme(t, definition().Register)
 	for label, known := range map[string]bool{"metadata.name": true, "metadata.namespace": true, "data.k": true, "data.j": false, "": false} {
 		name, value, err := scheme.ConvertFieldLabel(corev1.SchemeGroupVersion.WithKind("ConfigMap"), label, "v")
 		if (err == nil) != known || known && (name != label || value != "v") {
