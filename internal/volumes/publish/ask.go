@@ -9,14 +9,14 @@ import (
 
 // known tells whether there is an answer for everything that v shows, and asks for
 // tokens that nobody has asked for.
-func (pub *Publisher) known(v *volume) bool {
+func (v *volume) known() bool {
 	all := true
 	for _, object := range v.kept {
 		_, _, known := object.Peek()
 		all = all && known
 	}
 	for request := range v.tokens {
-		if _, _, known := pub.cfg.Tokens.Peek(request); !known && !pub.ask(v, request) {
+		if _, _, known := v.pub.cfg.Tokens.Peek(request); !known && !v.ask(request) {
 			all = false
 		}
 	}
@@ -32,20 +32,20 @@ var asks = wait.Backoff{First: 10 * time.Millisecond, Most: 5 * time.Second}
 
 // ask fetches a first token in the background, once, until it is there. It returns
 // whether there is an error to show meanwhile.
-func (pub *Publisher) ask(v *volume, r tokencache.Request) (refused bool) {
+func (v *volume) ask(r tokencache.Request) (refused bool) {
 	v.state.Lock()
 	defer v.state.Unlock()
 	if !v.asking[r] {
 		v.asking[r] = true
-		v.pod.busy.Go(func() { pub.fetch(v, r) })
+		v.pod.busy.Go(func() { v.fetch(r) })
 	}
 	return v.refused[r] != nil
 }
 
-func (pub *Publisher) fetch(v *volume, r tokencache.Request) {
+func (v *volume) fetch(r tokencache.Request) {
 	ctx := v.pod.ctx
 	for try := 1; ; try++ {
-		_, err := pub.cfg.Tokens.Token(ctx, r) // a new token marks the volume by itself
+		_, err := v.pub.cfg.Tokens.Token(ctx, r) // a new token marks the volume by itself
 		if ctx.Err() != nil {
 			return
 		}
@@ -56,20 +56,20 @@ func (pub *Publisher) fetch(v *volume, r tokencache.Request) {
 		}
 		v.state.Unlock()
 		if err == nil || try == quietAsks {
-			pub.queue.Add(v)
+			v.pub.queue.Add(v)
 		}
 		if err == nil {
 			return
 		}
-		if !wait.Pause(ctx, pub.cfg.Clock, wait.Spread(asks.After(try), 2)) {
+		if !wait.Pause(ctx, v.pub.cfg.Clock, wait.Spread(asks.After(try), 2)) {
 			return
 		}
 	}
 }
 
 // token returns what is known of a token, or why there is none.
-func (pub *Publisher) token(v *volume, r tokencache.Request) (none tokencache.Token, err error) {
-	token, err, known := pub.cfg.Tokens.Peek(r)
+func (v *volume) token(r tokencache.Request) (none tokencache.Token, err error) {
+	token, err, known := v.pub.cfg.Tokens.Peek(r)
 	if known {
 		return token, err
 	}

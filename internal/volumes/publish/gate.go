@@ -38,19 +38,19 @@ type rejection struct {
 
 // guarded tells whether new content of v is to be checked. What shows nothing yet is
 // not: nobody can have read it.
-func (pub *Publisher) guarded(v *volume, spec *corev1.Pod) bool {
-	return pub.cfg.Gate != nil && v.shown.generation != "" && pub.cfg.Gate.Guards(spec, v.source.Name)
+func (v *volume) guarded(spec *corev1.Pod) bool {
+	return v.pub.cfg.Gate != nil && v.shown.generation != "" && v.pub.cfg.Gate.Guards(spec, v.source.Name)
 }
 
 // publishChecked publishes p's tokens, and its content once the gate has let it pass.
 // The caller holds v.mu.
-func (pub *Publisher) publishChecked(v *volume, p *picture, out *outcome) {
+func (v *volume) publishChecked(p *picture, out *outcome) {
 	if v.place.Empty() { // somebody took away what was to be kept
-		pub.endTrial(v)
-		pub.swap(v, p, out)
+		v.endTrial()
+		v.pub.swap(v, p, out)
 		return
 	}
-	published, err := pub.shownContent(v)
+	published, err := v.pub.shownContent(v)
 	if err != nil {
 		out.failed(diskError{err})
 		return
@@ -58,23 +58,23 @@ func (pub *Publisher) publishChecked(v *volume, p *picture, out *outcome) {
 	wanted := p.content()
 	if wanted == published {
 		v.rejected = rejection{}
-		pub.endTrial(v)
-		pub.swap(v, p, out)
+		v.endTrial()
+		v.pub.swap(v, p, out)
 		return
 	}
-	if t := v.trial; t != nil && t.over && !pub.takeVerdict(v, t, wanted, p, out) {
+	if t := v.trial; t != nil && t.over && !v.takeVerdict(t, wanted, p, out) {
 		return
 	}
 	switch {
 	case v.trial != nil:
 		out.note = noteChecking
-		pub.renewTokens(v, out)
+		v.pub.renewTokens(v, out)
 	case v.rejected == rejection{wanted, rules(out.spec)}:
 		out.note = noteRejected
-		pub.renewTokens(v, out)
+		v.pub.renewTokens(v, out)
 	default:
-		pub.renewTokens(v, out)
-		pub.try(v, p, wanted, out)
+		v.pub.renewTokens(v, out)
+		v.try(p, wanted, out)
 	}
 }
 
@@ -82,14 +82,14 @@ func (pub *Publisher) publishChecked(v *volume, p *picture, out *outcome) {
 // decided about. What passed is published also when the content has changed since:
 // otherwise a volume that changes faster than its check would never change at all. But
 // it never takes the place of something newer.
-func (pub *Publisher) takeVerdict(v *volume, t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
+func (v *volume) takeVerdict(t *trial, wanted sum, p *picture, out *outcome) (undecided bool) {
 	if t.verdict.Reject {
 		v.rejected = rejection{t.content, t.rules}
-		pub.endTrial(v)
+		v.endTrial()
 		return true
 	}
 	if t.stale && t.content != wanted {
-		pub.endTrial(v)
+		v.endTrial()
 		return true
 	}
 	accepted := p
@@ -98,19 +98,19 @@ func (pub *Publisher) takeVerdict(v *volume, t *trial, wanted sum, p *picture, o
 		older.Tree, older.tokens = p.Renew(older.Tree, older.Credentials), p.tokens
 		accepted = &older
 	}
-	if !pub.swap(v, accepted, out) {
+	if !v.pub.swap(v, accepted, out) {
 		return false // the verdict stays until it is carried out
 	}
 	v.rejected = rejection{}
-	pub.endTrial(v)
+	v.endTrial()
 	return t.content != wanted
 }
 
 // try writes p beside what is published and has the gate look at it, away from the
 // workers.
-func (pub *Publisher) try(v *volume, p *picture, content sum, out *outcome) {
+func (v *volume) try(p *picture, content sum, out *outcome) {
 	var dir string
-	err := pub.withRoom(v, out, func() (err error) {
+	err := v.withRoom(out, func() (err error) {
 		dir, err = v.content.Stage(p.Tree)
 		return err
 	})
@@ -127,7 +127,7 @@ func (pub *Publisher) try(v *volume, p *picture, content sum, out *outcome) {
 		return
 	}
 	if dir == v.shown.generation { // no reader could tell it from what is published
-		pub.swap(v, p, out)
+		v.pub.swap(v, p, out)
 		return
 	}
 	t := &trial{picture: p, content: content, rules: rules(out.spec)}
@@ -135,21 +135,21 @@ func (pub *Publisher) try(v *volume, p *picture, content sum, out *outcome) {
 	out.note = noteChecking
 	ctx, spec := v.pod.ctx, out.spec
 	candidate := Candidate{Volume: v.source.Name, Dir: dir, Confidential: confidential(v)}
-	pub.checks.Go(func() {
-		verdict := pub.cfg.Gate.Check(ctx, spec, candidate)
+	v.pub.checks.Go(func() {
+		verdict := v.pub.cfg.Gate.Check(ctx, spec, candidate)
 		if ctx.Err() != nil {
 			return // a check that was ended says nothing
 		}
 		v.mu.Lock()
 		t.over, t.verdict = true, verdict
 		v.mu.Unlock()
-		pub.queue.Add(v)
+		v.pub.queue.Add(v)
 	})
 }
 
 // endTrial forgets a trial that is over and removes what was staged for it. One that
 // still runs keeps its files, but is stale.
-func (pub *Publisher) endTrial(v *volume) {
+func (v *volume) endTrial() {
 	if v.trial == nil {
 		return
 	}
@@ -159,7 +159,7 @@ func (pub *Publisher) endTrial(v *volume) {
 	}
 	v.trial = nil
 	if err := v.content.Unstage(); err != nil {
-		pub.cfg.Log.Warn("removing what was checked", "volume", v.source.Name, "uid", v.pod.uid, "error", err)
+		v.pub.cfg.Log.Warn("removing what was checked", "volume", v.source.Name, "uid", v.pod.uid, "error", err)
 	}
 }
 
@@ -180,7 +180,7 @@ func confidential(v *volume) bool {
 const ShrinkAfter = atomicdir.Grace + 100*time.Millisecond
 
 // withRoom writes to v, and once more with more room when there was too little.
-func (pub *Publisher) withRoom(v *volume, out *outcome, write func() error) error {
+func (v *volume) withRoom(out *outcome, write func() error) error {
 	err := write()
 	if errors.Is(err, syscall.ENOSPC) && v.place.Grow() {
 		out.later(ShrinkAfter)

@@ -91,7 +91,7 @@ func (pub *Publisher) ensure(spec *corev1.Pod, adopted bool) (*pod, error) {
 		if p.volumes[name] != nil || p.ctx.Err() != nil {
 			continue
 		}
-		v := newVolume(p, spec, i, pub.cfg.Place(p.ctx, spec, i))
+		v := pub.newVolume(p, spec, i)
 		v.unseen = adopted
 		p.volumes[name] = v
 		pub.depend(v)

@@ -61,7 +61,7 @@ func (r *reading) sources() projection.Sources {
 			return peek[*corev1.ConfigMap](r, objects.Key{Kind: objects.ConfigMap, Namespace: r.spec.Namespace, Name: name})
 		},
 		Token: func(ref projection.TokenRef) ([]byte, error) {
-			token, err := r.pub.token(r.v, r.v.request(r.spec, ref))
+			token, err := r.v.token(r.v.request(r.spec, ref))
 			if err != nil {
 				return nil, err
 			}

@@ -68,7 +68,7 @@ func (pub *Publisher) visit(v *volume) (out *outcome, open bool) {
 // publish projects v and publishes of that what may be published. The caller holds
 // v.mu.
 func (pub *Publisher) publish(v *volume, out *outcome) {
-	if !pub.known(v) {
+	if !v.known() {
 		out.waits("waiting for the API server's answer")
 		return
 	}
@@ -85,10 +85,10 @@ func (pub *Publisher) publish(v *volume, out *outcome) {
 	case err != nil:
 		pub.renewTokens(v, out)
 		out.failed(err)
-	case pub.guarded(v, out.spec):
-		pub.publishChecked(v, p, out)
+	case v.guarded(out.spec):
+		v.publishChecked(p, out)
 	default:
-		pub.endTrial(v)
+		v.endTrial()
 		pub.swap(v, p, out)
 	}
 }
@@ -118,7 +118,7 @@ func (pub *Publisher) swap(v *volume, p *picture, out *outcome) bool {
 // follows tells whether changes of v's content are to be told from those of its
 // tokens.
 func (pub *Publisher) follows(v *volume) bool {
-	return len(v.tokenFiles) > 0 && pub.cfg.Published != nil || pub.guarded(v, v.pod.spec.Load())
+	return len(v.tokenFiles) > 0 && pub.cfg.Published != nil || v.guarded(v.pod.spec.Load())
 }
 
 // renewTokens publishes fresh tokens with the content that is published already,
@@ -162,7 +162,7 @@ func renewed(old, fresh []TokenStatus) []TokenStatus {
 // tryPublish hands a tree to the volume's directory and tells whether it is published.
 func (pub *Publisher) tryPublish(v *volume, tree atomicdir.Tree, out *outcome) (atomicdir.Result, bool) {
 	var result atomicdir.Result
-	err := pub.withRoom(v, out, func() (err error) {
+	err := v.withRoom(out, func() (err error) {
 		result, err = v.content.TryPublish(tree)
 		// A change is told with the publication that ends well.
 		v.untold = v.untold || result.Changed

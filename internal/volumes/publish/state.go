@@ -80,6 +80,7 @@ func (p *pod) waiting() (names []string) {
 
 // volume is one volume of a pod.
 type volume struct {
+	pub        *Publisher
 	pod        *pod
 	source     *corev1.Volume // part of the pod's spec, which cannot change
 	index      int            // in spec.volumes
@@ -112,10 +113,10 @@ type volume struct {
 	refused  map[tokencache.Request]error
 }
 
-func newVolume(p *pod, spec *corev1.Pod, index int, place Place) *volume {
+func (pub *Publisher) newVolume(p *pod, spec *corev1.Pod, index int) *volume {
 	source := &spec.Spec.Volumes[index]
 	v := &volume{
-		pod: p, source: source, index: index, place: place, ready: make(chan struct{}),
+		pub: pub, pod: p, source: source, index: index, place: pub.cfg.Place(p.ctx, spec, index), ready: make(chan struct{}),
 		tokens: map[tokencache.Request]projection.TokenRef{}, kept: map[objects.Key]*objects.Reference{},
 		asking: map[tokencache.Request]bool{}, refused: map[tokencache.Request]error{},
 	}
