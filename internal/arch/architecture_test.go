@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -50,5 +51,23 @@ func TestArchitectureShowsTheLevels(t *testing.T) {
 	shown, _, _ = strings.Cut(shown, "\n\n")
 	if want := levelTable(); shown+"\n" != want {
 		t.Errorf("the section Levels of ARCHITECTURE.md is not the table in levels_test.go; it must be\n%s", want)
+	}
+}
+
+// TestArchitectureNamesWhatIsThere holds that the files and folders that ARCHITECTURE.md
+// names from the top are there.
+func TestArchitectureNamesWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:internal|projection|boundtoken|docs|cmd|test)/[a-z0-9_/.-]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 20 {
+		t.Fatalf("only %d names found", len(named))
+	}
+	for _, n := range named {
+		if _, err := os.Stat("../../" + n[1]); err != nil {
+			t.Errorf("%s is named and not there", n[1])
+		}
 	}
 }
