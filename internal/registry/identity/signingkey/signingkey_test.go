@@ -58,6 +58,7 @@ func (m *memory) Watch(ctx context.Context, changed func()) error {
 	m.mu.Lock()
 	m.changed = changed
 	m.mu.Unlock()
+	changed() // as a Backend must: what came before was not seen
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -186,6 +187,7 @@ func TestKeysAsObjects(t *testing.T) {
 			t.Errorf("the public key is that of %s, want %s", id, k.Status.KeyID)
 		}
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		obj, err := s.Get(s.ctx, old.Name, &metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -343,6 +345,7 @@ func TestTable(t *testing.T) {
 		old := s.list().Items[0]
 		k := s.made(v1alpha1.ECDSAP521, "")
 		time.Sleep(30 * time.Minute)
+		synctest.Wait()
 		table, err := s.ConvertToTable(s.ctx, s.list(), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -70,6 +70,7 @@ func TestWatchFollowsTheLifeOfKeys(t *testing.T) {
 		k := s.made("", "").Name
 		want(t, all, "rotated", "ADDED "+k+" Upcoming")
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		want(t, all, "activated", "MODIFIED "+old+" Retired, MODIFIED "+k+" Signing")
 		if err := s.delete(old, nil); err != nil {
 			t.Fatal(err)
