@@ -18,7 +18,11 @@ import (
 // rotation. Nothing is lost, and the rotation ends by itself.
 func TestRotationOfTheStoreKeySurvivesKills(t *testing.T) {
 	s := started(t, "--node=false")
-	const n, kills, workers = 2000, 6, 20
+	const workers = 20
+	n, kills := 800, 4
+	if soak() {
+		n, kills = 2000, 12
+	}
 	secrets := s.client(t).CoreV1().Secrets("default")
 	made := make(chan error)
 	for w := range workers {

@@ -48,7 +48,7 @@ func (w *writer) run(ctx context.Context, client kubernetes.Interface) {
 }
 
 func TestKilledAtAnyPointNothingAcknowledgedIsLost(t *testing.T) {
-	rounds := 20
+	rounds := 10
 	if soak() {
 		rounds = 200
 	}
