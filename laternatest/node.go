@@ -4,8 +4,8 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/images"
@@ -34,7 +34,7 @@ func (s *System) ImportImages(archive string) {
 		s.t.Fatalf("importing %s: %v", archive, err)
 	}
 	store, err := images.Open(images.Config{
-		Socket: containerd.New(containerd.Config{RunDir: dir.RunDir}).Socket(), Root: dir.Containerd(), Clock: clock.RealClock{}, Log: s.log,
+		Socket: containerd.New(containerd.Config{RunDir: dir.RunDir}).Socket(), Root: dir.Containerd(), Clock: clock.Real(), Log: s.log,
 	})
 	if err != nil {
 		s.t.Fatalf("importing %s: %v", archive, err)

@@ -15,13 +15,13 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/priority"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
 	"laterna.dev/laterna/internal/admission/tolerations"
 	"laterna.dev/laterna/internal/admission/topologylabels"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Config is what the plugins work with. All fields but LegacyTokens are required.
@@ -32,7 +32,7 @@ type Config struct {
 	Informers informers.SharedInformerFactory
 	// Authorizer decides about token audiences that no volume of a pod names.
 	Authorizer authorizer.UnconditionalAuthorizer
-	Clock      clock.WithTicker
+	Clock      clock.Wall
 	// LegacyTokens lets pods mount Secrets with tokens.
 	LegacyTokens bool
 }

@@ -12,9 +12,9 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/admission"
+	"laterna.dev/laterna/internal/clock"
 )
 
 func TestChain(t *testing.T) {
@@ -25,7 +25,7 @@ func TestChain(t *testing.T) {
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "default"}},
 	)
 	factory := informers.NewSharedInformerFactory(client, 0)
-	chain, err := admission.NewChain(admission.Config{Client: client, Informers: factory, Authorizer: authorizerfactory.NewAlwaysDenyAuthorizer(), Clock: clock.RealClock{}})
+	chain, err := admission.NewChain(admission.Config{Client: client, Informers: factory, Authorizer: authorizerfactory.NewAlwaysDenyAuthorizer(), Clock: clock.Real()})
 	if err != nil {
 		t.Fatal(err)
 	}

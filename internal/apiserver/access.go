@@ -9,12 +9,12 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/admission"
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry"
 	registryrbac "laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
@@ -31,7 +31,7 @@ type access struct {
 	admission libadmission.Interface
 }
 
-func newAccess(l *loopback, legacyTokens bool, kinds registry.Table) (*access, error) {
+func newAccess(l *loopback, legacyTokens bool, kinds registry.Table, clk clock.Wall) (*access, error) {
 	client, err := kubernetes.NewForConfig(l.config(process, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
@@ -46,7 +46,7 @@ func newAccess(l *loopback, legacyTokens bool, kinds registry.Table) (*access, e
 		Client: client,
 		Rules:  bootstrap.NodeRules(kinds.Grants()),
 		Kinds:  kinds.NodeAccess(),
-		Clock:  clock.RealClock{},
+		Clock:  clk,
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func newAccess(l *loopback, legacyTokens bool, kinds registry.Table) (*access, e
 		Client:       client,
 		Informers:    a.informers,
 		Authorizer:   a.all,
-		Clock:        clock.RealClock{},
+		Clock:        clk,
 		LegacyTokens: legacyTokens,
 	})
 	return a, err

@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
@@ -31,7 +30,7 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, *tokens, e
 			return made, err
 		},
 		Clock: c.Clock,
-		Wall:  clock.RealClock{},
+		Wall:  c.Wall,
 		Log:   c.Log,
 	})
 	if err == nil && t == nil {
@@ -58,7 +57,7 @@ func (s *Server) buildTokens(b *registry.Builder) (*tokens, registry.Tokens, err
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}
-	t, err := newTokens(c, s.ring, objects, operator, s.backend, newTokenUses(s.access.client, clock.RealClock{}, c.Log))
+	t, err := newTokens(c, s.ring, objects, operator, s.backend, newTokenUses(s.access.client, c.Wall, c.Log))
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}

@@ -10,14 +10,15 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
 	"k8s.io/apiserver/pkg/authentication/request/union"
 	"k8s.io/apiserver/pkg/authentication/request/websocket"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // authenticate tells who makes a request: the process itself, the holder of a
 // client certificate or of a token. When no credential is good and one is wrong,
 // the request is refused; without any it is anonymous.
-func authenticate(roots *x509.CertPool, tokens authenticator.Request) authenticator.Request {
-	credentials := union.New(loopbackAuthenticator, newCertAuthenticator(roots, clock.RealClock{}), tokens)
+func authenticate(roots *x509.CertPool, tokens authenticator.Request, now clock.Wall) authenticator.Request {
+	credentials := union.New(loopbackAuthenticator, newCertAuthenticator(roots, now), tokens)
 	return union.NewFailOnError(credentials, anonymous.NewAuthenticator(nil))
 }
 

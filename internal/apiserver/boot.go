@@ -11,10 +11,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // boot keeps which of the steps after the start are done.
@@ -62,18 +62,18 @@ const retryStep = 100 * time.Millisecond
 func (s *Server) afterStart(name string, step func(ctx context.Context) error) error {
 	s.boot.set(name, errRunning)
 	err := s.generic.AddPostStartHook(name, func(ctx genericserver.PostStartHookContext) error {
-		began := time.Now()
+		began := s.config.Wall.Now()
 		for ctx.Err() == nil {
 			err := step(ctx)
 			if err == nil {
-				s.config.Log.Debug("start-up step done", "step", name, "took", time.Since(began))
+				s.config.Log.Debug("start-up step done", "step", name, "took", s.config.Wall.Since(began))
 				s.boot.done(name)
 				return nil
 			}
 			if s.boot.set(name, err) && ctx.Err() == nil {
 				s.config.Log.Warn("start-up step failed, trying again", "step", name, "error", err)
 			}
-			wait(ctx, retryStep)
+			wait.Pause(ctx, s.config.Wall, retryStep)
 		}
 		return nil // an error would end the process
 	})
@@ -81,16 +81,6 @@ func (s *Server) afterStart(name string, step func(ctx context.Context) error) e
 		return fmt.Errorf("adding start-up step: %w", err)
 	}
 	return nil
-}
-
-// wait returns after d or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := clock.RealClock{}.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C():
-	case <-ctx.Done():
-	}
 }
 
 // addHooks installs what happens after the start and the checks of /readyz.
@@ -144,13 +134,13 @@ func (s *Server) storeCheck() func(*http.Request) error {
 	return func(r *http.Request) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if time.Since(last) < storeRest {
+		if s.config.Wall.Since(last) < storeRest {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 		defer cancel()
 		_, err = s.backend.client.Get(ctx, objectPrefix+"/health")
-		last = time.Now()
+		last = s.config.Wall.Now()
 		return err
 	}
 }

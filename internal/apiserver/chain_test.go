@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/util/feature"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry"
 )
 
@@ -23,9 +24,9 @@ func TestControllersDoNotWaitForClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody := authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) { return nil, false, nil })
-	c := New(Config{}).libraryConfig(sch)
+	c := New(Config{Wall: clock.Real()}).libraryConfig(sch)
 	c.RequestInfoResolver = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
-	c.Authentication.Authenticator = authenticate(nil, nobody)
+	c.Authentication.Authenticator = authenticate(nil, nobody, clock.Real())
 	c.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
 	c.FeatureGate, c.MaxRequestsInFlight = feature.DefaultFeatureGate, 1
 	inside, leave := make(chan struct{}), make(chan struct{})

@@ -10,7 +10,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/group"
 	x509request "k8s.io/apiserver/pkg/authentication/request/x509"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // safe for concurrent use.
 type certAuthenticator struct {
 	verify authenticator.Request
-	clock  clock.PassiveClock
+	clock  clock.Wall
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]verifiedCert
@@ -39,7 +40,7 @@ type verifiedCert struct {
 
 // newCertAuthenticator trusts what roots sign. now is the wall clock: certificates
 // do not follow the test clock.
-func newCertAuthenticator(roots *x509.CertPool, now clock.PassiveClock) *certAuthenticator {
+func newCertAuthenticator(roots *x509.CertPool, now clock.Wall) *certAuthenticator {
 	options := func() (x509.VerifyOptions, bool) {
 		o := x509request.DefaultVerifyOptions()
 		o.Roots = roots

@@ -14,6 +14,8 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	testclock "k8s.io/utils/clock/testing"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // signed returns a certificate of the user, good until notAfter, and its issuer.
@@ -63,8 +65,8 @@ func TestCertificatesAreVerifiedOnceInAWhile(t *testing.T) {
 	leaf, root := signed(t, "u", time.Now().Add(time.Hour))
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	clock := testclock.NewFakePassiveClock(time.Now())
-	a := newCertAuthenticator(roots, clock)
+	clk := testclock.NewFakeClock(time.Now())
+	a := newCertAuthenticator(roots, clock.WallOf(clk))
 	n := counting(a)
 	check := func(want int) {
 		t.Helper()
@@ -81,7 +83,7 @@ func TestCertificatesAreVerifiedOnceInAWhile(t *testing.T) {
 	}
 	check(1)
 	check(1)
-	clock.SetTime(clock.Now().Add(certRest))
+	clk.SetTime(clk.Now().Add(certRest))
 	check(2)
 }
 
@@ -89,13 +91,13 @@ func TestExpiredCertificateIsNotRemembered(t *testing.T) {
 	leaf, root := signed(t, "u", time.Now().Add(time.Second))
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	clock := testclock.NewFakePassiveClock(time.Now())
-	a := newCertAuthenticator(roots, clock)
+	clk := testclock.NewFakeClock(time.Now())
+	a := newCertAuthenticator(roots, clock.WallOf(clk))
 	n := counting(a)
 	if _, ok, err := a.AuthenticateRequest(with(leaf)); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	clock.SetTime(leaf.NotAfter)
+	clk.SetTime(leaf.NotAfter)
 	a.AuthenticateRequest(with(leaf))
 	if *n != 2 {
 		t.Errorf("verified %d times after its end, want again", *n)
@@ -107,7 +109,7 @@ func TestForeignCertificates(t *testing.T) {
 	foreign, _ := signed(t, "u", time.Now().Add(time.Hour))
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	a := newCertAuthenticator(roots, testclock.NewFakePassiveClock(time.Now()))
+	a := newCertAuthenticator(roots, clock.Real())
 	for range 2 {
 		if _, ok, err := a.AuthenticateRequest(with(foreign)); ok || err == nil {
 			t.Errorf("foreign certificate: %v, %v", ok, err)
@@ -121,7 +123,7 @@ func TestForeignCertificates(t *testing.T) {
 }
 
 func TestCertificateMemoryIsBounded(t *testing.T) {
-	a := newCertAuthenticator(x509.NewCertPool(), testclock.NewFakePassiveClock(time.Now()))
+	a := newCertAuthenticator(x509.NewCertPool(), clock.Real())
 	a.verify = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return &authenticator.Response{}, true, nil
 	})

@@ -9,9 +9,8 @@ import (
 	"net/netip"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/registry"
 )
@@ -30,8 +29,9 @@ type Config struct {
 	Audit AuditConfig
 	// Version is what /version answers; see VersionInfo.
 	Version Version
-	// Clock governs the life of tokens and keys.
-	Clock clock.Clock
+	// Clock governs the life of tokens and keys, Wall all else.
+	Clock clock.API
+	Wall  clock.Wall
 	// ClockSettled is closed once Clock shows the time of the system, if it does not
 	// from the start. Optional.
 	ClockSettled <-chan struct{}

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // signingKeysPath is where the signing keys are in the store, below /laterna/.
@@ -51,7 +51,7 @@ func (s *Server) encryptionRules(life context.Context) (*atrest.Configuration, e
 		File:   c.EncryptionProviderConfig,
 		Reload: c.EncryptionProviderReload,
 		Server: s.serverName(),
-		Clock:  clock.RealClock{},
+		Clock:  s.config.Wall,
 		Log:    s.config.Log,
 	})
 	if err != nil {
@@ -73,8 +73,7 @@ func (s *Server) awaitCaches(ctx context.Context) error {
 	defer looker.Wait()
 	defer cancel(nil)
 	looker.Go(func() {
-		wait(ctx, cachePatience)
-		if ctx.Err() != nil {
+		if !wait.Pause(ctx, s.config.Wall, cachePatience) {
 			return
 		}
 		if found, err := s.keeper.Unreadable(ctx); err == nil && found != "" {
@@ -99,7 +98,7 @@ func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, bo
 		Server:         s.serverName(),
 		ProviderConfig: s.config.Store.EncryptionProviderConfig,
 		Settle:         cmp.Or(s.config.Store.EncryptionSettle, requestTimeout),
-		Clock:          clock.RealClock{},
+		Clock:          s.config.Wall,
 		Log:            s.config.Log,
 	})
 	if err := s.keeper.Settle(ctx); err != nil {

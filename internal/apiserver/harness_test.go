@@ -14,10 +14,10 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/pki"
@@ -58,7 +58,7 @@ func boot(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	authority, err := pki.OpenAuthority(filepath.Join(dir, "pki"), clock.RealClock{})
+	authority, err := pki.OpenAuthority(filepath.Join(dir, "pki"), clock.Real())
 	must(t, err)
 	serving, err := authority.Pair(pki.Leaf{Name: "apiserver", CommonName: "apiserver", Server: true, Hosts: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	must(t, err)
@@ -69,7 +69,7 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 	run, err := os.MkdirTemp("", "apiserver")
 	must(t, err)
 	s := &system{t: t, dir: dir, authority: authority, addr: listener.Addr().String()}
-	s.store = etcd.New(etcd.Config{Dir: filepath.Join(dir, "etcd"), SocketDir: run, Log: log})
+	s.store = etcd.New(etcd.Config{Dir: filepath.Join(dir, "etcd"), SocketDir: run, Wall: clock.Real(), Log: log})
 	config := apiserver.Config{
 		Kinds: registry.Kinds(),
 		Store: apiserver.StoreConfig{Await: s.store.Await, EncryptionKeyFile: filepath.Join(dir, "encryption", "keys")},
@@ -83,7 +83,8 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 		Tokens:   apiserver.TokensConfig{Algorithm: boundtoken.ES256, ExtendExpiration: true, PublicDiscovery: true},
 		Kubelets: apiserver.KubeletsConfig{TLS: &tls.Config{RootCAs: authority.Pool(), GetClientCertificate: kubelet.GetClientCertificate}},
 		Version:  apiserver.Version{Program: "0.0.1"},
-		Clock:    clock.RealClock{},
+		Clock:    clock.APIOf(clock.Real()),
+		Wall:     clock.Real(),
 		Log:      log,
 	}
 	for _, f := range change {

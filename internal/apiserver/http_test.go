@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/pki"
 )
 
@@ -105,7 +105,7 @@ func testWrongCredentials(t *testing.T, s *system) {
 			t.Errorf("token %q: %d %s", token, got, raw)
 		}
 	}
-	foreign, err := pki.OpenAuthority(filepath.Join(t.TempDir(), "pki"), clock.RealClock{})
+	foreign, err := pki.OpenAuthority(filepath.Join(t.TempDir(), "pki"), clock.Real())
 	must(t, err)
 	pair, err := foreign.Pair(pki.Leaf{Name: "admin", CommonName: "admin", Organizations: []string{"system:masters"}, Client: true})
 	must(t, err)

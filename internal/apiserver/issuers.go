@@ -17,7 +17,9 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // issuers lets this server issue and accept tokens as the status of
@@ -25,6 +27,7 @@ import (
 type issuers struct {
 	set     *issuer.Set
 	storage issuerStorage
+	clock   clock.Wall
 	log     *slog.Logger
 
 	mu       sync.Mutex
@@ -39,12 +42,12 @@ type issuerStorage interface {
 // kubeAPIServers is whose status says the issuers.
 var kubeAPIServers = operatorv1.KubeAPIServers.GroupResource()
 
-func newIssuers(set *issuer.Set, operator rest.Storage, log *slog.Logger) (*issuers, error) {
+func newIssuers(set *issuer.Set, operator rest.Storage, clk clock.Wall, log *slog.Logger) (*issuers, error) {
 	storage, ok := operator.(issuerStorage)
 	if !ok {
 		return nil, errors.New("storage of kubeapiservers cannot be followed")
 	}
-	return &issuers{set: set, storage: storage, log: log}, nil
+	return &issuers{set: set, storage: storage, clock: clk, log: log}, nil
 }
 
 // load applies what the store says now. It is called before the first request is
@@ -61,8 +64,8 @@ func (i *issuers) load(ctx context.Context) error {
 	return nil
 }
 
-// followRest is the pause before a watch that has ended is begun again.
-const followRest = time.Second
+// followPause is the pause before a watch that has ended is begun again.
+const followPause = time.Second
 
 // follow applies every change until ctx ends.
 func (i *issuers) follow(ctx context.Context) {
@@ -70,7 +73,7 @@ func (i *issuers) follow(ctx context.Context) {
 		if err := i.watch(ctx); err != nil && ctx.Err() == nil {
 			i.log.Warn("following the issuers of tokens failed, trying again", "error", err)
 		}
-		wait(ctx, followRest)
+		wait.Pause(ctx, i.clock, followPause)
 	}
 }
 

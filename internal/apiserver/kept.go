@@ -20,11 +20,12 @@ import (
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
-	// keptRest is the time between two looks at the objects that the server keeps.
-	keptRest = 10 * time.Second
+	// keptPause is the time between two looks at the objects that the server keeps.
+	keptPause = 10 * time.Second
 	// repairEvery is after how many looks the books on service addresses and node
 	// ports are checked.
 	repairEvery = 18
@@ -96,7 +97,7 @@ func (k *kept) keep(ctx context.Context) error {
 // keepOn calls keep again and again until ctx ends.
 func (k *kept) keepOn(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
-		wait(ctx, keptRest)
+		wait.Pause(ctx, k.config.Wall, keptPause)
 		err := k.keep(ctx)
 		if n%repairEvery == 0 {
 			err = errors.Join(err, k.repair(ctx))

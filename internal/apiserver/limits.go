@@ -15,10 +15,10 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -71,7 +71,7 @@ type limits struct {
 
 // newLimits returns the limits of a process whose heap is limited to that many bytes,
 // math.MaxInt64 where it is not.
-func newLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.WithTicker) *limits {
+func newLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.Wall) *limits {
 	lists := min(listBytes, heap/budgetShare)
 	made := func(open int) level {
 		gate := func(bytes int64, waiting int) *fairshare.Gate {

@@ -3,7 +3,7 @@ package apiserver
 import (
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -19,11 +19,11 @@ const (
 
 // promptClock is the wall clock for watch caches, with timers of libraryPeriod
 // shortened to promptPeriod.
-type promptClock struct{ clock.RealClock }
+type promptClock struct{ clock.Wall }
 
 // NewTimer implements clock.Clock.
-func (promptClock) NewTimer(d time.Duration) clock.Timer {
-	return promptTimer{clock.RealClock{}.NewTimer(prompt(d))}
+func (c promptClock) NewTimer(d time.Duration) clock.Timer {
+	return promptTimer{c.Wall.NewTimer(prompt(d))}
 }
 
 type promptTimer struct{ clock.Timer }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -34,7 +34,7 @@ var (
 // that waits for its client to read; here it ends, so that nobody holds for ever
 // what the server needs for others. Its methods may be called concurrently.
 type readings struct {
-	clock clock.WithTickerAndDelayedExecution
+	clock clock.Wall
 	info  request.RequestInfoResolver
 	long  request.LongRunningRequestCheck
 
@@ -42,7 +42,7 @@ type readings struct {
 	all map[*reading]struct{}
 }
 
-func newReadings(c clock.WithTickerAndDelayedExecution) *readings {
+func newReadings(c clock.Wall) *readings {
 	return &readings{clock: c, all: map[*reading]struct{}{}}
 }
 

@@ -13,13 +13,14 @@ import (
 	"k8s.io/apiserver/pkg/server/filters"
 	testingclock "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
 // readingServer serves h behind readings whose clock the test moves.
 func readingServer(t *testing.T, h http.HandlerFunc) (*httptest.Server, *testingclock.FakeClock) {
 	c := testingclock.NewFakeClock(time.Now())
-	r := newReadings(c)
+	r := newReadings(clock.WallOf(c))
 	r.info = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 	r.long = filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString("log"))
 	go r.run(t.Context())

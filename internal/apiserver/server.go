@@ -17,7 +17,6 @@ import (
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -29,6 +28,7 @@ import (
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Server is the API server. It implements component.Component: Start returns when
@@ -63,7 +63,7 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: newReadings(clock.RealClock{}), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: newReadings(c.Wall), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -108,7 +108,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	serving := s.config.Serving
 	serving.GetCertificate = chooseCertificate(serving, s.issuers.Hosts)
-	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.fail)
+	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.config.Wall, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
 			return err
@@ -163,7 +163,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds.Confidential()); err != nil {
+	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds.Confidential(), s.config.Wall); err != nil {
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, signingKeysPath, box)
@@ -200,7 +200,7 @@ func (s *Server) awaitStore(ctx context.Context, sealed *etcd.Sealed, urls []str
 			return fmt.Errorf("waiting for the store at %s: %w", strings.Join(urls, ", "), context.Cause(ctx))
 		}
 		s.config.Log.Warn("the store does not answer, trying again", "servers", urls, "error", err)
-		wait(ctx, time.Second)
+		wait.Pause(ctx, s.config.Wall, time.Second)
 	}
 }
 
@@ -217,7 +217,7 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy, s.config.Kinds); err != nil {
+	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy, s.config.Kinds, s.config.Wall); err != nil {
 		return err
 	}
 	all, tokens, err := s.buildStorages(env)
@@ -228,7 +228,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	c := s.libraryConfig(sch)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
-	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(tokens.check))
+	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(tokens.check), s.config.Wall)
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
 	if err := s.config.Audit.apply(c, s.config.Kinds.Confidential()); err != nil {
@@ -284,7 +284,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = readTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
-	checks, limits := bodyChecks(sch), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), clock.RealClock{})
+	checks, limits := bodyChecks(sch), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		s.readings.info, s.readings.long = c.RequestInfoResolver, c.LongRunningFunc
 		api = limits.wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -26,8 +28,9 @@ const (
 type front struct {
 	server http.Server
 	// cut ends requests that would otherwise go on for long, such as watches.
-	cut  context.CancelFunc
-	fail func(error)
+	cut   context.CancelFunc
+	fail  func(error)
+	clock clock.Wall
 
 	mu      sync.Mutex
 	stopped bool
@@ -36,9 +39,9 @@ type front struct {
 
 // newFront serves h under c. fail is told of listeners that break.
 // Requests live in ctx.
-func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Logger, fail func(error)) *front {
+func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Logger, clk clock.Wall, fail func(error)) *front {
 	requests, cut := context.WithCancel(ctx)
-	f := &front{fail: fail, cut: cut}
+	f := &front{clock: clk, fail: fail, cut: cut}
 	f.server = http.Server{
 		Handler: h,
 		TLSConfig: &tls.Config{
@@ -98,8 +101,8 @@ func (f *front) serve(l net.Listener) error {
 	return nil
 }
 
-// cutRest is how long connections get to end after their requests were cut.
-const cutRest = 250 * time.Millisecond
+// cutPause is how long connections get to end after their requests were cut.
+const cutPause = 250 * time.Millisecond
 
 // stop closes the listeners, waits for the requests that drained knows of, at most
 // until ctx ends, and cuts the others.
@@ -118,7 +121,7 @@ func (f *front) stop(ctx context.Context, drained <-chan struct{}) error {
 	f.cut()
 	select {
 	case <-ended:
-	case <-time.After(cutRest):
+	case <-f.clock.After(cutPause):
 	}
 	err = errors.Join(err, f.server.Close())
 	f.serving.Wait()

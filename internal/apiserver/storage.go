@@ -22,10 +22,11 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/registry/scheme"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // objectPrefix is where API objects live in the store, as in Kubernetes.
@@ -50,6 +51,7 @@ type backend struct {
 	confidential map[schema.GroupResource]bool
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
+	clock clock.Wall
 
 	mu sync.Mutex
 	// encryption is that of stored resources, by name.
@@ -64,10 +66,10 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, confidential map[schema.GroupResource]bool) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, confidential map[schema.GroupResource]bool, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
-	compactor := etcd3.NewCompactor(client, compactionInterval, clock.RealClock{}, nil)
-	b := &backend{client: client, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}}
+	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
+	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), s.StorageType(gv.Group))
@@ -161,7 +163,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 		IndexerFuncs:        triggers,
 		Indexers:            indexers,
 		Codec:               c.Codec,
-		Clock:               promptClock{},
+		Clock:               promptClock{b.clock},
 	})
 	if err != nil {
 		stopRaw()
@@ -177,7 +179,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	defer b.mu.Unlock()
 	b.caches = append(b.caches, cached)
 	b.stops = append(b.stops, stop)
-	return weigh(delegator, cached, clock.RealClock{}), stop, nil
+	return weigh(delegator, cached, b.clock), stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for
@@ -188,7 +190,7 @@ func (b *backend) awaitCaches(ctx context.Context) error {
 		if feature.DefaultFeatureSupportChecker.Supports(storage.RequestWatchProgress) {
 			break
 		}
-		wait(ctx, time.Millisecond)
+		wait.Pause(ctx, b.clock, time.Millisecond)
 	}
 	b.mu.Lock()
 	caches := b.caches

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/component-base/metrics"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -46,7 +45,7 @@ func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator rest.
 	if err != nil {
 		return nil, err
 	}
-	if t.follow, err = newIssuers(t.issuers, operator, c.Log); err != nil {
+	if t.follow, err = newIssuers(t.issuers, operator, c.Wall, c.Log); err != nil {
 		return nil, err
 	}
 	warnOfTokens(c, t.issuers.Active())
@@ -57,7 +56,7 @@ func newTokens(c Config, ring *keys.Ring, objects review.Getters, operator rest.
 		ConfirmKeys:   ring.Confirm,
 		Objects:       review.NewProven(review.FromGetters(objects), b.revisions),
 		Clock:         c.Clock,
-		Wall:          clock.RealClock{},
+		Wall:          c.Wall,
 		Rotations:     t.rotations,
 		Observer:      t.uses,
 	})

@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/flowcontrol"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -36,7 +36,7 @@ const (
 // stale tokens. It implements review.Observer.
 type tokenUses struct {
 	client kubernetes.Interface
-	clock  clock.PassiveClock // wall time, which Events are in
+	clock  clock.Wall // wall time, which Events are in
 	log    *slog.Logger
 
 	work chan any // review.KeptUse or StaleUse
@@ -46,7 +46,7 @@ type tokenUses struct {
 	limit flowcontrol.RateLimiter
 }
 
-func newTokenUses(client kubernetes.Interface, clk clock.PassiveClock, log *slog.Logger) *tokenUses {
+func newTokenUses(client kubernetes.Interface, clk clock.Wall, log *slog.Logger) *tokenUses {
 	return &tokenUses{
 		client: client, clock: clk, log: log,
 		work:  make(chan any, usesWaiting),

@@ -14,6 +14,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // whoami returns the user that a token stands for.
@@ -85,7 +86,7 @@ func TestTokenInASecret(t *testing.T) {
 // TestClientsThatKeepOldTokensAreTold renews a pod's token as its node does.
 func TestClientsThatKeepOldTokensAreTold(t *testing.T) {
 	clk := clocktesting.NewFakeClock(time.Now())
-	s, log := audited(t, everything, func(c *apiserver.Config) { c.Clock = clk })
+	s, log := audited(t, everything, func(c *apiserver.Config) { c.Clock = clock.APIOf(clk) })
 	core := s.admin().CoreV1()
 	_, err := core.ServiceAccounts("default").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{})
 	must(t, err)

@@ -12,9 +12,9 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/cacher"
 	"k8s.io/apiserver/pkg/storage/cacher/delegator"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // statsAge is how old the number and size of a kind's objects may be that lists are
@@ -25,7 +25,7 @@ const statsAge = 5 * time.Second
 type weighed struct {
 	storage.Interface
 	cache *cacher.Cacher
-	clock clock.Clock
+	clock clock.Wall
 
 	mu      sync.Mutex
 	counted time.Time
@@ -33,7 +33,7 @@ type weighed struct {
 }
 
 // weigh lets lists and watches of s, which reads from cache, wait.
-func weigh(s storage.Interface, cache *cacher.Cacher, c clock.Clock) storage.Interface {
+func weigh(s storage.Interface, cache *cacher.Cacher, c clock.Wall) storage.Interface {
 	return &weighed{Interface: s, cache: cache, clock: c}
 }
 

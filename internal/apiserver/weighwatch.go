@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/apiserver/fairshare"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -49,7 +49,7 @@ type weighedWatch struct {
 }
 
 // weighEvents takes over w, which begins with at most that many objects.
-func weighEvents(ctx context.Context, w watch.Interface, visit *fairshare.Visit, first int64, c clock.Clock) watch.Interface {
+func weighEvents(ctx context.Context, w watch.Interface, visit *fairshare.Visit, first int64, c clock.Wall) watch.Interface {
 	ww := &weighedWatch{Interface: w, visit: visit, events: make(chan watch.Event, eventsAhead), done: make(chan struct{}), first: first}
 	go ww.run(ctx, c)
 	return ww
@@ -66,7 +66,7 @@ func (w *weighedWatch) Stop() {
 
 // run hands events on until the watch ends, or its request: the library does not stop a
 // watch that it finds it cannot serve.
-func (w *weighedWatch) run(ctx context.Context, c clock.Clock) {
+func (w *weighedWatch) run(ctx context.Context, c clock.Wall) {
 	defer close(w.events)
 	defer w.Interface.Stop()
 	for {
@@ -93,7 +93,7 @@ func (w *weighedWatch) run(ctx context.Context, c clock.Clock) {
 // next returns the next event, and false at the end. What it begins with is over when none
 // comes for a while: most of the objects may be others than the watch selects, and its own
 // may not change for hours.
-func (w *weighedWatch) next(c clock.Clock) (event watch.Event, ok bool) {
+func (w *weighedWatch) next(c clock.Wall) (event watch.Event, ok bool) {
 	if w.begins() {
 		pause := c.NewTimer(beginning)
 		defer pause.Stop()

@@ -137,7 +137,7 @@ func (s *system) store(ctx context.Context) ([]component.Component, func(context
 		external := etcd.Endpoints{URLs: c.EtcdServers, CAFile: c.EtcdCAFile, CertFile: c.EtcdCertFile, KeyFile: c.EtcdKeyFile}
 		return nil, external.Await, nil
 	}
-	s.embedded = etcd.New(etcd.Config{Dir: s.dir.Etcd(), SocketDir: s.dir.RunDir, Log: s.log})
+	s.embedded = etcd.New(etcd.Config{Dir: s.dir.Etcd(), SocketDir: s.dir.RunDir, Wall: s.wall, Log: s.log})
 	return []component.Component{s.embedded}, s.embedded.Await, s.embedded.Open(ctx)
 }
 
@@ -171,7 +171,7 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 		}},
 		Audit:   s.config.Audit.server(s.out),
 		Version: s.version,
-		Clock:   s.clock, ClockSettled: s.clockSettled,
+		Clock:   s.clock, Wall: s.wall, ClockSettled: s.clockSettled,
 		Log: s.log,
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/metrics/legacyregistry"
-	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/env"
@@ -37,7 +37,7 @@ import (
 type controlPlane struct {
 	system *system
 	// wall is real time for the controllers, and metrics what is counted of them.
-	wall    clock.WithTicker
+	wall    clock.Wall
 	metrics *env.Metrics
 	// ready are the parts of /readyz that controllers fulfil.
 	ready []apiserver.ReadyCheck

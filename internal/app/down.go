@@ -10,8 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/hostresources"
 	"laterna.dev/laterna/internal/log"
@@ -59,12 +58,12 @@ func down(ctx context.Context, options DownOptions, out Output, logger *slog.Log
 	if err := dir.Check(); err != nil {
 		return err
 	}
-	release, err := stopOwner(ctx, dir, clock.RealClock{})
+	release, err := stopOwner(ctx, dir, clock.Real())
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.RealClock{}, logger); err != nil {
+	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.Real(), logger); err != nil {
 		return err
 	}
 	if !options.Purge {
@@ -88,7 +87,7 @@ func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output
 		fmt.Fprintf(out.Out, "nothing to stop: %s does not exist\n", dir.Path)
 		return nil
 	}
-	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.RealClock{}, logger); err != nil {
+	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.Real(), logger); err != nil {
 		return err
 	}
 	fmt.Fprintf(out.Out, "removed what %s had left on this machine\n", dir.Path)
@@ -97,7 +96,7 @@ func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output
 
 // stopOwner ends the process that runs on dir and takes its lock. A process that has
 // only just taken the lock is asked as soon as it has left its number.
-func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.WithTicker) (release func(), err error) {
+func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
 	defer cancel()
 	ticker := wall.NewTicker(lockPoll)

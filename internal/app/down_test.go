@@ -15,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -81,7 +80,7 @@ func TestStopOwnerEndsTheProcessAndTakesTheLock(t *testing.T) {
 	if dir.Owner() != cmd.Process.Pid {
 		t.Errorf("owner %d, want %d", dir.Owner(), cmd.Process.Pid)
 	}
-	release, err := stopOwner(t.Context(), dir, clock.RealClock{})
+	release, err := stopOwner(t.Context(), dir, clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +98,7 @@ func TestStopOwnerTellsWhoDoesNotEnd(t *testing.T) {
 	cmd := holder(t, dir, stubbornEnv+"=1")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err := stopOwner(ctx, dir, clock.RealClock{})
+	_, err := stopOwner(ctx, dir, clock.Real())
 	if !errors.Is(err, datadir.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("waiting for process %d to end", cmd.Process.Pid)) {
 		t.Errorf("got %v", err)
 	}
@@ -114,7 +113,7 @@ func TestStopOwnerLeavesStrangersAlone(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	release, err := stopOwner(t.Context(), dir, clock.RealClock{})
+	release, err := stopOwner(t.Context(), dir, clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,8 @@ import (
 	"os"
 	"strings"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
@@ -40,7 +39,7 @@ type names struct {
 }
 
 // openIdentity reads or makes the certificates; those of a node only where one runs.
-func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.PassiveClock) (*identity, error) {
+func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.Wall) (*identity, error) {
 	a, err := pki.OpenAuthority(dir.PKI(), now)
 	if err != nil {
 		return nil, err

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -57,14 +56,14 @@ func TestServerLeafNamesEveryWay(t *testing.T) {
 func TestCertificatesOfANodeOnlyWhereOneRuns(t *testing.T) {
 	dir := datadir.Dir{Path: t.TempDir()}
 	n := names{nodeName: "a", nodeIP: netip.MustParseAddr("127.0.0.1"), listen: netip.MustParseAddrPort("127.0.0.1:6443"), clusterDomain: "cluster.local"}
-	without, err := openIdentity(dir, n, false, clock.RealClock{})
+	without, err := openIdentity(dir, n, false, clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if without.node != nil || without.nodeServer != nil || len(without.pairs) != 3 {
 		t.Errorf("without a node: %+v", without)
 	}
-	with, err := openIdentity(dir, n, true, clock.RealClock{})
+	with, err := openIdentity(dir, n, true, clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}

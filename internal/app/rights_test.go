@@ -25,7 +25,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	baseclock "k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
@@ -65,7 +64,7 @@ func begin(t *testing.T) *world {
 	}
 	s := &system{
 		config: config, version: apiserver.Version{Program: "0.0.1"}, dir: dir, out: io.Discard,
-		log: slog.New(slog.NewTextHandler(t.Output(), nil)), clock: clock.New(baseclock.RealClock{}), clockSettled: make(chan struct{}),
+		log: slog.New(slog.NewTextHandler(t.Output(), nil)), wall: clock.Real(), clock: clock.New(clock.Real()), clockSettled: make(chan struct{}),
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -110,7 +109,7 @@ func begin(t *testing.T) *world {
 }
 
 // hasten returns a clock that runs a second in five milliseconds until the test ends.
-func hasten(t *testing.T) baseclock.WithTicker {
+func hasten(t *testing.T) clock.Wall {
 	fast := clocktesting.NewFakeClock(time.Now())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -127,7 +126,7 @@ func hasten(t *testing.T) baseclock.WithTicker {
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
-	return fast
+	return clock.WallOf(fast)
 }
 
 func (w *world) must(err error) {

@@ -9,8 +9,6 @@ import (
 	"os"
 	"time"
 
-	baseclock "k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
@@ -41,7 +39,7 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
 		logger.Info("the heap stays within the memory of the control group", "bytes", heap)
 	}
-	s := &system{config: config, version: version, log: logger, out: out.Out}
+	s := &system{config: config, version: version, log: logger, out: out.Out, wall: clock.Real()}
 	return s.up(ctx, func(ctx context.Context) {
 		fmt.Fprintf(out.Out, "export KUBECONFIG=%s\n", ShellQuote(s.dir.Kubeconfig()))
 		fmt.Fprintf(out.Out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
@@ -65,7 +63,7 @@ type Guest struct {
 // without the chatter that would be there otherwise.
 func UpAsGuest(ctx context.Context, config Config, guest Guest) error {
 	log.BridgeLibrariesOnce(os.Stderr)
-	s := &system{config: config, log: guest.Log, out: io.Discard, skew: guest.Skew}
+	s := &system{config: config, log: guest.Log, out: io.Discard, wall: clock.Real(), skew: guest.Skew}
 	return s.up(ctx, func(context.Context) { guest.Ready() })
 }
 
@@ -113,7 +111,7 @@ type system struct {
 	log     *slog.Logger
 	// out is standard output.
 	out  io.Writer
-	wall baseclock.RealClock
+	wall clock.Wall
 	// clock is the test clock: wall time until somebody advances it.
 	clock *clock.Clock
 	// agentClock is what the agent takes for it, and skew how far that is ahead.

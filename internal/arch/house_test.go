@@ -83,6 +83,56 @@ var forbidden = map[string]string{
 	"context.Background": "only main and internal/app begin contexts",
 }
 
+// clocks are calls that ask the machine for the time or wait by it, wherever they stand.
+var clocks = []string{
+	"time.Now", "time.Since", "time.Until", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick",
+	"clock.Real", "clock.RealClock", "baseclock.RealClock",
+}
+
+// mayAskTheTime are the trees that may, and why; all others are given a clock.
+var mayAskTheTime = map[string]string{
+	"internal/clock":             "it is the machine's clock",
+	"internal/app":               "it puts the system together",
+	"internal/cli":               "commands are put together there",
+	"cmd":                        "programs begin there",
+	"projection/atomicdir":       "its users need not give it a clock",
+	"boundtoken/discovery":       "its users need not give it a clock",
+	"internal/registry/resource": "the age that a table shows, as upstream's",
+	"internal/registry/projection/podprojection": "the age that a table shows, as upstream's",
+}
+
+func TestTimeComesFromTheInjectedClock(t *testing.T) {
+	used := map[string]bool{}
+	files(t, func(name string, src []byte) {
+		if strings.HasSuffix(name, "_test.go") || isTestOnly(name) {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call := selector(n)
+			if !slices.Contains(clocks, call) {
+				return true
+			}
+			for tree := range mayAskTheTime {
+				if within(name, tree) {
+					used[tree] = true
+					return true
+				}
+			}
+			t.Errorf("%s uses %s: take a clock.API or a clock.Wall, and make none", name, call)
+			return true
+		})
+	})
+	for tree := range mayAskTheTime {
+		if !used[tree] && tree != "cmd" {
+			t.Errorf("%s may ask for the time and does not: take it out", tree)
+		}
+	}
+}
+
 // mayBegin are the trees where a context may begin.
 var mayBegin = []string{"internal/cli", "internal/app", "laternatest"}
 

@@ -9,11 +9,11 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry"
 )
 
@@ -21,7 +21,7 @@ import (
 // them, must not have to wait for them, and nodes need no roles for their own node.
 func TestOrder(t *testing.T) {
 	client := fake.NewClientset()
-	n, err := node.New(node.Config{Pods: informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer(), Client: client, Kinds: registry.Kinds().NodeAccess(), Clock: clock.RealClock{}})
+	n, err := node.New(node.Config{Pods: informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer(), Client: client, Kinds: registry.Kinds().NodeAccess(), Clock: clock.Real()})
 	if err != nil {
 		t.Fatal(err)
 	}

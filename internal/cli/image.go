@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -55,7 +55,7 @@ func (f *imageFlags) open(cmd *cobra.Command, maxSize int64) (*images.Store, err
 	}
 	// What is imported is printed; the log would say it again.
 	return images.Open(images.Config{
-		Socket: socket, Root: dir.Containerd(), MaxSize: maxSize, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Socket: socket, Root: dir.Containerd(), MaxSize: maxSize, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -71,7 +71,7 @@ func awaitSocket(ctx context.Context, dir datadir.Dir, socket string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, socketTimeout)
 	defer cancel()
-	if err := cri.WaitSocket(ctx, clock.RealClock{}, socket); err != nil {
+	if err := cri.WaitSocket(ctx, clock.Real(), socket); err != nil {
 		return missing
 	}
 	return nil

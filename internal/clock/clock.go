@@ -1,10 +1,12 @@
-// Package clock is the time that tokens, keys, issuers, credentials and back-offs
-// live by: wall time plus an offset that can jump while the system runs.
+// Package clock is the two times that a system has, as two types that the compiler
+// tells apart: API, which tokens, keys, issuers, credentials and back-offs live by, and
+// Wall, real time. Clock is the former: real time plus an offset that can jump while the
+// system runs.
 //
-// It owns the offset and the re-arming of timers when it changes. Where the
-// offset is stored and who moves it lives in internal/controller/testclock; what
-// stays on wall time (TLS, object timestamps, leases, heartbeats) does not use
-// this package at all.
+// It owns the types, the machine's clock, the offset and the re-arming of timers when it
+// changes. Where the offset is stored and who moves it lives in
+// internal/controller/testclock. What is given both, such as a queue or
+// projection/atomicdir, takes the interfaces of k8s.io/utils/clock.
 package clock
 
 import (

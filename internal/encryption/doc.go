@@ -16,8 +16,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apiserver/pkg/storage/value"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
@@ -39,7 +39,7 @@ type Config struct {
 	// as that an old key stays after all servers have ceased to write with it.
 	Settle time.Duration
 	// Clock is wall time.
-	Clock clock.WithTicker
+	Clock clock.Wall
 	Log   *slog.Logger
 }
 

@@ -18,8 +18,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	etcd3testing "k8s.io/apiserver/pkg/storage/etcd3/testing"
 	"k8s.io/apiserver/pkg/storage/value"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
@@ -52,7 +52,7 @@ func keeper(t *testing.T, client *clientv3.Client, name string, copyOf *Keeper) 
 			}
 			return nil
 		},
-		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/etcd"
 )
 
@@ -37,7 +38,7 @@ func TestOpenChild(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	fmt.Println(func() string {
 		if err := errors.Join(s.Init(t.Context()), s.Start(t.Context())); err != nil {
 			return "error " + err.Error()
@@ -258,7 +259,7 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 // yet started.
 func TestStoreThatWasKilledBeforeItsFirstEntryOpens(t *testing.T) {
 	dir, copied := filepath.Join(t.TempDir(), "etcd"), filepath.Join(t.TempDir(), "copy")
-	s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Log: slog.Default()})
+	s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Wall: clock.Real(), Log: slog.Default()})
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

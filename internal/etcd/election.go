@@ -10,10 +10,12 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
-// campaignRest is the pause between attempts to become the leader.
-const campaignRest = time.Millisecond
+// campaignPause is the pause between attempts to become the leader.
+const campaignPause = time.Millisecond
 
 // elections serialises the elections of all servers of the process: etcd publishes
 // only the state of the raft that was made last.
@@ -22,10 +24,10 @@ var elections sync.Mutex
 // campaign makes the only member the leader at once, by the message with which a
 // leader hands over to it, instead of waiting up to two seconds for a leader that
 // cannot be. It returns when there is a leader, the server has stopped or ctx has ended.
-func campaign(ctx context.Context, s *etcdserver.EtcdServer) {
+func campaign(ctx context.Context, s *etcdserver.EtcdServer, clk clock.Wall) {
 	id := uint64(s.MemberID())
 	message := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &id, To: &id}
-	again := time.NewTicker(campaignRest)
+	again := clk.NewTicker(campaignPause)
 	defer again.Stop()
 	for s.Lead() == raft.None {
 		if settled() {
@@ -34,7 +36,7 @@ func campaign(ctx context.Context, s *etcdserver.EtcdServer) {
 			}
 		}
 		select {
-		case <-again.C:
+		case <-again.C():
 		case <-s.StopNotify():
 			return
 		case <-ctx.Done():

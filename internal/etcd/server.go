@@ -21,6 +21,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Limits of the embedded server.
@@ -60,6 +62,7 @@ type Config struct {
 	Dir string
 	// SocketDir holds the socket. Socket paths are limited to 108 bytes.
 	SocketDir string
+	Wall      clock.Wall
 	// Log gets what goes wrong, nothing else.
 	Log *slog.Logger
 }
@@ -137,7 +140,7 @@ func (s *Server) Start(ctx context.Context) error {
 			case <-ctx.Done():
 			}
 		}()
-		campaign(ctx, s.etcd)
+		campaign(ctx, s.etcd, s.config.Wall)
 		if err := checkLog(s.etcd, s.applied); err != nil {
 			s.fault(err)
 			return
@@ -226,7 +229,7 @@ var errSlow = fmt.Errorf("it has not begun to answer within %s", readyTimeout)
 
 // watch reports when the server has become able to answer, and when it has ended.
 func (s *Server) watch() {
-	late := time.NewTimer(readyTimeout)
+	late := s.config.Wall.NewTimer(readyTimeout)
 	defer late.Stop()
 	ready, led := s.etcd.ReadyNotify(), s.led
 	for ready != nil || led != nil {
@@ -239,7 +242,7 @@ func (s *Server) watch() {
 			led = nil
 			continue
 		case err = <-s.faults:
-		case <-late.C:
+		case <-late.C():
 			err = errSlow
 		case <-s.etcd.StopNotify():
 			s.end(errEnded)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/etcd"
 )
@@ -28,7 +29,7 @@ func start(t *testing.T, dir string) (*etcd.Server, etcd.Endpoints) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := etcd.New(etcd.Config{Dir: dir, SocketDir: run, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s := etcd.New(etcd.Config{Dir: dir, SocketDir: run, Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	t.Cleanup(func() {
 		if err := errors.Join(s.Stop(context.Background()), os.RemoveAll(run)); err != nil {
 			t.Error(err)
@@ -96,7 +97,7 @@ func TestServerReplacesSocketOfAKilledOne(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(run, "etcd.sock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := etcd.New(etcd.Config{Dir: t.TempDir(), SocketDir: run, Log: slog.Default()})
+	s := etcd.New(etcd.Config{Dir: t.TempDir(), SocketDir: run, Wall: clock.Real(), Log: slog.Default()})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestServerReplacesSocketOfAKilledOne(t *testing.T) {
 }
 
 func TestAwaitEndsWithItsContext(t *testing.T) {
-	s := etcd.New(etcd.Config{Log: slog.Default()})
+	s := etcd.New(etcd.Config{Wall: clock.Real(), Log: slog.Default()})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Await(ctx); !errors.Is(err, context.Canceled) {

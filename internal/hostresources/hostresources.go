@@ -18,8 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/host/mounts"
@@ -176,7 +175,7 @@ func named(kind Kind, names []string) []Resource {
 // is made anew: first containers (SIGTERM and, after grace, SIGKILL) and their daemon,
 // then volumes, network and rules, last the run directory. Images and the files of the
 // data directory stay. It must not be called while laterna runs on the directory.
-func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk clock.WithTicker, log *slog.Logger) error {
+func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk clock.Wall, log *slog.Logger) error {
 	if !privileged() {
 		if err := os.RemoveAll(dir.RunDir); err != nil {
 			return fmt.Errorf("removing sockets: %w", err)

@@ -15,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/hostresources"
 	"laterna.dev/laterna/internal/network/bridge"
@@ -88,7 +87,7 @@ func remove(t *testing.T, dir datadir.Dir) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := hostresources.RemoveAll(ctx, dir, 0, clock.RealClock{}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := hostresources.RemoveAll(ctx, dir, 0, clock.Real(), slog.New(slog.DiscardHandler)); err != nil {
 		t.Errorf("removing host resources: %v", err)
 	}
 }

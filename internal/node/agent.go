@@ -138,7 +138,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // openVolumes makes what publishes the volumes of pods.
 func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	cached := objects.New(ctx, objects.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
-	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Log: a.cfg.Log})
+	tokens := tokencache.New(ctx, tokencache.Config{Client: a.cfg.Client, Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log})
 	var manager *place.Manager
 	err = a.openProjections(ctx, func(uid types.UID) []publish.Status { return manager.Snapshot(uid) })
 	if err != nil {

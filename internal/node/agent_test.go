@@ -20,9 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
 
-	laternaclock "laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/runspec"
@@ -39,7 +38,7 @@ type world struct {
 	addr   string
 	cri    string // the socket that the agent is told; "" is the machine's
 	stop   func()
-	clock  *laternaclock.Clock
+	clock  *clock.Clock
 	offset time.Duration
 }
 
@@ -68,7 +67,7 @@ func ptpConf(t testing.TB) string {
 func newWorld(t testing.TB, objects ...apiruntime.Object) *world {
 	t.Helper()
 	dir := runtimetest.Dir(t)
-	w := &world{Machine: runtimetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: laternaclock.New(clock.RealClock{})}
+	w := &world{Machine: runtimetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: clock.New(clock.Real())}
 	w.client.PrependReactor("create", "subjectaccessreviews", func(a k8stesting.Action) (bool, apiruntime.Object, error) {
 		review := a.(k8stesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview)
 		review.Status.Allowed = review.Spec.User == "admin"
@@ -113,6 +112,7 @@ func (w *world) start() {
 		Groups: podworker.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
 		PodAPI: PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
 		Clock:  w.clock,
+		Wall:   clock.Real(),
 		Log:    slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/podworker"
 )
 
@@ -47,10 +47,9 @@ type Config struct {
 	PodAPI  PodAPI
 
 	// Clock is the system's clock: tokens, back-offs and deadlines follow it.
-	Clock clock.WithTickerAndDelayedExecution
-	// Wall is real time: heartbeats, time stamps and the relist follow it; nil
-	// means the machine's clock.
-	Wall clock.WithTicker
+	Clock clock.API
+	// Wall is real time: heartbeats, time stamps and the relist follow it.
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 
@@ -103,11 +102,8 @@ func (c *Config) complete() error {
 	if c.MaxPods == 0 {
 		c.MaxPods = 110
 	}
-	if c.Wall == nil {
-		c.Wall = clock.RealClock{}
-	}
-	if c.Clock == nil {
-		c.Clock = clock.RealClock{}
+	if c.Clock == nil || c.Wall == nil {
+		return errors.New("the agent needs two clocks")
 	}
 	return nil
 }

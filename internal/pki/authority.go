@@ -14,8 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/replace"
 )
 
@@ -31,7 +30,7 @@ const (
 // Authority signs certificates. It is safe for concurrent use.
 type Authority struct {
 	dir   string
-	clock clock.PassiveClock
+	clock clock.Wall
 	cert  *x509.Certificate
 	key   crypto.Signer
 	pem   []byte
@@ -40,7 +39,7 @@ type Authority struct {
 // OpenAuthority reads ca.crt and ca.key from dir, and makes dir (0700) and both
 // files where they are missing. It fails when only one of them is there: a lost
 // key cannot be replaced without every client noticing.
-func OpenAuthority(dir string, now clock.PassiveClock) (*Authority, error) {
+func OpenAuthority(dir string, now clock.Wall) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making certificate directory: %w", err)
 	}

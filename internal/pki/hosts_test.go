@@ -8,12 +8,13 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/pki"
 )
 
 func TestHostsGetCertificatesThatOthersTrust(t *testing.T) {
-	clock := clocktesting.NewFakePassiveClock(time.Now())
-	a, err := pki.OpenAuthority(t.TempDir(), clock)
+	fake := clocktesting.NewFakeClock(time.Now())
+	a, err := pki.OpenAuthority(t.TempDir(), clock.WallOf(fake))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +25,7 @@ func TestHostsGetCertificatesThatOthersTrust(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: a.Pool(), CurrentTime: clock.Now()}); err != nil {
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: a.Pool(), CurrentTime: fake.Now()}); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
 		if again, err := hosts.Certificate(host); err != nil || again != c {
@@ -35,7 +36,7 @@ func TestHostsGetCertificatesThatOthersTrust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock.SetTime(clock.Now().Add(300 * 24 * time.Hour))
+	fake.SetTime(fake.Now().Add(300 * 24 * time.Hour))
 	if c, err := hosts.Certificate("test.default.svc"); err != nil || c == old || !c.Leaf.NotAfter.After(old.Leaf.NotAfter) {
 		t.Errorf("not renewed: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/pki"
 )
 
@@ -18,7 +19,7 @@ var server = pki.Leaf{Name: "server", CommonName: "laterna", Hosts: []string{"lo
 
 func authority(t *testing.T, dir string, now time.Time) *pki.Authority {
 	t.Helper()
-	a, err := pki.OpenAuthority(dir, clocktesting.NewFakePassiveClock(now))
+	a, err := pki.OpenAuthority(dir, clock.WallOf(clocktesting.NewFakeClock(now)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +82,8 @@ func TestPairIsMadeAnewWhenItNoLongerServes(t *testing.T) {
 }
 
 func TestRenewInPlace(t *testing.T) {
-	clock := clocktesting.NewFakePassiveClock(time.Now())
-	a, err := pki.OpenAuthority(t.TempDir(), clock)
+	fake := clocktesting.NewFakeClock(time.Now())
+	a, err := pki.OpenAuthority(t.TempDir(), clock.WallOf(fake))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestRenewInPlace(t *testing.T) {
 	if renewed, err := p.Renew(); renewed || err != nil {
 		t.Fatalf("renewed a fresh certificate: %v, %v", renewed, err)
 	}
-	clock.SetTime(clock.Now().Add(300 * 24 * time.Hour))
+	fake.SetTime(fake.Now().Add(300 * 24 * time.Hour))
 	if renewed, err := p.Renew(); !renewed || err != nil {
 		t.Fatalf("did not renew: %v, %v", renewed, err)
 	}
@@ -122,7 +123,7 @@ func TestHalfAnAuthorityIsRefused(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, lost)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pki.OpenAuthority(dir, clocktesting.NewFakePassiveClock(time.Now())); err == nil {
+		if _, err := pki.OpenAuthority(dir, clock.Real()); err == nil {
 			t.Errorf("opened without %s", lost)
 		}
 	}

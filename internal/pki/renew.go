@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // renewEvery is how often certificates are looked at; they are renewed when a
@@ -16,7 +16,7 @@ const renewEvery = 12 * time.Hour
 type Renewer struct {
 	Pairs []*Pair
 	// Clock is wall time, as everybody has it who checks a certificate.
-	Clock clock.WithTicker
+	Clock clock.Wall
 	Log   *slog.Logger
 	// Renewed is called for each one that was renewed.
 	Renewed func(*Pair) error

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // renewal is a Renewer of one certificate on a clock that the test moves.
@@ -27,7 +29,7 @@ type renewal struct {
 func newRenewal(t *testing.T) *renewal {
 	t.Helper()
 	r := &renewal{fake: clocktesting.NewFakeClock(time.Now())}
-	authority, err := OpenAuthority(t.TempDir(), r.fake)
+	authority, err := OpenAuthority(t.TempDir(), clock.WallOf(r.fake))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func newRenewal(t *testing.T) *renewal {
 		t.Fatal(err)
 	}
 	r.Renewer = &Renewer{
-		Pairs: []*Pair{r.pair}, Clock: r.fake, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Pairs: []*Pair{r.pair}, Clock: clock.WallOf(r.fake), Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Renewed: func(*Pair) error { r.calls++; return r.fail },
 	}
 	return r

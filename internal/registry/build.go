@@ -13,8 +13,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/rbac"
@@ -38,9 +38,10 @@ type Parts struct {
 	// Tokens is called once, by the first kind that needs tokens. It may ask for
 	// storages.
 	Tokens func(*Builder) (Tokens, error)
-	// Clock governs the life of tokens and keys, Wall stamps answers.
-	Clock, Wall clock.PassiveClock
-	Log         *slog.Logger
+	// Clock governs the life of tokens and keys, Wall all else.
+	Clock clock.API
+	Wall  clock.Wall
+	Log   *slog.Logger
 }
 
 // Tokens issues and checks tokens of service accounts.

@@ -38,7 +38,7 @@ func pods() Served {
 		if err != nil {
 			return nil, err
 		}
-		s, err := pod.NewStorage(b.Env, pod.Kubelets{Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer})
+		s, err := pod.NewStorage(b.Env, pod.Kubelets{Wall: b.Wall, Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer})
 		if err != nil {
 			return nil, err
 		}

@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // MaxHead bounds what is read of a backend before the upgrade, in bytes: its status
@@ -30,7 +29,7 @@ type Backend struct {
 	// Wait bounds the time from the request to the end of the answer.
 	Wait time.Duration
 	// Clock is real time, as deadlines of sockets are.
-	Clock clock.PassiveClock
+	Clock clock.Wall
 }
 
 // ErrTooLong is the error for a backend that answered with more than MaxHead.

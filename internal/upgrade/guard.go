@@ -6,21 +6,21 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Guard returns a connection for one request whose answer must have come, from its first
 // byte to the end of its header, within wait; an answer that is no success to its end.
 // Before the first byte, and in the body of a success, time does not count: a log may be
 // silent for hours. The size of a header is the HTTP client's to bound.
-func Guard(c net.Conn, wait time.Duration, clk clock.PassiveClock) net.Conn {
+func Guard(c net.Conn, wait time.Duration, clk clock.Wall) net.Conn {
 	return &guarded{Conn: c, wait: wait, clock: clk}
 }
 
 type guarded struct {
 	net.Conn
 	wait  time.Duration
-	clock clock.PassiveClock
+	clock clock.Wall
 
 	mu    sync.Mutex
 	line  []byte // the beginning of the line that is being read, cut

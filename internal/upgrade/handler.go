@@ -11,7 +11,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Handler passes upgraded connections through to a backend as they are: SPDY/3.1 and
@@ -20,7 +21,7 @@ type Handler struct {
 	Backend Backend
 	// Fail answers a request that did not come to an upgrade.
 	Fail  func(w http.ResponseWriter, r *http.Request, err error)
-	Clock clock.WithTicker
+	Clock clock.Wall
 	// Gone, if set, says of a connection to the backend whether the backend has closed
 	// it, while what it wrote before is not all read.
 	Gone func(net.Conn) bool

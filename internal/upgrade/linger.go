@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 // closed it; the caller then closes it. done is closed when the client's end has come:
 // the caller goes on reading, so that nothing the client sends is left unread. Linger
 // also returns when ctx ends, or when for Idle the client has taken nothing.
-func Linger(ctx context.Context, c net.Conn, done <-chan struct{}, clk clock.WithTicker) {
+func Linger(ctx context.Context, c net.Conn, done <-chan struct{}, clk clock.Wall) {
 	var (
 		last, known = unacknowledged(c)
 		since       = clk.Now()

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Idle is how long a connection may stand still before it is cut: nothing comes of
@@ -31,7 +31,7 @@ type relay struct {
 	client  net.Conn
 	backend net.Conn
 	framing framing
-	clock   clock.WithTicker
+	clock   clock.Wall
 	// gone says whether the backend has closed although not all of it is read yet.
 	gone func() bool
 	beat time.Duration

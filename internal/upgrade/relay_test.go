@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // backendFunc is a server on TCP that has each of its connections, behind the upgrade.
@@ -47,7 +47,7 @@ func backendFunc(t *testing.T, protocol string, serve func(net.Conn)) *url.URL {
 }
 
 func backendAt(u *url.URL) Backend {
-	return Backend{URL: u, Wait: 10 * time.Second, Clock: clock.RealClock{},
+	return Backend{URL: u, Wait: 10 * time.Second, Clock: clock.Real(),
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", u.Host)
 		}}
@@ -58,7 +58,7 @@ func backendAt(u *url.URL) Backend {
 func open(t *testing.T, protocol string, u *url.URL) (c net.Conn, in *bufio.Reader, ended chan struct{}) {
 	t.Helper()
 	ended = make(chan struct{})
-	h := &Handler{Backend: backendAt(u), Clock: clock.RealClock{}, Gone: Closed, beat: time.Second,
+	h := &Handler{Backend: backendAt(u), Clock: clock.Real(), Gone: Closed, beat: time.Second,
 		Fail: func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), 500) }}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(ended)

@@ -13,8 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/pki"
 )
 
@@ -27,7 +26,7 @@ type caller struct {
 // caller returns a client with a certificate of the system's authority.
 func (s *system) caller(t testing.TB, user string, groups ...string) *caller {
 	t.Helper()
-	authority, err := pki.OpenAuthority(filepath.Join(s.Dir, "pki"), clock.RealClock{})
+	authority, err := pki.OpenAuthority(filepath.Join(s.Dir, "pki"), clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}

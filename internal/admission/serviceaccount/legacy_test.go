@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/internal/admission/serviceaccount"
+	"laterna.dev/laterna/internal/clock"
 )
 
-func legacy(clk clock.WithTicker, objects ...runtime.Object) (*serviceaccount.Plugin, *fake.Clientset) {
+func legacy(clk clock.Wall, objects ...runtime.Object) (*serviceaccount.Plugin, *fake.Clientset) {
 	client := fake.NewClientset(objects...)
 	return serviceaccount.New(serviceaccount.Config{
 		Client: client, Clock: clk, Legacy: true,
@@ -58,7 +58,7 @@ func TestLegacyTokensAreMountedFromTheirSecret(t *testing.T) {
 			sa := account("default")
 			sa.UID = "sa"
 			sa.Secrets = []corev1.ObjectReference{{Name: "gone"}, {Name: "opaque"}, {Name: "of-another"}, {Name: "of-its-past"}, {Name: "default-token-x7k2p"}, {Name: "second"}}
-			p, _ := legacy(clock.RealClock{}, sa, kept("default-token-x7k2p", "default", "sa"), kept("second", "default", "sa"),
+			p, _ := legacy(clock.Real(), sa, kept("default-token-x7k2p", "default", "sa"), kept("second", "default", "sa"),
 				kept("of-another", "other", "sa"), kept("of-its-past", "default", "old"),
 				&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "opaque"}})
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: tc.spec}
@@ -86,7 +86,7 @@ func TestLegacyTokensAreMountedFromTheirSecret(t *testing.T) {
 }
 
 func TestWaitsForTheSecretOfTheAccount(t *testing.T) {
-	p, client := legacy(clocktesting.NewFakeClock(time.Unix(0, 0)), account("default"))
+	p, client := legacy(clock.WallOf(clocktesting.NewFakeClock(time.Unix(0, 0))), account("default"))
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
 	done := make(chan error, 1)
 	go func() { done <- p.Admit(t.Context(), creating(pod), nil) }()
@@ -117,7 +117,7 @@ func TestWaitsForTheSecretOfTheAccount(t *testing.T) {
 
 func TestPodsWithoutASecretAreSentAway(t *testing.T) {
 	clk := clocktesting.NewFakeClock(time.Unix(0, 0))
-	p, _ := legacy(clk, account("default"))
+	p, _ := legacy(clock.WallOf(clk), account("default"))
 	done := make(chan error, 1)
 	go func() {
 		done <- p.Admit(t.Context(), creating(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}), nil)

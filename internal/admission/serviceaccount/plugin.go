@@ -16,7 +16,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // name of the plugin, under which it keeps the service account of a request.
@@ -28,7 +29,7 @@ const defaultName = "default"
 // Config is what the plugin works with. Client and Clock are required.
 type Config struct {
 	Client kubernetes.Interface
-	Clock  clock.WithTicker
+	Clock  clock.Wall
 	// Legacy lets pods mount the Secret with their service account's token instead of
 	// a projected volume, as Kubernetes before 1.24.
 	Legacy bool

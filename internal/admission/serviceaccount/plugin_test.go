@@ -15,14 +15,14 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/internal/admission/serviceaccount"
+	"laterna.dev/laterna/internal/clock"
 )
 
-func plugin(clk clock.WithTicker, objects ...runtime.Object) (*serviceaccount.Plugin, *fake.Clientset) {
+func plugin(clk clock.Wall, objects ...runtime.Object) (*serviceaccount.Plugin, *fake.Clientset) {
 	client := fake.NewClientset(objects...)
 	return serviceaccount.New(serviceaccount.Config{
 		Client: client, Clock: clk,
@@ -68,7 +68,7 @@ func TestGoldenPods(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			tc := decode[golden](t, file)
 			tc.Account.Namespace = "n"
-			p, _ := plugin(clock.RealClock{}, tc.Account)
+			p, _ := plugin(clock.Real(), tc.Account)
 			a := creating(tc.Pod)
 			if err := p.Admit(t.Context(), a, nil); err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		}), "a mirror pod may not use ServiceAccountToken volume projections"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := plugin(clock.RealClock{}, limited, account("free"))
+			p, _ := plugin(clock.Real(), limited, account("free"))
 			err := p.Admit(t.Context(), creating(tc.pod), nil)
 			if tc.want == "" {
 				if err != nil {
@@ -184,7 +184,7 @@ func TestRefusals(t *testing.T) {
 
 // TestValidateChecksAgain checks that a pod changed after the mutation is refused.
 func TestValidateChecksAgain(t *testing.T) {
-	p, _ := plugin(clock.RealClock{}, account("default"))
+	p, _ := plugin(clock.Real(), account("default"))
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
 	if err := p.Validate(t.Context(), creating(pod), nil); err == nil || !strings.Contains(err.Error(), "no service account specified for pod n/p") {
 		t.Errorf("without a service account: %v", err)
@@ -196,7 +196,7 @@ func TestValidateChecksAgain(t *testing.T) {
 }
 
 func TestIgnoresTheRest(t *testing.T) {
-	p, client := plugin(clock.RealClock{})
+	p, client := plugin(clock.Real())
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
 	gvk, gvr := corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithResource("pods")
 	for _, a := range []admission.Attributes{
@@ -218,7 +218,7 @@ func TestIgnoresTheRest(t *testing.T) {
 
 // TestWaitsForTheDefaultAccount creates a pod before its namespace has one.
 func TestWaitsForTheDefaultAccount(t *testing.T) {
-	p, client := plugin(clocktesting.NewFakeClock(time.Unix(0, 0)))
+	p, client := plugin(clock.WallOf(clocktesting.NewFakeClock(time.Unix(0, 0))))
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
 	done := make(chan error, 1)
 	go func() { done <- p.Admit(t.Context(), creating(pod), nil) }()
@@ -244,7 +244,7 @@ func TestWaitsForTheDefaultAccount(t *testing.T) {
 
 func TestDoesNotWaitForever(t *testing.T) {
 	clk := clocktesting.NewFakeClock(time.Unix(0, 0))
-	p, _ := plugin(clk)
+	p, _ := plugin(clock.WallOf(clk))
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
 	done := make(chan error, 1)
 	go func() { done <- p.Admit(t.Context(), creating(pod), nil) }()

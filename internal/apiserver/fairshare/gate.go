@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Config says how much a gate lets through. Every field is required.
@@ -31,7 +31,7 @@ type Config struct {
 	// Stalled is how long a client may read nothing while others wait for what its
 	// request holds.
 	Stalled time.Duration
-	Clock   clock.WithTicker
+	Clock   clock.Wall
 }
 
 // ErrBusy is returned to requests that cannot be admitted in time.

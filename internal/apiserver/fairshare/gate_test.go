@@ -10,13 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/apiserver/fairshare"
+	"laterna.dev/laterna/internal/clock"
 )
 
 func newGate() *fairshare.Gate {
-	return fairshare.New(fairshare.Config{Total: 100, Account: 60, Waiting: 3, Patience: 15 * time.Second, Stalled: 4 * time.Second, Clock: clock.RealClock{}})
+	return fairshare.New(fairshare.Config{Total: 100, Account: 60, Waiting: 3, Patience: 15 * time.Second, Stalled: 4 * time.Second, Clock: clock.Real()})
 }
 
 func noCut() {}

@@ -15,9 +15,9 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -38,7 +38,7 @@ type Config struct {
 	Rules []rbacv1.PolicyRule
 	// Kinds are the kinds to whose objects a node is kept in another way than by Rules.
 	Kinds map[schema.GroupResource]Access
-	Clock clock.WithTicker
+	Clock clock.Wall
 }
 
 // Authorizer decides the requests of nodes and has no opinion on others. Its

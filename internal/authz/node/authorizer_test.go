@@ -20,9 +20,9 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry"
 )
 
@@ -70,7 +70,7 @@ func start(t *testing.T, objects ...runtime.Object) (*node.Authorizer, *fake.Cli
 	selectByNode(client)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	pods := factory.Core().V1().Pods().Informer()
-	a, err := node.New(node.Config{Pods: pods, Client: client, Clock: clock.RealClock{}, Kinds: registry.Kinds().NodeAccess(), Rules: []rbacv1.PolicyRule{
+	a, err := node.New(node.Config{Pods: pods, Client: client, Clock: clock.Real(), Kinds: registry.Kinds().NodeAccess(), Rules: []rbacv1.PolicyRule{
 		{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{""}, Resources: []string{"services", "secrets", "pods"}},
 	}})
 	if err != nil {
@@ -301,7 +301,7 @@ func TestBindingSeenByTheStoreOnly(t *testing.T) {
 	client := fake.NewClientset(pod("fresh", "a"), pod("theirs", "b"))
 	selectByNode(client)
 	deaf := informers.NewSharedInformerFactory(fake.NewClientset(), 0).Core().V1().Pods().Informer()
-	a, err := node.New(node.Config{Pods: deaf, Client: client, Kinds: registry.Kinds().NodeAccess(), Clock: clock.RealClock{}})
+	a, err := node.New(node.Config{Pods: deaf, Client: client, Kinds: registry.Kinds().NodeAccess(), Clock: clock.Real()})
 	if err != nil {
 		t.Fatal(err)
 	}

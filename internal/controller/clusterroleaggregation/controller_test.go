@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/run"
 )
@@ -99,7 +99,7 @@ func TestFollows(t *testing.T) {
 		role("custom", nil, "widgets"),
 	)
 	factory := informers.NewSharedInformerFactory(client, 0)
-	c := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	c := New(env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 	factory.Start(t.Context().Done())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)

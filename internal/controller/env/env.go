@@ -11,7 +11,8 @@ import (
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Env is what a controller is given. All fields are required but Metrics. What only
@@ -29,7 +30,7 @@ type Env struct {
 	Informers informers.SharedInformerFactory
 	// Wall is real time, which no test clock moves: retries, heartbeats and
 	// timestamps of objects go by it.
-	Wall clock.WithTicker
+	Wall clock.Wall
 	Log  *slog.Logger
 	// Metrics counts what the controller does. Optional.
 	Metrics *Metrics

@@ -16,8 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 	"laterna.dev/laterna/internal/controller/run"
@@ -32,7 +32,7 @@ const Name = "node-controller"
 
 // Controller judges nodes, on wall time.
 type Controller struct {
-	wall   clock.PassiveClock
+	wall   clock.Wall
 	loop   *run.Loop
 	queue  *queue.Queue
 	nodes  corelisters.NodeLister

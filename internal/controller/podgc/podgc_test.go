@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 )
 
@@ -97,7 +97,7 @@ func TestControllerWaitsForANodeToComeBack(t *testing.T) {
 		client := fake.NewClientset(a, pod("there", "a"), pod("lost", "never-was"), pod("unbound", "", ending))
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+		c := New(env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()

@@ -15,9 +15,9 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	metadatafake "k8s.io/client-go/metadata/fake"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 )
 
@@ -91,7 +91,7 @@ func TestObjectsGoWithTheirPods(t *testing.T) {
 	}
 	meta := metadatafake.NewSimpleMetadataClient(scheme, object("stays", "1"), object("goes", "2"), object("left", "3"))
 	factory := informers.NewSharedInformerFactory(client, 0)
-	c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}, Metadata: meta})
+	c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)}, Metadata: meta})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()

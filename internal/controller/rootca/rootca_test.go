@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/run"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
@@ -113,7 +113,7 @@ func TestController(t *testing.T) {
 		client := fake.NewClientset()
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}, Bundle: []byte("pem")})
+		c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)}, Bundle: []byte("pem")})
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()

@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/testutil"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 	"laterna.dev/laterna/internal/controller/run"
@@ -29,7 +29,7 @@ func given(objects ...runtime.Object) env.Env {
 	client := fake.NewClientset(objects...)
 	return env.Env{
 		Name: "test-controller", Client: client, Informers: informers.NewSharedInformerFactory(client, 0),
-		Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Wall: clock.Real(), Log: slog.New(slog.DiscardHandler),
 	}
 }
 

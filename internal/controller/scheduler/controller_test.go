@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 )
 
@@ -42,7 +42,7 @@ func start(t *testing.T, test func(c *cluster), nodes ...runtime.Object) {
 		c := &cluster{T: t, ctx: ctx, client: client, refuse: map[string]error{}}
 		client.PrependReactor("create", "pods", c.bind)
 		factory := informers.NewSharedInformerFactory(client, 0)
-		s := New(env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+		s := New(env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/run"
 )
 
@@ -32,7 +32,7 @@ const (
 // read from caches and write to the API.
 type cleaner struct {
 	period time.Duration
-	clock  clock.WithTicker
+	clock  clock.API
 	log    *slog.Logger
 
 	trackedSince func(ctx context.Context) (time.Time, error)

@@ -20,9 +20,9 @@ import (
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 	"laterna.dev/laterna/internal/controller/run"
@@ -47,7 +47,7 @@ type Config struct {
 	// before it is marked, and then marked before it is deleted.
 	CleanUpPeriod time.Duration
 	// Clock, which may be a test clock, tells the days of use.
-	Clock clock.WithTicker
+	Clock clock.API
 }
 
 // Controller keeps the Secrets.

@@ -20,10 +20,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 )
 
@@ -57,8 +57,8 @@ func running(t *testing.T, change func(*Config), objects ...runtime.Object) *fak
 	ctx, cancel := context.WithCancel(t.Context())
 	factory := informers.NewSharedInformerFactory(client, 0)
 	config := Config{
-		Env:  env.Env{Client: client, Informers: factory, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)},
-		Mint: mint, CA: []byte("PEM"), CleanUpPeriod: 365 * 24 * time.Hour, Clock: clock.RealClock{},
+		Env:  env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)},
+		Mint: mint, CA: []byte("PEM"), CleanUpPeriod: 365 * 24 * time.Hour, Clock: clock.APIOf(clock.Real()),
 	}
 	if change != nil {
 		change(&config)
@@ -290,7 +290,7 @@ func TestUnusedSecretsAreMarkedAndThenDeleted(t *testing.T) {
 		}
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{
 			{Name: "v", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "mounted"}}}}}}
-		client := running(t, func(c *Config) { c.Clock = clk }, append(all, lists, pod)...)
+		client := running(t, func(c *Config) { c.Clock = clock.APIOf(clk) }, append(all, lists, pod)...)
 		state := func() (marked, gone []string) {
 			t.Helper()
 			synctest.Wait()

@@ -20,7 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/retry"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -51,7 +52,7 @@ type Config struct {
 	Client kubernetes.Interface
 	Clock  Settable
 	// Wall times the retries, which must not move with the clock.
-	Wall clock.Clock
+	Wall clock.Wall
 	Log  *slog.Logger
 	// Owner is true in the server: it makes the ConfigMap where it is missing
 	// and reports what it has applied. Agents only follow.

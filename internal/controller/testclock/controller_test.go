@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	baseclock "k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/testclock"
@@ -24,8 +23,8 @@ import (
 // run starts a controller and returns once it is ready.
 func run(t *testing.T, client *fake.Clientset) *clock.Clock {
 	t.Helper()
-	clk, settled := clock.New(baseclock.RealClock{}), make(chan struct{})
-	c := testclock.New(testclock.Config{Client: client, Clock: clk, Wall: baseclock.RealClock{}, Log: slog.New(slog.DiscardHandler), Owner: true, Settled: func() { close(settled) }})
+	clk, settled := clock.New(clock.Real()), make(chan struct{})
+	c := testclock.New(testclock.Config{Client: client, Clock: clk, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler), Owner: true, Settled: func() { close(settled) }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()

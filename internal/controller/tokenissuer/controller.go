@@ -28,10 +28,10 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/utils/clock"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 	"laterna.dev/laterna/internal/controller/run"
@@ -73,7 +73,7 @@ type Config struct {
 	Overlap time.Duration
 	// Clock is the time that tokens live by, which may be a test clock. Nodes and
 	// conditions are judged on wall time.
-	Clock clock.WithTickerAndDelayedExecution
+	Clock clock.API
 }
 
 // Controller carries out changes of the issuer.

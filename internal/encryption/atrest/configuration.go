@@ -16,10 +16,10 @@ import (
 	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -35,7 +35,7 @@ type ConfigurationConfig struct {
 	Reload bool
 	// Server names this server to KMS plugins and metrics.
 	Server string
-	Clock  clock.WithTicker
+	Clock  clock.Wall
 	Log    *slog.Logger
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 )
 
@@ -32,9 +33,9 @@ func TestConfigurationIsReloaded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules")
 	write := func(text string) { must(t, os.WriteFile(file, []byte(text), 0o600)) }
 	write(rules("secrets", gcm("a")))
-	clock := clocktesting.NewFakeClock(time.Now())
+	fake := clocktesting.NewFakeClock(time.Now())
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := atrest.LoadConfiguration(ctx, atrest.ConfigurationConfig{File: file, Reload: true, Server: "s", Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	c, err := atrest.LoadConfiguration(ctx, atrest.ConfigurationConfig{File: file, Reload: true, Server: "s", Clock: clock.WallOf(fake), Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Run(ctx) }()
@@ -51,7 +52,7 @@ func TestConfigurationIsReloaded(t *testing.T) {
 	becomes := func(want string) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			clock.Step(time.Minute)
+			fake.Step(time.Minute)
 			if got := label(secrets) + ", " + label(maps); got == want {
 				return
 			}

@@ -6,7 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // GiveBack returns memory to the kernel after each burst of work, until ctx ends:
 // once a process that has grown by much allocates little again. The runtime itself
 // waits for its next collection, up to two minutes, and keeps what the last one left.
-func GiveBack(ctx context.Context, c clock.WithTicker) {
+func GiveBack(ctx context.Context, c clock.Wall) {
 	ticker := c.NewTicker(lookInterval)
 	defer ticker.Stop()
 	k := keeper{last: readFigures()}

@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
-)
 
-var _ clock.WithTicker = &testingclock.FakeClock{}
+	"laterna.dev/laterna/internal/clock"
+)
 
 func TestMemoryIsReturnedOnceItIsQuiet(t *testing.T) {
 	const mib = 1 << 20
@@ -43,7 +42,7 @@ func TestBurstLeavesNothingResident(t *testing.T) {
 	c := testingclock.NewFakeClock(time.Unix(0, 0))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { GiveBack(ctx, c); close(ended) }()
+	go func() { GiveBack(ctx, clock.WallOf(c)); close(ended) }()
 	step := func() {
 		for !c.HasWaiters() {
 			runtime.Gosched()

@@ -14,8 +14,7 @@ import (
 	"net/netip"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
@@ -36,7 +35,7 @@ type Config struct {
 	// service addresses.
 	Pods, Services netip.Prefix
 	// Clock is wall time.
-	Clock clock.WithTicker
+	Clock clock.Wall
 	Log   *slog.Logger
 }
 

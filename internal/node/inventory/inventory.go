@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -31,7 +31,7 @@ type Config struct {
 	// Instance marks what belongs to the data directory.
 	Instance string
 	// Wall is real time.
-	Wall clock.WithTicker
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -42,7 +43,7 @@ func (l *listed) Events(_ context.Context, deliver func(cri.Event)) error {
 }
 
 func inventoryOf(l *listed) *Inventory {
-	return New(Config{Client: l, Instance: "i", Wall: clocktesting.NewFakeClock(time.Unix(0, 0)), Log: slog.New(slog.DiscardHandler)})
+	return New(Config{Client: l, Instance: "i", Wall: clock.WallOf(clocktesting.NewFakeClock(time.Unix(0, 0))), Log: slog.New(slog.DiscardHandler)})
 }
 
 func marks(uid, name string) map[string]string {

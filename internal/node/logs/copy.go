@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Options selects what is read of a log. The zero value of each field selects all.
@@ -38,7 +37,7 @@ type Source struct {
 	Path string
 	// Running says whether the container may still write; asked only when following.
 	Running func() bool
-	Clock   clock.WithTicker
+	Clock   clock.Wall
 }
 
 // Copy writes the selected lines to w, and calls flush (if not nil) when it has

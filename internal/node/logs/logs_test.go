@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
+	"laterna.dev/laterna/internal/clock"
 )
 
 var base = time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
@@ -39,7 +39,7 @@ func logFile(t *testing.T, content string) (Source, string) {
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Source{Root: root, Path: "c/0.log", Running: func() bool { return false }, Clock: clock.RealClock{}}, path
+	return Source{Root: root, Path: "c/0.log", Running: func() bool { return false }, Clock: clock.Real()}, path
 }
 
 func ptr[T any](v T) *T { return &v }

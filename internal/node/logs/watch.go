@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -22,7 +23,7 @@ type watch struct {
 	ticker  clock.Ticker
 }
 
-func newWatch(dir string, clk clock.WithTicker) *watch {
+func newWatch(dir string, clk clock.Wall) *watch {
 	w, err := fsnotify.NewWatcher()
 	if err == nil {
 		err = w.Add(dir)

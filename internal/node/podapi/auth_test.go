@@ -23,8 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/logs"
 )
 
@@ -111,7 +111,7 @@ func serve(t *testing.T, cas *x509.CertPool) (addr string, reviewed chan authori
 	}
 	own := newAuthority(t)
 	server := New(Config{
-		NodeName: "n1", Client: client, ClientCAs: cas, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		NodeName: "n1", Client: client, ClientCAs: cas, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.cert.Raw}, PrivateKey: own.key}}},
 	})
 	go func() { _ = server.Serve(t.Context(), l) }()

@@ -16,8 +16,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/upgrade"
@@ -74,7 +74,7 @@ type Config struct {
 	// ClientCAs sign the client certificates that are accepted.
 	ClientCAs *x509.CertPool
 	// Clock is real time.
-	Clock clock.WithTicker
+	Clock clock.Wall
 	Log   *slog.Logger
 }
 

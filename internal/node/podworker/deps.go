@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -46,9 +46,9 @@ type Deps struct {
 	Pulled func()
 
 	// Clock is the agent's: back-offs and deadlines follow it.
-	Clock clock.WithTicker
+	Clock clock.API
 	// Wall is real time: time stamps and grace periods follow it.
-	Wall clock.WithTicker
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 

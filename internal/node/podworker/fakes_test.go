@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -63,7 +63,7 @@ func (m *machine) deps() *Deps {
 		Runtime: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {},
-		Clock: clock.RealClock{}, Wall: clock.RealClock{}, Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
+		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
 	}
 }
 

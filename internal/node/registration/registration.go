@@ -14,8 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/nodefields"
 )
@@ -53,7 +53,7 @@ type Config struct {
 	// nothing of it.
 	Seen func(*corev1.Node)
 	// Wall is real time: heartbeats do not follow a test clock.
-	Wall clock.WithTicker
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 

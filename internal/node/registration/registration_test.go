@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // setup is a registrar over an API in memory, with a clock that stands still.
@@ -42,7 +44,7 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 	var err error
 	s.Registrar, err = New(Config{
 		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Version: "v1", Port: 10250,
-		Root: t.TempDir(), MaxPods: 110, Wall: s.clock, Log: slog.New(slog.DiscardHandler),
+		Root: t.TempDir(), MaxPods: 110, Wall: clock.WallOf(s.clock), Log: slog.New(slog.DiscardHandler),
 		Runtime: func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
 		Seen:    func(*corev1.Node) { s.mu.Lock(); defer s.mu.Unlock(); s.seen++ },
 		Images: func(context.Context) ([]corev1.ContainerImage, error) {

@@ -7,14 +7,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // SelfSubjectReview tells callers who they are, for `kubectl auth whoami` (which prints
 // the answer as a table by itself). now stamps the answers.
-func SelfSubjectReview(now clock.PassiveClock) resource.Question[*authenticationv1.SelfSubjectReview] {
+func SelfSubjectReview(now clock.Wall) resource.Question[*authenticationv1.SelfSubjectReview] {
 	type review = authenticationv1.SelfSubjectReview
 	return resource.Question[*review]{
 		Plural:   "selfsubjectreviews",

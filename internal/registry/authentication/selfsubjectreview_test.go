@@ -14,12 +14,13 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/authentication"
 )
 
 func TestCallerIsToldWhoItIs(t *testing.T) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := authentication.SelfSubjectReview(clocktesting.NewFakePassiveClock(now)).Storages()["selfsubjectreviews"].(rest.Creater)
+	s := authentication.SelfSubjectReview(clock.WallOf(clocktesting.NewFakeClock(now))).Storages()["selfsubjectreviews"].(rest.Creater)
 	in := &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: "admin"}}}
 	ctx := request.WithUser(context.Background(), &user.DefaultInfo{Name: "jane", UID: "7", Groups: []string{"g"}, Extra: map[string][]string{"k": {"v"}}})
 	obj, err := s.Create(ctx, in, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})

@@ -12,9 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/host/launch"
 	"laterna.dev/laterna/internal/host/procfs"
@@ -47,7 +46,7 @@ type Config struct {
 	CNIConfDir string
 	Log        *slog.Logger
 	// Clock times retries; it must run with real time.
-	Clock clock.WithTicker
+	Clock clock.Wall
 }
 
 // Info describes the running daemon.

@@ -10,7 +10,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 const (
@@ -33,7 +34,7 @@ type Client struct {
 
 // WaitSocket returns once a file exists at path. Dialling earlier would cost gRPC's
 // first back-off.
-func WaitSocket(ctx context.Context, clk clock.WithTicker, path string) error {
+func WaitSocket(ctx context.Context, clk clock.Wall, path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}

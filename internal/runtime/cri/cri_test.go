@@ -13,7 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 func TestCallError(t *testing.T) {
@@ -92,10 +93,10 @@ func TestStamp(t *testing.T) {
 func TestWaitSocketEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := WaitSocket(ctx, clock.RealClock{}, t.TempDir()+"/none"); err == nil {
+	if err := WaitSocket(ctx, clock.Real(), t.TempDir()+"/none"); err == nil {
 		t.Error("no error for a socket that never comes")
 	}
-	if err := WaitSocket(ctx, clock.RealClock{}, t.TempDir()); err != nil {
+	if err := WaitSocket(ctx, clock.Real(), t.TempDir()); err != nil {
 		t.Errorf("a path that exists: %v", err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/images"
 	"laterna.dev/laterna/internal/runtime/runtimetest"
@@ -151,7 +151,7 @@ func proxied(t *testing.T, m *runtimetest.Machine, refuse func(method string) er
 		server.Stop()
 		conn.Close()
 	})
-	store, err := images.Open(images.Config{Socket: socket, Root: m.Dir.Containerd(), Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	store, err := images.Open(images.Config{Socket: socket, Root: m.Dir.Containerd(), Clock: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/runtime/pause"
@@ -64,7 +64,7 @@ type Config struct {
 	// DefaultMaxSize.
 	MaxSize int64
 	// Clock must run with real time.
-	Clock clock.WithTicker
+	Clock clock.Wall
 	Log   *slog.Logger
 }
 
@@ -75,7 +75,7 @@ type Store struct {
 	cri   *cri.Client
 	disk  disk
 	max   int64
-	clock clock.WithTicker
+	clock clock.Wall
 	log   *slog.Logger
 }
 

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/images"
 	"laterna.dev/laterna/internal/runtime/runtimetest"
@@ -120,7 +120,7 @@ func manySmall(t testing.TB) (all []packed) {
 func limited(t *testing.T, m *runtimetest.Machine) *images.Store {
 	t.Helper()
 	store, err := images.Open(images.Config{
-		Socket: m.Info.Socket, Root: m.Dir.Containerd(), MaxSize: 16 << 20, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Socket: m.Info.Socket, Root: m.Dir.Containerd(), MaxSize: 16 << 20, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestAFullDiskTakesNoImageButTheSandboxs(t *testing.T) {
 	if err := os.WriteFile(full+"/f", make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, err := images.Open(images.Config{Socket: m.Info.Socket, Root: full, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	store, err := images.Open(images.Config{Socket: m.Info.Socket, Root: full, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/runtime/containerd"
@@ -45,7 +44,7 @@ func Config(t testing.TB, dir datadir.Dir) containerd.Config {
 	return containerd.Config{
 		Root: dir.Containerd(), RunDir: dir.RunDir, HostName: dir.HostName(),
 		SandboxImage: img.Ref, CNIConfDir: filepath.Join(dir.Path, "cni"),
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Clock: clock.RealClock{},
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Clock: clock.Real(),
 	}
 }
 
@@ -87,7 +86,7 @@ func StartOn(t testing.TB, dir datadir.Dir, cniConfDir string) *Machine {
 	if m.Info, err = m.Daemon.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if m.Images, err = images.Open(images.Config{Socket: m.Info.Socket, Root: cfg.Root, Clock: clock.RealClock{}, Log: cfg.Log}); err != nil {
+	if m.Images, err = images.Open(images.Config{Socket: m.Info.Socket, Root: cfg.Root, Clock: clock.Real(), Log: cfg.Log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Images.Close() })

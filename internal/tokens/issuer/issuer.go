@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Default is the issuer when none is configured, as on OpenShift.
@@ -47,7 +46,7 @@ type Config struct {
 	// Keys has the signing keys.
 	Keys KeySource
 	// Clock rules until when issuers are trusted; it may be a test clock.
-	Clock clock.PassiveClock
+	Clock clock.API
 }
 
 // Set is the issuers of a server, safe for concurrent use. Which issuer signs and

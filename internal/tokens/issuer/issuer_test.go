@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -68,7 +68,7 @@ func newSet(t testing.TB, c issuer.Config) *issuer.Set {
 		c.Keys = source(t, ecKey(t))
 	}
 	if c.Clock == nil {
-		c.Clock = clock.RealClock{}
+		c.Clock = clock.APIOf(clock.Real())
 	}
 	s, err := issuer.New(c)
 	if err != nil {
@@ -105,7 +105,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		"jwks uri no host":  {issuer.Config{JWKSURI: "https:///keys"}, "not an https URL"},
 		"no place for keys": {issuer.Config{}, "external address"},
 	} {
-		tc.config.Keys, tc.config.Clock = waiting{}, clock.RealClock{}
+		tc.config.Keys, tc.config.Clock = waiting{}, clock.APIOf(clock.Real())
 		if _, err := issuer.New(tc.config); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", name, err, tc.want)
 		}

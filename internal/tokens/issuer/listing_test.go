@@ -8,12 +8,13 @@ import (
 
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
 func TestListingSaysWhatIsAccepted(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	s := newSet(t, issuer.Config{Issuers: []string{"https://own", "https://flag"}, APIAudiences: []string{"api"}, JWKSURI: "https://cdn/keys", Clock: clocktesting.NewFakePassiveClock(now)})
+	s := newSet(t, issuer.Config{Issuers: []string{"https://own", "https://flag"}, APIAudiences: []string{"api"}, JWKSURI: "https://cdn/keys", Clock: clock.APIOf(clocktesting.NewFakeClock(now))})
 	later, before := now.Add(time.Hour), now.Add(-time.Second)
 	if err := s.Apply(issuer.State{Active: "https://former"}); err != nil {
 		t.Fatal(err)

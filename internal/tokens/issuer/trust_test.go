@@ -11,6 +11,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -24,8 +25,8 @@ func texts(issuers []boundtoken.Issuer) (all []string) {
 
 func TestIssuersChangeWhileTheServerRuns(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	clock := clocktesting.NewFakePassiveClock(now)
-	s := newSet(t, issuer.Config{Issuers: []string{"https://flag", "https://second"}, Clock: clock})
+	fake := clocktesting.NewFakeClock(now)
+	s := newSet(t, issuer.Config{Issuers: []string{"https://flag", "https://second"}, Clock: clock.APIOf(fake)})
 	apply := func(active string, trusted ...issuer.Trust) {
 		t.Helper()
 		if err := s.Apply(issuer.State{Active: active, Trusted: trusted}); err != nil {
@@ -41,9 +42,9 @@ func TestIssuersChangeWhileTheServerRuns(t *testing.T) {
 	want("https://flag", "https://second")
 	apply("https://new", issuer.Trust{Issuer: "https://old", Until: now.Add(time.Hour)}, issuer.Trust{Issuer: "https://older", Until: now.Add(-time.Second)})
 	want("https://new", "https://old", "https://second")
-	clock.SetTime(now.Add(time.Hour - time.Second))
+	fake.SetTime(now.Add(time.Hour - time.Second))
 	want("https://new", "https://old", "https://second")
-	clock.SetTime(now.Add(time.Hour))
+	fake.SetTime(now.Add(time.Hour))
 	want("https://new", "https://second")
 	if until, ok := s.WasTrusted("https://old"); !ok || !until.Equal(now.Add(time.Hour)) {
 		t.Errorf("https://old was trusted until %v, %v", until, ok)
@@ -53,7 +54,7 @@ func TestIssuersChangeWhileTheServerRuns(t *testing.T) {
 			t.Errorf("%s was trusted until %v", i, until)
 		}
 	}
-	clock.SetTime(now.Add(-time.Hour)) // a clock that goes back trusts again
+	fake.SetTime(now.Add(-time.Hour)) // a clock that goes back trusts again
 	want("https://new", "https://old", "https://older", "https://second")
 	apply("https://old", issuer.Trust{Issuer: "https://old", Until: now}, issuer.Trust{Issuer: "https://flag", Until: now.Add(-24 * time.Hour)})
 	want("https://old", "https://second")
@@ -156,13 +157,13 @@ func TestKeysOfAFormerIssuerStayWhereItsDocumentSays(t *testing.T) {
 }
 
 func TestDocumentsAreNotKeptBeyondTheNextChangeOfTheKeys(t *testing.T) {
-	clock := clocktesting.NewFakePassiveClock(time.Now())
+	fake := clocktesting.NewFakeClock(time.Now())
 	keys := source(t, ecKey(t))
-	s := newSet(t, issuer.Config{Keys: keys, Clock: clock})
+	s := newSet(t, issuer.Config{Keys: keys, Clock: clock.APIOf(fake)})
 	for wait, want := range map[time.Duration]string{
 		2 * time.Hour: "3600", 90 * time.Second: "90", 0: "0", -time.Minute: "0",
 	} {
-		keys.next = clock.Now().Add(wait)
+		keys.next = fake.Now().Add(wait)
 		w := httptest.NewRecorder()
 		s.JWKSHandler().ServeHTTP(w, httptest.NewRequest("GET", issuer.JWKSPath, nil))
 		if got := w.Header().Get("Cache-Control"); got != "public, max-age="+want {

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // memory is a Backend in memory, with the guarantees that Backend asks for.
@@ -88,7 +87,7 @@ func (m *memory) Watch(ctx context.Context, changed func()) error {
 
 func newRing(t testing.TB, alg boundtoken.Algorithm, change ...func(*Config)) *Ring {
 	t.Helper()
-	c := Config{Algorithm: alg, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)}
+	c := Config{Algorithm: alg, Clock: clock.APIOf(clock.Real()), Log: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&c)
 	}

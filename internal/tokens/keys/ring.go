@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // ErrConflict is what Backend.Store returns when the stored revision is not the
@@ -41,7 +40,7 @@ type Config struct {
 	// begins a rotation to it.
 	Algorithm boundtoken.Algorithm
 	// Clock is what keys live by; it may jump.
-	Clock clock.Clock
+	Clock clock.API
 	// Settled is closed once Clock shows the time of the system, before which no
 	// key takes a step. Nil means that it does from the start.
 	Settled <-chan struct{}
@@ -52,7 +51,7 @@ type Config struct {
 // for concurrent use.
 type Ring struct {
 	first   Type
-	clock   clock.Clock
+	clock   clock.API
 	settled <-chan struct{}
 	log     *slog.Logger
 

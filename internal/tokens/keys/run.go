@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/utils/clock"
-
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/wait"
 )
 

@@ -12,11 +12,11 @@ import (
 	"k8s.io/apiserver/pkg/authentication/token/jwt"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/component-base/metrics"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Issuer says which tokens are ours. *issuer.Set is one.
@@ -49,9 +49,9 @@ type Config struct {
 	// Objects tells whether what tokens are bound to exists.
 	Objects Objects
 	// Clock rules the life of tokens; it may be a test clock.
-	Clock clock.PassiveClock
+	Clock clock.API
 	// Wall is the time that deletion timestamps are in.
-	Wall clock.PassiveClock
+	Wall clock.Wall
 	// Rotations, if given, knows which tokens of pods were replaced.
 	Rotations *Rotations
 	// Observer, if given, is told what is noticed.
@@ -96,8 +96,8 @@ func New(c Config) (*Authenticator, error) {
 		config:   c,
 		verified: lru.New(verifiedSize),
 		counters: newCounters(),
-		issuers:  confirmation{read: c.ConfirmIssuer},
-		keys:     confirmation{read: c.ConfirmKeys},
+		issuers:  confirmation{clock: c.Wall, read: c.ConfirmIssuer},
+		keys:     confirmation{clock: c.Wall, read: c.ConfirmKeys},
 	}, nil
 }
 

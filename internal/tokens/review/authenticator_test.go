@@ -20,6 +20,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -29,7 +30,7 @@ const iss = "https://kubernetes.default.svc"
 type system struct {
 	*review.Authenticator
 	store       *store
-	clock, wall *clocktesting.FakePassiveClock
+	clock, wall *clocktesting.FakeClock
 	signer      boundtoken.Signer
 	set         *jwks.Set
 	behind      *jwks.Set // what s.set becomes when keys are confirmed, if not nil
@@ -74,8 +75,8 @@ func newSystem(t testing.TB) *system {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := &system{
 		store:   newStore(),
-		clock:   clocktesting.NewFakePassiveClock(now),
-		wall:    clocktesting.NewFakePassiveClock(now.Add(-1000 * time.Hour)),
+		clock:   clocktesting.NewFakeClock(now),
+		wall:    clocktesting.NewFakeClock(now.Add(-1000 * time.Hour)),
 		signer:  newSigner(t),
 		issuers: []string{iss},
 	}
@@ -85,7 +86,7 @@ func newSystem(t testing.TB) *system {
 	}
 	var err error
 	s.Authenticator, err = review.New(review.Config{
-		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
+		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: clock.APIOf(s.clock), Wall: clock.WallOf(s.wall),
 		ConfirmKeys: func(context.Context) {
 			if s.behind != nil {
 				s.set, s.behind = s.behind, nil

@@ -4,12 +4,15 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
-	// confirmRest is the time between two reads of a confirmation: whoever sends
+	// confirmPause is the time between two reads of a confirmation: whoever sends
 	// tokens that are no good must not make the server read all the time.
-	confirmRest = 50 * time.Millisecond
+	confirmPause = 50 * time.Millisecond
 	// confirmTimeout bounds one read.
 	confirmTimeout = 10 * time.Second
 )
@@ -18,7 +21,8 @@ const (
 // ask at the same time share a read that began after each of them asked, as what another
 // server stored may be younger than the last one.
 type confirmation struct {
-	read func(ctx context.Context) // nil does nothing
+	clock clock.Wall
+	read  func(ctx context.Context) // nil does nothing
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the end of a read that has not begun; nil when nobody waits
@@ -34,7 +38,7 @@ func (c *confirmation) wait(ctx context.Context) {
 	if c.next == nil {
 		c.next = make(chan struct{})
 		// The read is others' too.
-		go c.run(context.WithoutCancel(ctx), c.next, confirmRest-time.Since(c.last))
+		go c.run(context.WithoutCancel(ctx), c.next, confirmPause-c.clock.Since(c.last))
 	}
 	done := c.next
 	c.mu.Unlock()
@@ -44,16 +48,13 @@ func (c *confirmation) wait(ctx context.Context) {
 	}
 }
 
-func (c *confirmation) run(ctx context.Context, done chan struct{}, rest time.Duration) {
+func (c *confirmation) run(ctx context.Context, done chan struct{}, pause time.Duration) {
 	defer close(done)
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	select {
-	case <-time.After(rest):
-	case <-ctx.Done():
-	}
+	wait.Pause(ctx, c.clock, pause)
 	c.mu.Lock()
-	c.next, c.last = nil, time.Now()
+	c.next, c.last = nil, c.clock.Now()
 	c.mu.Unlock()
 	c.read(ctx)
 }

@@ -10,6 +10,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -55,7 +56,7 @@ func newOurs(t *testing.T, stored func(*ours) func()) *ours {
 	confirm := o.confirm(func() func() { return stored(o) })
 	var err error
 	o.Authenticator, err = review.New(review.Config{
-		Issuer: o, Keys: o, Objects: review.NewProven(o.store, o.store.revisions), Clock: o.clock, Wall: o.wall,
+		Issuer: o, Keys: o, Objects: review.NewProven(o.store, o.store.revisions), Clock: clock.APIOf(o.clock), Wall: clock.Real(),
 		ConfirmIssuer: confirm, ConfirmKeys: confirm,
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/component-base/metrics/testutil"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -19,7 +20,7 @@ func (s *system) observe(t testing.TB, o review.Observer) *review.Rotations {
 	r := review.NewRotations()
 	var err error
 	s.Authenticator, err = review.New(review.Config{
-		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: s.clock, Wall: s.wall,
+		Issuer: s, Keys: s, Objects: review.NewProven(s.store, s.store.revisions), Clock: clock.APIOf(s.clock), Wall: clock.WallOf(s.wall),
 		Rotations: r, Observer: o,
 	})
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/api"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
@@ -63,11 +63,11 @@ func newBench(t testing.TB, podSpec string, pairs ...string) *bench {
 	b.api.Put(fakeapi.ConfigMap("ns", "cm", pairs...))
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
-	cache := objects.New(ctx, objects.Config{Client: b.api.Client(), Clock: clock.RealClock{}, Log: log})
+	cache := objects.New(ctx, objects.Config{Client: b.api.Client(), Clock: clock.APIOf(clock.Real()), Log: log})
 	var err error
 	b.vols, err = place.New(ctx, place.Config{
-		Objects: cache, Tokens: tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: clock.RealClock{}, Log: log}),
-		Root: b.root, Clock: clock.RealClock{}, Log: log,
+		Objects: cache, Tokens: tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log}),
+		Root: b.root, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log,
 		NodeAllocatable: func() corev1.ResourceList {
 			return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
 		},

@@ -25,11 +25,11 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -44,7 +44,7 @@ type Config struct {
 	// Behind counts the volumes whose files do not show the newest token yet.
 	Behind func() int
 	// Wall times retries.
-	Wall clock.Clock
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 

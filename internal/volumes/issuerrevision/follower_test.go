@@ -24,11 +24,11 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -62,7 +62,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b.client = fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}})
 	b.client.PrependReactor("create", "serviceaccounts", b.issue)
-	b.cache = tokencache.New(t.Context(), tokencache.Config{Client: b.client, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	b.cache = tokencache.New(t.Context(), tokencache.Config{Client: b.client, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 	return b
 }
 
@@ -134,7 +134,7 @@ func (b *bench) run(h http.HandlerFunc) (done chan error) {
 		b.t.Fatal(err)
 	}
 	f := New(Config{
-		Operators: client, Client: b.client, NodeName: "n", Tokens: b.cache, Wall: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		Operators: client, Client: b.client, NodeName: "n", Tokens: b.cache, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler),
 		Behind: func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.behind },
 	})
 	b.Follower = f

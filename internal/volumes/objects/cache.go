@@ -10,8 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/projection"
 )
 
@@ -38,14 +38,14 @@ type Config struct {
 	// Client must not limit its own rate: a pod's start waits for these requests.
 	Client kubernetes.Interface
 	// Clock times the retries.
-	Clock clock.Clock
+	Clock clock.API
 	Log   *slog.Logger
 }
 
 // Cache keeps referenced objects. Its methods may be called concurrently.
 type Cache struct {
 	ctx     context.Context
-	clock   clock.Clock
+	clock   clock.API
 	log     *slog.Logger
 	sources map[Kind]source
 

@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
 )
@@ -26,7 +26,7 @@ var (
 func newCache(t *testing.T, api *fakeapi.Server) *objects.Cache {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := objects.New(ctx, objects.Config{Client: api.Client(), Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	c := objects.New(ctx, objects.Config{Client: api.Client(), Clock: clock.APIOf(clock.Real()), Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { cancel(); c.Wait() })
 	return c
 }

@@ -8,7 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Config of a Runner. All fields are required unless said otherwise; the functions
@@ -41,7 +42,7 @@ type Config struct {
 	// Changed tells that a pod's Outcomes have changed. It must not wait; optional.
 	Changed func(pod types.UID)
 	// Clock is real time.
-	Clock clock.Clock
+	Clock clock.Wall
 	Log   *slog.Logger
 }
 

@@ -12,10 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"laterna.dev/laterna/api"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/publish"
 )
 
@@ -123,7 +123,7 @@ func (b *bench) start() {
 			defer b.mu.Unlock()
 			b.changes++
 		},
-		Clock: clock.RealClock{}, Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+		Clock: clock.Real(), Log: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
 	})
 	b.stop = func() { cancel(); b.Wait() }
 }

@@ -15,9 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
@@ -75,11 +75,11 @@ func (b *bench) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
 	client := b.api.Client()
-	cache := objects.New(ctx, objects.Config{Client: client, Clock: clock.RealClock{}, Log: log})
-	b.tokens = tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.RealClock{}, Log: log})
+	cache := objects.New(ctx, objects.Config{Client: client, Clock: clock.APIOf(clock.Real()), Log: log})
+	b.tokens = tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log})
 	config := place.Config{
 		Objects: cache, Tokens: b.tokens,
-		Root: b.root, Clock: clock.RealClock{}, Log: log,
+		Root: b.root, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log,
 		NodeAllocatable: func() corev1.ResourceList {
 			return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("1Gi")}
 		},

@@ -18,9 +18,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
+	baseclock "k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/place"
@@ -57,9 +58,9 @@ func agent() error {
 	}
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	m, err := place.New(ctx, place.Config{
-		Objects: objects.New(ctx, objects.Config{Client: client, Clock: clock.RealClock{}, Log: log}),
-		Tokens:  tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.RealClock{}, Log: log}),
-		Root:    os.Getenv(agentRoot), Clock: hasty{began: time.Now()}, Log: log,
+		Objects: objects.New(ctx, objects.Config{Client: client, Clock: clock.APIOf(clock.Real()), Log: log}),
+		Tokens:  tokencache.New(ctx, tokencache.Config{Client: client, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log}),
+		Root:    os.Getenv(agentRoot), Clock: clock.APIOf(hasty{began: time.Now()}), Wall: clock.Real(), Log: log,
 		NodeAllocatable: func() corev1.ResourceList { return nil },
 		Event:           func(*corev1.Pod, string, string, string) {},
 	})
@@ -75,7 +76,7 @@ func agent() error {
 
 // hasty is a clock that runs so fast that replaced files do not hold up a writer.
 type hasty struct {
-	clock.RealClock
+	baseclock.RealClock
 	began time.Time
 }
 

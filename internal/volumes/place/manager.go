@@ -12,8 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/rootfd"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/publish"
@@ -28,7 +28,7 @@ type Config struct {
 	// works in it.
 	Root string
 	// Clock times retries, events and the life of replaced generations.
-	Clock clock.WithTickerAndDelayedExecution
+	Clock clock.API
 	Log   *slog.Logger
 	// NodeAllocatable is asked whenever a limit is not set.
 	NodeAllocatable func() corev1.ResourceList
@@ -45,9 +45,8 @@ type Config struct {
 	// Evict, unless nil, is told that a pod's emptyDir on disk is larger than its
 	// sizeLimit, now and again until the pod is torn down. It must not wait.
 	Evict func(pod *corev1.Pod, message string)
-	// Wall is real time, by which volumes are measured and publications are dated; nil
-	// is the machine's clock.
-	Wall clock.WithTicker
+	// Wall is real time, by which volumes are measured and publications are dated.
+	Wall clock.Wall
 	// Changed, unless nil, is called when the pod's Snapshot has become another one,
 	// under the same conditions.
 	Changed func(uid types.UID)
@@ -80,9 +79,6 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	root, err := rootfd.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the pods directory: %w", err)
-	}
-	if cfg.Wall == nil {
-		cfg.Wall = clock.RealClock{}
 	}
 	m := &Manager{cfg: cfg, root: root, path: path, measuring: make(chan struct{}, 1)}
 	m.Publisher = publish.New(ctx, publish.Config{

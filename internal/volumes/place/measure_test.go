@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	testclock "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/place"
 )
@@ -19,7 +20,7 @@ func TestAnEmptyDirThatOutgrowsItsLimit(t *testing.T) {
 	var mu sync.Mutex
 	var evicted []string
 	b := newBenchWith(t, fakeapi.New(t), func(c *place.Config) {
-		c.Wall = wall
+		c.Wall = clock.WallOf(wall)
 		c.Evict = func(pod *corev1.Pod, message string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -20,9 +20,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/redacted"
 	"laterna.dev/laterna/internal/volumes/publish"
 )
@@ -226,7 +226,7 @@ func newFixture(t *testing.T, s *server, change ...func(*Config)) *fixture {
 	t.Helper()
 	f := &fixture{shown: &shown{pods: map[types.UID][]publish.Status{}}, server: s, lines: &lines{}}
 	cfg := Config{
-		Client: s.client(t), NodeName: "n", Key: Key{redacted.New("key")}, Snapshot: f.snapshot, Wall: clock.RealClock{},
+		Client: s.client(t), NodeName: "n", Key: Key{redacted.New("key")}, Snapshot: f.snapshot, Wall: clock.Real(),
 		Log: slog.New(slog.NewTextHandler(f.lines, nil)),
 	}
 	for _, c := range change {

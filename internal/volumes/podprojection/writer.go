@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -51,7 +51,7 @@ type Config struct {
 	// Outcomes returns how the last updates of a pod went; optional.
 	Outcomes func(uid types.UID) []Outcome
 	// Wall is the machine's clock.
-	Wall clock.WithTicker
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 

@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
@@ -28,9 +28,9 @@ type Config struct {
 	// the pod is forgotten.
 	Place func(ctx context.Context, spec *corev1.Pod, index int) Place
 	// Clock times retries and events.
-	Clock clock.WithTickerAndDelayedExecution
+	Clock clock.API
 	// Wall is real time, by which publications are dated.
-	Wall clock.PassiveClock
+	Wall clock.Wall
 	Log  *slog.Logger
 	// NodeAllocatable is asked whenever a limit is not set.
 	NodeAllocatable func() corev1.ResourceList

@@ -17,8 +17,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/publish"
@@ -104,12 +104,12 @@ func newBench(t *testing.T, gate publish.Gate) *bench {
 func (b *bench) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
-	cache := objects.New(ctx, objects.Config{Client: b.api.Client(), Clock: clock.RealClock{}, Log: log})
+	cache := objects.New(ctx, objects.Config{Client: b.api.Client(), Clock: clock.APIOf(clock.Real()), Log: log})
 	b.places = map[string]*plain{}
-	b.tokens = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: clock.RealClock{}, Log: log})
+	b.tokens = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log})
 	b.Publisher = publish.New(ctx, publish.Config{
 		Objects: cache, Tokens: b.tokens, Place: b.place,
-		Clock: clock.RealClock{}, Wall: clock.RealClock{}, Log: log,
+		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log,
 		NodeAllocatable: func() corev1.ResourceList { return nil },
 		Event: func(_ *corev1.Pod, eventType, reason, message string) {
 			b.mu.Lock()

@@ -12,8 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 	"laterna.dev/laterna/projection"

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -25,15 +25,14 @@ const (
 
 var retries = wait.Backoff{First: 250 * time.Millisecond, Most: 30 * time.Second}
 
-// Config of a cache. All fields but Wall are required.
+// Config of a cache. All fields are required.
 type Config struct {
 	// Client must not limit its own rate: a pod's start waits for these requests.
 	Client kubernetes.Interface
 	// Clock is the one that tokens live by; it may jump.
-	Clock clock.WithDelayedExecution
-	// Wall is the time that passes, by which jumps of Clock are noticed; nil means
-	// that of the machine.
-	Wall clock.Clock
+	Clock clock.API
+	// Wall is the time that passes, by which jumps of Clock are noticed.
+	Wall clock.Wall
 	Log  *slog.Logger
 }
 
@@ -41,8 +40,8 @@ type Config struct {
 type Cache struct {
 	ctx    context.Context
 	client kubernetes.Interface
-	clock  clock.WithDelayedExecution
-	wall   clock.Clock
+	clock  clock.API
+	wall   clock.Wall
 	log    *slog.Logger
 	slots  chan struct{}
 
@@ -60,9 +59,6 @@ func New(ctx context.Context, cfg Config) *Cache {
 		ctx: ctx, client: cfg.Client, clock: cfg.Clock, wall: cfg.Wall, log: cfg.Log,
 		slots:   make(chan struct{}, parallel),
 		entries: map[Request]*entry{}, told: map[*subscription]struct{}{},
-	}
-	if c.wall == nil {
-		c.wall = clock.RealClock{}
 	}
 	go c.watchClock()
 	return c

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testclock "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/fakeapi"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
@@ -45,7 +46,7 @@ func newBench(t *testing.T) *bench {
 	b.api.Token = b.issue
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: b.clock, Wall: b.wall, Log: slog.New(slog.DiscardHandler)})
+	b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api.Client(), Clock: clock.APIOf(b.clock), Wall: clock.WallOf(b.wall), Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(b.Subscribe(func(r tokencache.Request) { b.told <- r }))
 	return b
 }

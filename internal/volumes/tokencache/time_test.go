@@ -17,8 +17,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/clock"
+	baseclock "k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -46,7 +47,7 @@ func newBubble(ctx context.Context) *bubble {
 		return true, r, nil
 	})
 	b.api = api
-	b.Cache = tokencache.New(ctx, tokencache.Config{Client: api, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	b.Cache = tokencache.New(ctx, tokencache.Config{Client: api, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 	return b
 }
 
@@ -209,7 +210,7 @@ func TestTimersFollowAMachineThatSlept(t *testing.T) {
 		defer cancel()
 		var slept atomic.Int64
 		b := newBubble(ctx)
-		b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api, Clock: sleeper{clock.RealClock{}, &slept}, Log: slog.New(slog.DiscardHandler)})
+		b.Cache = tokencache.New(ctx, tokencache.Config{Client: b.api, Clock: clock.APIOf(sleeper{slept: &slept}), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
 		if _, err := b.Token(ctx, podOf(0, 7200)); err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +232,7 @@ func TestTimersFollowAMachineThatSlept(t *testing.T) {
 
 // sleeper is a clock whose timers do not count the time that the machine slept.
 type sleeper struct {
-	clock.RealClock
+	baseclock.RealClock
 	slept *atomic.Int64
 }
 

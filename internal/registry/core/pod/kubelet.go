@@ -13,8 +13,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -34,6 +34,8 @@ type Kubelets struct {
 	// is also asked for pods/exec when rules of what runs on updates come to a pod
 	// that exists; without it nobody may add any.
 	Authorizer authorizer.UnconditionalAuthorizer
+	// Wall times out connections. Required.
+	Wall clock.Wall
 }
 
 // defaultKubeletPort is where a kubelet listens that has published no port.
@@ -86,7 +88,7 @@ func (d *dialer) transport(c *tls.Config) http.RoundTripper {
 			if err != nil {
 				return nil, err
 			}
-			return upgrade.Guard(conn, d.wait, clock.RealClock{}), nil
+			return upgrade.Guard(conn, d.wait, d.Wall), nil
 		},
 		MaxResponseHeaderBytes: upgrade.MaxHead,
 		DisableKeepAlives:      true,
@@ -105,7 +107,7 @@ func dial(ctx context.Context, c *tls.Config, address string) (net.Conn, error) 
 // backend is the kubelet that serves location, as connections are asked of it.
 func (d *dialer) backend(location *url.URL) upgrade.Backend {
 	return upgrade.Backend{
-		URL: location, Wait: d.wait, Clock: clock.RealClock{},
+		URL: location, Wait: d.wait, Clock: d.Wall,
 		Dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, d.TLS, location.Host) },
 	}
 }

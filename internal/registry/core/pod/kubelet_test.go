@@ -28,6 +28,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // kubelet is a fake kubelet on a TLS port of its own that asks for client
@@ -96,6 +98,7 @@ func (k *kubelet) kubelets(t *testing.T) Kubelets {
 	roots := x509.NewCertPool()
 	roots.AddCert(k.Certificate())
 	return Kubelets{
+		Wall: clock.Real(),
 		Node: func(_ context.Context, name string) (*corev1.Node, error) {
 			if name != node.Name {
 				return nil, errors.NewNotFound(corev1.Resource("nodes"), name)
@@ -289,7 +292,7 @@ func TestKubeletHasLimitedTimeToAnswer(t *testing.T) {
 				}()
 			}
 		}()
-		d, err := newDialer(Kubelets{TLS: &tls.Config{InsecureSkipVerify: true}, Node: func(context.Context, string) (*corev1.Node, error) { return nil, nil }})
+		d, err := newDialer(Kubelets{Wall: clock.Real(), TLS: &tls.Config{InsecureSkipVerify: true}, Node: func(context.Context, string) (*corev1.Node, error) { return nil, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

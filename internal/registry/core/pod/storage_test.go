@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 // server is the storage of pods with what tests ask of it.
@@ -28,7 +30,7 @@ type server struct {
 func newServer(t *testing.T, kubelets Kubelets) *server {
 	t.Helper()
 	if kubelets.Node == nil {
-		kubelets = Kubelets{TLS: &tls.Config{}, Node: func(_ context.Context, name string) (*corev1.Node, error) {
+		kubelets = Kubelets{Wall: clock.Real(), TLS: &tls.Config{}, Node: func(_ context.Context, name string) (*corev1.Node, error) {
 			return nil, errors.NewNotFound(corev1.Resource("nodes"), name)
 		}}
 	}

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/upgrade"
@@ -110,8 +109,8 @@ func (r *streamREST) connect(ctx context.Context, podName string, s streams, res
 		return nil, err
 	}
 	backend := r.dial.backend(location)
-	through := &upgrade.Handler{Backend: backend, Clock: clock.RealClock{}, Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { responder.Error(failure(err)) }}
-	translated := &translation{backend: backend, streams: s}
+	through := &upgrade.Handler{Backend: backend, Clock: r.dial.Wall, Fail: func(_ http.ResponseWriter, _ *http.Request, err error) { responder.Error(failure(err)) }}
+	translated := &translation{backend: backend, streams: s, clock: r.dial.Wall}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(req) {
 			translated.ServeHTTP(w, req)

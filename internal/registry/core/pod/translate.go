@@ -18,8 +18,8 @@ import (
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -29,6 +29,7 @@ import (
 type translation struct {
 	backend upgrade.Backend
 	streams streams
+	clock   clock.Wall
 }
 
 // errNoStatus is told a client whose command's end is not known. Without it the client
@@ -38,7 +39,7 @@ var errNoStatus = errors.New("the connection to the node ended before the status
 // ServeHTTP implements http.Handler. What goes wrong at the kubelet is told on the
 // channel of errors, as clients expect.
 func (t *translation) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	socket, err := openSocket(w, req, t.streams, clock.RealClock{})
+	socket, err := openSocket(w, req, t.streams, t.clock)
 	if err != nil {
 		return // answered
 	}

@@ -14,9 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	constants "k8s.io/apimachinery/pkg/util/remotecommand"
 	"k8s.io/client-go/tools/remotecommand"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -33,7 +33,7 @@ const (
 // of each message is the channel's number.
 type socket struct {
 	ws    *websocket.Conn
-	clock clock.WithTicker
+	clock clock.Wall
 	asked streams
 
 	stdin  *io.PipeReader
@@ -51,7 +51,7 @@ type socket struct {
 }
 
 // openSocket upgrades a request; an error has been answered.
-func openSocket(w http.ResponseWriter, req *http.Request, asked streams, clk clock.WithTicker) (*socket, error) {
+func openSocket(w http.ResponseWriter, req *http.Request, asked streams, clk clock.Wall) (*socket, error) {
 	up := &websocket.Upgrader{
 		Subprotocols: []string{constants.StreamProtocolV5Name},
 		// Dashboards of other origins connect with a token among the subprotocols.

@@ -20,9 +20,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -45,7 +45,7 @@ type Ring interface {
 
 // NewStorage returns the storage of signing keys by path. Now is the clock that keys
 // live by.
-func NewStorage(ring Ring, now clock.PassiveClock) map[string]rest.Storage {
+func NewStorage(ring Ring, now clock.API) map[string]rest.Storage {
 	return map[string]rest.Storage{v1alpha1.Plural: &storage{
 		TableConvertor: resource.NewTableConvertor(columns(now)), ring: ring, clock: now,
 	}}
@@ -54,7 +54,7 @@ func NewStorage(ring Ring, now clock.PassiveClock) map[string]rest.Storage {
 type storage struct {
 	rest.TableConvertor
 	ring  Ring
-	clock clock.PassiveClock
+	clock clock.API
 }
 
 var (

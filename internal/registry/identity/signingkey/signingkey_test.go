@@ -18,10 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -91,7 +91,7 @@ func newSystem(t *testing.T) *system {
 	s := &system{t: t, backend: &memory{}}
 	s.ctx = warning.WithWarningRecorder(t.Context(), s)
 	var err error
-	s.ring, err = keys.New(keys.Config{Algorithm: boundtoken.ES256, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler)})
+	s.ring, err = keys.New(keys.Config{Algorithm: boundtoken.ES256, Clock: clock.APIOf(clock.Real()), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func newSystem(t *testing.T) *system {
 			t.Error(err)
 		}
 	})
-	s.served = signingkey.NewStorage(s.ring, clock.RealClock{})["signingkeys"].(served)
+	s.served = signingkey.NewStorage(s.ring, clock.APIOf(clock.Real()))["signingkeys"].(served)
 	s.sign()
 	return s
 }

@@ -5,8 +5,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/utils/clock"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -14,7 +14,7 @@ import (
 // none is the cell of what there is none of, as in kubectl's own tables.
 const none = "<none>"
 
-func columns(now clock.PassiveClock) resource.Columns[*object] {
+func columns(now clock.API) resource.Columns[*object] {
 	return resource.Columns[*object]{
 		Columns: []resource.Column{
 			resource.Name(),

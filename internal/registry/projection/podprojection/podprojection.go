@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -27,7 +27,7 @@ const nodeNameField = "spec.nodeName"
 // Definition describes pod projections. There is no status subresource: one writer
 // writes all of the object, and what it says about a new pod is stored with the first
 // request. The system's clock tells how long tokens live.
-func Definition(system clock.PassiveClock) resource.Definition[*object] {
+func Definition(system clock.API) resource.Definition[*object] {
 	return resource.Definition[*object]{
 		GroupVersion: v1alpha1.SchemeGroupVersion,
 		Plural:       v1alpha1.Plural,

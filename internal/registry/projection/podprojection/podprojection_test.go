@@ -9,10 +9,10 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 )
 
 var now = time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
@@ -135,7 +135,7 @@ func TestRow(t *testing.T) {
 	if got := row(p, now, now); !slices.Equal(got, want) {
 		t.Errorf("row %v\nwant %v", got, want)
 	}
-	if got := len(columns(clock.RealClock{}).Columns); got != len(want) {
+	if got := len(columns(clock.APIOf(clock.Real())).Columns); got != len(want) {
 		t.Errorf("%d columns for %d cells", got, len(want))
 	}
 	if got := row(p, now, now.Add(time.Hour))[4]; got != "now" {
@@ -159,7 +159,7 @@ func TestRow(t *testing.T) {
 
 func TestFieldLabels(t *testing.T) {
 	s := runtime.NewScheme()
-	if err := Definition(clock.RealClock{}).Register(s); err != nil {
+	if err := Definition(clock.APIOf(clock.Real())).Register(s); err != nil {
 		t.Fatal(err)
 	}
 	gvk := v1alpha1.SchemeGroupVersion.WithKind(v1alpha1.Kind)

@@ -6,16 +6,16 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // none is the cell of what there is none of, as in kubectl's own tables.
 const none = "<none>"
 
-func columns(system clock.PassiveClock) resource.Columns[*object] {
+func columns(system clock.API) resource.Columns[*object] {
 	return resource.Columns[*object]{
 		Columns: []resource.Column{
 			resource.Name(),

@@ -22,9 +22,9 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
-	"k8s.io/utils/clock"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/clock"
 
 	"laterna.dev/laterna/internal/registry/bounds"
 )
@@ -44,7 +44,7 @@ type Config struct {
 	ServiceAccounts, Pods, Secrets, Nodes rest.Getter
 	Issuer                                Issuer
 	// Clock rules the life of tokens; it may be a test clock.
-	Clock clock.PassiveClock
+	Clock clock.API
 	// MaxExpiration is the value of --service-account-max-token-expiration;
 	// 0 means no limit. See ValidateMaxExpiration.
 	MaxExpiration time.Duration

@@ -26,6 +26,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
@@ -94,7 +95,7 @@ func newSystem(t *testing.T, change ...func(*token.Config)) *system {
 		keys:  source{signer},
 		nodes: &objects{resource: "nodes", all: map[string]runtime.Object{"/n1": &corev1.Node{ObjectMeta: meta("", "n1", "n1-uid")}}},
 	}
-	s.issuer, err = issuer.New(issuer.Config{APIAudiences: []string{"api", "api2"}, ExternalAddress: "h", Keys: s.keys, Clock: clocktesting.NewFakePassiveClock(s.now)})
+	s.issuer, err = issuer.New(issuer.Config{APIAudiences: []string{"api", "api2"}, ExternalAddress: "h", Keys: s.keys, Clock: clock.APIOf(clocktesting.NewFakeClock(s.now))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func newSystem(t *testing.T, change ...func(*token.Config)) *system {
 		Secrets:          &objects{resource: "secrets", all: map[string]runtime.Object{"ns/s": &corev1.Secret{ObjectMeta: meta("ns", "s", "s-uid")}}},
 		Nodes:            s.nodes,
 		Issuer:           s.issuer,
-		Clock:            clocktesting.NewFakePassiveClock(s.now),
+		Clock:            clock.APIOf(clocktesting.NewFakeClock(s.now)),
 		ExtendExpiration: true,
 	}
 	for _, f := range change {
