@@ -112,7 +112,7 @@ func (u *tokenUses) write(ctx context.Context, use any) error {
 		_, err := u.client.CoreV1().Events(use.Namespace).Create(ctx, u.event(use), metav1.CreateOptions{})
 		return err
 	}
-	return fmt.Errorf("%T is no use of a token", use)
+	return fmt.Errorf("recording the use of a token: unknown kind of use %T", use)
 }
 
 // label notes the day of the last use on a Secret, unless it is another one by now.

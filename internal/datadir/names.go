@@ -17,9 +17,6 @@ func (d Dir) Etcd() string { return filepath.Join(d.Path, "etcd") }
 // Pods holds a directory for each pod of the node, with its volumes.
 func (d Dir) Pods() string { return filepath.Join(d.Path, "pods") }
 
-// PodLogs holds the containers' logs.
-func (d Dir) PodLogs() string { return filepath.Join(d.Path, "logs", "pods") }
-
 // Containerd holds images and layers of the managed containerd.
 func (d Dir) Containerd() string { return filepath.Join(d.Path, "containerd") }
 

@@ -24,7 +24,7 @@ func (m *Manager) ReadFile(uid types.UID, name, file string, limit int64) ([]byt
 	case s == nil:
 		return nil, fmt.Errorf("cannot find the volume %q referenced by FileKeyRef", name)
 	case s.source.EmptyDir == nil:
-		return nil, fmt.Errorf("volume %q is no emptyDir", name)
+		return nil, fmt.Errorf("volume %q is not an emptyDir", name)
 	case !ready:
 		return nil, fmt.Errorf("volume %q is not ready", name)
 	}

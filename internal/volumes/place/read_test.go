@@ -44,7 +44,7 @@ volumes: [{name: v, emptyDir: {medium: "`+medium+`"}}, {name: api, downwardAPI: 
 		if _, err := b.ReadFile(p.UID, "v", "f", 4); !errors.Is(err, rootfd.ErrTooLarge) {
 			t.Errorf("%s: too large: %v", name, err)
 		}
-		if _, err := b.ReadFile(p.UID, "api", "name", 10); err == nil || err.Error() != `volume "api" is no emptyDir` {
+		if _, err := b.ReadFile(p.UID, "api", "name", 10); err == nil || err.Error() != `volume "api" is not an emptyDir` {
 			t.Errorf("%s: another kind: %v", name, err)
 		}
 		if _, err := b.ReadFile(p.UID, "none", "f", 10); err == nil || err.Error() != `cannot find the volume "none" referenced by FileKeyRef` {
