@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // Role is the part that a container has in its pod.
@@ -31,21 +33,23 @@ type Container struct {
 // Containers lists all containers of a spec in the order of their roles, and within a
 // role in the spec's. Sidecars stand among the init containers, as in the spec.
 func Containers(spec *corev1.PodSpec) []Container {
-	out := make([]Container, 0, len(spec.InitContainers)+len(spec.Containers)+len(spec.EphemeralContainers))
-	for i := range spec.InitContainers {
-		c := Container{Init, &spec.InitContainers[i]}
-		if policy := c.Spec.RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
-			c.Role = Sidecar
-		}
-		out = append(out, c)
-	}
-	for i := range spec.Containers {
-		out = append(out, Container{Main, &spec.Containers[i]})
-	}
-	for i := range spec.EphemeralContainers {
-		out = append(out, Container{Ephemeral, (*corev1.Container)(&spec.EphemeralContainers[i].EphemeralContainerCommon)})
+	var out []Container
+	for at, c := range podfields.Containers(spec) {
+		out = append(out, Container{roleOf(at.List, c), c})
 	}
 	return out
+}
+
+func roleOf(list podfields.List, c *corev1.Container) Role {
+	switch {
+	case list == podfields.Ephemeral:
+		return Ephemeral
+	case list == podfields.Main:
+		return Main
+	case c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways:
+		return Sidecar
+	}
+	return Init
 }
 
 // Run lists the containers that the agent runs. A pod with others is not started, see
