@@ -87,7 +87,7 @@ func (k containers) exec(ctx context.Context, id string, command []string, timeo
 }
 
 func (k containers) signal(ctx context.Context, id, name string) error {
-	return process.Signal(ctx, k.a.cri(), id, name)
+	return process.Signal(ctx, k.a.cri(), k.a.cfg.Wall, id, name)
 }
 
 func (k containers) hold(ctx context.Context, id string) (*procfs.Held, error) {

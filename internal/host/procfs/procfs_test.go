@@ -28,11 +28,16 @@ func start(t *testing.T, args ...string) Process {
 		cmd.Process.Kill()
 		<-done
 	})
-	p, err := Get(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
+	// The kernel sets a program's arguments only after Start has seen it executed.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		p, err := Get(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Args) > 0 || time.Now().After(end) {
+			return p
+		}
 	}
-	return p
 }
 
 func TestGet(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Runtime is the container runtime as this package asks it, see cri.Client.
@@ -47,9 +48,16 @@ func Hold(ctx context.Context, r Runtime, id string) (*procfs.Held, error) {
 	return held, nil
 }
 
+// blockedLooks is how often in a row, blockedPause apart, a signal must be seen blocked
+// until that counts as the process's own wish: forks block signals for less.
+const (
+	blockedLooks = 6
+	blockedPause = 10 * time.Millisecond
+)
+
 // Signal signals a container's first process and no other. Its error is
 // onupdate.ErrUnhandled when the process would ignore the signal or be ended by it.
-func Signal(ctx context.Context, r Runtime, id, name string) error {
+func Signal(ctx context.Context, r Runtime, wall wait.Timers, id, name string) error {
 	sig := unix.SignalNum(name)
 	if sig == 0 {
 		return fmt.Errorf("this machine has no signal %s", name)
@@ -59,7 +67,7 @@ func Signal(ctx context.Context, r Runtime, id, name string) error {
 		return err
 	}
 	defer held.Close()
-	handled, err := held.Handles(sig)
+	handled, err := handles(ctx, held, wall, sig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("the container's main process has ended")
@@ -69,6 +77,27 @@ func Signal(ctx context.Context, r Runtime, id, name string) error {
 		return onupdate.ErrUnhandled
 	}
 	return held.Signal(sig)
+}
+
+// handles tells whether a process does something of its own with a signal.
+func handles(ctx context.Context, held handler, wall wait.Timers, sig unix.Signal) (bool, error) {
+	for look := 1; ; look++ {
+		got, err := held.Handling(sig)
+		if err != nil || got != procfs.Blocked {
+			return got == procfs.Caught, err
+		}
+		if look == blockedLooks {
+			return true, nil
+		}
+		if !wait.Pause(ctx, wall, blockedPause) {
+			return false, ctx.Err()
+		}
+	}
+}
+
+// handler is a process that is asked what it does with a signal, see procfs.Held.
+type handler interface {
+	Handling(sig unix.Signal) (procfs.Handling, error)
 }
 
 // Exec runs a command in a running container. Its error is one of onupdate's, or what
