@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
-	"laterna.dev/laterna/internal/wait"
 )
 
 // signingKeysPath is where the signing keys are in the store, below /laterna/.
@@ -59,32 +56,6 @@ func (s *Server) encryptionRules(life context.Context) (*atrest.Configuration, e
 	}
 	s.background.Go(func() { rules.Run(life) })
 	return rules, nil
-}
-
-// cachePatience is how long watch caches may take to fill before somebody looks why.
-const cachePatience = 3 * time.Second
-
-// awaitCaches waits until the watch caches are filled. Where values cannot be decrypted
-// they never are: then it says so.
-func (s *Server) awaitCaches(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var looker sync.WaitGroup
-	defer looker.Wait()
-	defer cancel(nil)
-	looker.Go(func() {
-		if !wait.Pause(ctx, s.config.Wall, cachePatience) {
-			return
-		}
-		if found, err := s.keeper.Unreadable(ctx); err == nil && found != "" {
-			cancel(fmt.Errorf("values of the store cannot be decrypted (%s): start with the --encryption-provider-config and the keys in %s that they were written with", found, s.config.Store.EncryptionKeyFile))
-		}
-	})
-	err := s.backend.awaitCaches(ctx)
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // keepEncryption makes what changes keys, and brings the keys of this server in line

@@ -44,6 +44,7 @@ func (s *Server) routes() []route {
 		{issuer.ListingPath, administrators, s.issuers.ListingHandler()},
 		{encryption.Path, administrators, encrypt},
 		{encryption.Path + "/", administrators, encrypt},
+		{DamagedPath, administrators, http.HandlerFunc(s.serveDamaged)},
 		{definitionsPath, administrators, http.HandlerFunc(definitions)},
 
 		{"/", administrators, nil},

@@ -25,6 +25,7 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -52,8 +53,12 @@ type backend struct {
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
+	// damaged are the objects that lists and watches leave out.
+	damaged damaged.Set
 
 	mu sync.Mutex
+	// readers are how the objects of stored resources are read, by name.
+	readers map[string]damaged.Reader
 	// encryption is that of stored resources, by name.
 	encryption map[string]value.Transformer
 	caches     []*cacher.Cacher
@@ -61,6 +66,7 @@ type backend struct {
 }
 
 type storageCodec struct {
+	version   schema.GroupVersion
 	codec     runtime.Codec
 	versioner runtime.GroupVersioner
 }
@@ -69,7 +75,7 @@ type storageCodec struct {
 func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, confidential map[schema.GroupResource]bool, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
-	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}}
+	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), s.StorageType(gv.Group))
@@ -77,6 +83,7 @@ func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, 
 			return nil, fmt.Errorf("scheme has no encoding %s", s.StorageType(gv.Group))
 		}
 		b.codecs[gv.Group] = storageCodec{
+			version:   gv,
 			codec:     s.Codecs.CodecForVersions(encoding.Serializer, s.Codecs.UniversalDeserializer(), gv, runtime.InternalGroupVersioner),
 			versioner: runtime.NewMultiGroupVersioner(gv, schema.GroupKind{Group: gv.Group}),
 		}
@@ -137,7 +144,8 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 	versioner := storage.APIObjectVersioner{}
 	transformer := etcd3.WithCorruptObjErrorHandlingTransformer(c.Transformer)
 	decoder := etcd3.WithCorruptObjErrorHandlingDecoder(etcd3.NewDefaultDecoder(c.Codec, versioner))
-	s, err := etcd3.New(clientFor(b.client, c.GroupResource), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
+	b.readable(c, newObject, decoder)
+	s, err := etcd3.New(b.clientFor(c.GroupResource), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
 	if err != nil {
 		return nil, nil, fmt.Errorf("storage of %s: %w", c.GroupResource, err)
 	}
@@ -179,7 +187,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	defer b.mu.Unlock()
 	b.caches = append(b.caches, cached)
 	b.stops = append(b.stops, stop)
-	return weigh(delegator, cached, b.clock), stop, nil
+	return explained{weigh(delegator, cached, b.clock), &b.damaged}, stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for
@@ -210,13 +218,14 @@ func (b *backend) stop() {
 	}
 }
 
-// clientFor returns a client that shares the connection of shared but watches on a
-// stream of its own: progress that is asked for one resource is reported to all
+// clientFor returns a client that shares the connection but watches on a stream of its own: progress that is asked for one resource is reported to all
 // watches of its stream.
-func clientFor(shared *clientv3.Client, resource schema.GroupResource) *kubernetes.Client {
+func (b *backend) clientFor(resource schema.GroupResource) *kubernetes.Client {
+	shared := b.client
 	c := clientv3.NewCtxClient(shared.Ctx())
-	c.Cluster, c.KV, c.Lease, c.Maintenance = shared.Cluster, etcd3.NewETCDLatencyTracker(shared.KV), shared.Lease, shared.Maintenance
-	c.Watcher = resourceWatcher{shared.Watcher, resource.String()}
+	c.Cluster, c.Lease, c.Maintenance = shared.Cluster, shared.Lease, shared.Maintenance
+	c.KV = b.damaged.View(etcd3.NewETCDLatencyTracker(shared.KV))
+	c.Watcher = b.damaged.ViewWatcher(resourceWatcher{shared.Watcher, resource.String()})
 	k := &kubernetes.Client{Client: c}
 	k.Kubernetes = k
 	return k

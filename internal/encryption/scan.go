@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -144,31 +143,4 @@ func (k *Keeper) replace(ctx context.Context, kv *mvccpb.KeyValue, again []byte)
 		return false, fmt.Errorf("writing %s: %w", kv.Key, err)
 	}
 	return resp.Succeeded, nil
-}
-
-// Unreadable says which values nothing decrypts, and how they are encrypted; "" if all
-// can be read.
-func (k *Keeper) Unreadable(ctx context.Context) (string, error) {
-	counts, first := map[string]int{}, ""
-	err := k.each(ctx, func(kv *mvccpb.KeyValue) error {
-		t := k.transformer(string(kv.Key))
-		if t == nil {
-			return nil
-		}
-		if _, _, err := t.TransformFromStorage(ctx, kv.Value, value.DefaultContext(kv.Key)); err != nil {
-			if first == "" {
-				first = string(kv.Key)
-			}
-			counts[atrest.Label(kv.Value)]++
-		}
-		return nil
-	})
-	var all []string
-	for _, label := range slices.Sorted(maps.Keys(counts)) {
-		all = append(all, fmt.Sprintf("%d are encrypted with %s", counts[label], label))
-	}
-	if len(all) > 0 {
-		all = append(all, "the first is "+first)
-	}
-	return strings.Join(all, ", "), err
 }

@@ -1,0 +1,132 @@
+package damaged
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// pageSize bounds what is read at once: a value may be more than a megabyte.
+const pageSize = 50
+
+// Reader tells how the objects of one resource are read.
+type Reader struct {
+	// Resource is what they are deleted as; its version is empty where it is not served.
+	Resource schema.GroupVersionResource
+	// Read reads a value as far as every list does. Its error holds nothing of the
+	// value's content.
+	Read func(ctx context.Context, kv *mvccpb.KeyValue) error
+}
+
+// Source is a store that is searched.
+type Source struct {
+	KV clientv3.KV
+	// Reader returns how the objects of a resource are read; false where nothing reads
+	// them. It is given the first element of the key behind Prefix.
+	Reader func(resource string) (Reader, bool)
+	// Label says how a value is encrypted and with which key.
+	Label func(value []byte) string
+	// Opened are labels of values that are read elsewhere in the store. Where no object
+	// with the label is read they vouch for the key, but for a single object only: another
+	// key may have the same name.
+	Opened []string
+}
+
+// WrongKeysError says that values cannot be read because the keys that they were
+// written with are not there: nothing is damaged.
+type WrongKeysError struct {
+	// Counts are how many values have each label of which none can be read.
+	Counts map[string]int
+	// First is the key of the first such value.
+	First string
+}
+
+// Error implements error.
+func (e *WrongKeysError) Error() string {
+	var all []string
+	for _, label := range slices.Sorted(maps.Keys(e.Counts)) {
+		all = append(all, fmt.Sprintf("%d are encrypted with %s", e.Counts[label], label))
+	}
+	return fmt.Sprintf("values of the store cannot be decrypted (%s, the first is %s)", strings.Join(all, ", "), e.First)
+}
+
+// tally counts the values of one label.
+type tally struct {
+	readable   int
+	unreadable []Object
+}
+
+// Find searches the whole store for objects that cannot be read, sets them aside and
+// returns them. Where nothing that is encrypted like them can be read either, the keys are
+// wrong: it then sets nothing aside and its error is a *WrongKeysError.
+func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
+	labels := map[string]*tally{}
+	of := func(label string) *tally {
+		if labels[label] == nil {
+			labels[label] = &tally{}
+		}
+		return labels[label]
+	}
+	err := each(ctx, from.KV, func(kv *mvccpb.KeyValue) {
+		resource, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), Prefix), "/")
+		reader, ok := from.Reader(resource)
+		if !ok {
+			return
+		}
+		t := of(from.Label(kv.Value))
+		if err := reader.Read(ctx, kv); err != nil {
+			t.unreadable = append(t.unreadable, object(string(kv.Key), reader.Resource, err))
+		} else {
+			t.readable++
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found []Object
+	wrong := &WrongKeysError{Counts: map[string]int{}}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		t := labels[label]
+		found = append(found, t.unreadable...)
+		vouched := t.readable > 0 || len(t.unreadable) == 1 && slices.Contains(from.Opened, label)
+		if len(t.unreadable) > 0 && !vouched {
+			wrong.Counts[label] = len(t.unreadable)
+			if first := t.unreadable[0].Key; wrong.First == "" || first < wrong.First {
+				wrong.First = first
+			}
+		}
+	}
+	if len(wrong.Counts) > 0 {
+		return nil, wrong
+	}
+	s.add(found)
+	return found, nil
+}
+
+// each calls f with every API object of the store, as it is at one revision.
+func each(ctx context.Context, kv clientv3.KV, f func(*mvccpb.KeyValue)) error {
+	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(Prefix))
+	from, revision := Prefix, int64(0)
+	for {
+		resp, err := kv.Get(ctx, from, end, clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
+		if err != nil {
+			return fmt.Errorf("reading the store: %w", err)
+		}
+		if revision == 0 {
+			revision = resp.Header.Revision
+		}
+		for _, kv := range resp.Kvs {
+			f(kv)
+		}
+		if !resp.More {
+			return nil
+		}
+		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+	}
+}
