@@ -2,10 +2,8 @@ package apiserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -100,24 +98,6 @@ func (s *Server) awaitCaches(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// DamagedPath answers GET with the objects that are set aside, see damaged.Object.
-const DamagedPath = "/store/v1/damaged"
-
-func (s *Server) serveDamaged(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, "only GET is answered here", http.StatusMethodNotAllowed)
-		return
-	}
-	objects := s.backend.damaged.Objects()
-	if objects == nil {
-		objects = []damaged.Object{}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	// A client that has gone is not told anything.
-	_ = json.NewEncoder(w).Encode(objects)
 }
 
 // explained is a storage that says of objects which are set aside why they cannot be

@@ -1,7 +1,6 @@
 package apiserver_test
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/etcd/damaged"
 )
 
@@ -50,10 +48,8 @@ func secretNames(t *testing.T, admin kubernetes.Interface, options metav1.ListOp
 
 func setAside(t *testing.T, admin kubernetes.Interface) (keys []string) {
 	t.Helper()
-	raw, err := admin.CoreV1().RESTClient().Get().AbsPath(apiserver.DamagedPath).DoRaw(t.Context())
+	objects, err := damaged.Ask(t.Context(), admin.CoreV1().RESTClient())
 	must(t, err)
-	var objects []damaged.Object
-	must(t, json.Unmarshal(raw, &objects))
 	for _, o := range objects {
 		keys = append(keys, o.Key)
 	}
@@ -85,7 +81,7 @@ func TestDamagedObjectsDoNotStopTheSystem(t *testing.T) {
 			}
 		}
 		const path = "/api/v1/namespaces/default/secrets/s0?ignoreStoreReadErrorWithClusterBreakingPotential=true"
-		says := "secrets s0 in namespace default cannot be read: its value in the store is damaged: the keys that open others of its kind do not open it; delete it with `kubectl delete --raw '" + path + "'` and create it again"
+		says := "secrets/s0 in namespace default cannot be read: its value in the store is damaged: the keys that open others of its kind do not open it; delete it with `kubectl delete --raw '" + path + "'` and create it again"
 		secrets := admin.CoreV1().Secrets("default")
 		_, get := secrets.Get(t.Context(), "s0", metav1.GetOptions{})
 		_, create := secrets.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s0"}}, metav1.CreateOptions{})

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 
 	"laterna.dev/laterna/internal/encryption"
+	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
@@ -44,7 +45,7 @@ func (s *Server) routes() []route {
 		{issuer.ListingPath, administrators, s.issuers.ListingHandler()},
 		{encryption.Path, administrators, encrypt},
 		{encryption.Path + "/", administrators, encrypt},
-		{DamagedPath, administrators, http.HandlerFunc(s.serveDamaged)},
+		{damaged.Path, administrators, &s.backend.damaged},
 		{definitionsPath, administrators, http.HandlerFunc(definitions)},
 
 		{"/", administrators, nil},

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/hostresources"
 )
 
@@ -39,6 +41,8 @@ type Status struct {
 	Nodes           []corev1.Node
 	// Pods counts pods by phase.
 	Pods map[corev1.PodPhase]int
+	// Damaged are objects of the store that cannot be read.
+	Damaged []damaged.Object
 	// Left counts the processes that go on without laterna: containerd, its shims
 	// and what runs in containers.
 	Left int
@@ -130,6 +134,10 @@ func (s *Status) readServer(ctx context.Context, client kubernetes.Interface) er
 		return errors.New(strings.TrimSpace(string(answer)))
 	} else if err != nil {
 		return fmt.Errorf("asking /readyz: %w", err)
+	}
+	// Who may not ask is not told.
+	if s.Damaged, err = damaged.Ask(ctx, rest); err != nil && !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+		return err
 	}
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {

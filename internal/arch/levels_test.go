@@ -94,6 +94,7 @@ var levels = []level{
 	{"internal/runtime/images", 3},
 	{"internal/runtime/pause", 3},
 	{"internal/tokens/review", 3},
+	{"internal/etcd/damaged", 3},
 	{"internal/volumes/freshpath", 3},
 	{"internal/volumes/issuerrevision", 3},
 	{"internal/volumes/objects", 3},

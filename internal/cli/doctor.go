@@ -1,16 +1,19 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"laterna.dev/laterna/internal/app"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/doctor"
+	"laterna.dev/laterna/internal/etcd/damaged"
 )
 
 func newDoctor() *cobra.Command {
@@ -37,6 +40,13 @@ Nothing is changed. What is marked FAIL keeps pods from running and makes the ex
 				Listen:       listen,
 				PodNetwork:   netip.MustParsePrefix(defaults.Network.ClusterCIDR),
 				ServiceRange: netip.MustParsePrefix(defaults.Network.ServiceClusterIPRange),
+				Damaged: func(ctx context.Context) ([]damaged.Object, error) {
+					client, err := targetFlags{dataDir: dataDir}.client()
+					if err != nil {
+						return nil, err
+					}
+					return damaged.Ask(ctx, client.Discovery().RESTClient())
+				},
 			})
 			printChecks(cmd.OutOrStdout(), checks)
 			if !doctor.OK(checks) {
@@ -60,9 +70,21 @@ func printChecks(out io.Writer, checks []doctor.Check) {
 		case !c.OK:
 			mark = "note   "
 		}
-		fmt.Fprintf(out, "%s  %-18s %s\n", mark, c.Name, c.Detail)
+		fmt.Fprintf(out, "%s  %-18s %s\n", mark, c.Name, indented(c.Detail))
 		if c.Fix != "" {
-			fmt.Fprintf(out, "         %-18s mend: %s\n", "", c.Fix)
+			fmt.Fprintf(out, "%*s mend: %s\n", detailColumn-1, "", indented(c.Fix))
 		}
 	}
+}
+
+// detailColumn is where the third column of the checks begins.
+const detailColumn = 7 + 2 + 18 + 1
+
+// indented keeps the lines of a text, which may be another program's, in the third column.
+func indented(text string) string {
+	var lines []string
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		lines = append(lines, strings.TrimRight(line, "\r\n"))
+	}
+	return strings.Join(lines, fmt.Sprintf("\n%*s", detailColumn, ""))
 }

@@ -71,6 +71,9 @@ func printStatus(out io.Writer, s app.Status) {
 	if s.Pods != nil {
 		row("Pods", "%s", podCounts(s.Pods))
 	}
+	for _, o := range s.Damaged {
+		row("Damaged", "%s: %s; %s", o.String(), o.Why, o.Advice())
+	}
 	if s.DataDir != "" {
 		row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
 	}

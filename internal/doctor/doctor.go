@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/etcd/damaged"
 )
 
 // Check is what one look at the machine gave.
@@ -33,6 +34,9 @@ type Config struct {
 	Listen string
 	// PodNetwork and ServiceRange are the networks of pods and services.
 	PodNetwork, ServiceRange netip.Prefix
+	// Damaged asks the system for the objects of its store that cannot be read; it is
+	// asked when the system runs.
+	Damaged func(context.Context) ([]damaged.Object, error)
 }
 
 // Checks runs all checks, required ones first. It takes some 50 ms, mostly for programs
@@ -50,6 +54,7 @@ func Checks(ctx context.Context, cfg Config) []Check {
 		port(ctx, cfg),
 		networks(cfg),
 		dataDirectory(cfg.Dir.Path),
+		store(ctx, cfg),
 		m.inotify(),
 		m.swap(),
 		forwarding(ctx, cfg.Dir.Bridge()),

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
 
@@ -179,5 +181,36 @@ func TestSwapMattersOnOldKernels(t *testing.T) {
 func TestDataDirectoryNeedNotExist(t *testing.T) {
 	if c := dataDirectory(filepath.Join(t.TempDir(), "a", "b")); !c.OK || !strings.Contains(c.Detail, "MiB free") {
 		t.Errorf("a directory that is not there yet: %+v", c)
+	}
+}
+
+func TestStoreOfARunningSystem(t *testing.T) {
+	cfg := config(t)
+	asked := func(objects []damaged.Object, err error) Check {
+		cfg.Damaged = func(context.Context) ([]damaged.Object, error) { return objects, err }
+		return store(t.Context(), cfg)
+	}
+	if c := asked(nil, errors.New("must not be asked")); !c.OK || c.Detail != "is looked at while the system runs" {
+		t.Errorf("stopped: %+v", c)
+	}
+	dir, err := datadir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := dir.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	cfg.Dir = dir
+	if c := asked(nil, nil); !c.OK {
+		t.Errorf("whole: %+v", c)
+	}
+	two := []damaged.Object{{Resource: "secrets", Namespace: "a", Name: "x", Delete: "/x"}, {Resource: "nodes", Name: "y"}}
+	if c := asked(two, nil); c.OK || c.Required || c.Detail != "secrets/x in namespace a cannot be read, nor can 1 more, which `laterna status` names" || c.Fix != "kubectl delete --raw '/x'" {
+		t.Errorf("damaged: %+v", c)
+	}
+	if c := asked(nil, errors.New("no answer")); c.OK || c.Detail != "no answer" {
+		t.Errorf("silent: %+v", c)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -140,6 +141,35 @@ func dataDirectory(path string) Check {
 	case free < least:
 		c.Required, c.OK = false, false
 		c.Detail += "; images may not fit"
+	}
+	return c
+}
+
+// storeTimeout bounds how long a system that runs is asked about its store.
+const storeTimeout = 5 * time.Second
+
+// store tells of objects that a running system cannot read.
+func store(ctx context.Context, cfg Config) Check {
+	c := Check{Name: "store", OK: true, Detail: "nothing is known to be damaged"}
+	if cfg.Damaged == nil || cfg.Dir.Owner() == 0 {
+		c.Detail = "is looked at while the system runs"
+		return c
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	objects, err := cfg.Damaged(ctx)
+	switch {
+	case err != nil:
+		c.OK, c.Detail = false, err.Error()
+	case len(objects) > 0:
+		first := objects[0]
+		c.OK, c.Detail = false, first.String()+" cannot be read"
+		if more := len(objects) - 1; more > 0 {
+			c.Detail += fmt.Sprintf(", nor can %d more, which `laterna status` names", more)
+		}
+		if first.Delete != "" {
+			c.Fix = "kubectl delete --raw '" + first.Delete + "'"
+		}
 	}
 	return c
 }

@@ -39,7 +39,7 @@ func (o *Object) Advice() string {
 
 // String names the object as kubectl does.
 func (o *Object) String() string {
-	s := o.Resource + " " + o.Name
+	s := o.Resource + "/" + o.Name
 	if o.Namespace != "" {
 		s += " in namespace " + o.Namespace
 	}
