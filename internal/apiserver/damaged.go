@@ -108,8 +108,8 @@ type explained struct {
 }
 
 func (s explained) explain(key string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || storage.IsNotFound(err) { // it was deleted just now
+		return err
 	}
 	o, ok := s.set.Get(objectPrefix + key)
 	if !ok {
