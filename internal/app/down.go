@@ -58,33 +58,44 @@ func down(ctx context.Context, options DownOptions, out Output, logger *slog.Log
 	if err := dir.Check(); err != nil {
 		return err
 	}
-	release, err := stopOwner(ctx, dir, clock.Real())
+	if !dir.Begun() && dir.Owner() == 0 {
+		return sweep(ctx, dir, options, out, logger)
+	}
+	ran, release, err := stopOwner(ctx, dir, clock.Real())
 	if err != nil {
 		return err
 	}
 	defer release()
+	left, err := hostresources.List(ctx, dir)
+	if err != nil {
+		return err
+	}
 	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.Real(), logger); err != nil {
 		return err
 	}
+	kept, removed := "stopped; the data stays", "stopped and removed"
+	if !ran && len(left) == 0 {
+		kept, removed = "nothing was running; the data stays", "nothing was running; removed"
+	}
 	if !options.Purge {
-		fmt.Fprintf(out.Out, "stopped; the data stays in %s (--purge removes it)\n", dir.Path)
+		fmt.Fprintf(out.Out, "%s in %s (--purge removes it)\n", kept, dir.Path)
 		return nil
 	}
 	if err := dir.Purge(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out.Out, "stopped and removed %s\n", dir.Path)
+	fmt.Fprintf(out.Out, "%s %s\n", removed, dir.Path)
 	return nil
 }
 
-// sweep removes what a data directory that is gone has left on the host.
+// sweep removes what a data directory that is gone, or was never used, has left on the host.
 func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output, logger *slog.Logger) error {
 	left, err := hostresources.List(ctx, dir)
 	if err != nil {
 		return err
 	}
 	if len(left) == 0 {
-		fmt.Fprintf(out.Out, "nothing to stop: %s does not exist\n", dir.Path)
+		fmt.Fprintf(out.Out, "nothing to stop: no system was started on %s\n", dir.Path)
 		return nil
 	}
 	if err := hostresources.RemoveAll(ctx, dir, options.Grace, clock.Real(), logger); err != nil {
@@ -94,9 +105,10 @@ func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output
 	return nil
 }
 
-// stopOwner ends the process that runs on dir and takes its lock. A process that has
-// only just taken the lock is asked as soon as it has left its number.
-func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (release func(), err error) {
+// stopOwner ends the process that runs on dir, tells whether there was one, and takes its
+// lock. A process that has only just taken the lock is asked as soon as it has left its
+// number.
+func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (ran bool, release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
 	defer cancel()
 	ticker := wall.NewTicker(lockPoll)
@@ -105,18 +117,19 @@ func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (release f
 	for {
 		release, err := dir.Lock()
 		if !errors.Is(err, datadir.ErrLocked) {
-			return release, err
+			return ran, release, err
 		}
+		ran = true
 		if pid := dir.Owner(); pid > 0 && pid != asked {
 			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
-				return nil, fmt.Errorf("stopping process %d: %w", pid, err)
+				return ran, nil, fmt.Errorf("stopping process %d: %w", pid, err)
 			}
 			asked = pid
 		}
 		select {
 		case <-ticker.C():
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for process %d to end: %w", asked, err)
+			return ran, nil, fmt.Errorf("waiting for process %d to end: %w", asked, err)
 		}
 	}
 }

@@ -80,9 +80,9 @@ func TestStopOwnerEndsTheProcessAndTakesTheLock(t *testing.T) {
 	if dir.Owner() != cmd.Process.Pid {
 		t.Errorf("owner %d, want %d", dir.Owner(), cmd.Process.Pid)
 	}
-	release, err := stopOwner(t.Context(), dir, clock.Real())
-	if err != nil {
-		t.Fatal(err)
+	ran, release, err := stopOwner(t.Context(), dir, clock.Real())
+	if err != nil || !ran {
+		t.Fatal(ran, err)
 	}
 	defer release()
 	if err := cmd.Wait(); err != nil {
@@ -98,7 +98,7 @@ func TestStopOwnerTellsWhoDoesNotEnd(t *testing.T) {
 	cmd := holder(t, dir, stubbornEnv+"=1")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err := stopOwner(ctx, dir, clock.Real())
+	_, _, err := stopOwner(ctx, dir, clock.Real())
 	if !errors.Is(err, datadir.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprintf("waiting for process %d to end", cmd.Process.Pid)) {
 		t.Errorf("got %v", err)
 	}
@@ -113,9 +113,9 @@ func TestStopOwnerLeavesStrangersAlone(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	release, err := stopOwner(t.Context(), dir, clock.Real())
-	if err != nil {
-		t.Fatal(err)
+	ran, release, err := stopOwner(t.Context(), dir, clock.Real())
+	if err != nil || ran {
+		t.Fatal(ran, err)
 	}
 	release()
 	select {
@@ -130,7 +130,7 @@ func TestDownMayBeCalledAgain(t *testing.T) {
 	for _, test := range []struct {
 		purge bool
 		want  string
-	}{{false, "stopped; the data stays"}, {false, "stopped; the data stays"}, {true, "stopped and removed"}, {true, "nothing to stop"}} {
+	}{{false, "nothing was running; the data stays in"}, {false, "nothing was running; the data stays in"}, {true, "nothing was running; removed "}, {true, "nothing to stop"}} {
 		var out, log bytes.Buffer
 		if err := Down(t.Context(), DownOptions{DataDir: dir.Path, Purge: test.purge}, Output{Out: &out, Err: &log}); err != nil {
 			t.Fatal(err)
@@ -152,6 +152,35 @@ func TestDownLeavesForeignDirectoriesAlone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(letter); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDownLeavesAnUnusedDirectoryUsable had down leave a lock in it, after which neither up
+// nor down took the directory.
+func TestDownLeavesAnUnusedDirectoryUsable(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		var out bytes.Buffer
+		if err := Down(t.Context(), DownOptions{DataDir: dir}, Output{Out: &out, Err: new(bytes.Buffer)}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), "nothing to stop: no system was started on ") {
+			t.Errorf("said %q", out.String())
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	// What earlier versions have left is no obstacle.
+	if err := os.WriteFile(filepath.Join(dir, "lock"), []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := datadir.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(d.RunDir); err != nil {
 		t.Error(err)
 	}
 }

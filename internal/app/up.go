@@ -84,6 +84,13 @@ func (s *system) up(ctx context.Context, ready func(context.Context)) error {
 		return err
 	}
 	defer release()
+	opened, err := dir.ClosePrivate()
+	if err != nil {
+		return err
+	}
+	if len(opened) > 0 {
+		s.log.Warn("others could read or change private files, which is mended; if others use this machine, think of what was in them as known: `laterna keys rotate` and `laterna encryption rotate` make new keys", "files", opened)
+	}
 	s.dir, s.clock = dir, clock.New(s.wall)
 	s.agentClock = s.clock
 	if s.skew != 0 {

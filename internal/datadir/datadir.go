@@ -142,19 +142,25 @@ func (d Dir) Check() error {
 
 // checkEmpty keeps a home directory that was given by mistake from being closed to
 // others and, later, purged. What a new file system holds does not count, nor does what a
-// start leaves that was killed: its log, half of a version.
+// start leaves that was killed: its log, its lock, half of a version.
 func (d Dir) checkEmpty() error {
 	entries, err := os.ReadDir(d.Path)
 	if err != nil {
 		return fmt.Errorf("reading data directory: %w", err)
 	}
 	for _, e := range entries {
-		ours := strings.HasPrefix(e.Name(), LogName) || replace.Unfinished(e.Name(), d.versionFile())
+		ours := strings.HasPrefix(e.Name(), LogName) || e.Name() == lockName || replace.Unfinished(e.Name(), d.versionFile())
 		if e.Name() != "lost+found" && !ours {
 			return fmt.Errorf("%s is no data directory of laterna: it holds other things, such as %s; give an empty, a new or laterna's own --data-dir", d.Path, e.Name())
 		}
 	}
 	return nil
+}
+
+// Begun tells whether a system was ever started on the directory.
+func (d Dir) Begun() bool {
+	_, err := os.Stat(d.versionFile())
+	return err == nil
 }
 
 // Purge removes the directory. It must be one that Check accepts.
@@ -168,13 +174,16 @@ func (d Dir) Purge() error {
 	return nil
 }
 
+// lockName is the file that a process locks which runs on the directory.
+const lockName = "lock"
+
 // ErrLocked says that another process runs on the data directory.
 var ErrLocked = errors.New("another laterna runs on this data directory")
 
 // Lock takes the data directory for this process until release is called or the
 // process ends. It returns ErrLocked (wrapped) when another process holds it.
 func (d Dir) Lock() (release func(), err error) {
-	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(d.Path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening lock: %w", err)
 	}
@@ -199,7 +208,7 @@ func wholeFile() *unix.Flock_t { return &unix.Flock_t{Type: unix.F_WRLCK} }
 // Owner returns the process that holds the lock, or 0 when none does. It only asks, so
 // that looking never keeps a process from starting.
 func (d Dir) Owner() int {
-	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_RDWR, 0)
+	f, err := os.OpenFile(filepath.Join(d.Path, lockName), os.O_RDWR, 0)
 	if err != nil {
 		return 0
 	}

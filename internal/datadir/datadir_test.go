@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,5 +94,58 @@ func TestLockIsExclusive(t *testing.T) {
 		t.Errorf("lock after release: %v", err)
 	} else {
 		again()
+	}
+}
+
+func TestPrivateFilesAreClosedToOthers(t *testing.T) {
+	d := open(t, t.TempDir())
+	if opened, err := d.ClosePrivate(); len(opened) > 0 || err != nil {
+		t.Errorf("of a new directory: %q, %v", opened, err)
+	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	write := func(path string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(d.PKI(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(d.PKI(), "ca.key")
+	write(ca, 0o666)
+	write(d.EncryptionKey(), 0o644)
+	write(filepath.Join(d.PKI(), "admin.key"), 0o600)
+	write(d.Kubeconfig(), 0o640)
+	write(outside, 0o644)
+	if err := os.Symlink(outside, filepath.Join(d.PKI(), "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(d.PKI(), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := d.ClosePrivate()
+	if want := []string{d.Kubeconfig(), d.PKI(), ca, d.EncryptionKey()}; !slices.Equal(opened, want) || err != nil {
+		t.Errorf("%q, %v; want %q", opened, err, want)
+	}
+	for path, want := range map[string]os.FileMode{ca: 0o600, d.EncryptionKey(): 0o600, d.Kubeconfig(): 0o600, d.PKI(): 0o700, outside: 0o644} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+	if opened, err := d.ClosePrivate(); len(opened) > 0 || err != nil {
+		t.Errorf("the second time: %q, %v", opened, err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Chown(ca, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ClosePrivate(); err == nil || !strings.Contains(err.Error(), ca+" belongs to user id 65534") {
+		t.Errorf("a key of somebody else: %v", err)
 	}
 }
