@@ -137,7 +137,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if f.output == "json" {
 		err = printASCII(out, report)
 	} else {
-		printReport(out, paintFor(out), token, report)
+		printReport(out, paintFor(out), token, report, f.source.pod != "")
 	}
 	if err != nil {
 		return err

@@ -19,11 +19,14 @@ type reportPrinter struct {
 	out   io.Writer
 	paint paint
 	inspect.Report
+	// inVolume says that the token was read where an agent keeps it.
+	inVolume bool
 }
 
-// printReport prints what a token says, its life, and the checks.
-func printReport(out io.Writer, p paint, token inspect.Token, report inspect.Report) {
-	r := reportPrinter{out, p, report}
+// printReport prints what a token says, its life, and the checks. inVolume says that the
+// token was read where an agent keeps it.
+func printReport(out io.Writer, p paint, token inspect.Token, report inspect.Report, inVolume bool) {
+	r := reportPrinter{out, p, report, inVolume}
 	if token.Readable() {
 		r.claims(token)
 		r.life(token)
@@ -140,15 +143,26 @@ func (r *reportPrinter) life(token inspect.Token) {
 	switch rotation := l.Rotation; {
 	case rotation == nil:
 		r.row("", "no agent replaces it: it is not a pod's")
-	case r.Time.Before(rotation.At):
-		r.row("", "the agent replaces the file at %s (%s), %s", inspect.Moment(rotation.At), rule(rotation), inspect.Relative(rotation.At, r.Time))
 	default:
-		r.row("", "the file should have been replaced at %s (%s), %s: this is an old copy, or replacing fails", inspect.Moment(rotation.At), rule(rotation), inspect.Relative(rotation.At, r.Time))
+		r.row("", "%s at %s (%s), %s", r.replaced(r.Time.Before(rotation.At)), inspect.Moment(rotation.At), rule(rotation), inspect.Relative(rotation.At, r.Time))
 	}
 	if l.Extended() {
 		r.row("", "its use is reported as stale from %s on; it works until it expires", inspect.Moment(l.End))
 	}
 	fmt.Fprintln(r.out)
+}
+
+// replaced says who replaces the token, or should have.
+func (r *reportPrinter) replaced(later bool) string {
+	switch {
+	case r.inVolume && later:
+		return "the agent replaces the file"
+	case r.inVolume:
+		return "the agent should have replaced the file"
+	case later:
+		return "in a pod's volume, the agent replaces it"
+	}
+	return "in a pod's volume, the agent would have replaced it"
 }
 
 func rule(r *inspect.Rotation) string {

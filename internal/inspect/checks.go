@@ -38,7 +38,7 @@ func audienceOf(t Token, want []string, listing *Listing) Check {
 	_, kept := t.Legacy()
 	switch {
 	case len(want) == 0:
-		c.Reason = "name the recipient with --audience" + forAPI(&claims, listing)
+		c.Reason = "name the recipient with --audience" + forAPI(&claims, kept, listing)
 	case kept:
 		c.Result, c.Reason = Failed, "the token is for the API server alone and names no audience"
 	default:
@@ -59,7 +59,10 @@ func orNobody(audiences []string) string {
 	return plain.List(audiences)
 }
 
-func forAPI(claims *boundtoken.Claims, listing *Listing) string {
+func forAPI(claims *boundtoken.Claims, kept bool, listing *Listing) string {
+	if kept {
+		return "; the token is for the API of the system that made it alone"
+	}
 	if listing == nil || listing.Partial {
 		return ""
 	}

@@ -143,6 +143,7 @@ func TestTokensInSecrets(t *testing.T) {
 	s.keys = jwks.New(newSigner(t).Key())
 	s.reviews = 0
 	r = inspect.Inspect(t.Context(), token, inspect.Config{System: s})
+	check(t, r, "audience", inspect.NotMade, "name the recipient with --audience; the token is for the API of the system that made it alone")
 	check(t, r, "signature", inspect.Failed, "no keys found")
 	if s.reviews > 0 {
 		t.Error("a token of somebody else's key was sent")

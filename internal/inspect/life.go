@@ -15,7 +15,8 @@ type Life struct {
 	Expires time.Time `json:"expires"`
 	// Over is the part of the time from Start to End that has passed, from 0 to 1.
 	Over float64 `json:"over"`
-	// Rotation is when the agent replaces the token; nil where it does not.
+	// Rotation is when an agent replaces the token if it keeps it in a volume; nil where
+	// none does, since the token is not a pod's.
 	Rotation *Rotation `json:"rotation,omitempty"`
 }
 
@@ -32,8 +33,8 @@ type Rotation struct {
 // day is the age in seconds at which a token is replaced whatever its life.
 const day = 24 * 60 * 60
 
-// LifeOf returns the life of a token at now; nil when the claims give none. The agent
-// replaces tokens of pods, at 80 % of their life or when they are a day old.
+// LifeOf returns the life of a token at now; nil when the claims give none. Agents
+// replace tokens in volumes of pods, at 80 % of their life or when they are a day old.
 func LifeOf(c *boundtoken.Claims, now time.Time) *Life {
 	end := c.Expiry
 	if w := c.Kubernetes.WarnAfter; w != 0 && w < end {
