@@ -58,12 +58,20 @@ func (s *Status) Stopped() bool { return s.DataDir != "" && s.PID == 0 }
 const statusTimeout = 5 * time.Second
 
 // ReadStatus collects the status of the system on the data directory at path, or of
-// one that is only known by its API when path is empty. client reaches the API.
-func ReadStatus(ctx context.Context, path string, client kubernetes.Interface) (Status, error) {
+// one that is only known by its API when path is empty. connect reaches the API; where it
+// cannot, the rest is told all the same, if there is more than the API.
+func ReadStatus(ctx context.Context, path string, connect func() (kubernetes.Interface, error)) (Status, error) {
+	client, unreachable := connect()
 	if path == "" {
+		if unreachable != nil {
+			return Status{}, unreachable
+		}
 		var s Status
 		s.Ready = s.readServer(ctx, client)
 		return s, nil
+	}
+	if errors.Is(unreachable, fs.ErrPermission) {
+		return Status{}, unreachable // nothing else is readable either
 	}
 	dir, err := datadir.Locate(path)
 	if err != nil {
@@ -71,7 +79,10 @@ func ReadStatus(ctx context.Context, path string, client kubernetes.Interface) (
 	}
 	s := Status{DataDir: dir.Path, PID: dir.Owner()}
 	if _, err := os.Stat(dir.Path); err != nil {
-		return s, fmt.Errorf("no system here: %w", err)
+		if unreachable != nil {
+			err = unreachable // it says what to do
+		}
+		return s, err
 	}
 	s.StoreBytes, s.ImageBytes = size(dir.Etcd()), size(dir.Containerd())
 	var disk syscall.Statfs_t
@@ -83,7 +94,9 @@ func ReadStatus(ctx context.Context, path string, client kubernetes.Interface) (
 		return s, nil
 	}
 	s.readProcess()
-	s.Ready = s.readServer(ctx, client)
+	if s.Ready = unreachable; unreachable == nil {
+		s.Ready = s.readServer(ctx, client)
+	}
 	return s, nil
 }
 

@@ -1,9 +1,12 @@
 package app
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"k8s.io/client-go/kubernetes"
 )
 
 func TestSizeCountsAFileWithSeveralNamesOnce(t *testing.T) {
@@ -28,14 +31,30 @@ func TestSizeCountsAFileWithSeveralNamesOnce(t *testing.T) {
 
 func TestStatusOfAStoppedSystem(t *testing.T) {
 	dir := open(t)
-	s, err := ReadStatus(t.Context(), dir.Path, nil)
+	unreachable := func() (kubernetes.Interface, error) { return nil, errors.New("no kubeconfig") }
+	s, err := ReadStatus(t.Context(), dir.Path, unreachable)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !s.Stopped() || s.Ready != nil || s.Left != 0 || s.Free == 0 || s.DataDir != dir.Path {
 		t.Errorf("got %+v", s)
 	}
-	if _, err := ReadStatus(t.Context(), filepath.Join(dir.Path, "none"), nil); err == nil {
-		t.Error("no error for a directory that does not exist")
+	for _, path := range []string{"", filepath.Join(dir.Path, "none")} {
+		if _, err := ReadStatus(t.Context(), path, unreachable); err == nil || err.Error() != "no kubeconfig" {
+			t.Errorf("without a directory %q: %v", path, err)
+		}
+	}
+}
+
+func TestStatusWithoutAKubeconfigTellsOfTheProcess(t *testing.T) {
+	dir := open(t)
+	release, err := dir.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	s, err := ReadStatus(t.Context(), dir.Path, func() (kubernetes.Interface, error) { return nil, errors.New("no kubeconfig") })
+	if err != nil || s.PID != os.Getpid() || s.Resident == 0 || s.Ready == nil || s.Ready.Error() != "no kubeconfig" {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

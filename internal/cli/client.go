@@ -25,6 +25,9 @@ func (t targetFlags) restConfig() (*rest.Config, error) {
 		path = dir.Kubeconfig()
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if dir, err := datadir.Locate(t.dataDir); err == nil && t.kubeconfig == "" && dir.Owner() != 0 {
+			return nil, fmt.Errorf("%s does not exist, though a system runs (process %d): it is written when the system is ready; where it was removed, the next start writes it again", path, dir.Owner())
+		}
 		return nil, fmt.Errorf("no system found: %s does not exist; start one with `laterna up`, or name its --data-dir or --kubeconfig", path)
 	} else if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("%w: run as the user who started laterna, or name another --kubeconfig", err)

@@ -66,6 +66,9 @@ const socketTimeout = 10 * time.Second
 // that starts it.
 func awaitSocket(ctx context.Context, dir datadir.Dir, socket string) error {
 	missing := fmt.Errorf("no managed containerd runs for %s; start it with `laterna up --data-dir %s`, or name another --data-dir", dir.Path, dir.Path)
+	if err := dir.Check(); errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("looking for the managed containerd of %s: %w: run as the user who started laterna", dir.Path, err)
+	}
 	if _, err := os.Stat(socket); err != nil && dir.Owner() == 0 {
 		return missing
 	}

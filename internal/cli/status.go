@@ -27,11 +27,7 @@ when the system is ready and 1 otherwise. With --kubeconfig alone it tells what 
 knows, wherever the system runs.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := target.client()
-			if err != nil {
-				return err
-			}
-			s, err := app.ReadStatus(cmd.Context(), target.local(), client)
+			s, err := app.ReadStatus(cmd.Context(), target.local(), target.client)
 			if err != nil {
 				return err
 			}
