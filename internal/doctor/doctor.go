@@ -52,7 +52,7 @@ func Checks(ctx context.Context, cfg Config) []Check {
 		openat2(),
 		controlGroups(),
 		port(ctx, cfg),
-		networks(cfg),
+		networks(ctx, cfg),
 		dataDirectory(cfg.Dir.Path),
 		store(ctx, cfg),
 		m.inotify(),

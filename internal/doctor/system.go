@@ -16,6 +16,7 @@ import (
 
 	"laterna.dev/laterna/internal/host/rtnl"
 	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/runtime/containerd"
 )
 
@@ -85,8 +86,9 @@ func port(ctx context.Context, cfg Config) Check {
 	return c
 }
 
-// networks checks that addresses of services do not belong to a network of the machine.
-func networks(cfg Config) Check {
+// networks checks that addresses of services belong neither to a network of the machine
+// nor to another system on it.
+func networks(ctx context.Context, cfg Config) Check {
 	c := Check{Name: "networks", OK: true, Detail: fmt.Sprintf("pods %s, services %s", cfg.PodNetwork, cfg.ServiceRange)}
 	routes, err := rtnl.Routes()
 	if err != nil {
@@ -96,10 +98,20 @@ func networks(cfg Config) Check {
 	if taken, ok := overlap(routes, cfg.ServiceRange); ok {
 		c.OK = false
 		c.Detail = fmt.Sprintf("the service range %s overlaps with the route to %s", cfg.ServiceRange, taken)
-		c.Fix = "laterna up --service-cluster-ip-range 172.30.0.0/16"
+		c.Fix = otherRange
+		return c
+	}
+	// What nft cannot say, its own check says.
+	sharing, _ := services.Sharing(ctx, cfg.Dir.HostName(), cfg.ServiceRange)
+	if len(sharing) > 0 {
+		c.OK = false
+		c.Detail = fmt.Sprintf("another system on this machine has service addresses of %s (nftables %s): programs of the machine and pods with hostNetwork may reach its API", cfg.ServiceRange, strings.Join(sharing, ", "))
+		c.Fix = otherRange
 	}
 	return c
 }
+
+const otherRange = "laterna up --service-cluster-ip-range 172.30.0.0/16"
 
 // overlap returns the first network with a route, other than the default, that shares
 // addresses with p.

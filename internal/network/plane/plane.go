@@ -24,8 +24,11 @@ import (
 const (
 	// retry is the pause before rules that could not be written are tried again.
 	retry = time.Second
-	// check is how often it is looked whether the rules are still there.
+	// check is how often it is looked whether the rules are still there, whether or not
+	// the kernel tells of changes.
 	check = 30 * time.Second
+	// settle is how long after a change it is looked: others change in several steps.
+	settle = time.Second
 )
 
 // Config of a Plane. All fields are required.
@@ -104,6 +107,7 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
 		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
+	p.tellSharing(ctx)
 	p.repair(ctx, routed)
 	return nil
 }
@@ -121,23 +125,43 @@ func (p *Plane) sync(ctx context.Context, routed services.Service) error {
 }
 
 // repair writes the rules again when somebody has removed them, as `nft flush
-// ruleset` and restarts of firewalls do, until ctx ends.
+// ruleset`, `nft flush table` and restarts of firewalls do, until ctx ends.
 func (p *Plane) repair(ctx context.Context, routed services.Service) {
 	ticker := p.cfg.Clock.NewTicker(check)
 	defer ticker.Stop()
+	changes, err := services.Changes(ctx)
+	if err != nil {
+		p.cfg.Log.Warn("removed rules of service addresses are written again only after a while", "error", err, "seconds", check.Seconds())
+	}
 	for {
 		select {
 		case <-ticker.C():
+		case <-changes:
+			if !wait.Pause(ctx, p.cfg.Clock, settle) {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
-		there, err := services.Exists(ctx, p.cfg.Dir.HostName())
-		if err != nil || there {
+		intact, err := p.router.Intact(ctx)
+		if err != nil || intact {
 			continue
 		}
-		p.cfg.Log.Warn("the rules of service addresses were removed by somebody else, writing them again")
+		p.cfg.Log.Warn("the rules of service addresses were removed or changed by somebody else, writing them again")
 		if p.sync(ctx, routed) != nil {
 			return
 		}
+	}
+}
+
+// tellSharing warns of other systems of this machine that have the same addresses.
+func (p *Plane) tellSharing(ctx context.Context) {
+	sharing, err := services.Sharing(ctx, p.cfg.Dir.HostName(), p.cfg.Services)
+	if err != nil {
+		p.cfg.Log.Debug("other systems of the machine are not known", "error", err)
+	}
+	if len(sharing) > 0 {
+		p.cfg.Log.Warn("another system on this machine has the same service addresses: programs of the machine and pods with hostNetwork may reach its API instead of this one's; choose another --service-cluster-ip-range",
+			"range", p.cfg.Services, "tables", sharing)
 	}
 }

@@ -59,6 +59,8 @@ type Router struct {
 
 	mu  sync.Mutex
 	nft knftables.Interface // nil until the first Sync, since making it runs nft twice
+	// written is the listing of the table after the last Sync.
+	written []string
 }
 
 // hint is the command that brings nft.
@@ -92,6 +94,9 @@ func (r *Router) Sync(ctx context.Context, all []Service) error {
 		}
 	}
 	if err := r.nft.Run(ctx, transaction(r.nft, r.cfg, all, protect)); err != nil {
+		return fmt.Errorf("service routing: %w", err)
+	}
+	if r.written, err = listing(ctx, r.cfg.Table); err != nil {
 		return fmt.Errorf("service routing: %w", err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,6 +273,70 @@ func TestExistsAndRemove(t *testing.T) {
 		}
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestWhatOthersDoToTheTableIsSeen has somebody else flush, thin out and remove it.
+func TestWhatOthersDoToTheTableIsSeen(t *testing.T) {
+	s := start(t, "testi", "198.18.9.0/24")
+	changes, err := services.Changes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := serve(t, "127.0.0.1:0", "x")
+	for what, command := range map[string][]string{
+		"nothing":        nil,
+		"flush":          {"flush", "table", "ip", s.cfg.Table},
+		"removal":        {"delete", "table", "ip", s.cfg.Table},
+		"flushed chain":  {"flush", "chain", "ip", s.cfg.Table, "output"},
+		"a removed way":  {"flush", "map", "ip", s.cfg.Table, "addresses-pods"},
+		"another's rule": {"insert", "rule", "ip", s.cfg.Table, "output", "accept"},
+	} {
+		if err := s.router.Sync(t.Context(), []services.Service{s.kubernetes(to, to)}); err != nil {
+			t.Fatal(err)
+		}
+		if command != nil {
+			for drained := false; !drained; { // of Sync's own changes
+				select {
+				case <-changes:
+				case <-time.After(50 * time.Millisecond):
+					drained = true
+				}
+			}
+			if out, err := exec.Command("nft", command...).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", what, err, out)
+			}
+			select {
+			case <-changes:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s: no change was told", what)
+			}
+		}
+		if intact, err := s.router.Intact(t.Context()); err != nil || intact != (command == nil) {
+			t.Errorf("after %s: intact %v, %v", what, intact, err)
+		}
+	}
+}
+
+func TestSystemsThatShareServiceAddressesAreFound(t *testing.T) {
+	a := start(t, "testj", "198.18.10.0/24")
+	if err := a.router.Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		own, addresses string
+		shares         bool
+	}{
+		"the same":          {"laterna-testk", "198.19.0.0/16", true},
+		"a part":            {"laterna-testk", "198.19.7.0/24", true},
+		"other addresses":   {"laterna-testk", "198.20.0.0/16", false},
+		"the system's own":  {a.cfg.Table, "198.19.0.0/16", false},
+		"addresses of pods": {"laterna-testk", "198.18.10.0/24", false},
+	} {
+		found, err := services.Sharing(t.Context(), tt.own, netip.MustParsePrefix(tt.addresses))
+		if err != nil || slices.Contains(found, a.cfg.Table) != tt.shares {
+			t.Errorf("%s: %q, %v", name, found, err)
 		}
 	}
 }
