@@ -87,7 +87,7 @@ Start with:
 	}
 	add(groupRun, newUp(version), newServer(version), newDown())
 	add(groupLook, newStatus(), newDoctor(), newVersion(version))
-	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken())
+	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig())
 	add(groupUse, newImage(), newClock())
 	return root
 }

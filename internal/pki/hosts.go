@@ -59,7 +59,7 @@ func (h *Hosts) issue(leaf Leaf) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making key for %s: %w", leaf.Name, err)
 	}
-	der, err := h.authority.issue(leaf, key)
+	der, err := h.authority.issue(leaf, key, leafLife)
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (p *Pair) issue() error {
 	if err != nil {
 		return fmt.Errorf("making key of %s: %w", p.leaf.Name, err)
 	}
-	der, err := p.authority.issue(p.leaf, key)
+	der, err := p.authority.issue(p.leaf, key, leafLife)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (p *Pair) issue() error {
 	return nil
 }
 
-func (a *Authority) issue(leaf Leaf, key *ecdsa.PrivateKey) ([]byte, error) {
+func (a *Authority) issue(leaf Leaf, key *ecdsa.PrivateKey, life time.Duration) ([]byte, error) {
 	serial, err := serialNumber()
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (a *Authority) issue(leaf Leaf, key *ecdsa.PrivateKey) ([]byte, error) {
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: leaf.CommonName, Organization: leaf.Organizations},
 		NotBefore:    now.Add(-backdate),
-		NotAfter:     now.Add(leafLife),
+		NotAfter:     now.Add(life),
 		DNSNames:     leaf.Hosts,
 		IPAddresses:  leaf.IPs,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
