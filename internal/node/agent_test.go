@@ -23,6 +23,7 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/log"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -66,6 +67,7 @@ func ptpConf(t testing.TB) string {
 
 func newWorld(t testing.TB, objects ...apiruntime.Object) *world {
 	t.Helper()
+	log.BridgeLibrariesOnce(os.Stderr)
 	dir := runtimetest.Dir(t)
 	w := &world{Machine: runtimetest.StartOn(t, dir, ptpConf(t)), t: t, client: fake.NewClientset(objects...), clock: clock.New(clock.Real())}
 	w.client.PrependReactor("create", "subjectaccessreviews", func(a k8stesting.Action) (bool, apiruntime.Object, error) {
