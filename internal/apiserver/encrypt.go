@@ -9,6 +9,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
 )
@@ -68,7 +69,7 @@ func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, bo
 		Sealed:         []string{"/laterna/" + signingKeysPath},
 		Server:         s.serverName(),
 		ProviderConfig: s.config.Store.EncryptionProviderConfig,
-		Settle:         cmp.Or(s.config.Store.EncryptionSettle, requestTimeout),
+		Settle:         cmp.Or(s.config.Store.EncryptionSettle, answers.RequestTimeout),
 		Clock:          s.config.Wall,
 		Log:            s.config.Log,
 	})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/rest"
 
+	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd"
@@ -56,14 +57,14 @@ type Server struct {
 	follow   *issuers
 	uses     *tokenUses
 	generic  *genericserver.GenericAPIServer
-	readings *readings
+	readings *answers.Readings
 	front    *front
 	boot     boot
 }
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: newReadings(c.Wall), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -131,7 +132,7 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	s.background.Go(func() { s.follow.follow(life) })
 	s.background.Go(func() { s.uses.run(life) })
 	s.background.Go(func() { s.keeper.Run(life) })
-	s.background.Go(func() { s.readings.run(life) })
+	s.background.Go(func() { s.readings.Run(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
 	return s.access.await(ctx)
@@ -258,12 +259,11 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 }
 
 // Limits as in Kubernetes, but for requests in flight, of which only lists are queued
-// here; see limits.
+// here; see internal/apiserver/answers.
 const (
 	maxRequestBytes   = 3 << 20
 	maxReadsInFlight  = 800
 	maxWritesInFlight = 400
-	requestTimeout    = time.Minute
 	minWatchSeconds   = 1800
 )
 
@@ -282,13 +282,12 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 		c.MaxRequestBodyBytes = serving.MaxRequestBytes
 	}
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
-	c.RequestTimeout, c.MinRequestTimeout = readTimeout, minWatchSeconds
+	c.RequestTimeout, c.MinRequestTimeout = answers.ReadTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
-	checks, limits := bodyChecks(sch), newLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
+	checks, limits := bodyChecks(sch), answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
-		s.readings.info, s.readings.long = c.RequestInfoResolver, c.LongRunningFunc
-		api = limits.wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.wrap(s.issuers.Route(chain(api, c)))
+		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
+		return s.readings.Wrap(s.issuers.Route(chain(api, c)), c.RequestInfoResolver, c.LongRunningFunc)
 	}
 	return c
 }

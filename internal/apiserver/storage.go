@@ -23,6 +23,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
 
+	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd/damaged"
@@ -187,7 +188,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	defer b.mu.Unlock()
 	b.caches = append(b.caches, cached)
 	b.stops = append(b.stops, stop)
-	return explained{weigh(delegator, cached, b.clock), &b.damaged}, stop, nil
+	return explained{answers.Weigh(delegator, cached, b.clock), &b.damaged}, stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for

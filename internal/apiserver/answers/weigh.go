@@ -1,4 +1,4 @@
-package apiserver
+package answers
 
 import (
 	"context"
@@ -32,8 +32,8 @@ type weighed struct {
 	stats   storage.Stats
 }
 
-// weigh lets lists and watches of s, which reads from cache, wait.
-func weigh(s storage.Interface, cache *cacher.Cacher, c clock.Wall) storage.Interface {
+// Weigh lets lists and watches of s, which reads from cache, wait.
+func Weigh(s storage.Interface, cache *cacher.Cacher, c clock.Wall) storage.Interface {
 	return &weighed{Interface: s, cache: cache, clock: c}
 }
 

@@ -1,4 +1,4 @@
-package apiserver
+package answers
 
 import (
 	"context"
@@ -15,9 +15,10 @@ import (
 
 // How long clients may take to read.
 const (
-	// readTimeout is how long a list may take to be read. Other requests have
-	// requestTimeout for everything.
-	readTimeout = 10 * time.Minute
+	// ReadTimeout is how long a list may take to be read. Other requests have
+	// RequestTimeout for everything, as in Kubernetes.
+	ReadTimeout    = 10 * time.Minute
+	RequestTimeout = time.Minute
 	// watchStall is how long a watch may read nothing of what there is to read. It
 	// comes again and goes on where it was.
 	watchStall = time.Minute
@@ -30,26 +31,31 @@ var (
 	errLate = errors.New("the response has not begun in time")
 )
 
-// readings are the requests that are being answered. The library leaves one alone
+// Readings are the requests that are being answered. The library leaves one alone
 // that waits for its client to read; here it ends, so that nobody holds for ever
 // what the server needs for others. Its methods may be called concurrently.
-type readings struct {
+type Readings struct {
 	clock clock.Wall
-	info  request.RequestInfoResolver
-	long  request.LongRunningRequestCheck
+	// exempt tells which requests pass by.
+	exempt func(*http.Request) bool
+	info   request.RequestInfoResolver
+	long   request.LongRunningRequestCheck
 
 	mu  sync.Mutex
 	all map[*reading]struct{}
 }
 
-func newReadings(c clock.Wall) *readings {
-	return &readings{clock: c, all: map[*reading]struct{}{}}
+// NewReadings returns readings of all requests but those that are exempt.
+func NewReadings(exempt func(*http.Request) bool, c clock.Wall) *Readings {
+	return &Readings{clock: c, exempt: exempt, all: map[*reading]struct{}{}}
 }
 
-// wrap is the outermost of all handlers. Requests of the process itself pass it by.
-func (r *readings) wrap(next http.Handler) http.Handler {
+// Wrap is the outermost of all handlers. info tells what a request is, long which are to
+// take long. It is called once, before Run.
+func (r *Readings) Wrap(next http.Handler, info request.RequestInfoResolver, long request.LongRunningRequestCheck) http.Handler {
+	r.info, r.long = info, long
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if fromProcess(req) {
+		if r.exempt(req) {
 			next.ServeHTTP(w, req)
 			return
 		}
@@ -67,7 +73,7 @@ func (r *readings) wrap(next http.Handler) http.Handler {
 
 // limit sets how long a request may take. The library knows one limit for all, that
 // of lists; the others' is kept here, and that of a list that has not begun.
-func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool) {
+func (r *Readings) limit(reading *reading, req *http.Request) (stop func() bool) {
 	info, err := r.info.NewRequestInfo(req)
 	if err != nil {
 		info = &request.RequestInfo{}
@@ -82,11 +88,11 @@ func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool)
 		}
 		return func() bool { return true }
 	case info.IsResourceRequest && info.Verb == "list":
-		reading.ends, reading.stall = now.Add(readTimeout), readTimeout
+		reading.ends, reading.stall = now.Add(ReadTimeout), ReadTimeout
 	default:
-		reading.ends, reading.stall = now.Add(requestTimeout), requestTimeout
+		reading.ends, reading.stall = now.Add(RequestTimeout), RequestTimeout
 	}
-	late := r.clock.AfterFunc(requestTimeout, func() {
+	late := r.clock.AfterFunc(RequestTimeout, func() {
 		if info.Verb != "list" || !reading.began.Load() {
 			reading.giveUp()
 		}
@@ -94,21 +100,21 @@ func (r *readings) limit(reading *reading, req *http.Request) (stop func() bool)
 	return late.Stop
 }
 
-func (r *readings) add(reading *reading) {
+func (r *Readings) add(reading *reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all[reading] = struct{}{}
 }
 
-func (r *readings) remove(reading *reading) {
+func (r *Readings) remove(reading *reading) {
 	r.mu.Lock()
 	delete(r.all, reading)
 	r.mu.Unlock()
 	reading.leave()
 }
 
-// run cuts the responses that nobody reads until ctx ends.
-func (r *readings) run(ctx context.Context) {
+// Run cuts the responses that nobody reads until ctx ends.
+func (r *Readings) Run(ctx context.Context) {
 	sweep := r.clock.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	for {
@@ -123,7 +129,7 @@ func (r *readings) run(ctx context.Context) {
 	}
 }
 
-func (r *readings) overdue() (out []*reading) {
+func (r *Readings) overdue() (out []*reading) {
 	now := r.clock.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,4 +1,4 @@
-package apiserver
+package answers
 
 import (
 	"fmt"
@@ -17,14 +17,14 @@ import (
 	"laterna.dev/laterna/internal/upgrade"
 )
 
-// readingServer serves h behind readings whose clock the test moves.
+// readingServer serves h behind Readings whose clock the test moves.
 func readingServer(t *testing.T, h http.HandlerFunc) (*httptest.Server, *testingclock.FakeClock) {
 	c := testingclock.NewFakeClock(time.Now())
-	r := newReadings(clock.WallOf(c))
-	r.info = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
-	r.long = filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString("log"))
-	go r.run(t.Context())
-	server := httptest.NewUnstartedServer(r.wrap(h))
+	r := NewReadings(func(*http.Request) bool { return false }, clock.WallOf(c))
+	info := &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	long := filters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString("log"))
+	server := httptest.NewUnstartedServer(r.Wrap(h, info, long))
+	go r.Run(t.Context())
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -64,12 +64,12 @@ func endless(ended chan<- error) http.HandlerFunc {
 // for every kind of request.
 func TestReaderThatNeverReadsIsCut(t *testing.T) {
 	for path, after := range map[string]time.Duration{
-		"/api/v1/namespaces/n/configmaps":         readTimeout,
-		"/api/v1/namespaces/n/configmaps/c":       requestTimeout,
+		"/api/v1/namespaces/n/configmaps":         ReadTimeout,
+		"/api/v1/namespaces/n/configmaps/c":       RequestTimeout,
 		"/api/v1/namespaces/n/configmaps?watch=1": watchStall,
 		"/api/v1/watch/namespaces/n/configmaps":   watchStall,
 		"/api/v1/namespaces/n/pods/p/log":         upgrade.Idle,
-		"/metrics":                                requestTimeout,
+		"/metrics":                                RequestTimeout,
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -105,7 +105,7 @@ func TestSlowReaderGetsAllOfAList(t *testing.T) {
 	server, c := readingServer(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, size)) })
 	response := deaf(t, server, "/api/v1/pods")
 	for read := 0; read < size; read += size / 8 {
-		c.Step(requestTimeout)
+		c.Step(RequestTimeout)
 		if _, err := io.CopyN(io.Discard, response.Body, size/8); err != nil {
 			t.Fatalf("after %d bytes: %v", read, err)
 		}
@@ -123,7 +123,7 @@ func TestRequestThatDoesNotBeginEnds(t *testing.T) {
 		})
 		go func() {
 			<-begun
-			c.Step(requestTimeout)
+			c.Step(RequestTimeout)
 		}()
 		deaf(t, server, path)
 		<-ended
@@ -159,7 +159,7 @@ func TestBodyThatNeverComesEndsTheRequest(t *testing.T) {
 			}
 		}()
 		<-begun
-		c.Step(requestTimeout)
+		c.Step(RequestTimeout)
 		select {
 		case err := <-ended:
 			if err == nil {

@@ -1,4 +1,4 @@
-package apiserver
+package answers
 
 import (
 	"fmt"
@@ -28,12 +28,12 @@ const (
 	watchBytes = 64 << 20
 	// budgetShare is the part of a heap limit that a level's lists have at most.
 	budgetShare = 8
-	// listsWaiting is how many lists of an account wait, so that they do not take all
-	// of maxReadsInFlight.
+	// listsWaiting is how many lists of an account wait, so that they do not take
+	// all the places of reads in flight.
 	listsWaiting = 64
 	// listPatience is how long a list waits, as in Kubernetes a quarter of what a
 	// request may take.
-	listPatience = requestTimeout / 4
+	listPatience = RequestTimeout / 4
 	// stalledReader is how long a client may read nothing while others wait.
 	stalledReader = 10 * time.Second
 	// watchesPerAccount is how many watches an account may have open. A node has one
@@ -56,10 +56,10 @@ type level struct {
 	open int
 }
 
-// limits bound what the answers to requests hold in memory: for each account, and
+// Limits bound what the answers to requests hold in memory: for each account, and
 // for all of them. The process's own requests are exempt. Its methods may be called
 // concurrently.
-type limits struct {
+type Limits struct {
 	codecs runtime.NegotiatedSerializer
 	// system is for administrators, nodes and parts of the system; accounts for
 	// everybody else.
@@ -69,9 +69,9 @@ type limits struct {
 	open map[string]int // watches by account
 }
 
-// newLimits returns the limits of a process whose heap is limited to that many bytes,
+// NewLimits returns the limits of a process whose heap is limited to that many bytes,
 // math.MaxInt64 where it is not.
-func newLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.Wall) *limits {
+func NewLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.Wall) *Limits {
 	lists := min(listBytes, heap/budgetShare)
 	made := func(open int) level {
 		gate := func(bytes int64, waiting int) *fairshare.Gate {
@@ -79,11 +79,11 @@ func newLimits(codecs runtime.NegotiatedSerializer, heap int64, c clock.Wall) *l
 		}
 		return level{lists: gate(lists, listsWaiting), watches: gate(lists*watchBytes/listBytes, open), open: open}
 	}
-	return &limits{codecs: codecs, system: made(watchesPerNode), accounts: made(watchesPerAccount), open: map[string]int{}}
+	return &Limits{codecs: codecs, system: made(watchesPerNode), accounts: made(watchesPerAccount), open: map[string]int{}}
 }
 
 // levelOf returns whom a user takes from.
-func (l *limits) levelOf(u user.Info) *level {
+func (l *Limits) levelOf(u user.Info) *level {
 	_, isNode := node.Name(u)
 	if isNode || slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) || strings.HasPrefix(u.GetName(), "system:kube-") {
 		return &l.system
@@ -91,9 +91,9 @@ func (l *limits) levelOf(u user.Info) *level {
 	return &l.accounts
 }
 
-// wrap lets requests of a user through to next that may hold much, after their
+// Wrap lets requests of a user through to next that may hold much, after their
 // authorization.
-func (l *limits) wrap(next http.Handler) http.Handler {
+func (l *Limits) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		reading := readingOf(req.Context())
 		info, ok := request.RequestInfoFrom(req.Context())
@@ -126,7 +126,7 @@ func (r *reading) enter(g *fairshare.Gate, account string) {
 }
 
 // addWatch counts a watch of an account until it ends.
-func (l *limits) addWatch(r *reading, level *level, account string, req *http.Request) error {
+func (l *Limits) addWatch(r *reading, level *level, account string, req *http.Request) error {
 	n := 1
 	switch {
 	case wsstream.IsWebSocketRequest(req):
