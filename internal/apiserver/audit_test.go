@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/apiserver/auditlog"
 )
 
 const everything = `apiVersion: audit.k8s.io/v1
@@ -35,7 +36,7 @@ func audited(t *testing.T, policy string, change ...func(*apiserver.Config)) (*s
 	file, log := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "logs", "audit.log")
 	must(t, os.WriteFile(file, []byte(policy), 0o600))
 	change = append(change, func(c *apiserver.Config) {
-		c.Audit = apiserver.AuditConfig{PolicyFile: file, LogPath: log, MaxSize: 1}
+		c.Audit = auditlog.Config{PolicyFile: file, LogPath: log, MaxSize: 1}
 	})
 	return boot(t, t.TempDir(), change...), log
 }
@@ -172,45 +173,5 @@ rules:
 	}
 	if e := find(t, log, "create", "serviceaccounts", "token"); e.User.Username != "admin" || time.Since(e.RequestReceivedTimestamp.Time) > time.Minute {
 		t.Errorf("%+v", e)
-	}
-}
-
-func TestAuditPoliciesThatAreRefused(t *testing.T) {
-	for want, policy := range map[string]string{
-		`unknown field "rules[0].levels"`:                              "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- levels: None\n",
-		`key "kind" already set`:                                       "apiVersion: audit.k8s.io/v1\nkind: Policy\nkind: Policy\n",
-		`loaded illegal policy with 0 rules`:                           "apiVersion: audit.k8s.io/v1\nkind: Policy\n",
-		`no kind "Policy" is registered for version "audit.k8s.io/v9"`: "apiVersion: audit.k8s.io/v9\nkind: Policy\nrules: [{level: None}]\n",
-		`rules[0].level: Unsupported value: "Loud"`:                    "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Loud}]\n",
-		`did not find expected`:                                        "apiVersion: [\n",
-	} {
-		file := filepath.Join(t.TempDir(), "policy.yaml")
-		must(t, os.WriteFile(file, []byte(policy), 0o600))
-		_, err := apiserver.ReadAuditPolicy(file)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "audit policy "+file+": ") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%v\nwant %s", err, want)
-		}
-	}
-	if _, err := apiserver.ReadAuditPolicy("/nowhere/policy.yaml"); err == nil || err.Error() != "reading the audit policy: open /nowhere/policy.yaml: no such file or directory" {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestAuditFlagsBelongTogether(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "policy.yaml")
-	must(t, os.WriteFile(file, []byte(everything), 0o600))
-	for want, c := range map[string]apiserver.AuditConfig{
-		"":                      {PolicyFile: file, LogPath: "-"},
-		"--audit-policy-file":   {LogPath: "-"},
-		"--audit-log-path":      {PolicyFile: file},
-		"must not be negative":  {PolicyFile: file, LogPath: "-", MaxBackups: -1},
-		"reading the audit pol": {PolicyFile: file + "x", LogPath: "-"},
-	} {
-		if err := apiserver.ValidateAudit(c); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: %v, want %q", c, err, want)
-		}
-	}
-	if err := apiserver.ValidateAudit(apiserver.AuditConfig{}); err != nil {
-		t.Error(err)
 	}
 }

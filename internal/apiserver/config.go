@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/registry"
@@ -26,7 +27,7 @@ type Config struct {
 	Tokens   TokensConfig
 	Kubelets KubeletsConfig
 	// Audit is optional.
-	Audit AuditConfig
+	Audit auditlog.Config
 	// Version is what /version answers; see VersionInfo.
 	Version Version
 	// Clock governs the life of tokens and keys, Wall all else.

@@ -232,7 +232,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(tokens.check), s.config.Wall)
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
-	if err := s.config.Audit.apply(c, s.config.Kinds.Confidential()); err != nil {
+	if err := s.config.Audit.Apply(c, s.config.Kinds.Confidential()); err != nil {
 		return err
 	}
 	s.generic, err = c.Complete(nil).New("laterna", genericserver.NewEmptyDelegate())

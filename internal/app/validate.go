@@ -13,6 +13,7 @@ import (
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -49,7 +50,7 @@ func (c *Config) Validate() error {
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
 		{"encryption-provider-config", apiserver.ValidateEncryption(context.Background(), c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
 		{"legacy-service-account-token-clean-up-period", validCleanUp(c.Tokens.LegacyCleanUpPeriod.Duration)},
-		{"audit-policy-file", apiserver.ValidateAudit(c.Audit.server(nil))},
+		{"audit-policy-file", auditlog.Validate(c.Audit.server(nil))},
 	} {
 		if check.err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", check.flag, check.err))

@@ -1,4 +1,9 @@
-package apiserver
+// Package auditlog is the audit log of the API server: its settings, its policy and where it
+// is written.
+//
+// It owns the discretion of the log, which never shows what is confidential whatever the
+// policy says. What is audited, and how events are written, is k8s.io/apiserver's.
+package auditlog
 
 import (
 	"errors"
@@ -23,8 +28,8 @@ import (
 	"laterna.dev/laterna/internal/bounded"
 )
 
-// AuditConfig is the audit log. The zero value writes none.
-type AuditConfig struct {
+// Config says what is logged, and where to. The zero value writes none.
+type Config struct {
 	// PolicyFile is the value of --audit-policy-file.
 	PolicyFile string
 	// LogPath is the value of --audit-log-path; "-" means Stdout.
@@ -36,13 +41,13 @@ type AuditConfig struct {
 	Stdout io.Writer
 }
 
-// apply adds the audit log to the library's configuration. confidential are the resources
+// Apply adds the audit log to the library's configuration. confidential are the resources
 // and subresources whose bodies are never logged.
-func (a AuditConfig) apply(c *genericserver.Config, confidential map[schema.GroupResource]bool) error {
+func (a Config) Apply(c *genericserver.Config, confidential map[schema.GroupResource]bool) error {
 	if a.PolicyFile == "" && a.LogPath == "" {
 		return nil
 	}
-	rules, err := ReadAuditPolicy(a.PolicyFile)
+	rules, err := ReadPolicy(a.PolicyFile)
 	if err != nil {
 		return err
 	}
@@ -57,7 +62,7 @@ func (a AuditConfig) apply(c *genericserver.Config, confidential map[schema.Grou
 
 // open returns where the log goes. A file that it makes is 0600, as are those that
 // take its place when it has grown.
-func (a AuditConfig) open() (io.Writer, error) {
+func (a Config) open() (io.Writer, error) {
 	if a.LogPath == "-" {
 		return a.Stdout, nil
 	}
@@ -74,9 +79,9 @@ func (a AuditConfig) open() (io.Writer, error) {
 	return &lumberjack.Logger{Filename: a.LogPath, MaxAge: a.MaxAge, MaxBackups: a.MaxBackups, MaxSize: a.MaxSize}, nil
 }
 
-// ReadAuditPolicy reads a policy file. Unlike upstream it refuses unknown and repeated
+// ReadPolicy reads a policy file. Unlike upstream it refuses unknown and repeated
 // fields: a rule that loses a misspelt field says more than was meant.
-func ReadAuditPolicy(path string) (*auditinternal.Policy, error) {
+func ReadPolicy(path string) (*auditinternal.Policy, error) {
 	raw, err := bounded.Input(path, bounded.Document)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit policy: %w", err)
@@ -136,8 +141,8 @@ func (d discreet) hides(a authorizer.Attributes) bool {
 	return d.confidential[r]
 }
 
-// ValidateAudit checks the values of the audit log's flags and reads the policy.
-func ValidateAudit(a AuditConfig) error {
+// Validate checks the values of the audit log's flags and reads the policy.
+func Validate(a Config) error {
 	switch {
 	case a.PolicyFile == "" && a.LogPath == "":
 		return nil
@@ -148,6 +153,6 @@ func ValidateAudit(a AuditConfig) error {
 	case a.MaxAge < 0 || a.MaxBackups < 0 || a.MaxSize < 0:
 		return errors.New("--audit-log-maxage, --audit-log-maxbackup and --audit-log-maxsize must not be negative")
 	}
-	_, err := ReadAuditPolicy(a.PolicyFile)
+	_, err := ReadPolicy(a.PolicyFile)
 	return err
 }
