@@ -8,8 +8,10 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/registry/systemobjects"
 	"laterna.dev/laterna/internal/tokens/review"
 )
 
@@ -76,4 +78,21 @@ func (s *Server) buildTokens(b *registry.Builder) (*tokens, registry.Tokens, err
 		Authenticate: bearer(t.check),
 		Audiences:    t.issuers.APIAudiences,
 	}, nil
+}
+
+// systemObjects returns what keeps the objects that the server itself makes.
+func (s *Server) systemObjects(all *registry.Storages, env resource.Env) (*systemobjects.Keeper, error) {
+	c := systemobjects.Config{Scheme: env.Scheme, Range: s.config.Services.Range, Advertise: s.config.Serving.Advertise, Wall: s.config.Wall, Log: s.config.Log}
+	for path, into := range map[string]*systemobjects.Storage{"namespaces": &c.Namespaces, "services": &c.Services, "endpoints": &c.Endpoints} {
+		var err error
+		if *into, err = registry.As[systemobjects.Storage](all, corev1.Resource(path)); err != nil {
+			return nil, err
+		}
+	}
+	books, err := registry.As[*service.Storage](all, corev1.Resource("services"))
+	if err != nil {
+		return nil, err
+	}
+	c.Repair = books.Repair
+	return systemobjects.New(c), nil
 }

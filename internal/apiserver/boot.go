@@ -14,6 +14,7 @@ import (
 
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
+	"laterna.dev/laterna/internal/registry/systemobjects"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -84,7 +85,7 @@ func (s *Server) afterStart(name string, step func(ctx context.Context) error) e
 }
 
 // addHooks installs what happens after the start and the checks of /readyz.
-func (s *Server) addHooks(life context.Context, all *registry.Storages, objects *kept) error {
+func (s *Server) addHooks(life context.Context, all *registry.Storages, objects *systemobjects.Keeper) error {
 	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
 		return fmt.Errorf("adding health check: %w", err)
 	}
@@ -105,9 +106,9 @@ func (s *Server) addHooks(life context.Context, all *registry.Storages, objects 
 			Grants:           s.config.Kinds.Grants(),
 			ControllersReady: sync.OnceFunc(func() { close(s.rights) }),
 		}),
-		"system-objects": objects.keep,
+		"system-objects": objects.Keep,
 	}
-	s.background.Go(func() { objects.keepOn(life) })
+	s.background.Go(func() { objects.Run(life) })
 	for name, step := range steps {
 		if err := s.afterStart(name, step); err != nil {
 			return err

@@ -251,7 +251,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		return err
 	}
 	mount(s.generic.Handler.NonGoRestfulMux, s.routes())
-	objects, err := newKept(all, env, s.config)
+	objects, err := s.systemObjects(all, env)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package systemnamespaces names the namespaces that every system has. The API
-// server makes and keeps them (internal/apiserver); controllers promise readiness
+// Package systemnamespaces names the namespaces that every system has. The API server
+// makes and keeps them (internal/registry/systemobjects); controllers promise readiness
 // for what they put into them.
 package systemnamespaces
 

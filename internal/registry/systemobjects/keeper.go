@@ -1,9 +1,18 @@
-package apiserver
+// Package systemobjects keeps the objects that a server itself makes, and makes again when
+// somebody has removed or changed them: the system namespaces, the service kubernetes and
+// its endpoints.
+//
+// It owns what these objects say. It writes to their storages directly, as nobody; what the
+// storages check is in internal/registry/core. Default roles are kept by
+// internal/registry/rbac/bootstrap, all else by controllers.
+package systemobjects
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,8 +25,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
-	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/wait"
@@ -31,46 +40,38 @@ const (
 	repairEvery = 18
 )
 
-// kept are objects that the server itself makes, and makes again when somebody has
-// removed or changed them: the system namespaces, the service kubernetes and its
-// endpoints. It writes to the storage directly, as nobody.
-type kept struct {
-	scheme     *runtime.Scheme
-	namespaces keptStorage
-	services   keptStorage
-	endpoints  keptStorage
-	// repair brings the books on service addresses and node ports in line.
-	repair func(context.Context) error
-	config Config
+// Config is what a Keeper needs. Every field is required.
+type Config struct {
+	Scheme *runtime.Scheme
+	// Namespaces, Services and Endpoints are the storages of these objects.
+	Namespaces, Services, Endpoints Storage
+	// Repair brings the books on service addresses and node ports in line.
+	Repair func(context.Context) error
+	// Range holds the cluster addresses of services; the kubernetes service has the first.
+	Range netip.Prefix
+	// Advertise is where pods reach the server. A loopback address cannot be an
+	// endpoint: the service then has none.
+	Advertise netip.AddrPort
+	Wall      clock.Wall
+	Log       *slog.Logger
 }
 
-// keptStorage is what the storages of kept objects can do.
-type keptStorage interface {
+// Storage is what the storages of kept objects can do.
+type Storage interface {
 	rest.Getter
 	rest.Creater
 	rest.Updater
 }
 
-// newKept returns the objects that the server keeps, in these storages.
-func newKept(all *registry.Storages, env resource.Env, c Config) (*kept, error) {
-	k := &kept{scheme: env.Scheme, config: c}
-	for path, into := range map[string]*keptStorage{"namespaces": &k.namespaces, "services": &k.services, "endpoints": &k.endpoints} {
-		var err error
-		if *into, err = registry.As[keptStorage](all, corev1.Resource(path)); err != nil {
-			return nil, err
-		}
-	}
-	books, err := registry.As[*service.Storage](all, corev1.Resource("services"))
-	if err != nil {
-		return nil, err
-	}
-	k.repair = books.Repair
-	return k, nil
-}
+// Keeper keeps the system's objects. Its methods may be called concurrently.
+type Keeper struct{ config Config }
 
-// keep brings every object to what it should be. It may run concurrently with the
+// New returns a Keeper that does nothing yet.
+func New(c Config) *Keeper { return &Keeper{c} }
+
+// Keep brings every object to what it should be. It may run concurrently with the
 // same work of other servers.
-func (k *kept) keep(ctx context.Context) error {
+func (k *Keeper) Keep(ctx context.Context) error {
 	errs := make(chan error)
 	names := systemnamespaces.Names()
 	for _, name := range names {
@@ -85,22 +86,22 @@ func (k *kept) keep(ctx context.Context) error {
 	if first != nil {
 		return first
 	}
-	if err := k.ensure(ctx, k.services, k.service(), keepService); err != nil {
+	if err := k.ensure(ctx, k.config.Services, k.service(), keepService); err != nil {
 		return err
 	}
-	if k.config.Serving.Advertise.Addr().IsLoopback() {
+	if k.config.Advertise.Addr().IsLoopback() {
 		return nil
 	}
-	return k.ensure(ctx, k.endpoints, k.endpoint(), keepEndpoints)
+	return k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)
 }
 
-// keepOn calls keep again and again until ctx ends.
-func (k *kept) keepOn(ctx context.Context) {
+// Run calls Keep again and again until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		wait.Pause(ctx, k.config.Wall, keptPause)
-		err := k.keep(ctx)
+		err := k.Keep(ctx)
 		if n%repairEvery == 0 {
-			err = errors.Join(err, k.repair(ctx))
+			err = errors.Join(err, k.config.Repair(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			k.config.Log.Warn("keeping system objects failed", "error", err)
@@ -108,18 +109,18 @@ func (k *kept) keepOn(ctx context.Context) {
 	}
 }
 
-func (k *kept) namespace(ctx context.Context, name string) error {
-	return k.ensure(ctx, k.namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
+func (k *Keeper) namespace(ctx context.Context, name string) error {
+	return k.ensure(ctx, k.config.Namespaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, nil)
 }
 
 // ensure creates want when it is missing. mend, when given, brings what is stored
 // to what want says and tells whether it had to.
-func (k *kept) ensure(ctx context.Context, storage keptStorage, want resource.Object, mend func(have, want runtime.Object) bool) error {
+func (k *Keeper) ensure(ctx context.Context, storage Storage, want resource.Object, mend func(have, want runtime.Object) bool) error {
 	ctx = request.WithNamespace(ctx, want.GetNamespace())
 	have, err := storage.Get(ctx, want.GetName(), &metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		k.scheme.Default(want)
+		k.config.Scheme.Default(want)
 		_, err = storage.Create(ctx, want, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) {
 			return nil
@@ -144,8 +145,8 @@ const (
 	apiPortName    = "https"
 )
 
-func (k *kept) service() *corev1.Service {
-	first := service.First(k.config.Services.Range).String()
+func (k *Keeper) service() *corev1.Service {
+	first := service.First(k.config.Range).String()
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      apiService,
@@ -162,7 +163,7 @@ func (k *kept) service() *corev1.Service {
 				Name:       apiPortName,
 				Protocol:   corev1.ProtocolTCP,
 				Port:       apiServicePort,
-				TargetPort: intstr.FromInt32(int32(k.config.Serving.Advertise.Port())),
+				TargetPort: intstr.FromInt32(int32(k.config.Advertise.Port())),
 			}},
 		},
 	}
@@ -177,8 +178,8 @@ func keepService(have, want runtime.Object) bool {
 	return true
 }
 
-func (k *kept) endpoint() *corev1.Endpoints {
-	advertise := k.config.Serving.Advertise
+func (k *Keeper) endpoint() *corev1.Endpoints {
+	advertise := k.config.Advertise
 	return &corev1.Endpoints{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      apiService,
