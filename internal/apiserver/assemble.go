@@ -12,7 +12,9 @@ import (
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/systemobjects"
+	"laterna.dev/laterna/internal/tokens/issuer/status"
 	"laterna.dev/laterna/internal/tokens/review"
+	"laterna.dev/laterna/internal/tokens/uses"
 )
 
 // buildStorages builds the storages of all kinds, and what issues and checks tokens.
@@ -55,11 +57,11 @@ func (s *Server) buildTokens(b *registry.Builder) (*tokens, registry.Tokens, err
 			return nil, registry.Tokens{}, err
 		}
 	}
-	operator, err := b.Storage(kubeAPIServers)
+	operator, err := b.Storage(status.Resource)
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}
-	t, err := newTokens(c, s.ring, objects, operator, s.backend, newTokenUses(s.access.client, c.Wall, c.Log))
+	t, err := newTokens(c, s.ring, objects, operator, s.backend, uses.New(s.access.client, c.Wall, c.Log))
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}

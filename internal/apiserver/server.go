@@ -28,7 +28,9 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer/status"
 	"laterna.dev/laterna/internal/tokens/keys"
+	"laterna.dev/laterna/internal/tokens/uses"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -54,8 +56,8 @@ type Server struct {
 	access   *access
 	ring     *keys.Ring
 	issuers  *issuer.Set
-	follow   *issuers
-	uses     *tokenUses
+	follow   *status.Follower
+	uses     *uses.Recorder
 	generic  *genericserver.GenericAPIServer
 	readings *answers.Readings
 	front    *front
@@ -126,11 +128,11 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	if err := s.awaitCaches(ctx); err != nil {
 		return err
 	}
-	if err := s.follow.load(ctx); err != nil {
+	if err := s.follow.Load(ctx); err != nil {
 		return err
 	}
-	s.background.Go(func() { s.follow.follow(life) })
-	s.background.Go(func() { s.uses.run(life) })
+	s.background.Go(func() { s.follow.Run(life) })
+	s.background.Go(func() { s.uses.Run(life) })
 	s.background.Go(func() { s.keeper.Run(life) })
 	s.background.Go(func() { s.readings.Run(life) })
 	s.inner.serve(s.generic.Handler)

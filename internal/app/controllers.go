@@ -199,7 +199,7 @@ func (c *controlPlane) builders() []builder {
 		}},
 		{serviceaccounttoken.Name, func(g given) (runner, error) {
 			return serviceaccounttoken.New(serviceaccounttoken.Config{
-				Env: g.Env, Clock: s.clock, Mint: s.server.MintLegacy, CA: s.identity.authority.PEM(),
+				Env: g.Env, Clock: s.clock, Mint: s.server.Keys().MintLegacy, CA: s.identity.authority.PEM(),
 				Create: s.config.Tokens.Legacy, CleanUpPeriod: s.config.Tokens.LegacyCleanUpPeriod.Duration,
 			}), nil
 		}},
@@ -241,7 +241,7 @@ func (c *controlPlane) tokenIssuer(g given) (runner, error) {
 	}
 	tokens := tokenissuer.New(tokenissuer.Config{
 		Env: g.Env, ConfigAPI: configAPI, OperatorAPI: operatorAPI,
-		Key: s.server.SigningKey(), Issuer: s.firstIssuer(), Overlap: s.config.Tokens.IssuerOverlap.Duration,
+		Key: s.server.Keys().SigningKey(), Issuer: s.firstIssuer(), Overlap: s.config.Tokens.IssuerOverlap.Duration,
 		Clock: s.clock,
 	})
 	c.setReady("service-account-issuer", tokens.Ready)

@@ -95,6 +95,7 @@ var levels = []level{
 	{"internal/runtime/pause", 3},
 	{"internal/tokens/review", 3},
 	{"internal/etcd/damaged", 3},
+	{"internal/tokens/uses", 3},
 	{"internal/volumes/freshpath", 3},
 	{"internal/volumes/issuerrevision", 3},
 	{"internal/volumes/objects", 3},
@@ -186,6 +187,8 @@ var sameLevel = map[[2]string]string{
 	{"internal/runtime/images", "internal/runtime/containerd"}: "images go into the containerd that is managed",
 	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",
 	{"internal/runtime/images", "internal/runtime/pause"}:      "the sandbox image is one of them",
+
+	{"internal/tokens/uses", "internal/tokens/review"}: "it writes down what a check notices",
 
 	{"internal/volumes/publish", "internal/volumes/objects"}:           "volumes show objects",
 	{"internal/volumes/publish", "internal/volumes/tokencache"}:        "volumes show tokens",

@@ -1,4 +1,9 @@
-package apiserver
+// Package uses writes down what the check of tokens notices, after the answer: on which day
+// the token of a Secret was last used, and Events on pods in which a client uses stale
+// tokens.
+//
+// It owns how often something is written. What is noticed is internal/tokens/review's.
+package uses
 
 import (
 	"context"
@@ -31,10 +36,8 @@ const (
 	staleEventRate, staleEventBurst = 1, 20
 )
 
-// tokenUses writes down what the check of tokens notices, after the answer: on which
-// day the token of a Secret was last used, and Events on pods in which a client uses
-// stale tokens. It implements review.Observer.
-type tokenUses struct {
+// Recorder writes down the uses of tokens. It implements review.Observer.
+type Recorder struct {
 	client kubernetes.Interface
 	clock  clock.Wall // wall time, which Events are in
 	log    *slog.Logger
@@ -46,8 +49,9 @@ type tokenUses struct {
 	limit flowcontrol.RateLimiter
 }
 
-func newTokenUses(client kubernetes.Interface, clk clock.Wall, log *slog.Logger) *tokenUses {
-	return &tokenUses{
+// New returns a Recorder that writes nothing before Run. clk is wall time.
+func New(client kubernetes.Interface, clk clock.Wall, log *slog.Logger) *Recorder {
+	return &Recorder{
 		client: client, clock: clk, log: log,
 		work:  make(chan any, usesWaiting),
 		told:  lru.New(usesTold),
@@ -56,7 +60,7 @@ func newTokenUses(client kubernetes.Interface, clk clock.Wall, log *slog.Logger)
 }
 
 // KeptTokenUsed implements review.Observer.
-func (u *tokenUses) KeptTokenUsed(use review.KeptUse) {
+func (u *Recorder) KeptTokenUsed(use review.KeptUse) {
 	if _, ok := u.told.Get(use); ok {
 		return
 	}
@@ -65,7 +69,7 @@ func (u *tokenUses) KeptTokenUsed(use review.KeptUse) {
 }
 
 // StaleTokenUsed implements review.Observer.
-func (u *tokenUses) StaleTokenUsed(use review.StaleUse) {
+func (u *Recorder) StaleTokenUsed(use review.StaleUse) {
 	pod, now := types.UID(use.PodUID), u.clock.Now()
 	if at, ok := u.told.Get(pod); use.Pod == "" || ok && now.Sub(at.(time.Time)) < staleEventRest {
 		return
@@ -78,7 +82,7 @@ func (u *tokenUses) StaleTokenUsed(use review.StaleUse) {
 }
 
 // offer queues work, or forgets that it was told when there is too much.
-func (u *tokenUses) offer(use, told any) {
+func (u *Recorder) offer(use, told any) {
 	select {
 	case u.work <- use:
 	default:
@@ -86,8 +90,8 @@ func (u *tokenUses) offer(use, told any) {
 	}
 }
 
-// run writes until ctx ends.
-func (u *tokenUses) run(ctx context.Context) {
+// Run writes until ctx ends.
+func (u *Recorder) Run(ctx context.Context) {
 	for {
 		select {
 		case use := <-u.work:
@@ -100,7 +104,7 @@ func (u *tokenUses) run(ctx context.Context) {
 	}
 }
 
-func (u *tokenUses) write(ctx context.Context, use any) error {
+func (u *Recorder) write(ctx context.Context, use any) error {
 	switch use := use.(type) {
 	case review.KeptUse:
 		err := u.label(ctx, use)
@@ -116,7 +120,7 @@ func (u *tokenUses) write(ctx context.Context, use any) error {
 }
 
 // label notes the day of the last use on a Secret, unless it is another one by now.
-func (u *tokenUses) label(ctx context.Context, use review.KeptUse) error {
+func (u *Recorder) label(ctx context.Context, use review.KeptUse) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": use.UID, "labels": map[string]string{review.LastUsedLabel: use.Day},
 	}})
@@ -127,7 +131,7 @@ func (u *tokenUses) label(ctx context.Context, use review.KeptUse) error {
 	return err
 }
 
-func (u *tokenUses) event(use review.StaleUse) *corev1.Event {
+func (u *Recorder) event(use review.StaleUse) *corev1.Event {
 	now := u.clock.Now()
 	since := use.For.Round(time.Second)
 	message := fmt.Sprintf("A token of service account %s is in use although this pod has had a newer one for %s: a client read its token file once and not again", use.ServiceAccount, since)

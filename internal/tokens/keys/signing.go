@@ -1,16 +1,27 @@
-package apiserver
+package keys
 
 import (
 	"context"
+	"time"
 
-	"laterna.dev/laterna/internal/tokens/keys"
+	"laterna.dev/laterna/boundtoken"
 )
 
 // SigningKey tells which key signs. The zero value must not be used.
-type SigningKey struct{ ring *keys.Ring }
+type SigningKey struct{ ring *Ring }
 
-// SigningKey returns what tells which key signs. The server must have started.
-func (s *Server) SigningKey() SigningKey { return SigningKey{s.ring} }
+// SigningKey returns what tells which key signs.
+func (r *Ring) SigningKey() SigningKey { return SigningKey{r} }
+
+// MintLegacy returns a token that a Secret will keep. It has no end, so its key is
+// accepted until an operator withdraws it.
+func (r *Ring) MintLegacy(ctx context.Context, claims boundtoken.LegacyClaims) (boundtoken.Token, error) {
+	signer, err := r.Signer(ctx, time.Time{})
+	if err != nil {
+		return boundtoken.Token{}, err
+	}
+	return boundtoken.MintLegacy(ctx, signer, claims)
+}
 
 // ID returns the ID of the key that signs new tokens, "" when there is none yet. It
 // does not wait.
