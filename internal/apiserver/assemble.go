@@ -5,22 +5,24 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/systemobjects"
+	"laterna.dev/laterna/internal/tokens"
+	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/issuer/status"
 	"laterna.dev/laterna/internal/tokens/review"
-	"laterna.dev/laterna/internal/tokens/uses"
 )
 
 // buildStorages builds the storages of all kinds, and what issues and checks tokens.
-func (s *Server) buildStorages(env resource.Env) (*registry.Storages, *tokens, error) {
+func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 	c := s.config
-	var t *tokens
 	all, err := c.Kinds.Build(registry.Parts{
 		Env:        env,
 		Authorizer: s.access.all,
@@ -30,22 +32,22 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, *tokens, e
 		ClusterIPs: c.Services.Range,
 		Keys:       s.ring,
 		Tokens: func(b *registry.Builder) (made registry.Tokens, err error) {
-			t, made, err = s.buildTokens(b)
+			s.tokens, made, err = s.buildTokens(b)
 			return made, err
 		},
 		Clock: c.Clock,
 		Wall:  c.Wall,
 		Log:   c.Log,
 	})
-	if err == nil && t == nil {
+	if err == nil && s.tokens == nil {
 		err = errors.New("no kind of the table issues or checks tokens")
 	}
-	return all, t, err
+	return all, err
 }
 
 // buildTokens builds what issues and checks tokens, on the storages of what they are
 // bound to.
-func (s *Server) buildTokens(b *registry.Builder) (*tokens, registry.Tokens, error) {
+func (s *Server) buildTokens(b *registry.Builder) (*tokens.Tokens, registry.Tokens, error) {
 	c := s.config
 	var objects review.Getters
 	for r, into := range map[schema.GroupResource]*rest.Getter{
@@ -61,25 +63,62 @@ func (s *Server) buildTokens(b *registry.Builder) (*tokens, registry.Tokens, err
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}
-	t, err := newTokens(c, s.ring, objects, operator, s.backend, uses.New(s.access.client, c.Wall, c.Log))
+	followed, ok := operator.(status.Storage)
+	if !ok {
+		return nil, registry.Tokens{}, errors.New("storage of kubeapiservers cannot be followed")
+	}
+	t, err := tokens.New(tokens.Config{
+		Issuers:         c.Tokens.Issuers,
+		APIAudiences:    c.Tokens.APIAudiences,
+		JWKSURI:         c.Tokens.JWKSURI,
+		ExternalAddress: c.Serving.Advertise.String(),
+		Keys:            s.ring,
+		Status:          followed,
+		Objects:         objects,
+		Revisions:       s.backend.revisions,
+		Client:          s.access.client,
+		IsNode:          isNode,
+		Clock:           c.Clock,
+		Wall:            c.Wall,
+		Log:             c.Log,
+	})
 	if err != nil {
 		return nil, registry.Tokens{}, err
 	}
+	warnOfTokens(c, t.Issuers.Active())
 	return t, registry.Tokens{
 		Issue: token.Config{
 			ServiceAccounts:  objects.ServiceAccounts,
 			Pods:             objects.Pods,
 			Secrets:          objects.Secrets,
 			Nodes:            objects.Nodes,
-			Issuer:           t.issuers,
+			Issuer:           t.Issuers,
 			Clock:            c.Clock,
 			MaxExpiration:    c.Tokens.MaxExpiration,
 			ExtendExpiration: c.Tokens.ExtendExpiration,
-			Issued:           noteIssued(t.rotations),
+			Issued:           t.Issued,
 		},
-		Authenticate: bearer(t.check),
-		Audiences:    t.issuers.APIAudiences,
+		Authenticate: bearer(t.Check),
+		Audiences:    t.Issuers.APIAudiences,
 	}, nil
+}
+
+// isNode tells whether a user is the agent of a node, and of which is known.
+func isNode(u user.Info) bool {
+	name, ok := node.Name(u)
+	return ok && name != ""
+}
+
+// warnOfTokens tells what the settings of tokens keep from working, without being
+// wrong.
+func warnOfTokens(c Config, active string) {
+	if why := issuer.Undiscoverable(active); why != nil {
+		c.Log.Warn("others cannot discover the issuer of tokens, its documents are not served", "issuer", active, "reason", why)
+	}
+	if c.Tokens.ExtendExpiration && token.PreventsExtension(c.Tokens.MaxExpiration) {
+		c.Log.Warn("injected tokens are not extended: the longest life of a token is shorter than theirs",
+			"service-account-max-token-expiration", c.Tokens.MaxExpiration)
+	}
 }
 
 // systemObjects returns what keeps the objects that the server itself makes.

@@ -40,9 +40,9 @@ type route struct {
 func (s *Server) routes() []route {
 	encrypt := s.keeper.Handler()
 	return []route{
-		{issuer.DiscoveryPath, public, s.issuers.DiscoveryHandler()},
-		{issuer.JWKSPath, public, s.issuers.JWKSHandler()},
-		{issuer.ListingPath, administrators, s.issuers.ListingHandler()},
+		{issuer.DiscoveryPath, public, s.tokens.Issuers.DiscoveryHandler()},
+		{issuer.JWKSPath, public, s.tokens.Issuers.JWKSHandler()},
+		{issuer.ListingPath, administrators, s.tokens.Issuers.ListingHandler()},
 		{encryption.Path, administrators, encrypt},
 		{encryption.Path + "/", administrators, encrypt},
 		{damaged.Path, administrators, &s.backend.damaged},

@@ -27,10 +27,8 @@ import (
 	"laterna.dev/laterna/internal/registry/quantity"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
-	"laterna.dev/laterna/internal/tokens/issuer"
-	"laterna.dev/laterna/internal/tokens/issuer/status"
+	"laterna.dev/laterna/internal/tokens"
 	"laterna.dev/laterna/internal/tokens/keys"
-	"laterna.dev/laterna/internal/tokens/uses"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -55,9 +53,7 @@ type Server struct {
 	keeper   *encryption.Keeper
 	access   *access
 	ring     *keys.Ring
-	issuers  *issuer.Set
-	follow   *status.Follower
-	uses     *uses.Recorder
+	tokens   *tokens.Tokens
 	generic  *genericserver.GenericAPIServer
 	readings *answers.Readings
 	front    *front
@@ -110,7 +106,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	serving := s.config.Serving
-	serving.GetCertificate = chooseCertificate(serving, s.issuers.Hosts)
+	serving.GetCertificate = chooseCertificate(serving, s.tokens.Issuers.Hosts)
 	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.config.Wall, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
@@ -128,11 +124,10 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	if err := s.awaitCaches(ctx); err != nil {
 		return err
 	}
-	if err := s.follow.Load(ctx); err != nil {
+	if err := s.tokens.Load(ctx); err != nil {
 		return err
 	}
-	s.background.Go(func() { s.follow.Run(life) })
-	s.background.Go(func() { s.uses.Run(life) })
+	s.background.Go(func() { s.tokens.Run(life) })
 	s.background.Go(func() { s.keeper.Run(life) })
 	s.background.Go(func() { s.readings.Run(life) })
 	s.inner.serve(s.generic.Handler)
@@ -223,15 +218,14 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy, s.config.Kinds, s.config.Wall); err != nil {
 		return err
 	}
-	all, tokens, err := s.buildStorages(env)
+	all, err := s.buildStorages(env)
 	if err != nil {
 		return err
 	}
-	s.issuers, s.follow, s.uses = tokens.issuers, tokens.follow, tokens.uses
 	c := s.libraryConfig(sch)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
-	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(tokens.check), s.config.Wall)
+	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(s.tokens.Check), s.config.Wall)
 	c.Authorization.Authorizer = s.access.all
 	c.AdmissionControl = s.access.admission
 	if err := s.config.Audit.Apply(c, s.config.Kinds.Confidential()); err != nil {
@@ -249,7 +243,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		}
 	}
 	docs.serve(s.generic.Handler)
-	if err := serveMetrics(s.generic, tokens.metrics); err != nil {
+	if err := serveMetrics(s.generic, s.tokens.Check.Metrics()); err != nil {
 		return err
 	}
 	mount(s.generic.Handler.NonGoRestfulMux, s.routes())
@@ -289,7 +283,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	checks, limits := bodyChecks(sch), answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.Wrap(s.issuers.Route(chain(api, c)), c.RequestInfoResolver, c.LongRunningFunc)
+		return s.readings.Wrap(s.tokens.Issuers.Route(chain(api, c)), c.RequestInfoResolver, c.LongRunningFunc)
 	}
 	return c
 }
@@ -330,6 +324,9 @@ func (s *Server) Serve(l net.Listener) error { return s.front.serve(l) }
 // Handler returns what the server does with requests. The server must have
 // started.
 func (s *Server) Handler() http.Handler { return s.generic.Handler }
+
+// Keys returns the ring of keys that sign tokens. The server must have started.
+func (s *Server) Keys() *keys.Ring { return s.ring }
 
 // Ready implements component.Readier.
 func (s *Server) Ready() error { return s.boot.check() }

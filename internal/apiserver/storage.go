@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/registry/scheme"
+	"laterna.dev/laterna/internal/tokens/review"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -210,6 +212,34 @@ func (b *backend) awaitCaches(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// revisions is a review.Revisions: one transaction of keys-only reads.
+func (b *backend) revisions(ctx context.Context, objects []review.ObjectKey) ([]int64, error) {
+	ops := make([]clientv3.Op, len(objects))
+	for i, o := range objects {
+		ops[i] = clientv3.OpGet(objectKey(o), clientv3.WithKeysOnly())
+	}
+	resp, err := b.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return nil, fmt.Errorf("reading revisions: %w", err)
+	}
+	out := make([]int64, len(objects))
+	for i, r := range resp.Responses {
+		if kvs := r.GetResponseRange().Kvs; len(kvs) > 0 {
+			out[i] = kvs[0].ModRevision
+		}
+	}
+	return out, nil
+}
+
+// objectKey is where the storages keep an object.
+func objectKey(o review.ObjectKey) string {
+	parts := []string{objectPrefix, o.Kind.Resource().Resource, o.Namespace, o.Name}
+	if o.Namespace == "" {
+		parts = []string{objectPrefix, o.Kind.Resource().Resource, o.Name}
+	}
+	return strings.Join(parts, "/")
 }
 
 // stop ends all storages and closes the connection, the last opened first.

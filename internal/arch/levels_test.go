@@ -121,6 +121,7 @@ var levels = []level{
 	{"internal/ownapi", 4},
 	{"internal/registry", 4},
 	{"internal/registry/systemobjects", 4},
+	{"internal/tokens", 4},
 
 	{"internal/app", 5},
 
@@ -157,6 +158,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/runspec", "internal/node/status"}:         "the class of a pod decides what its memory is worth",
 	{"internal/node/status", "internal/node/lifecycle"}:       "roles decide what is told of a container",
 	{"internal/apiserver", "internal/registry"}:               "the server serves the kinds of the table",
+	{"internal/apiserver", "internal/tokens"}:                 "the server issues and checks tokens",
 	{"internal/apiserver", "internal/registry/systemobjects"}: "the server keeps the objects of the system",
 
 	{"internal/registry/authentication", "internal/registry/resource"}:      "kinds are made of it",
@@ -222,7 +224,7 @@ type owner struct {
 
 // owners are the single owners of the big libraries.
 var owners = []owner{
-	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens/review", "internal/encryption", "internal/etcd"}},
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens", "internal/encryption", "internal/etcd"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
 	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
 	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},
