@@ -3,7 +3,6 @@ package apiserver
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -24,18 +23,6 @@ func (s *Server) serverName() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("%s (%s)", host, s.config.Serving.Advertise)
-}
-
-// ValidateEncryption checks the values of --encryption-provider-config and of
-// --encryption-provider-config-automatic-reload, and reads the file.
-func ValidateEncryption(ctx context.Context, file string, reload bool) error {
-	switch {
-	case file == "" && reload:
-		return errors.New("there is no file to reload: name one")
-	case file == "":
-		return nil
-	}
-	return atrest.ValidateConfiguration(ctx, file)
 }
 
 // encryptionRules reads the encryption provider configuration; nil where there is none.
@@ -68,6 +55,7 @@ func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, bo
 		Transformer:    s.backend.encryptionOf,
 		Sealed:         []string{"/laterna/" + signingKeysPath},
 		Server:         s.serverName(),
+		KeyFile:        s.config.Store.EncryptionKeyFile,
 		ProviderConfig: s.config.Store.EncryptionProviderConfig,
 		Settle:         cmp.Or(s.config.Store.EncryptionSettle, answers.RequestTimeout),
 		Clock:          s.config.Wall,

@@ -87,30 +87,6 @@ func TestProviderConfigurations(t *testing.T) {
 	}
 }
 
-func TestBadProviderConfigurations(t *testing.T) {
-	for name, c := range map[string]struct{ config, says string }{
-		"not there":  {"", "no such file"},
-		"no kind":    {"resources: []", "must begin with apiVersion: apiserver.config.k8s.io/v1"},
-		"unknown":    {strings.Replace(providers("{identity: {}}"), "resources:", "resource:", 1), `unknown field "resource"`},
-		"short key":  {providers(provider("aescbc", "k", 5, "x")), "secret is not of the expected length"},
-		"no key":     {providers("{aescbc: {keys: []}}"), "keys"},
-		"two kinds":  {providers("{identity: {}, aescbc: {keys: []}}"), "more than one provider"},
-		"no kms":     {providers("{kms: {apiVersion: v2, name: k, endpoint: 'http://127.0.0.1'}}"), "unsupported scheme"},
-		"not base64": {providers("{secretbox: {keys: [{name: k, secret: '??'}]}}"), "base64"},
-	} {
-		file := filepath.Join(t.TempDir(), "providers.yaml")
-		if c.config != "" {
-			must(t, os.WriteFile(file, []byte(c.config), 0o600))
-		}
-		if err := apiserver.ValidateEncryption(t.Context(), file, false); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), file) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if err := apiserver.ValidateEncryption(t.Context(), "", true); err == nil {
-		t.Error("reloading no file was accepted")
-	}
-}
-
 // TestStartWithoutTheConfiguration shows that a server which cannot read the Secrets
 // says so and does not serve.
 func TestStartWithoutTheConfiguration(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"laterna.dev/laterna/boundtoken"
-	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
+	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -48,7 +48,7 @@ func (c *Config) Validate() error {
 		{"cluster-domain", validSubdomain(c.Network.ClusterDomain)},
 		{"etcd-servers", validServers(c.Store.EtcdServers)},
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
-		{"encryption-provider-config", apiserver.ValidateEncryption(context.Background(), c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
+		{"encryption-provider-config", atrest.ValidateFlags(context.Background(), c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
 		{"legacy-service-account-token-clean-up-period", validCleanUp(c.Tokens.LegacyCleanUpPeriod.Duration)},
 		{"audit-policy-file", auditlog.Validate(c.Audit.server(nil))},
 	} {

@@ -72,6 +72,18 @@ func ValidateConfiguration(ctx context.Context, file string) error {
 	return err
 }
 
+// ValidateFlags checks the values of --encryption-provider-config and of
+// --encryption-provider-config-automatic-reload, and reads the file.
+func ValidateFlags(ctx context.Context, file string, reload bool) error {
+	switch {
+	case file == "" && reload:
+		return errors.New("there is no file to reload: name one")
+	case file == "":
+		return nil
+	}
+	return ValidateConfiguration(ctx, file)
+}
+
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func loadRules(ctx context.Context, c ConfigurationConfig) (*rules, error) {

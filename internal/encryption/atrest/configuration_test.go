@@ -86,3 +86,27 @@ func TestConfigurationIsReloaded(t *testing.T) {
 		t.Error("a value of a forgotten key was read")
 	}
 }
+
+func TestBadProviderConfigurations(t *testing.T) {
+	for name, c := range map[string]struct{ config, says string }{
+		"not there":  {"", "no such file"},
+		"no kind":    {"resources: []", "must begin with apiVersion: apiserver.config.k8s.io/v1"},
+		"unknown":    {strings.Replace(rules("secrets", "{identity: {}}"), "resources:", "resource:", 1), `unknown field "resource"`},
+		"short key":  {rules("secrets", "{aescbc: {keys: [{name: k, secret: "+base64.StdEncoding.EncodeToString([]byte("xxxxx"))+"}]}}"), "secret is not of the expected length"},
+		"no key":     {rules("secrets", "{aescbc: {keys: []}}"), "keys"},
+		"two kinds":  {rules("secrets", "{identity: {}, aescbc: {keys: []}}"), "more than one provider"},
+		"no kms":     {rules("secrets", "{kms: {apiVersion: v2, name: k, endpoint: 'http://127.0.0.1'}}"), "unsupported scheme"},
+		"not base64": {rules("secrets", "{secretbox: {keys: [{name: k, secret: '??'}]}}"), "base64"},
+	} {
+		file := filepath.Join(t.TempDir(), "providers.yaml")
+		if c.config != "" {
+			must(t, os.WriteFile(file, []byte(c.config), 0o600))
+		}
+		if err := atrest.ValidateFlags(t.Context(), file, false); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := atrest.ValidateFlags(t.Context(), "", true); err == nil {
+		t.Error("reloading no file was accepted")
+	}
+}
