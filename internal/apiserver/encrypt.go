@@ -55,7 +55,6 @@ func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, bo
 		Transformer:    s.backend.encryptionOf,
 		Sealed:         []string{"/laterna/" + signingKeysPath},
 		Server:         s.serverName(),
-		KeyFile:        s.config.Store.EncryptionKeyFile,
 		ProviderConfig: s.config.Store.EncryptionProviderConfig,
 		Settle:         cmp.Or(s.config.Store.EncryptionSettle, answers.RequestTimeout),
 		Clock:          s.config.Wall,

@@ -121,7 +121,7 @@ func (s *Server) Start(ctx context.Context) error {
 // warmUp lets the server's own decisions read what they are made from before
 // anybody else is served: those who come too early are sent away for a second.
 func (s *Server) warmUp(ctx, life context.Context) error {
-	if err := s.keeper.Reading(ctx, s.backend.awaitCaches); err != nil {
+	if err := s.awaitCaches(ctx); err != nil {
 		return err
 	}
 	if err := s.tokens.Load(ctx); err != nil {

@@ -190,7 +190,7 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	defer b.mu.Unlock()
 	b.caches = append(b.caches, cached)
 	b.stops = append(b.stops, stop)
-	return explained{answers.Weigh(delegator, cached, b.clock), &b.damaged}, stop, nil
+	return b.damaged.Explain(answers.Weigh(delegator, cached, b.clock), objectPrefix), stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for

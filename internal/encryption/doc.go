@@ -33,8 +33,6 @@ type Config struct {
 	Sealed []string
 	// Server is what people know this server by.
 	Server string
-	// KeyFile names the file of the box's keys.
-	KeyFile string
 	// ProviderConfig names the encryption provider configuration in use. Optional.
 	ProviderConfig string
 	// Settle is how long a write that has begun may take to reach the store: as long
