@@ -15,10 +15,10 @@ func FSGroup(pod *corev1.Pod) *int64 {
 // runAsUser. It is nil when one of them says nothing or two differ. Zero is a user.
 func FSUser(pod *corev1.Pod) *int64 {
 	var user *int64
-	for _, c := range securityContexts(pod) {
+	for c := range containers(&pod.Spec) {
 		own := podUser(pod)
-		if c != nil && c.RunAsUser != nil {
-			own = c.RunAsUser
+		if s := c.SecurityContext; s != nil && s.RunAsUser != nil {
+			own = s.RunAsUser
 		}
 		if own == nil || user != nil && *user != *own {
 			return nil
@@ -33,17 +33,4 @@ func podUser(pod *corev1.Pod) *int64 {
 		return nil
 	}
 	return pod.Spec.SecurityContext.RunAsUser
-}
-
-func securityContexts(pod *corev1.Pod) (all []*corev1.SecurityContext) {
-	for i := range pod.Spec.InitContainers {
-		all = append(all, pod.Spec.InitContainers[i].SecurityContext)
-	}
-	for i := range pod.Spec.Containers {
-		all = append(all, pod.Spec.Containers[i].SecurityContext)
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		all = append(all, pod.Spec.EphemeralContainers[i].SecurityContext)
-	}
-	return all
 }

@@ -63,14 +63,9 @@ func limit(pod *corev1.Pod, c *corev1.Container, name corev1.ResourceName, alloc
 }
 
 func findContainer(pod *corev1.Pod, name string) (*corev1.Container, error) {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == name {
-			return &pod.Spec.Containers[i], nil
-		}
-	}
-	for i := range pod.Spec.InitContainers {
-		if pod.Spec.InitContainers[i].Name == name {
-			return &pod.Spec.InitContainers[i], nil
+	for c := range containers(&pod.Spec) {
+		if c.Name == name {
+			return c, nil
 		}
 	}
 	return nil, fmt.Errorf("container %s not found", name)

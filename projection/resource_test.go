@@ -61,7 +61,8 @@ func TestLimitsOfThePodComeBeforeThoseOfTheNode(t *testing.T) {
 	pod := parse[corev1.Pod](t, `
 spec:
   resources: {limits: {cpu: 1500m, memory: 1Gi, hugepages-2Mi: 2Mi}, requests: {cpu: "1"}}
-  containers: [{name: own, resources: {limits: {cpu: 500m, memory: 512Mi}}}, {name: bare}]`)
+  containers: [{name: own, resources: {limits: {cpu: 500m, memory: 512Mi}}}, {name: bare}]
+  ephemeralContainers: [{name: debug}]`)
 	node := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourceEphemeralStorage: resource.MustParse("20Gi"),
 	}
@@ -69,7 +70,7 @@ spec:
 		{"own", "limits.cpu", "1m", "500"}, {"own", "limits.memory", "1Mi", "512"},
 		{"bare", "limits.cpu", "1m", "1500"}, {"bare", "limits.memory", "1Mi", "1024"},
 		{"bare", "limits.ephemeral-storage", "1Gi", "20"}, {"bare", "limits.hugepages-2Mi", "1", "0"},
-		{"bare", "requests.cpu", "1m", "0"},
+		{"bare", "requests.cpu", "1m", "0"}, {"debug", "limits.memory", "1Mi", "1024"},
 	} {
 		ref := &corev1.ResourceFieldSelector{Resource: tc.resource, Divisor: resource.MustParse(tc.divisor)}
 		if got, err := projection.ResourceFieldRef(pod, tc.container, ref, node); got != tc.want || err != nil {

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // amounts maps a resource to how much of it is used: CPU in thousandths of a core,
@@ -47,15 +49,13 @@ func demandOf(pod *corev1.Pod) demand {
 	for name, quantity := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
 		d.amounts[name] += amount(name, quantity)
 	}
-	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for _, c := range containers {
-			d.ports = append(d.ports, portsOf(c)...)
-		}
+	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
+		d.ports = append(d.ports, portsOf(c)...)
 	}
 	return d
 }
 
-func portsOf(c corev1.Container) []hostPort {
+func portsOf(c *corev1.Container) []hostPort {
 	var ports []hostPort
 	for _, port := range c.Ports {
 		if port.HostPort == 0 {

@@ -17,6 +17,7 @@ func TestPodsUsesOfSecrets(t *testing.T) {
 		"volume":           volume(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "s"}}),
 		"projected volume": volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{}, {Secret: &corev1.SecretProjection{LocalObjectReference: ref}}}}}),
 		"CSI volume":       volume(corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{NodePublishSecretRef: &ref}}),
+		"storage driver":   volume(corev1.VolumeSource{RBD: &corev1.RBDVolumeSource{SecretRef: &ref}}),
 		"env":              {Containers: []corev1.Container{{}, {Env: env}}},
 		"envFrom":          {Containers: []corev1.Container{{EnvFrom: from}}},
 		"init container":   {InitContainers: []corev1.Container{{Env: env}}},

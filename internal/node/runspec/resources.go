@@ -8,6 +8,7 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -134,5 +135,9 @@ func unshared(pod *corev1.Pod) int64 {
 	}
 	sum := resourcehelper.AggregateContainerRequests(pod, resourcehelper.PodResourcesOptions{})
 	inContainers := sum[corev1.ResourceMemory]
-	return max(whole-inContainers.Value(), 0) / int64(len(pod.Spec.Containers)+len(pod.Spec.InitContainers))
+	var among int64
+	for range podfields.DeclaredContainers(&pod.Spec) {
+		among++
+	}
+	return max(whole-inContainers.Value(), 0) / max(among, 1)
 }

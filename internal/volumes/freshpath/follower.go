@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/host/rootfd"
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/volumes/place"
 	"laterna.dev/laterna/projection"
 )
@@ -196,15 +197,13 @@ func (p *pod) keep(running []Container) {
 
 // bySubPath returns the volumes of API content that a container mounts by subPath.
 func bySubPath(spec *corev1.Pod, container string) (names []string) {
-	for i := range spec.Spec.Containers {
-		c := &spec.Spec.Containers[i]
-		if c.Name != container {
-			continue
-		}
-		for _, m := range c.VolumeMounts {
-			if (m.SubPath != "" || m.SubPathExpr != "") && hasContent(spec, m.Name) && !slices.Contains(names, m.Name) {
-				names = append(names, m.Name)
-			}
+	c := podfields.Container(&spec.Spec, container)
+	if c == nil {
+		return nil
+	}
+	for _, m := range c.VolumeMounts {
+		if (m.SubPath != "" || m.SubPathExpr != "") && hasContent(spec, m.Name) && !slices.Contains(names, m.Name) {
+			names = append(names, m.Name)
 		}
 	}
 	return names

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/volumes/publish"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -145,14 +146,13 @@ func skipped(c publish.Candidate, why string) ended {
 // mountedAt is where a container sees the candidate; ok is false when it mounts no
 // more than parts of the volume.
 func mountedAt(pod *corev1.Pod, container string, c publish.Candidate) (dir string, ok bool) {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name != container {
-			continue
-		}
-		for _, m := range pod.Spec.Containers[i].VolumeMounts {
-			if m.Name == c.Volume && m.SubPath == "" && m.SubPathExpr == "" {
-				return path.Join("/", m.MountPath, c.Dir), true
-			}
+	in := podfields.Container(&pod.Spec, container)
+	if in == nil {
+		return "", false
+	}
+	for _, m := range in.VolumeMounts {
+		if m.Name == c.Volume && m.SubPath == "" && m.SubPathExpr == "" {
+			return path.Join("/", m.MountPath, c.Dir), true
 		}
 	}
 	return "", false

@@ -10,7 +10,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	resourcehelper "k8s.io/component-helpers/resource"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/projection/atomicdir"
 )
 
@@ -97,20 +99,18 @@ func Allowance(spec *corev1.Pod, allocatable corev1.ResourceList) (bytes, entrie
 }
 
 // MemoryLimit is what the containers of a pod may use together, in bytes; 0 is no limit.
-func MemoryLimit(spec *corev1.Pod) (sum int64) {
-	if spec.Spec.Resources != nil {
-		if whole := spec.Spec.Resources.Limits.Memory().Value(); whole > 0 {
-			return whole
+// Without a limit of the pod's own there is one only where every container has one, also
+// each init container, as in the kubelet (pkg/kubelet/cm, ResourceConfigForPod).
+func MemoryLimit(spec *corev1.Pod) int64 {
+	if spec.Spec.Resources == nil || spec.Spec.Resources.Limits.Memory().IsZero() {
+		for _, c := range podfields.DeclaredContainers(&spec.Spec) {
+			if c.Resources.Limits.Memory().IsZero() {
+				return 0
+			}
 		}
 	}
-	for i := range spec.Spec.Containers {
-		one := spec.Spec.Containers[i].Resources.Limits.Memory().Value()
-		if one == 0 {
-			return 0
-		}
-		sum += one
-	}
-	return sum
+	limits := resourcehelper.PodLimits(spec, resourcehelper.PodResourcesOptions{ExcludeOverhead: true})
+	return limits.Memory().Value()
 }
 
 // taken is what the content of each of a pod's volumes takes.
