@@ -118,14 +118,14 @@ func (s *Server) addHooks(life context.Context, all *registry.Storages, objects 
 }
 
 const (
-	// storeRest is how long an answer of the store counts for health checks.
-	storeRest = time.Second
+	// storePause is how long an answer of the store counts for health checks.
+	storePause = time.Second
 	// storeTimeout is how long a health check waits for the store.
 	storeTimeout = 2 * time.Second
 )
 
 // storeCheck returns a health check that reads from the store, at most once in
-// storeRest.
+// storePause.
 func (s *Server) storeCheck() func(*http.Request) error {
 	var (
 		mu   sync.Mutex
@@ -135,7 +135,7 @@ func (s *Server) storeCheck() func(*http.Request) error {
 	return func(r *http.Request) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if s.config.Wall.Since(last) < storeRest {
+		if s.config.Wall.Since(last) < storePause {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)

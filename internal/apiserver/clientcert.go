@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// certRest is how long a verified certificate is not verified again.
-	certRest = time.Minute
+	// certPause is how long a verified certificate is not verified again.
+	certPause = time.Minute
 	// certCount bounds how many are remembered.
 	certCount = 1024
 )
@@ -94,7 +94,7 @@ func (a *certAuthenticator) lookUp(key [sha256.Size]byte) (*authenticator.Respon
 }
 
 func (a *certAuthenticator) remember(key [sha256.Size]byte, r *authenticator.Response, chain []*x509.Certificate) {
-	until := a.clock.Now().Add(certRest)
+	until := a.clock.Now().Add(certPause)
 	for _, c := range chain {
 		if c.NotAfter.Before(until) {
 			until = c.NotAfter

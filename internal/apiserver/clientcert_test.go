@@ -83,7 +83,7 @@ func TestCertificatesAreVerifiedOnceInAWhile(t *testing.T) {
 	}
 	check(1)
 	check(1)
-	clk.SetTime(clk.Now().Add(certRest))
+	clk.SetTime(clk.Now().Add(certPause))
 	check(2)
 }
 

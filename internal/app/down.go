@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/hostresources"
 	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -111,8 +112,6 @@ func sweep(ctx context.Context, dir datadir.Dir, options DownOptions, out Output
 func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (ran bool, release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*stopTimeout)
 	defer cancel()
-	ticker := wall.NewTicker(lockPoll)
-	defer ticker.Stop()
 	asked := 0
 	for {
 		release, err := dir.Lock()
@@ -126,9 +125,7 @@ func stopOwner(ctx context.Context, dir datadir.Dir, wall clock.Wall) (ran bool,
 			}
 			asked = pid
 		}
-		select {
-		case <-ticker.C():
-		case <-ctx.Done():
+		if !wait.Pause(ctx, wall, lockPoll) {
 			return ran, nil, fmt.Errorf("waiting for process %d to end: %w", asked, err)
 		}
 	}

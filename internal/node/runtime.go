@@ -10,6 +10,7 @@ import (
 	"laterna.dev/laterna/internal/node/inventory"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // reconnect is the pause before the runtime is asked for its version again.
@@ -44,11 +45,9 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 			a.cfg.Log.Info("container runtime connected", "runtime", rt.version.Name, "version", rt.version.Version)
 			return rt, nil
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.Pause(ctx, a.cfg.Wall, reconnect) {
 			client.Close()
 			return nil, err
-		case <-a.cfg.Wall.After(reconnect):
 		}
 	}
 }

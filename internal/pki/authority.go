@@ -20,9 +20,9 @@ import (
 
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
-	// authorityRest is the life below which the authority's certificate is made
+	// renewAuthorityBelow is the life below which the authority's certificate is made
 	// anew from the same key, so that what it signed stays valid.
-	authorityRest = 2 * leafLife
+	renewAuthorityBelow = 2 * leafLife
 	// backdate allows for clocks that run behind ours.
 	backdate = time.Hour
 )
@@ -57,7 +57,7 @@ func OpenAuthority(dir string, now clock.Wall) (*Authority, error) {
 		return nil, fmt.Errorf("%s and %s do not belong together", a.path("ca.crt"), a.path("ca.key"))
 	}
 	a.key = key
-	if cert.NotAfter.Sub(now.Now()) < authorityRest {
+	if cert.NotAfter.Sub(now.Now()) < renewAuthorityBelow {
 		return a, a.sign()
 	}
 	a.setCertificate(cert)

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -78,17 +79,14 @@ func (c *Controller) Ready() error {
 	return nil
 }
 
-// Run follows the stored offset until ctx ends. It rests between two watches, so
+// Run follows the stored offset until ctx ends. It pauses between two watches, so
 // that a server that ends them at once is not flooded.
 func (c *Controller) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := c.follow(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Log.Warn("following the test clock failed, trying again", "error", err)
 		}
-		select {
-		case <-c.cfg.Wall.After(retryAfter):
-		case <-ctx.Done():
-		}
+		wait.Pause(ctx, c.cfg.Wall, retryAfter)
 	}
 	return nil
 }

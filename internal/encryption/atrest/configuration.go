@@ -23,9 +23,9 @@ import (
 	"laterna.dev/laterna/internal/wait"
 )
 
-// reloadRest is the time between two looks at a configuration that is reloaded, as in
+// reloadPause is the time between two looks at a configuration that is reloaded, as in
 // Kubernetes.
-const reloadRest = time.Minute
+const reloadPause = time.Minute
 
 // ConfigurationConfig is what a Configuration is made of. Every field is required.
 type ConfigurationConfig struct {
@@ -127,7 +127,7 @@ func (c *Configuration) Run(ctx context.Context) {
 	if !c.config.Reload {
 		return
 	}
-	ticker := c.config.Clock.NewTicker(reloadRest)
+	ticker := c.config.Clock.NewTicker(reloadPause)
 	defer ticker.Stop()
 	for {
 		select {

@@ -13,6 +13,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -121,10 +122,7 @@ func (v *Inventory) Follow(ctx context.Context, tell func(types.UID, cri.Event))
 			quiet = true
 			v.cfg.Log.Warn("runtime events interrupted", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-v.cfg.Wall.After(resubscribe):
-		}
+		wait.Pause(ctx, v.cfg.Wall, resubscribe)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 // statusWriter writes one pod's status to the API beside the worker's steps: the
@@ -96,12 +98,7 @@ func (s *statusWriter) loop() {
 			s.want = nil
 		}
 		s.mu.Unlock()
-		if pause > 0 {
-			select {
-			case <-s.ctx.Done():
-			case <-s.deps.Wall.After(pause):
-			}
-		}
+		wait.Pause(s.ctx, s.deps.Wall, pause)
 	}
 }
 

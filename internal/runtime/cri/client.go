@@ -12,6 +12,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -35,19 +36,12 @@ type Client struct {
 // WaitSocket returns once a file exists at path. Dialling earlier would cost gRPC's
 // first back-off.
 func WaitSocket(ctx context.Context, clk clock.Wall, path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	ticker := clk.NewTicker(socketPoll)
-	defer ticker.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		if !wait.Pause(ctx, clk, socketPoll) {
 			return fmt.Errorf("waiting for the container runtime's socket %s: %w", path, ctx.Err())
-		case <-ticker.C():
-			if _, err := os.Stat(path); err == nil {
-				return nil
-			}
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -228,8 +230,6 @@ func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[strin
 // ensureBlob uploads a blob unless it is there, which it reports. While another import
 // uploads the same blob, containerd answers Unavailable.
 func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[string]string) (written bool, err error) {
-	ticker := s.clock.NewTicker(busy)
-	defer ticker.Stop()
 	for {
 		_, err := s.content().Info(ctx, &contentapi.InfoRequest{Digest: b.Digest.String()})
 		if status.Code(err) != codes.NotFound {
@@ -245,10 +245,8 @@ func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[stri
 			s.abort(ctx, b)
 			return false, err
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.Pause(ctx, s.clock, busy) {
 			return false, fmt.Errorf("waiting for another import of %s: %w", b.Digest, ctx.Err())
-		case <-ticker.C():
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -42,8 +43,6 @@ func (s *Store) awaitRuntime(ctx context.Context) error {
 func (s *Store) until(ctx context.Context, pause time.Duration, what string, done func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	ticker := s.clock.NewTicker(pause)
-	defer ticker.Stop()
 	var last error
 	for {
 		ok, err := done(ctx)
@@ -56,10 +55,8 @@ func (s *Store) until(ctx context.Context, pause time.Duration, what string, don
 		if errors.Is(err, cri.ErrNotOffered) {
 			return fmt.Errorf("waiting for %s: %w", what, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !wait.Pause(ctx, s.clock, pause) {
 			return fmt.Errorf("waiting for %s: %w", what, cmp.Or(last, context.Cause(ctx)))
-		case <-ticker.C():
 		}
 	}
 }

@@ -30,8 +30,8 @@ const (
 	usesWaiting = 256
 	// usesTold bounds the memory of what was written down.
 	usesTold = 8192
-	// staleEventRest is how long a pod gets no second Event about stale tokens.
-	staleEventRest = time.Hour
+	// staleEventPause is how long a pod gets no second Event about stale tokens.
+	staleEventPause = time.Hour
 	// staleEventRate and staleEventBurst bound the Events of all pods together.
 	staleEventRate, staleEventBurst = 1, 20
 )
@@ -71,7 +71,7 @@ func (u *Recorder) KeptTokenUsed(use review.KeptUse) {
 // StaleTokenUsed implements review.Observer.
 func (u *Recorder) StaleTokenUsed(use review.StaleUse) {
 	pod, now := types.UID(use.PodUID), u.clock.Now()
-	if at, ok := u.told.Get(pod); use.Pod == "" || ok && now.Sub(at.(time.Time)) < staleEventRest {
+	if at, ok := u.told.Get(pod); use.Pod == "" || ok && now.Sub(at.(time.Time)) < staleEventPause {
 		return
 	}
 	if !u.limit.TryAccept() {

@@ -1,6 +1,10 @@
 package tokencache
 
-import "time"
+import (
+	"time"
+
+	"laterna.dev/laterna/internal/wait"
+)
 
 const (
 	// lookEvery is how often the clock is compared with the time that passes.
@@ -15,12 +19,7 @@ const (
 func (c *Cache) watchClock() {
 	// Without the monotonic reading, by which wall time would not seem to jump.
 	wall, now := c.wall.Now(), c.clock.Now().Round(0)
-	for {
-		select {
-		case <-c.wall.After(lookEvery):
-		case <-c.ctx.Done():
-			return
-		}
+	for wait.Pause(c.ctx, c.wall, lookEvery) {
 		wallThen, then := wall, now
 		wall, now = c.wall.Now(), c.clock.Now().Round(0)
 		if by := now.Sub(then) - wall.Sub(wallThen); by.Abs() >= jumped {
