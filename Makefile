@@ -20,8 +20,12 @@ KUBECTL_LD  := -s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
+.PHONY: go
+go:
+	@GO=$(GO) scripts/go.sh
+
 .PHONY: build
-build: ## bin/laterna and bin/kubectl
+build: go ## bin/laterna and bin/kubectl
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/laterna ./cmd/laterna
 	$(GO) build -ldflags '$(KUBECTL_LD)' -o bin/kubectl ./cmd/kubectl
 
@@ -34,7 +38,7 @@ test-deps:
 	@scripts/deps.sh test
 
 .PHONY: up
-up: deps build ## install what is missing, build, start the whole system in the background
+up: go deps build ## install what is missing, build, start the whole system in the background
 	@scripts/up.sh
 
 .PHONY: down
@@ -67,11 +71,16 @@ bench: test-deps build images ## the benchmark suite as one table
 	$(GO) run ./test/bench -programs bin
 
 .PHONY: install
-install: build ## bin/laterna and a systemd unit below $(PREFIX)
+# What is built is not built again: root's PATH may have no Go.
+install: $(if $(wildcard bin/laterna),,build) ## bin/laterna and a systemd unit below $(PREFIX)
 	install -D -m 0755 bin/laterna $(DESTDIR)$(PREFIX)/bin/laterna
 	sed 's|@bin@|$(PREFIX)/bin|' scripts/laterna.service | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/laterna.service
 
 PREFIX ?= /usr/local
+
+.PHONY: pages
+pages: ## the parts of docs that are made from the code
+	LATERNA_WRITE_PAGES=1 $(GO) test -count=1 -run 'TestPageOf|TestReferenceOf' ./internal/podfields ./internal/app ./internal/cli
 
 .PHONY: generate
 generate: ## the generated code

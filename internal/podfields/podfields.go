@@ -127,15 +127,21 @@ func isEmpty(v reflect.Value) bool {
 }
 
 func (w *walk) add(path, at string) {
-	why, blocks := blocking[path]
-	if !blocks {
-		if i := strings.LastIndexByte(path, '.'); i >= 0 {
-			why, blocks = blocking[path[:i]+".*"]
-		}
-	}
+	why, blocks := outcome(path)
 	message := "this field is not honoured by Laterna"
 	if blocks {
 		message += ": " + why + ", and the pod does not start"
 	}
 	w.findings = append(w.findings, Finding{Path: at, Blocks: blocks, Message: message})
+}
+
+// outcome tells whether a field that is not honoured keeps a pod from starting, and why.
+func outcome(path string) (why string, blocks bool) {
+	if why, blocks = blocking[path]; blocks {
+		return why, true
+	}
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		why, blocks = blocking[path[:i]+".*"]
+	}
+	return why, blocks
 }
