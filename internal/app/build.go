@@ -72,7 +72,7 @@ func (s *system) podNetwork(n *names) (*plane.Plane, error) {
 	case !s.config.Node.Enabled:
 		return nil, nil
 	case s.config.Node.CRIEndpoint != "":
-		s.log.Warn("the network of a foreign runtime is its own: pods reach the API only where that network leads there, service addresses are not routed")
+		s.log.Warn("another runtime brings its own pod network: pods reach the API only if that network leads to it, and service addresses are not routed")
 		return nil, nil
 	}
 	network, err := plane.New(plane.Config{

@@ -148,7 +148,7 @@ func TestDownLeavesForeignDirectoriesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Down(t.Context(), DownOptions{DataDir: dir, Purge: true}, Output{Out: new(bytes.Buffer), Err: new(bytes.Buffer)})
-	if err == nil || !strings.Contains(err.Error(), "is no data directory of laterna") {
+	if err == nil || !strings.Contains(err.Error(), "is not a data directory of laterna") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(letter); err != nil {

@@ -98,7 +98,7 @@ func validJWKSURI(s string) error {
 
 func validAlgorithm(s string) error {
 	if _, ok := keys.TypeFor(boundtoken.Algorithm(s)); !ok {
-		return fmt.Errorf("%q is none of RS256, ES256, ES384 and ES512", s)
+		return fmt.Errorf("%q is not one of RS256, ES256, ES384 and ES512", s)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestValidate(t *testing.T) {
 		"negative":              {func(c *Config) { c.Tokens.MaxExpiration.Duration = -time.Hour }, "is not between"},
 		"ES256":                 {func(c *Config) { c.Tokens.SigningAlgorithm = "ES256" }, ""},
 		"ES512":                 {func(c *Config) { c.Tokens.SigningAlgorithm = "ES512" }, ""},
-		"lower case algorithm":  {func(c *Config) { c.Tokens.SigningAlgorithm = "rs256" }, `"rs256" is none of RS256, ES256, ES384 and ES512`},
+		"lower case algorithm":  {func(c *Config) { c.Tokens.SigningAlgorithm = "rs256" }, `"rs256" is not one of RS256, ES256, ES384 and ES512`},
 		"plain issuer":          {func(c *Config) { c.Tokens.Issuers = []string{"tokens"} }, ""},
 		"empty issuer":          {func(c *Config) { c.Tokens.Issuers = []string{""} }, "--service-account-issuer"},
 		"empty audience":        {func(c *Config) { c.Tokens.APIAudiences = []string{"a", ""} }, "--api-audiences: an audience is empty"},

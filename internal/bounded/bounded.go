@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	// ErrNotRegular says that what was to be read is no regular file.
+	// ErrNotRegular says that what was to be read is not a regular file.
 	ErrNotRegular = errors.New("not a regular file")
 	// ErrTooLarge says that there is more than was allowed.
 	ErrTooLarge = errors.New("too large")

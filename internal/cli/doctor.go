@@ -50,7 +50,7 @@ Nothing is changed. What is marked FAIL keeps pods from running and makes the ex
 			})
 			printChecks(cmd.OutOrStdout(), checks)
 			if !doctor.OK(checks) {
-				return errors.New("pods cannot run here before what is marked FAIL is mended; `laterna up --node=false` runs without pods")
+				return errors.New("pods cannot run here until what is marked FAIL is mended; `laterna up --node=false` runs without pods")
 			}
 			return nil
 		},

@@ -23,7 +23,7 @@ const mostAuthorities = 8 << 20
 
 func (f *elsewhereFlags) bind(fs *pflag.FlagSet, discover string) {
 	fs.BoolVar(&f.discover, "discover", false, discover)
-	fs.StringVar(&f.ca, "issuer-ca", "", "`FILE` with the authorities to believe about the issuer's host instead of the machine's; implies --discover")
+	fs.StringVar(&f.ca, "issuer-ca", "", "`FILE` with the certificate authorities to trust for the issuer's host, instead of the machine's; implies --discover")
 }
 
 // client returns what fetches the documents, or nil when the flags do not ask for it.

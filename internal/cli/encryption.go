@@ -80,8 +80,8 @@ Backups that were made before need the old key: keep it with them.`
 
 func newEncryptionRewrite() *cobra.Command {
 	cmd := encryptionChange(encryption.RewritePath, "rewriting")
-	cmd.Use, cmd.Short = "rewrite", "Encrypt again what is not encrypted as it would be now"
-	cmd.Long = `Encrypt again what is not encrypted as it would be now, in the background: after a change
+	cmd.Use, cmd.Short = "rewrite", "Encrypt again whatever is not encrypted with the current key and rules"
+	cmd.Long = `Encrypt again whatever is not encrypted with the current key and rules, in the background: after a change
 of the file that --encryption-provider-config names.`
 	return cmd
 }

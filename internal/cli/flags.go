@@ -23,8 +23,8 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	c.config, c.flags = app.Default(), fs
 	fs.SortFlags = false
 	f := &c.config
-	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "`DIR` of everything that outlives the process")
-	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "`ADDRESS:PORT` of the API; pods reach it in their own network besides")
+	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "`DIR` that keeps all data")
+	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "`ADDRESS:PORT` to serve the API at; pods also reach it in their own network")
 	if node {
 		fs.BoolVar(&f.Node.Enabled, "node", true, "run pods on this machine (needs root); --node=false: the API alone")
 	}
@@ -75,8 +75,8 @@ func (c *configFlags) bindStore(fs *pflag.FlagSet) {
 	fs.StringVar(&s.EtcdCAFile, "etcd-cafile", "", "`FILE` with the certificate authority of the etcd cluster")
 	fs.StringVar(&s.EtcdCertFile, "etcd-certfile", "", "`FILE` with the client certificate for the etcd cluster")
 	fs.StringVar(&s.EtcdKeyFile, "etcd-keyfile", "", "`FILE` with the key of the client certificate")
-	fs.StringVar(&s.EncryptionProviderConfig, "encryption-provider-config", "", "`FILE` (EncryptionConfiguration, apiserver.config.k8s.io/v1) that says how API objects are encrypted in the store; what it does not name stays as without it")
-	fs.BoolVar(&s.EncryptionProviderReload, "encryption-provider-config-automatic-reload", false, "take changes of that file over within a minute")
+	fs.StringVar(&s.EncryptionProviderConfig, "encryption-provider-config", "", "`FILE` (EncryptionConfiguration, apiserver.config.k8s.io/v1) that says how API objects are encrypted in the store; kinds that it does not name are encrypted as without the file")
+	fs.BoolVar(&s.EncryptionProviderReload, "encryption-provider-config-automatic-reload", false, "apply changes of that file within a minute")
 }
 
 func (c *configFlags) bindAudit(fs *pflag.FlagSet) {

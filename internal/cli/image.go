@@ -37,7 +37,7 @@ type imageFlags struct{ dataDir, criEndpoint string }
 func (f *imageFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	bindDataDir(cmd.Flags(), &f.dataDir)
-	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "`SOCKET`: refused, a foreign runtime's images are its own tool's business")
+	cmd.Flags().StringVar(&f.criEndpoint, "cri-endpoint", "", "`SOCKET` of another runtime: not supported, manage its images with its own tool")
 }
 
 // open connects to the managed containerd, which must run. Zero maxSize is the default.
@@ -109,7 +109,7 @@ Some tools write archives that do not name their image, or only its tag: --name 
 		Args: someArgs("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if name != "" && len(files) > 1 {
-				return fmt.Errorf("--name: is the name of one image, and %d archives are given", len(files))
+				return fmt.Errorf("--name names one image, but %d archives are given", len(files))
 			}
 			return flags.with(cmd, maxSize.bytes, func(ctx context.Context, store *images.Store) error {
 				return importFiles(ctx, cmd, store, files, name)

@@ -88,11 +88,11 @@ func (f *inspectFlags) bind(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	f.target.bind(fs)
 	fs.StringVar(&f.source.pod, "pod", "", "read the token of a `POD` on this machine, as NAMESPACE/NAME or NAMESPACE/NAME:VOLUME/PATH")
-	fs.StringArrayVar(&f.audiences, "audience", nil, "`AUDIENCE` that the recipient answers to; repeatable: one of them must be the token's")
+	fs.StringArrayVar(&f.audiences, "audience", nil, "`AUDIENCE` that the recipient accepts; repeatable: the token must have one of them")
 	f.from.bind(fs, "fetch the public documents of the token's issuer, wherever that is, and verify with its keys")
-	fs.BoolVar(&f.offline, "offline", false, "ask nobody, not even a system on this machine")
+	fs.BoolVar(&f.offline, "offline", false, "ask no host, and no system on this machine either")
 	fs.StringVar(&f.at, "at", "", "`TIME` of the check as 2006-01-02T15:04:05Z, instead of now")
-	fs.BoolVar(&f.strict, "strict", false, "let a check that cannot be made count as failed")
+	fs.BoolVar(&f.strict, "strict", false, "treat a check that cannot be made as failed")
 	fs.BoolVar(&f.signature, "show-signature", false, "print the signature too: who has it can use the token")
 	fs.StringVarP(&f.output, "output", "o", "text", "`FORMAT`: text or json")
 }
@@ -114,7 +114,7 @@ func (f *inspectFlags) checkArgs(cmd *cobra.Command, args []string) error {
 	case f.output != "text" && f.output != "json":
 		return usageError(cmd, "--output: %q is neither text nor json", f.output)
 	case f.offline && (f.from.discover || f.from.ca != "" || f.source.pod != ""):
-		return usageError(cmd, "--offline asks nobody: it does not go with --discover, --issuer-ca or --pod")
+		return usageError(cmd, "--offline asks no system and no host: leave out --discover, --issuer-ca and --pod")
 	}
 	return nil
 }

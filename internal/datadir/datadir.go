@@ -151,7 +151,7 @@ func (d Dir) checkEmpty() error {
 	for _, e := range entries {
 		ours := strings.HasPrefix(e.Name(), LogName) || e.Name() == lockName || replace.Unfinished(e.Name(), d.versionFile())
 		if e.Name() != "lost+found" && !ours {
-			return fmt.Errorf("%s is no data directory of laterna: it holds other things, such as %s; give an empty, a new or laterna's own --data-dir", d.Path, e.Name())
+			return fmt.Errorf("%s is not a data directory of laterna: it holds other things, such as %s; give --data-dir an empty or new directory, or one of laterna", d.Path, e.Name())
 		}
 	}
 	return nil

@@ -89,7 +89,7 @@ func (k *Keeper) finish(ctx context.Context, r *Rotation, rev int64) (again time
 		return 0, err
 	}
 	if wait := k.settled.Sub(k.config.Clock.Now()); wait > 0 && len(r.Old) > 0 {
-		return wait, k.tell(ctx, r, rev, fmt.Sprintf("everything is written; %s stays until %s, as long as requests that began earlier may take", strings.Join(r.Old, ", "), k.settled.UTC().Format(time.RFC3339)))
+		return wait, k.tell(ctx, r, rev, fmt.Sprintf("everything is rewritten; %s is kept until %s, since requests that began earlier may still use it", strings.Join(r.Old, ", "), k.settled.UTC().Format(time.RFC3339)))
 	}
 	found, err := k.survey(ctx)
 	if err != nil {

@@ -193,7 +193,7 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 			log := s.wal(t)
 			remove(t, log)
 			make0(t, log)
-		}, []string{"is no regular file", damaged}},
+		}, []string{"is not a regular file", damaged}},
 		{"no database", func(t *testing.T, s store) { remove(t, s.db()) }, nil},
 		{"database cut off", func(t *testing.T, s store) {
 			change(t, s.db(), func(b []byte) []byte { return b[:8*4096] })
@@ -213,13 +213,13 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 		{"directory in place of the database", func(t *testing.T, s store) {
 			remove(t, s.db())
 			make0(t, s.db())
-		}, []string{"is no regular file", damaged}},
+		}, []string{"is not a regular file", damaged}},
 		{"pipe in place of the database", func(t *testing.T, s store) {
 			remove(t, s.db())
 			if err := unix.Mkfifo(s.db(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"is no regular file", damaged}},
+		}, []string{"is not a regular file", damaged}},
 		{"file in place of the store", func(t *testing.T, s store) {
 			remove(t, filepath.Join(string(s), "member"))
 			change0(t, filepath.Join(string(s), "member"))

@@ -68,7 +68,7 @@ func checkLock(file string, try func(*os.File) error) error {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, fmt.Errorf("%s is no regular file", file))
+		return errors.Join(err, fmt.Errorf("%s is not a regular file", file))
 	}
 	if err := try(f); !errors.Is(err, unix.EWOULDBLOCK) {
 		return nil // a file system without locks: the library tells

@@ -88,7 +88,7 @@ func newestMeta(data []byte) (meta []byte, size uint64, err error) {
 		}
 	}
 	if meta == nil {
-		return nil, 0, errors.New("it is no database: neither of its first pages is whole")
+		return nil, 0, errors.New("it is not a database: neither of its first pages is whole")
 	}
 	return meta, pageSize(meta), nil
 }

@@ -147,7 +147,7 @@ func (i *inspection) issuer(now time.Time) Check {
 	case legacy:
 		c.Result, c.Reason = NotMade, "a token that is kept in a Secret"
 	case i.Elsewhere != nil:
-		c.Result, c.Reason = NotMade, "not an issuer of this system: its own documents count"
+		c.Result, c.Reason = NotMade, "not an issuer of this system: only the issuer's own documents can tell"
 	case i.listing.Partial:
 		c.Result, c.Reason = NotMade, fmt.Sprintf("the system issues as %s and does not tell what else it accepts", plain.Text(i.listing.Issuers[0].Issuer))
 	case i.known.State == issuer.Ended:

@@ -103,7 +103,7 @@ func TestForeignTokenIsVerifiedByItsIssuersKeys(t *testing.T) {
 	r := inspect.Inspect(t.Context(), token, inspect.Config{System: ours, Elsewhere: web, Now: at})
 	check(t, r, "signature", inspect.Passed, "by a key of the issuer, ES256")
 	check(t, r, "discovery", inspect.Passed, "https://foreign/.well-known/openid-configuration leads to the key")
-	check(t, r, "issuer", inspect.NotMade, "its own documents count")
+	check(t, r, "issuer", inspect.NotMade, "only the issuer's own documents")
 	check(t, r, "liveness", inspect.NotMade, "not sent")
 	if web.reviews+ours.reviews > 0 {
 		t.Error("the token was sent")

@@ -85,7 +85,7 @@ const (
 	maskSize     = 4
 )
 
-var errFrame = errors.New("a frame that is none")
+var errFrame = errors.New("an invalid frame")
 
 func (socketFraming) next(r *bufio.Reader) (frame, error) {
 	head, err := r.Peek(2)

@@ -261,7 +261,7 @@ func TestFreshSubPathThatGoesIsTold(t *testing.T) {
 	s.sh(t, "kubectl delete configmap -n "+ns+" fresh")
 	eventually(t, 10*time.Second, func() error {
 		events := s.sh(t, "kubectl get events -n "+ns+" --field-selector reason=SubPathNotUpdated -o jsonpath='{range .items[*]}{.message}{\"\\n\"}{end}'")
-		if !strings.Contains(events, `volume "v" in container main: /etc/fresh/file keeps what it was: the volume has no "file" any more`) {
+		if !strings.Contains(events, `volume "v" in container main: /etc/fresh/file keeps its old content: the volume has no "file" any more`) {
 			return fmt.Errorf("events: %s", events)
 		}
 		return nil

@@ -121,7 +121,7 @@ func (c cleaner) dispose(ctx context.Context, s *corev1.Secret, now time.Time) {
 	log := c.log.With("namespace", s.Namespace, "secret", s.Name)
 	marked := s.Labels[invalidSinceLabel]
 	if _, err := time.Parse(dateFormat, marked); err != nil {
-		log.Info("the token of a secret is refused from now on, nobody has used it", "for", c.period)
+		log.Info("a secret's token was not used for long and is refused from now on", "for", c.period)
 		if err := c.mark(ctx, s, now.Format(dateFormat)); err != nil && !run.Overtaken(err) {
 			log.Warn("a secret with an unused token could not be marked", "error", err)
 		}

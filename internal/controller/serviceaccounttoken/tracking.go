@@ -67,7 +67,7 @@ func (c *Controller) trackedSince(ctx context.Context) (time.Time, error) {
 	}
 	day, err := time.Parse(dateFormat, have.Data[trackingData])
 	if err != nil {
-		return time.Time{}, fmt.Errorf("ConfigMap %s: %s is no date", trackingName, trackingData)
+		return time.Time{}, fmt.Errorf("ConfigMap %s: %s is not a date", trackingName, trackingData)
 	}
 	return day.AddDate(0, 0, 1), nil
 }

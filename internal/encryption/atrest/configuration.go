@@ -150,11 +150,11 @@ func (c *Configuration) reload(ctx context.Context) {
 		next, err = loadRules(ctx, c.config)
 	}
 	if err != nil {
-		c.config.Log.Error("the encryption provider configuration cannot be taken over, the former one stays", "file", c.config.File, "error", err)
+		c.config.Log.Error("the encryption provider configuration cannot be applied, the former one stays in force", "file", c.config.File, "error", err)
 		return
 	}
 	c.rules.Store(next)
-	c.config.Log.Info("took the encryption provider configuration over", "file", c.config.File)
+	c.config.Log.Info("the encryption provider configuration was applied", "file", c.config.File)
 	go func() { // requests that began under the old rules still need their plugins
 		defer old.end()
 		wait.Pause(ctx, c.config.Clock, old.KMSCloseGracePeriod)

@@ -39,7 +39,7 @@ func asServiceThread() (kept []string) {
 	unix.Umask(umask)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
 	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_NORMAL}, 0); err != nil {
-		kept = append(kept, "the priority is not a service's")
+		kept = append(kept, "the scheduling priority")
 	}
 	var all unix.CPUSet
 	for cpu := range 8 * int(unsafe.Sizeof(all)) {

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	// ErrNotRegular says that what was to be read is no regular file.
+	// ErrNotRegular says that what was to be read is not a regular file.
 	ErrNotRegular = bounded.ErrNotRegular
 	// ErrTooLarge says that a file is longer than was allowed.
 	ErrTooLarge = bounded.ErrTooLarge

@@ -46,7 +46,7 @@ func (f *files) writeHosts(root *os.Root, pod *corev1.Pod) error {
 }
 
 // rewrite makes a file have this content and mode, unless it has. It stays the same
-// file, so that containers that have it mounted see it; what is no regular file is
+// file, so that containers that have it mounted see it; what is not a regular file is
 // replaced by one.
 func rewrite(root *os.Root, name string, content []byte, mode fs.FileMode) error {
 	info, err := root.Lstat(name)

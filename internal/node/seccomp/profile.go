@@ -41,24 +41,24 @@ func check(raw []byte) error {
 		return errors.New("it has no defaultAction")
 	}
 	if !actions.MatchString(p.DefaultAction) {
-		return errors.New("its defaultAction is no action")
+		return errors.New("its defaultAction is unknown")
 	}
 	if !each(p.Architectures, architectures) {
-		return errors.New("architectures has what is no architecture")
+		return errors.New("architectures names an unknown architecture")
 	}
 	if !each(p.Flags, flags) {
-		return errors.New("flags has what is no flag")
+		return errors.New("flags names an unknown flag")
 	}
 	for _, call := range p.Syscalls {
 		if !each(call.Names, calls) {
-			return errors.New("syscalls has what is no name of a system call")
+			return errors.New("syscalls has a name that cannot be a system call's")
 		}
 		if !actions.MatchString(call.Action) {
-			return errors.New("syscalls has an action that is none")
+			return errors.New("syscalls has an unknown action")
 		}
 		for _, arg := range call.Args {
 			if !operators.MatchString(arg.Op) {
-				return errors.New("syscalls has an operator that is none")
+				return errors.New("syscalls has an unknown operator")
 			}
 		}
 	}

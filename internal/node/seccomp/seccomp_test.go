@@ -100,8 +100,8 @@ func TestProfileIsRefused(t *testing.T) {
 		"../outside.json": "leads out", "/etc/passwd": "leads out", "up": "leads out", "absolute": "leads out", "device": "leads out", "parent/outside.json": "leads out", "loop": "leads out",
 		"pipe": "not a regular file", "zero": "not a regular file", "sub": "not a regular file", ".": "not a regular file",
 		"huge": "more than 1048576 bytes", "sparse": "more than 1048576 bytes",
-		"empty": "not JSON", "passwd": "not JSON", "list": "not JSON", "type": "not JSON", "two": "not JSON", "object": "no defaultAction", "action": "no action",
-		"call": "no name", "call action": "action that is none", "operator": "operator", "architecture": "architecture", "flag": "no flag",
+		"empty": "not JSON", "passwd": "not JSON", "list": "not JSON", "type": "not JSON", "two": "not JSON", "object": "no defaultAction", "action": "its defaultAction is unknown",
+		"call": "cannot be a system call", "call action": "unknown action", "operator": "operator", "architecture": "architecture", "flag": "unknown flag",
 		strings.Repeat("x", 5000): "file name too long",
 	} {
 		path, err := seccomp.Place(dir, name, pod)

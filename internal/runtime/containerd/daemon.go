@@ -246,7 +246,7 @@ func (d *Daemon) launch(ctx context.Context, s settings, file string) error {
 		return fmt.Errorf("starting containerd: %w", err)
 	}
 	if len(kept) > 0 {
-		d.cfg.Log.Info("containers get what this process may not change", "what", strings.Join(kept, ", "))
+		d.cfg.Log.Info("containers inherit what this process may not change", "what", strings.Join(kept, ", "))
 	}
 	// The goroutine reaps the daemon; it ends with the daemon or with this program.
 	go func() { _, _ = process.Wait() }()

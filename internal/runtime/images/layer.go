@@ -142,7 +142,7 @@ func (s *source) walk(r *tar.Reader, left int64) (size int64, err error) {
 		case errors.Is(err, errMeter):
 			return 0, err
 		case err != nil:
-			return 0, fmt.Errorf("the layer is no tar archive: %w", err)
+			return 0, fmt.Errorf("the layer is not a tar archive: %w", err)
 		}
 		if s.entries++; s.entries > entryLimit {
 			return 0, fmt.Errorf("its layers have more than %d files, the limit", entryLimit)

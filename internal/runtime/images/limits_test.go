@@ -88,7 +88,7 @@ func TestWhatAnArchiveHoldsIsCountedBeforeItIsUsed(t *testing.T) {
 		"target of a link":  {layer(longLink), "path"},
 		"window":            {layer(wide(tarBytes(t, entry{name: "a"}), 28)), "window"},
 		"layer that is cut": {layer("\x1f\x8b\x08"), "gzip"},
-		"layer of no type":  {layer("no layer"), "no tar archive"},
+		"layer of no type":  {layer("no layer"), "not a tar archive"},
 	} {
 		got, err := parseFile(t, write(t, tarBytes(t, test.entries...)))
 		if err == nil || !strings.Contains(err.Error(), test.want) {

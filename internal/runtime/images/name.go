@@ -52,7 +52,7 @@ func (b bundle) mayBe(name string) error {
 	}
 	// As docker refuses it: nobody can tell such a name from an image's id.
 	if reference.FamiliarName(named) == digest.SHA256.String() {
-		return fmt.Errorf("the archive names its image %s: the name of a digest algorithm is no name for an image", name)
+		return fmt.Errorf("the archive names its image %s: that is the name of a digest algorithm; give the image another name", name)
 	}
 	if again, err := Normalize(Familiar(name)); err != nil || again != name {
 		return fmt.Errorf("the archive names its image %s, which reads as another image when it is written short: give the image another name", name)

@@ -103,7 +103,7 @@ func (r *Ring) heed(s *state) (changed bool, err error) {
 	}
 	err = s.rotate(k, r.clock.Now(), false)
 	if errors.Is(err, ErrTooMany) {
-		r.log.Warn("signing keys stay of another algorithm than asked for", "asked", k.Algorithm, "error", err)
+		r.log.Warn("signing keys keep an algorithm other than the one asked for", "asked", k.Algorithm, "error", err)
 		return changed, nil
 	}
 	return true, err

@@ -57,7 +57,7 @@ func (f *Follower) failed(ctx context.Context, p *pod, spec *corev1.Pod, c Conta
 		f.cfg.Log.Debug("subPaths of a container not looked at", "pod", spec.Name, "namespace", spec.Namespace, "container", c.Name, "error", err)
 		return false
 	}
-	f.tellAll(p, spec, c, names, "its mounts by subPath do not follow: "+cause(err))
+	f.tellAll(p, spec, c, names, "its subPath mounts are not updated: "+cause(err))
 	return true
 }
 
@@ -110,9 +110,9 @@ func (f *Follower) volume(ctx context.Context, ns *namespace, p *pod, spec *core
 		case errors.Is(err, errStuck), ctx.Err() != nil:
 			return err
 		case err != nil && isDir:
-			message = fmt.Sprintf("%s does not follow, and its files go with the old state of the volume: %s", m.Point, cause(err))
+			message = fmt.Sprintf("%s is not updated, and its files will disappear with the old state of the volume: %s", m.Point, cause(err))
 		case err != nil:
-			message = fmt.Sprintf("%s keeps what it was: %s", m.Point, cause(err))
+			message = fmt.Sprintf("%s keeps its old content: %s", m.Point, cause(err))
 		}
 		f.tell(p, spec, subject{c.Name, name, m.Point}, message)
 	}

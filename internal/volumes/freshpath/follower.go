@@ -144,7 +144,7 @@ func (f *Follower) turn(spec *corev1.Pod, do func(*pod)) {
 	switch err := f.able(); {
 	case p.gone:
 	case err != nil:
-		f.tell(p, spec, subject{}, fmt.Sprintf("mounts by subPath do not follow updates on this node: %v", err))
+		f.tell(p, spec, subject{}, fmt.Sprintf("subPath mounts cannot be updated on this node: %v", err))
 	default:
 		do(p)
 	}
@@ -173,7 +173,7 @@ func (f *Follower) tell(p *pod, spec *corev1.Pod, about subject, message string)
 		text = fmt.Sprintf("volume %q in container %s: %s", about.volume, about.container, message)
 	}
 	f.cfg.Event(spec, corev1.EventTypeWarning, reasonNotUpdated, text)
-	f.cfg.Log.Warn("a subPath does not follow", "pod", spec.Name, "namespace", spec.Namespace, "container", about.container, "volume", about.volume, "path", about.point, "cause", message)
+	f.cfg.Log.Warn("a subPath mount is not updated", "pod", spec.Name, "namespace", spec.Namespace, "container", about.container, "volume", about.volume, "path", about.point, "cause", message)
 }
 
 // keep forgets all containers but those that run.

@@ -146,7 +146,7 @@ func TestFileThatGoesStaysAndFollowsWhenItIsBack(t *testing.T) {
 			t.Fatalf("gone: %q", got)
 		}
 	}
-	want := []string{`Warning SubPathNotUpdated volume "v" in container c: /etc/file keeps what it was: the volume has no "file" any more`}
+	want := []string{`Warning SubPathNotUpdated volume "v" in container c: /etc/file keeps its old content: the volume has no "file" any more`}
 	if told := b.told(); !slices.Equal(told, want) {
 		t.Errorf("events %q, want %q", told, want)
 	}
@@ -228,7 +228,7 @@ func TestKernelsWithoutItAreToldOnce(t *testing.T) {
 	if got := box.read("/etc/file"); got != "value 0" {
 		t.Errorf("%q", got)
 	}
-	want := []string{"Warning SubPathNotUpdated mounts by subPath do not follow updates on this node: " + rootfd.ErrNoBeneath.Error()}
+	want := []string{"Warning SubPathNotUpdated subPath mounts cannot be updated on this node: " + rootfd.ErrNoBeneath.Error()}
 	if told := b.told(); !slices.Equal(told, want) {
 		t.Errorf("events %q", told)
 	}

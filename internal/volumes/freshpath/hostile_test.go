@@ -112,7 +112,7 @@ func TestDirectoryWithAnotherMountInsideStays(t *testing.T) {
 	b.put("a", "2")
 	b.fresh()
 	told := b.told()
-	if len(told) != 1 || !strings.Contains(told[0], "/conf does not follow, and its files go with the old state of the volume: something else is mounted on it, at /conf/a") || len(box.at("/conf/a")) != 1 {
+	if len(told) != 1 || !strings.Contains(told[0], "/conf is not updated, and its files will disappear with the old state of the volume: something else is mounted on it, at /conf/a") || len(box.at("/conf/a")) != 1 {
 		t.Errorf("events %q, mounts %+v", told, box.at("/conf/a"))
 	}
 }
@@ -210,7 +210,7 @@ func TestNamespaceOfAUserNamespace(t *testing.T) {
 		t.Errorf("the machine's mounts:\nbefore %q\nafter  %q", host, after)
 	}
 	told := b.told()
-	if len(told) != 1 || !strings.Contains(told[0], "keeps what it was: the kernel refuses to exchange it") {
+	if len(told) != 1 || !strings.Contains(told[0], "keeps its old content: the kernel refuses to exchange it") {
 		t.Errorf("events %q", told)
 	}
 }

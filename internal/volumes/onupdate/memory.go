@@ -45,7 +45,7 @@ func (r *Runner) load(uid types.UID) (m memory) {
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.cfg.Log.Warn("what was done on updates of a pod is not known", "uid", uid, "error", err)
+		r.cfg.Log.Warn("reading what was done on updates of a pod failed", "uid", uid, "error", err)
 		return memory{}
 	}
 	return m

@@ -93,7 +93,7 @@ func (r *Runner) remember(st *podState) {
 	st.saving.Lock()
 	defer st.saving.Unlock()
 	if err := save(r.cfg.PodDir(st.uid), st.memory()); err != nil {
-		r.cfg.Log.Warn("what was done on updates of a pod is not remembered", "uid", st.uid, "error", err)
+		r.cfg.Log.Warn("what was done on updates of a pod could not be saved", "uid", st.uid, "error", err)
 	}
 }
 

@@ -69,7 +69,7 @@ func (w *Writer) discover(ctx context.Context) (asked bool, err error) {
 		w.askAgain = now.Add(recheck)
 		if !w.told {
 			w.told = true
-			w.cfg.Log.Info("what pods have loaded is not reported: the server has no pod projections", "group", v1alpha1.SchemeGroupVersion.String())
+			w.cfg.Log.Info("the server does not serve pod projections, so it is not told what pods have loaded", "group", v1alpha1.SchemeGroupVersion.String())
 		}
 		return true, errNotServed
 	}
