@@ -13,7 +13,7 @@ func newDown() *cobra.Command {
 		Short: "Stop pods and the managed containerd, and remove what they made on the host",
 		Long: `Stop the laterna that runs on a data directory, its pods and its containerd, and remove
 every mount, link, rule, route and control group that they made. Objects and images stay
-unless --purge is given. Where nothing runs, nothing is done.`,
+unless --purge is given. If nothing runs, it does nothing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return app.Down(cmd.Context(), options, app.Output{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()})

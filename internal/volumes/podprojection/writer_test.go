@@ -222,7 +222,7 @@ func TestServerWithoutTheKind(t *testing.T) {
 				if n := s.count(); n != 6 {
 					t.Errorf("%d requests in an hour, want 6", n)
 				}
-				if n := strings.Count(f.lines.String(), "\n"); n != 1 || !strings.Contains(f.lines.String(), "no pod projections") {
+				if n := strings.Count(f.lines.String(), "\n"); n != 1 || !strings.Contains(f.lines.String(), "does not serve pod projections") {
 					t.Errorf("%d lines: %s", n, f.lines)
 				}
 				s.refuse(nil)
