@@ -10,6 +10,7 @@ import (
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
@@ -100,21 +101,14 @@ func nodeName(configured string) (string, error) {
 	return name, nil
 }
 
-// nodeIP returns the configured address of the node, or the one that the host
-// would use to reach others, or loopback on a host without a network.
+// nodeIP returns the configured address of the node, or the machine's own.
 func nodeIP(configured string) (netip.Addr, error) {
 	if configured != "" {
 		return netip.ParseAddr(configured)
 	}
-	// Connecting a datagram socket sends nothing: it asks for the route.
-	conn, err := net.Dial("udp4", "192.0.2.1:9")
+	addr, err := machine.Address()
 	if err != nil {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+		return addr, fmt.Errorf("%w (give --node-ip)", err)
 	}
-	defer conn.Close()
-	local, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("reading the host's address: %w (give --node-ip)", err)
-	}
-	return local.Addr(), nil
+	return addr, nil
 }

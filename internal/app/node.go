@@ -5,11 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -17,12 +16,15 @@ import (
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
-	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/ownapi"
 	"laterna.dev/laterna/internal/runtime/containerd"
+	"laterna.dev/laterna/internal/runtime/managed"
 )
 
 // nodePlane is the node agent of this process with what it stands on.
@@ -31,14 +33,20 @@ type nodePlane struct {
 	names  names
 	// url is where the agent reaches the API, as any client would.
 	url      string
-	runtime  runtimeProvider
+	runtime  managed.Runtime
 	listener net.Listener
 }
 
-// runtimeProvider is a container runtime that somebody may have to start first.
-type runtimeProvider interface {
-	node.RuntimeProvider
-	component.Component
+// provider gives the agent a runtime in the agent's terms.
+type provider struct{ managed.Runtime }
+
+// Endpoint implements node.RuntimeProvider.
+func (p provider) Endpoint(ctx context.Context) (node.Endpoint, error) {
+	e, err := p.Runtime.Endpoint(ctx)
+	if err != nil || e.Images == nil {
+		return node.Endpoint{CRI: e.CRI, Containerd: e.Containerd}, err
+	}
+	return node.Endpoint{CRI: e.CRI, Containerd: e.Containerd, Images: e.Images}, nil
 }
 
 // checkMachine fails before anything is made where this process cannot run pods, with
@@ -60,7 +68,7 @@ func checkMachine(c NodeConfig) error {
 func newNodePlane(ctx context.Context, s *system, n names, url string) (*nodePlane, error) {
 	p := &nodePlane{system: s, names: n, url: url}
 	var err error
-	if p.runtime, err = newRuntime(s); err != nil {
+	if p.runtime, err = containerRuntime(s.config.Node, s.dir, s.wall, s.log); err != nil {
 		return nil, err
 	}
 	p.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(n.nodeIP, 0).String())
@@ -127,7 +135,7 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators
 		Client:        client,
 		Projections:   projections,
 		Operators:     operators,
-		Runtime:       p.runtime,
+		Runtime:       provider{p.runtime},
 		Groups:        podworker.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
 		PodAPI: node.PodAPI{
 			Listener:  p.listener,
@@ -140,7 +148,13 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators
 	})
 }
 
-// socketPath returns the path of a unix:// endpoint.
-func socketPath(endpoint string) string {
-	return filepath.Clean(strings.TrimPrefix(endpoint, "unix://"))
+// containerRuntime is the runtime that the configuration names: somebody else's, or a
+// private containerd.
+func containerRuntime(c NodeConfig, dir datadir.Dir, wall clock.Wall, log *slog.Logger) (managed.Runtime, error) {
+	if c.CRIEndpoint != "" {
+		return managed.Foreign(c.CRIEndpoint), nil
+	}
+	return managed.New(managed.Config{
+		Root: dir.Containerd(), RunDir: dir.RunDir, HostName: dir.HostName(), CNIConfDir: bridge.ConfDir(dir), Clock: wall, Log: log,
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/host/launch"
 	"laterna.dev/laterna/internal/host/resident"
 	"laterna.dev/laterna/internal/log"
 	"laterna.dev/laterna/internal/wait"
@@ -33,7 +34,7 @@ const (
 // Up runs what config says until ctx ends or a component fails, in a process that is for
 // this alone. Containers keep running when it returns; Down ends them.
 func Up(ctx context.Context, config Config, out Output, version apiserver.Version) error {
-	standAlone()
+	launch.StandAlone()
 	logger := log.New(out.Err, config.Verbosity)
 	log.BridgeLibraries(logger, config.Verbosity)
 	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {

@@ -92,6 +92,7 @@ var levels = []level{
 	{"internal/runtime/containerd", 3},
 	{"internal/runtime/cri", 3},
 	{"internal/runtime/images", 3},
+	{"internal/runtime/managed", 3},
 	{"internal/runtime/pause", 3},
 	{"internal/tokens/review", 3},
 	{"internal/etcd/damaged", 3},
@@ -186,9 +187,12 @@ var sameLevel = map[[2]string]string{
 	{"internal/registry/core/podspec", "internal/registry/core/podspec/resources"}:            "a spec is checked part by part",
 	{"internal/registry/core/podspec/containers", "internal/registry/core/podspec/resources"}: "containers have requests and limits",
 
-	{"internal/runtime/images", "internal/runtime/containerd"}: "images go into the containerd that is managed",
-	{"internal/runtime/images", "internal/runtime/cri"}:        "an image that is imported is known to the CRI",
-	{"internal/runtime/images", "internal/runtime/pause"}:      "the sandbox image is one of them",
+	{"internal/runtime/images", "internal/runtime/containerd"}:  "images go into the containerd that is managed",
+	{"internal/runtime/images", "internal/runtime/cri"}:         "an image that is imported is known to the CRI",
+	{"internal/runtime/images", "internal/runtime/pause"}:       "the sandbox image is one of them",
+	{"internal/runtime/managed", "internal/runtime/containerd"}: "it brings the daemon up",
+	{"internal/runtime/managed", "internal/runtime/images"}:     "a runtime that is ready has its images",
+	{"internal/runtime/managed", "internal/runtime/pause"}:      "the daemon is told the sandbox image",
 
 	{"internal/tokens/uses", "internal/tokens/review"}: "it writes down what a check notices",
 

@@ -16,4 +16,6 @@
 // What cannot be undone without a privilege that is missing is told by Start. What stays
 // as it is by design: namespaces, the root directory, the bounding set of capabilities
 // and the control group.
+//
+// Of what this process keeps for itself StandAlone undoes what would hinder its own work.
 package launch

@@ -19,6 +19,8 @@ func setAction(signal int, handler uint64) {
 }
 
 const (
+	// umask is a service's. Files that hold secrets are made with modes of their own; the
+	// caller's umask must neither open them nor close to containers what is made for them.
 	umask = 0o022
 	// timerSlack is the kernel's default in nanoseconds.
 	timerSlack = 50_000

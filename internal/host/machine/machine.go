@@ -1,5 +1,5 @@
 // Package machine reads what the agent reports about the machine it runs on: its
-// size, its identity, and whether memory, disk or process numbers run short.
+// size, its identity and address, and whether memory, disk or process numbers run short.
 //
 // It owns reading /proc, /sys and file systems; what the node object says with it is
 // internal/node/registration's.

@@ -62,6 +62,9 @@ func TestParseStat(t *testing.T) {
 	for raw, want := range map[string]Process{
 		"12 (sh)" + rest:             {PID: 12, Parent: 7, Start: 4242},
 		"12 (a) S 1 ) (b) c)" + rest: {PID: 12, Parent: 7, Start: 4242},
+		"12 (a b)" + rest:            {PID: 12, Parent: 7, Start: 4242},
+		"12 (a) S (b)" + rest:        {PID: 12, Parent: 7, Start: 4242},
+		"12 ())) ((()" + rest:        {PID: 12, Parent: 7, Start: 4242},
 		"12 (z) Z" + rest[2:]:        {PID: 12, Parent: 7, Start: 4242, Zombie: true},
 	} {
 		got, err := parseStat([]byte(raw))
@@ -69,7 +72,7 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want %+v", raw, got, err, want)
 		}
 	}
-	for _, raw := range []string{"", "12", "x (sh)" + rest, "12 (sh) S 7", ") 12 (", "12 (sh) S x" + rest[4:]} {
+	for _, raw := range []string{"", "12", "x (sh)" + rest, "12 (sh) S 7", ") 12 (", "12 (sh) S 7 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 soon", "12 (sh) S x" + rest[4:]} {
 		if got, err := parseStat([]byte(raw)); err == nil {
 			t.Errorf("%q: got %+v, want an error", raw, got)
 		}

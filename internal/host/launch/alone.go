@@ -1,17 +1,12 @@
-package app
+package launch
 
 import "golang.org/x/sys/unix"
 
-// umask is a service's. Files that hold secrets are made with modes of their own; the
-// caller's umask must neither open them nor close to containers what is made for them.
-const umask = 0o022
-
-// standAlone frees this process of what its caller has set and what would keep it from
+// StandAlone frees this process of what its caller has set and what would keep it from
 // its work: the umask, root's group, which volumes are made with, and soft limits that
 // kill a store or a program of many threads. Soft limits of memory and processor time
-// stay, as somebody may mean them. That nothing reaches containers is seen to where
-// containerd is started (host/launch).
-func standAlone() {
+// stay, as somebody may mean them. What would reach other programs is Start's business.
+func StandAlone() {
 	unix.Umask(umask)
 	if unix.Geteuid() == 0 && unix.Getegid() != 0 {
 		_ = unix.Setresgid(0, 0, 0) // without CAP_SETGID the caller's group stays
