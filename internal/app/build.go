@@ -45,13 +45,13 @@ func (s *system) build(ctx context.Context) error {
 	if err := s.writeKubeconfig(url); err != nil {
 		return err
 	}
-	control := newControlPlane(s)
+	control := newControlPlane(s.controllers())
 	s.server = apiserver.New(s.serverConfig(n, listener, await, control.ready))
 	first = append(first, s.server)
-	second := []component.Component{control.component(), component.Run("certificates", s.renewer(url).Run)}
+	second := []component.Component{control.component(s.server), component.Run("certificates", s.renewer(url).Run)}
 	if s.config.Node.Enabled {
-		agent, err := newNodePlane(ctx, s, n, url)
-		if err != nil {
+		agent := s.node(n, url)
+		if err := agent.open(ctx); err != nil {
 			return err
 		}
 		first = append(first, agent.runtime)
@@ -63,6 +63,21 @@ func (s *system) build(ctx context.Context) error {
 	s.group.Add(first...)
 	s.group.Add(second...)
 	return nil
+}
+
+// controllers is what the controllers are made of.
+func (s *system) controllers() controllersConfig {
+	return controllersConfig{
+		tokens: s.config.Tokens, ca: s.identity.authority.PEM(), clock: s.clock, wall: s.wall, settled: s.clockSettled, log: s.log,
+	}
+}
+
+// node is the node agent, which is not open yet.
+func (s *system) node(n names, url string) *nodePlane {
+	return &nodePlane{
+		config: s.config.Node, names: n, url: url, identity: s.identity, dir: s.dir, version: s.version.Info().GitVersion,
+		clock: s.agentClock, wall: s.wall, log: s.log,
+	}
 }
 
 // podNetwork chooses the network of the managed runtime and puts its gateway into

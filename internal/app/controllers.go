@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"k8s.io/client-go/informers"
@@ -32,12 +33,28 @@ import (
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
 
+// controllersConfig is what the controllers are made of. Every field but settled is
+// required.
+type controllersConfig struct {
+	tokens TokensConfig
+	// ca is the bundle by which clients verify the server.
+	ca []byte
+	// clock is the system's, and wall real time.
+	clock *clock.Clock
+	wall  clock.Wall
+	// settled is closed once the stored offset of the test clock is applied; nil without a
+	// test clock.
+	settled chan struct{}
+	log     *slog.Logger
+}
+
 // controlPlane runs the controllers inside the server's process. Each calls the
 // server without a connection, as a user of its own.
 type controlPlane struct {
-	system *system
-	// wall is real time for the controllers, and metrics what is counted of them.
-	wall    clock.Wall
+	controllersConfig
+	// server is whom they call.
+	server *apiserver.Server
+	// metrics is what is counted of them.
 	metrics *env.Metrics
 	// ready are the parts of /readyz that controllers fulfil.
 	ready []apiserver.ReadyCheck
@@ -47,10 +64,10 @@ type controlPlane struct {
 }
 
 // newControlPlane returns controllers that do nothing until run.
-func newControlPlane(s *system) *controlPlane {
-	c := &controlPlane{system: s, wall: s.wall, metrics: env.NewMetrics(), readier: map[string]func() error{}}
+func newControlPlane(cfg controllersConfig) *controlPlane {
+	c := &controlPlane{controllersConfig: cfg, metrics: env.NewMetrics(), readier: map[string]func() error{}}
 	names := []string{"default-service-accounts", "kube-root-ca", "service-account-issuer"}
-	if s.config.TestClock {
+	if cfg.settled != nil {
 		names = append(names, "test-clock")
 	}
 	for _, name := range names {
@@ -59,8 +76,9 @@ func newControlPlane(s *system) *controlPlane {
 	return c
 }
 
-// component returns the controllers as a component of the system.
-func (c *controlPlane) component() component.Component {
+// component returns the controllers of a server as a component of the system.
+func (c *controlPlane) component(server *apiserver.Server) component.Component {
+	c.server = server
 	return readyFunc{component.Run("controllers", c.run), c.checkAll}
 }
 
@@ -112,7 +130,7 @@ func (c *controlPlane) run(ctx context.Context) error {
 		// A second system in the same process counts for itself, unseen.
 		_ = legacyregistry.Register(m)
 	}
-	client, err := kubernetes.NewForConfig(c.system.server.ControllerConfig(env.ServiceAccount(sharedInformers)))
+	client, err := kubernetes.NewForConfig(c.server.ControllerConfig(env.ServiceAccount(sharedInformers)))
 	if err != nil {
 		return fmt.Errorf("making the client of the shared caches: %w", err)
 	}
@@ -134,14 +152,14 @@ type given struct {
 
 // give makes what the controller of that name gets, which acts as user.
 func (c *controlPlane) give(name, user string, shared informers.SharedInformerFactory) (given, error) {
-	config := c.system.server.ControllerConfig(user)
+	config := c.server.ControllerConfig(user)
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return given{}, fmt.Errorf("making the client of %s: %w", name, err)
 	}
 	e := env.Env{
 		Name: name, Client: client, Informers: shared, Wall: c.wall,
-		Log: c.system.log.With("controller", name), Metrics: c.metrics,
+		Log: c.log.With("controller", name), Metrics: c.metrics,
 	}
 	return given{e, config}, nil
 }
@@ -184,7 +202,6 @@ type builder struct {
 
 // builders lists all controllers.
 func (c *controlPlane) builders() []builder {
-	s := c.system
 	all := []builder{
 		{tokenissuer.Name, c.tokenIssuer},
 		{serviceaccount.Name, func(g given) (runner, error) {
@@ -193,14 +210,14 @@ func (c *controlPlane) builders() []builder {
 			return accounts, nil
 		}},
 		{rootca.Name, func(g given) (runner, error) {
-			ca := rootca.New(rootca.Config{Env: g.Env, Bundle: s.identity.authority.PEM()})
+			ca := rootca.New(rootca.Config{Env: g.Env, Bundle: c.ca})
 			c.setReady("kube-root-ca", ca.Ready)
 			return ca, nil
 		}},
 		{serviceaccounttoken.Name, func(g given) (runner, error) {
 			return serviceaccounttoken.New(serviceaccounttoken.Config{
-				Env: g.Env, Clock: s.clock, Mint: s.server.Keys().MintLegacy, CA: s.identity.authority.PEM(),
-				Create: s.config.Tokens.Legacy, CleanUpPeriod: s.config.Tokens.LegacyCleanUpPeriod.Duration,
+				Env: g.Env, Clock: c.clock, Mint: c.server.Keys().MintLegacy, CA: c.ca,
+				Create: c.tokens.Legacy, CleanUpPeriod: c.tokens.LegacyCleanUpPeriod.Duration,
 			}), nil
 		}},
 		{namespace.Name, func(g given) (runner, error) {
@@ -216,10 +233,10 @@ func (c *controlPlane) builders() []builder {
 		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
 		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
-	if s.config.TestClock {
+	if c.settled != nil {
 		all = append(all, builder{testclock.Name, func(g given) (runner, error) {
 			follower := testclock.New(testclock.Config{
-				Client: g.Client, Clock: s.clock, Wall: g.Wall, Log: g.Log, Owner: true, Settled: func() { close(s.clockSettled) },
+				Client: g.Client, Clock: c.clock, Wall: g.Wall, Log: g.Log, Owner: true, Settled: func() { close(c.settled) },
 			})
 			c.setReady("test-clock", follower.Ready)
 			return follower, nil
@@ -230,7 +247,6 @@ func (c *controlPlane) builders() []builder {
 
 // tokenIssuer makes the controller that carries out changes of the issuer.
 func (c *controlPlane) tokenIssuer(g given) (runner, error) {
-	s := c.system
 	configAPI, err := ownapi.NewClient(g.rest, configv1.SchemeGroupVersion, configv1.AddToScheme)
 	if err != nil {
 		return nil, err
@@ -241,17 +257,17 @@ func (c *controlPlane) tokenIssuer(g given) (runner, error) {
 	}
 	tokens := tokenissuer.New(tokenissuer.Config{
 		Env: g.Env, ConfigAPI: configAPI, OperatorAPI: operatorAPI,
-		Key: s.server.Keys().SigningKey(), Issuer: s.firstIssuer(), Overlap: s.config.Tokens.IssuerOverlap.Duration,
-		Clock: s.clock,
+		Key: c.server.Keys().SigningKey(), Issuer: c.tokens.firstIssuer(), Overlap: c.tokens.IssuerOverlap.Duration,
+		Clock: c.clock,
 	})
 	c.setReady("service-account-issuer", tokens.Ready)
 	return tokens, nil
 }
 
 // firstIssuer is the issuer of new tokens while operators ask for none.
-func (s *system) firstIssuer() string {
-	if len(s.config.Tokens.Issuers) > 0 {
-		return s.config.Tokens.Issuers[0]
+func (t TokensConfig) firstIssuer() string {
+	if len(t.Issuers) > 0 {
+		return t.Issuers[0]
 	}
 	return issuer.Default
 }

@@ -29,10 +29,18 @@ import (
 
 // nodePlane is the node agent of this process with what it stands on.
 type nodePlane struct {
-	system *system
-	names  names
+	config   NodeConfig
+	names    names
+	identity *identity
+	dir      datadir.Dir
 	// url is where the agent reaches the API, as any client would.
-	url      string
+	url     string
+	version string
+	clock   clock.API
+	wall    clock.Wall
+	log     *slog.Logger
+
+	// What open makes.
 	runtime  managed.Runtime
 	listener net.Listener
 }
@@ -64,18 +72,16 @@ func checkMachine(c NodeConfig) error {
 	return nil
 }
 
-// newNodePlane prepares the agent and opens its listener.
-func newNodePlane(ctx context.Context, s *system, n names, url string) (*nodePlane, error) {
-	p := &nodePlane{system: s, names: n, url: url}
-	var err error
-	if p.runtime, err = containerRuntime(s.config.Node, s.dir, s.wall, s.log); err != nil {
-		return nil, err
+// open chooses the runtime and opens the agent's listener.
+func (p *nodePlane) open(ctx context.Context) (err error) {
+	if p.runtime, err = p.containerRuntime(); err != nil {
+		return err
 	}
-	p.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(n.nodeIP, 0).String())
+	p.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(p.names.nodeIP, 0).String())
 	if err != nil {
-		return nil, fmt.Errorf("listening for the node's own API: %w (choose an address of this machine with --node-ip)", err)
+		return fmt.Errorf("listening for the node's own API: %w (choose an address of this machine with --node-ip)", err)
 	}
-	return p, nil
+	return nil
 }
 
 // run runs the agent until ctx ends. Containers keep running.
@@ -103,7 +109,7 @@ func (p *nodePlane) run(ctx context.Context) error {
 // clientConfig lets clients speak to the API as the node, over the same connection that
 // a node on another machine would use.
 func (p *nodePlane) clientConfig() *rest.Config {
-	id := p.system.identity
+	id := p.identity
 	return &rest.Config{
 		Host: p.url,
 		TLSClientConfig: rest.TLSClientConfig{
@@ -120,7 +126,6 @@ func (p *nodePlane) clientConfig() *rest.Config {
 }
 
 func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators rest.Interface) (*node.Agent, error) {
-	s := p.system
 	groups, err := cgroups.Detect()
 	if err != nil {
 		return nil, err
@@ -128,33 +133,33 @@ func (p *nodePlane) newAgent(client kubernetes.Interface, projections, operators
 	return node.New(node.Config{
 		NodeName:      p.names.nodeName,
 		NodeIPs:       []string{p.names.nodeIP.String()},
-		Version:       s.version.Info().GitVersion,
-		Instance:      s.dir.Hash,
-		Root:          s.dir.Path,
-		ClusterDomain: s.config.Network.ClusterDomain,
+		Version:       p.version,
+		Instance:      p.dir.Hash,
+		Root:          p.dir.Path,
+		ClusterDomain: p.names.clusterDomain,
 		Client:        client,
 		Projections:   projections,
 		Operators:     operators,
 		Runtime:       provider{p.runtime},
-		Groups:        podworker.HostGroups{Hierarchy: groups, Name: s.dir.HostName()},
+		Groups:        podworker.HostGroups{Hierarchy: groups, Name: p.dir.HostName()},
 		PodAPI: node.PodAPI{
 			Listener:  p.listener,
-			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.identity.nodeServer.GetCertificate},
-			ClientCAs: s.identity.authority.Pool(),
+			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.identity.nodeServer.GetCertificate},
+			ClientCAs: p.identity.authority.Pool(),
 		},
-		Clock: s.agentClock,
-		Wall:  s.wall,
-		Log:   s.log,
+		Clock: p.clock,
+		Wall:  p.wall,
+		Log:   p.log,
 	})
 }
 
 // containerRuntime is the runtime that the configuration names: somebody else's, or a
 // private containerd.
-func containerRuntime(c NodeConfig, dir datadir.Dir, wall clock.Wall, log *slog.Logger) (managed.Runtime, error) {
-	if c.CRIEndpoint != "" {
-		return managed.Foreign(c.CRIEndpoint), nil
+func (p *nodePlane) containerRuntime() (managed.Runtime, error) {
+	if endpoint := p.config.CRIEndpoint; endpoint != "" {
+		return managed.Foreign(endpoint), nil
 	}
 	return managed.New(managed.Config{
-		Root: dir.Containerd(), RunDir: dir.RunDir, HostName: dir.HostName(), CNIConfDir: bridge.ConfDir(dir), Clock: wall, Log: log,
+		Root: p.dir.Containerd(), RunDir: p.dir.RunDir, HostName: p.dir.HostName(), CNIConfDir: bridge.ConfDir(p.dir), Clock: p.wall, Log: p.log,
 	})
 }

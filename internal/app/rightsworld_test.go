@@ -66,12 +66,12 @@ func begin(t *testing.T) *world {
 	if err := s.writeKubeconfig("https://" + n.listen.String()); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, control: newControlPlane(s), system: s, log: config.Audit.LogPath}
+	w := &world{T: t, control: newControlPlane(s.controllers()), system: s, log: config.Audit.LogPath}
 	w.control.wall = hasten(t)
 	s.server = apiserver.New(s.serverConfig(n, listener, await, w.control.ready))
 	s.group.Log = s.log
 	s.group.Add(append(first, s.server)...)
-	s.group.Add(w.control.component())
+	s.group.Add(w.control.component(s.server))
 	t.Cleanup(func() { s.stop(context.WithoutCancel(t.Context())) })
 	if err := s.group.Start(t.Context()); err != nil {
 		t.Fatal(err)
