@@ -98,10 +98,10 @@ func newImageImport() *cobra.Command {
 		Short: "Import images from archives (docker save, OCI layout; tar, tar.gz or directory)",
 		Long: `Import images from archives (docker save, OCI layout; tar, tar.gz or directory).
 
-An archive is read to its end before anything is written, and its names move last: one
-that is damaged, unpacks to more than --max-size or than the disk has room for leaves
-nothing behind. The name of the sandbox image, and a name with the digest of other
-content, are refused. While the container runtime is starting, it is waited for.
+An archive is read to its end before anything is written, and images are named last: an
+archive that is damaged, or unpacks to more than --max-size or than the disk has room
+for, leaves nothing behind. The name of the sandbox image, and a name with the digest of
+other content, are refused. The command waits for a container runtime that is starting.
 
 Some tools write archives that do not name their image, or only its tag: --name does.`,
 		Example: `  docker save nginx busybox:1.28 -o images.tar && laterna image import images.tar
@@ -217,7 +217,7 @@ func newImageRemove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "rm IMAGE…",
 		Aliases: []string{"remove"},
-		Short:   "Remove images by name; containers that run go on",
+		Short:   "Remove images by name; running containers are not affected",
 		Args:    someArgs("IMAGE"),
 		RunE: func(cmd *cobra.Command, refs []string) error {
 			return flags.with(cmd, 0, func(ctx context.Context, store *images.Store) error {

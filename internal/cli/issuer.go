@@ -40,13 +40,13 @@ func newIssuerShow() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Show which issuers are accepted until when, whether they can be discovered, and how far a change is",
+		Short: "Show which issuers are accepted until when, whether they can be discovered, and how far a change has come",
 		Long: `Show which issuer new tokens carry, which others are accepted until when, whether each can
 be discovered, which audiences the API answers to, and how far a change of issuer or key
 has come on the nodes.
 
-An issuer counts as discoverable when this system answers under its name, as it does to
-who is led here. With --discover the issuer's host is asked instead, as relying parties do.`,
+An issuer counts as discoverable when this system answers under its name, as it would
+to a client that was directed here. With --discover the issuer's host is asked instead, as relying parties do.`,
 		Example: `  laterna issuer show
   laterna issuer show --discover     # does the world see it?`,
 		Args: noArgs,

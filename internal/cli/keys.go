@@ -70,11 +70,11 @@ func newKeysRotate() *cobra.Command {
 	var now bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Make a key that will sign instead of the one that does",
-		Long: `Make a key that will sign instead of the one that does. The new key is published at once
-and signs an hour later, when everybody who keeps a copy of the key set has it; the old
-one stays accepted until the last token that it signed has ended. Running pods get tokens
-of the new key as soon as it signs.
+		Short: "Make a new key, which takes over signing",
+		Long: `Make a new key, which takes over signing. It is published at once and signs an hour
+later, when everybody who keeps a copy of the key set has it; the old key stays accepted
+until the last token that it signed has ended. Running pods get tokens of the new key as
+soon as it signs.
 
 With --now the new key signs at once. Relying parties that keep a copy of the key set and
 do not look again when they meet an unknown key refuse its tokens for up to an hour.`,
