@@ -4,11 +4,14 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/apiserver"
 )
 
 // TestBoot starts cold. The bound is far above the budget, which `make bench`
@@ -22,6 +25,12 @@ func TestBoot(t *testing.T) {
 	if _, err := s.admin().CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestServerIsReadyWithAnAddressThatEndpointsCannotName asks for addresses that mean
+// another machine for every reader.
+func TestServerIsReadyWithAnAddressThatEndpointsCannotName(t *testing.T) {
+	boot(t, t.TempDir(), func(c *apiserver.Config) { c.Serving.Advertise = netip.MustParseAddrPort("[::]:6443") })
 }
 
 // slowBody is a request body that arrives in two parts.

@@ -140,6 +140,19 @@ func clientAddress(listen netip.AddrPort) netip.AddrPort {
 	return listen
 }
 
+// advertised is where the service kubernetes leads: to the pods' gateway where there is
+// one, else to the listener. A listener on all addresses names none, so the machine's
+// stands for it.
+func advertised(n names) netip.AddrPort {
+	switch {
+	case n.gateway.IsValid():
+		return netip.AddrPortFrom(n.gateway, n.listen.Port())
+	case n.listen.Addr().IsUnspecified():
+		return netip.AddrPortFrom(n.nodeIP, n.listen.Port())
+	}
+	return n.listen
+}
+
 func (s *system) writeKubeconfig(url string) error {
 	return pki.WriteKubeconfig(s.dir.Kubeconfig(), url, s.identity.authority, s.identity.admin)
 }
@@ -157,10 +170,6 @@ func (s *system) store(ctx context.Context) ([]component.Component, func(context
 }
 
 func (s *system) serverConfig(n names, l net.Listener, await func(context.Context) (etcd.Endpoints, error), ready []apiserver.ReadyCheck) apiserver.Config {
-	advertise := n.listen
-	if n.gateway.IsValid() {
-		advertise = netip.AddrPortFrom(n.gateway, n.listen.Port())
-	}
 	return apiserver.Config{
 		Kinds: registry.Kinds(),
 		Store: apiserver.StoreConfig{
@@ -171,7 +180,7 @@ func (s *system) serverConfig(n names, l net.Listener, await func(context.Contex
 		},
 		Serving: apiserver.ServingConfig{
 			Listeners:         []net.Listener{l},
-			Advertise:         advertise,
+			Advertise:         advertised(n),
 			GetCertificate:    s.identity.server.GetCertificate,
 			IssuerCertificate: s.identity.authority.Hosts().Certificate,
 			ClientCAs:         s.identity.authority.Pool(),

@@ -33,6 +33,25 @@ func TestNodeIP(t *testing.T) {
 	}
 }
 
+func TestServiceLeadsToAnAddressOfThisMachine(t *testing.T) {
+	for _, tc := range []struct{ listen, gateway, want string }{
+		{"127.0.0.1:6443", "", "127.0.0.1:6443"},
+		{"127.0.0.1:6443", "10.244.0.1", "10.244.0.1:6443"},
+		{"10.0.0.6:6443", "", "10.0.0.6:6443"},
+		{"0.0.0.0:6443", "", "10.0.0.5:6443"},
+		{"[::]:6443", "", "10.0.0.5:6443"},
+		{"[::]:6443", "10.244.0.1", "10.244.0.1:6443"},
+	} {
+		n := names{nodeIP: netip.MustParseAddr("10.0.0.5"), listen: netip.MustParseAddrPort(tc.listen)}
+		if tc.gateway != "" {
+			n.gateway = netip.MustParseAddr(tc.gateway)
+		}
+		if got := advertised(n).String(); got != tc.want {
+			t.Errorf("listening on %s with gateway %q: the service leads to %s, want %s", tc.listen, tc.gateway, got, tc.want)
+		}
+	}
+}
+
 func TestServerLeafNamesEveryWay(t *testing.T) {
 	leaf := names{
 		nodeName: "node-a", clusterDomain: "example.local",

@@ -122,8 +122,12 @@ func validNodeIP(s string) error {
 	if s == "" {
 		return nil
 	}
-	if _, err := netip.ParseAddr(s); err != nil {
+	addr, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
 		return fmt.Errorf("%q is not an IP address", s)
+	case addr.IsUnspecified() || addr.IsMulticast():
+		return fmt.Errorf("%s is not an address of one machine: give one that others reach this machine at", s)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ func TestValidate(t *testing.T) {
 		"upper case domain":     {func(c *Config) { c.Network.ClusterDomain = "Cluster.local" }, "--cluster-domain"},
 		"node name":             {func(c *Config) { c.Node.Name = "a_b" }, `--node-name: "a_b": a lowercase RFC 1123 subdomain`},
 		"node address":          {func(c *Config) { c.Node.IP = "10.0.0" }, `--node-ip: "10.0.0" is not an IP address`},
+		"no node's address":     {func(c *Config) { c.Node.IP = "0.0.0.0" }, "--node-ip: 0.0.0.0 is not an address of one machine"},
+		"node's IPv6 address":   {func(c *Config) { c.Node.IP = "2001:db8::1" }, ""},
 		"endpoint":              {func(c *Config) { c.Node.CRIEndpoint = "unix:///run/crio/crio.sock" }, ""},
 		"path as endpoint":      {func(c *Config) { c.Node.CRIEndpoint = "/run/crio/crio.sock" }, "--cri-endpoint"},
 		"relative endpoint":     {func(c *Config) { c.Node.CRIEndpoint = "unix://run/crio.sock" }, "--cri-endpoint"},

@@ -27,6 +27,7 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/systemnamespaces"
+	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/wait"
@@ -89,7 +90,7 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if err := k.ensure(ctx, k.config.Services, k.service(), keepService); err != nil {
 		return err
 	}
-	if k.config.Advertise.Addr().IsLoopback() {
+	if !endpoints.Nameable(k.config.Advertise.Addr()) {
 		return nil
 	}
 	return k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)

@@ -1,6 +1,7 @@
 package endpoints
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,17 @@ func TestValidate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestEndpointsNameOnlyAddressesOfOneMachine(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"10.0.0.1": true, "2001:db8::1": true,
+		"127.0.0.1": false, "::1": false, "0.0.0.0": false, "::": false, "169.254.1.1": false, "fe80::1": false, "fe80::1%eth0": false, "2001:db8::1%eth0": false, "224.0.0.1": false,
+	} {
+		if got := Nameable(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
 	}
 }
 

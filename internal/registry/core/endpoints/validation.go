@@ -52,9 +52,18 @@ func validateIP(ip string, at *field.Path) field.ErrorList {
 	if err != nil {
 		return field.ErrorList{field.Invalid(at, ip, "must be a valid IP address")}
 	}
+	return invalid(at, ip, special(addr))
+}
+
+// Nameable reports whether endpoints may name an address: one that means the same
+// machine wherever it is read.
+func Nameable(addr netip.Addr) bool { return addr.Zone() == "" && len(special(addr)) == 0 }
+
+// special says why an address means something else on every machine.
+func special(addr netip.Addr) []string {
 	var msgs []string
 	if addr.IsUnspecified() {
-		msgs = append(msgs, fmt.Sprintf("may not be unspecified (%v)", ip))
+		msgs = append(msgs, fmt.Sprintf("may not be unspecified (%v)", addr))
 	}
 	if addr.IsLoopback() {
 		msgs = append(msgs, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
@@ -65,7 +74,7 @@ func validateIP(ip string, at *field.Path) field.ErrorList {
 	if addr.IsLinkLocalMulticast() {
 		msgs = append(msgs, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 	}
-	return invalid(at, ip, msgs)
+	return msgs
 }
 
 var protocols = []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
