@@ -17,7 +17,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/admission/noderestriction"
+	"laterna.dev/laterna/internal/admission/nodetaint"
 	"laterna.dev/laterna/internal/admission/priority"
+	"laterna.dev/laterna/internal/admission/runtimeclass"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
 	"laterna.dev/laterna/internal/admission/tolerations"
 	"laterna.dev/laterna/internal/admission/topologylabels"
@@ -52,8 +54,10 @@ func NewChain(c Config) (admission.Interface, error) {
 		namespaces,
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
+		nodetaint.New(),
 		priority.New(),
 		tolerations.New(),
+		runtimeclass.New(c.Client),
 		topologylabels.New(c.Client),
 	), nil
 }

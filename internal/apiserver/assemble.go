@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -124,9 +125,12 @@ func warnOfTokens(c Config, active string) {
 // systemObjects returns what keeps the objects that the server itself makes.
 func (s *Server) systemObjects(all *registry.Storages, env resource.Env) (*systemobjects.Keeper, error) {
 	c := systemobjects.Config{Scheme: env.Scheme, Range: s.config.Services.Range, Advertise: s.config.Serving.Advertise, Wall: s.config.Wall, Log: s.config.Log}
-	for path, into := range map[string]*systemobjects.Storage{"namespaces": &c.Namespaces, "services": &c.Services, "endpoints": &c.Endpoints} {
+	for resource, into := range map[schema.GroupResource]*systemobjects.Storage{
+		corev1.Resource("namespaces"): &c.Namespaces, corev1.Resource("services"): &c.Services,
+		corev1.Resource("endpoints"): &c.Endpoints, discoveryv1.Resource("endpointslices"): &c.Slices,
+	} {
 		var err error
-		if *into, err = registry.As[systemobjects.Storage](all, corev1.Resource(path)); err != nil {
+		if *into, err = registry.As[systemobjects.Storage](all, resource); err != nil {
 			return nil, err
 		}
 	}

@@ -17,8 +17,11 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
@@ -33,8 +36,12 @@ import (
 	corenode "laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
+	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
+	"laterna.dev/laterna/internal/registry/node/runtimeclass"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/rbac"
+	"laterna.dev/laterna/internal/registry/storage/csidriver"
+	"laterna.dev/laterna/internal/registry/storage/csinode"
 )
 
 // read is what Roles that only look may do.
@@ -68,12 +75,22 @@ func Kinds() Table {
 		{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme, []Kind{
 			{Serve: Stored(lease.Definition()), Node: node.OwnLease},
 		}},
+		{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme, []Kind{
+			{Serve: Stored(endpointslice.Definition())},
+		}},
+		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
+			{Serve: Stored(runtimeclass.Definition())},
+		}},
 		{policyv1.SchemeGroupVersion, policyv1.AddToScheme, nil}, // Eviction is served by pods
 		{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme, []Kind{
 			{Serve: guarded(rbac.Role())},
 			{Serve: guarded(rbac.RoleBinding())},
 			{Serve: guarded(rbac.ClusterRole())},
 			{Serve: guarded(rbac.ClusterRoleBinding())},
+		}},
+		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
+			{Serve: Stored(csidriver.Definition())},
+			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode},
 		}},
 		{projectionv1alpha1.SchemeGroupVersion, projectionv1alpha1.AddToScheme, []Kind{
 			{Serve: podProjections(), Node: node.NamedAfterOwnPods,

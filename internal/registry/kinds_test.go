@@ -53,6 +53,7 @@ func TestNodesAreKeptToTheirOwn(t *testing.T) {
 		corev1.Resource("nodes"):                                      node.Itself,
 		corev1.Resource("pods"):                                       node.OwnPods,
 		{Group: "coordination.k8s.io", Resource: "leases"}:            node.OwnLease,
+		{Group: "storage.k8s.io", Resource: "csinodes"}:               node.OwnCSINode,
 		{Group: "projection.laterna.dev", Resource: "podprojections"}: node.NamedAfterOwnPods,
 	}
 	if got := registry.Kinds().NodeAccess(); !maps.Equal(got, want) {

@@ -13,6 +13,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
@@ -86,6 +87,8 @@ func (p *Plugin) admit(ctx context.Context, node string, a admission.Attributes)
 		}
 	case coordinationv1.Resource("leases"):
 		return lease(node, a)
+	case storagev1.Resource("csinodes"):
+		return csiNode(node, a)
 	case v1alpha1.Resource(v1alpha1.Plural):
 		return p.podProjection(ctx, node, a)
 	}
@@ -109,6 +112,21 @@ func lease(node string, a admission.Attributes) error {
 	}
 	if name != node {
 		return errors.New("can only access node lease with the same name as the requesting node")
+	}
+	return nil
+}
+
+func csiNode(node string, a admission.Attributes) error {
+	name := a.GetName()
+	if a.GetOperation() == admission.Create {
+		n, ok := a.GetObject().(*storagev1.CSINode)
+		if !ok {
+			return unexpected(a.GetObject())
+		}
+		name = n.Name
+	}
+	if name != node {
+		return errors.New("can only access CSINode with the same name as the requesting node")
 	}
 	return nil
 }

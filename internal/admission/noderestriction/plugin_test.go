@@ -9,6 +9,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -104,6 +105,9 @@ func request(op admission.Operation, resource, namespace, name string, obj, old 
 	gvr := corev1.SchemeGroupVersion.WithResource(resource)
 	if resource == "leases" {
 		gvr = coordinationv1.SchemeGroupVersion.WithResource(resource)
+	}
+	if resource == "csinodes" {
+		gvr = storagev1.SchemeGroupVersion.WithResource(resource)
 	}
 	if resource == v1alpha1.Plural {
 		gvr = v1alpha1.SchemeGroupVersion.WithResource(resource)
@@ -234,6 +238,10 @@ func TestAdmit(t *testing.T) {
 		"makes another's lease":                               {request(create, "leases", "kube-node-lease", "", &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, nil), `can only access node lease with the same name as the requesting node`},
 		"updates another's lease":                             {request(update, "leases", "kube-node-lease", "b", nil, nil), `can only access node lease with the same name as the requesting node`},
 		"lease elsewhere":                                     {request(update, "leases", "kube-system", "a", nil, nil), `can only access leases in the "kube-node-lease" system namespace`},
+		"its storage drivers":                                 {request(update, "csinodes", "", "a", nil, nil), ""},
+		"names its storage drivers":                           {request(create, "csinodes", "", "", &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, nil), ""},
+		"names another's storage drivers":                     {request(create, "csinodes", "", "", &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, nil), "can only access CSINode with the same name as the requesting node"},
+		"updates another's storage drivers":                   {request(update, "csinodes", "", "b", nil, nil), "can only access CSINode with the same name as the requesting node"},
 		"other kinds are not restricted":                      {request(create, "events", "n", "e", &corev1.Event{}, nil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

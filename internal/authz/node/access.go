@@ -22,6 +22,8 @@ const (
 	OwnPods
 	// OwnLease lets a node hold the lease of its name.
 	OwnLease
+	// OwnCSINode lets a node say, under its name, which storage drivers it has.
+	OwnCSINode
 	// NamedAfterOwnPods lets a node read and write the objects that have the names of
 	// its pods.
 	NamedAfterOwnPods

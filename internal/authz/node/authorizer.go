@@ -128,6 +128,8 @@ func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.A
 			return a.pod(ctx, node, attrs)
 		case OwnLease:
 			return lease(node, attrs)
+		case OwnCSINode:
+			return csiNode(node, attrs)
 		case NamedAfterOwnPods:
 			return a.podProjection(ctx, node, attrs)
 		}
@@ -255,6 +257,21 @@ func lease(node string, attrs authorizer.Attributes) verdict {
 	// The name of a new object is not known here; admission checks it.
 	if verb != "create" && attrs.GetName() != node {
 		return refuse("can only access node lease with the same name as the requesting node")
+	}
+	return allow
+}
+
+func csiNode(node string, attrs authorizer.Attributes) verdict {
+	verb := attrs.GetVerb()
+	if !slices.Contains([]string{"get", "create", "update", "patch", "delete"}, verb) {
+		return refuse("can only get, create, update, patch, or delete a CSINode")
+	}
+	if attrs.GetSubresource() != "" {
+		return refuse("cannot authorize CSINode subresources")
+	}
+	// The name of a new object is not known here; admission checks it.
+	if verb != "create" && attrs.GetName() != node {
+		return refuse("can only access CSINode with the same name as the requesting node")
 	}
 	return allow
 }

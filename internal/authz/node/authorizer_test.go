@@ -127,6 +127,9 @@ func TestAuthorize(t *testing.T) {
 		attrs.FieldSelectorRequirements = s.Requirements()
 		return attrs
 	}
+	csinodes := func(verb, name string) authorizer.AttributesRecord {
+		return authorizer.AttributesRecord{Verb: verb, APIGroup: "storage.k8s.io", Resource: "csinodes", Name: name, ResourceRequest: true}
+	}
 	leases := func(verb, namespace, name string) authorizer.AttributesRecord {
 		return authorizer.AttributesRecord{Verb: verb, APIGroup: "coordination.k8s.io", Namespace: namespace, Resource: "leases", Name: name, ResourceRequest: true}
 	}
@@ -212,6 +215,10 @@ func TestAuthorize(t *testing.T) {
 		{"making a lease", leases("create", "kube-node-lease", ""), allowed},
 		{"another node's lease", leases("update", "kube-node-lease", "b"), "can only access node lease with the same name as the requesting node"},
 		{"lease elsewhere", leases("get", "kube-system", "a"), `can only access leases in the "kube-node-lease" system namespace`},
+		{"own storage drivers", csinodes("patch", "a"), allowed},
+		{"naming storage drivers", csinodes("create", ""), allowed},
+		{"another node's storage drivers", csinodes("get", "b"), "can only access CSINode with the same name as the requesting node"},
+		{"all storage drivers of nodes", csinodes("list", ""), "can only get, create, update, patch, or delete a CSINode"},
 		{"all leases", leases("list", "kube-node-lease", ""), "can only get, create, update, patch, or delete a node lease"},
 
 		{"what all nodes may", in("", r("list", "services", "")), allowed},

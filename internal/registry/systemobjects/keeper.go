@@ -16,6 +16,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,8 +45,8 @@ const (
 // Config is what a Keeper needs. Every field is required.
 type Config struct {
 	Scheme *runtime.Scheme
-	// Namespaces, Services and Endpoints are the storages of these objects.
-	Namespaces, Services, Endpoints Storage
+	// Namespaces, Services, Endpoints and Slices are the storages of these objects.
+	Namespaces, Services, Endpoints, Slices Storage
 	// Repair brings the books on service addresses and node ports in line.
 	Repair func(context.Context) error
 	// Range holds the cluster addresses of services; the kubernetes service has the first.
@@ -62,6 +63,7 @@ type Storage interface {
 	rest.Getter
 	rest.Creater
 	rest.Updater
+	rest.GracefulDeleter
 }
 
 // Keeper keeps the system's objects. Its methods may be called concurrently.
@@ -93,7 +95,9 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if !endpoints.Nameable(k.config.Advertise.Addr()) {
 		return nil
 	}
-	return k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)
+	go func() { errs <- k.keepSlice(ctx) }()
+	err := k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)
+	return errors.Join(err, <-errs)
 }
 
 // Run calls Keep again and again until ctx ends.
@@ -200,5 +204,50 @@ func keepEndpoints(have, want runtime.Object) bool {
 		return false
 	}
 	h.Subsets = w.Subsets
+	return true
+}
+
+// slice says what the endpoints say, for those who read slices.
+func (k *Keeper) slice() *discoveryv1.EndpointSlice {
+	advertise, kind := k.config.Advertise, discoveryv1.AddressTypeIPv4
+	if advertise.Addr().Is6() {
+		kind = discoveryv1.AddressTypeIPv6
+	}
+	return &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      apiService,
+			Namespace: metav1.NamespaceDefault,
+			Labels:    map[string]string{discoveryv1.LabelServiceName: apiService},
+		},
+		AddressType: kind,
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{advertise.Addr().String()}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
+		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To(apiPortName), Port: ptr.To(int32(advertise.Port())), Protocol: ptr.To(corev1.ProtocolTCP)}},
+	}
+}
+
+// keepSlice lets a slice with addresses of another family make way: their type cannot
+// change.
+func (k *Keeper) keepSlice(ctx context.Context) error {
+	want := k.slice()
+	inside := request.WithNamespace(ctx, want.Namespace)
+	have, err := k.config.Slices.Get(inside, want.Name, &metav1.GetOptions{})
+	if s, ok := have.(*discoveryv1.EndpointSlice); ok && err == nil && s.AddressType != want.AddressType {
+		_, _, err := k.config.Slices.Delete(inside, want.Name, rest.ValidateAllObjectFunc, &metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("replacing endpoint slice %s: %w", want.Name, err)
+		}
+	}
+	return k.ensure(ctx, k.config.Slices, want, mendSlice)
+}
+
+func mendSlice(have, want runtime.Object) bool {
+	h, w := have.(*discoveryv1.EndpointSlice), want.(*discoveryv1.EndpointSlice)
+	if h.Labels[discoveryv1.LabelServiceName] == apiService && equality.Semantic.DeepEqual(h.Endpoints, w.Endpoints) && equality.Semantic.DeepEqual(h.Ports, w.Ports) {
+		return false
+	}
+	if h.Labels == nil {
+		h.Labels = map[string]string{}
+	}
+	h.Labels[discoveryv1.LabelServiceName], h.Endpoints, h.Ports = apiService, w.Endpoints, w.Ports
 	return true
 }

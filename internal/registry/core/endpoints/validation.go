@@ -33,7 +33,7 @@ func validate(e *corev1.Endpoints) field.ErrorList {
 }
 
 func validateAddress(a corev1.EndpointAddress, at *field.Path) field.ErrorList {
-	errs := validateIP(a.IP, at.Child("ip"))
+	errs := ValidateIP(a.IP, at.Child("ip"))
 	if a.Hostname != "" {
 		errs = append(errs, invalid(at.Child("hostname"), a.Hostname, validation.IsDNS1123Label(a.Hostname))...)
 	}
@@ -43,8 +43,8 @@ func validateAddress(a corev1.EndpointAddress, at *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateIP refuses addresses that mean something else on every machine.
-func validateIP(ip string, at *field.Path) field.ErrorList {
+// ValidateIP refuses addresses that mean something else on every machine.
+func ValidateIP(ip string, at *field.Path) field.ErrorList {
 	if errs := validation.IsValidIPForLegacyField(at, ip, true, nil); len(errs) > 0 {
 		return errs
 	}

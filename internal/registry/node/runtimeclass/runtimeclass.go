@@ -1,0 +1,81 @@
+// Package runtimeclass owns the RuntimeClass kind of node.k8s.io/v1: validation, table
+// and storage. What a class means for the pods that name it is decided at their
+// creation, in internal/admission/runtimeclass; the agent has one container runtime and
+// holds such pods back.
+package runtimeclass
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/resources"
+	"laterna.dev/laterna/internal/registry/core/podspec/scheduling"
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// Unused is the warning of a new class.
+const Unused = "the agent of this program has one container runtime: pods that name this class wait on its nodes"
+
+// Definition describes classes of container runtimes.
+func Definition() resource.Definition[*nodev1.RuntimeClass] {
+	return resource.Definition[*nodev1.RuntimeClass]{
+		GroupVersion: nodev1.SchemeGroupVersion,
+		Plural:       "runtimeclasses",
+		Singular:     "runtimeclass",
+		New:          func() *nodev1.RuntimeClass { return &nodev1.RuntimeClass{} },
+		NewList:      func() runtime.Object { return &nodev1.RuntimeClassList{} },
+		Rules: resource.Rules[*nodev1.RuntimeClass]{
+			Validate: func(_ context.Context, c *nodev1.RuntimeClass) field.ErrorList { return validate(c) },
+			ValidateUpdate: func(_ context.Context, c, old *nodev1.RuntimeClass) field.ErrorList {
+				return apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))
+			},
+			WarnCreate:          func(context.Context, *nodev1.RuntimeClass) []string { return []string{Unused} },
+			AllowCreateOnUpdate: true,
+		},
+		Columns: resource.Columns[*nodev1.RuntimeClass]{
+			Columns: []resource.Column{
+				resource.Name(),
+				{Name: "Handler", Type: "string", Description: nodev1.RuntimeClass{}.SwaggerDoc()["handler"]},
+				resource.AgeColumn(),
+			},
+			Row: func(c *nodev1.RuntimeClass) []any { return []any{c.Name, c.Handler, resource.Age(c)} },
+		},
+	}
+}
+
+func validate(c *nodev1.RuntimeClass) field.ErrorList {
+	var errs field.ErrorList
+	for _, msg := range apivalidation.NameIsDNSLabel(c.Handler, false) {
+		errs = append(errs, field.Invalid(field.NewPath("handler"), c.Handler, msg))
+	}
+	if c.Overhead != nil {
+		fixed := corev1.ResourceRequirements{Limits: c.Overhead.PodFixed}
+		errs = append(errs, resources.Validate(&fixed, resources.OfContainer, nil, field.NewPath("overhead"))...)
+	}
+	if s := c.Scheduling; s != nil {
+		at := field.NewPath("scheduling")
+		errs = append(errs, metavalidation.ValidateLabels(s.NodeSelector, at.Child("nodeSelector"))...)
+		errs = append(errs, validateTolerations(s.Tolerations, at.Child("tolerations"))...)
+	}
+	return errs
+}
+
+// validateTolerations refuses repeated ones, which a pod could not be given.
+func validateTolerations(all []corev1.Toleration, at *field.Path) field.ErrorList {
+	errs := scheduling.ValidateTolerations(all, at)
+	for i := range all {
+		for j := range all[:i] {
+			if all[i].MatchToleration(&all[j]) {
+				errs = append(errs, field.Duplicate(at.Index(i), all[i]))
+				break
+			}
+		}
+	}
+	return errs
+}
