@@ -129,7 +129,9 @@ func (r *Registrar) Run(ctx context.Context) error {
 // round brings the node up to date and returns the pause before the next look.
 func (r *Registrar) round(ctx context.Context) time.Duration {
 	err := r.sync(ctx)
-	if apierrors.IsConflict(err) { // somebody else wrote: read and write again
+	// Somebody else wrote: read and write again. Where that changed the taints, the API
+	// takes the old ones for an attempt to change them, and says that it is forbidden.
+	if apierrors.IsConflict(err) || apierrors.IsForbidden(err) {
 		err = r.sync(ctx)
 	}
 	switch {

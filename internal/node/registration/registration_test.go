@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -172,18 +173,28 @@ func TestReportsChangesAndPeriodically(t *testing.T) {
 	s.eventually("written again after the period", func() bool { return s.writes() > before })
 }
 
-func TestConflictIsReadAgain(t *testing.T) {
-	s := newSetup(t)
-	refused := false
-	s.client.PrependReactor("update", "nodes", func(a k8stesting.Action) (bool, runtime.Object, error) {
-		if a.GetSubresource() == "status" && !refused {
-			refused = true
-			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, "n1", nil)
-		}
-		return false, nil, nil
-	})
-	s.run()
-	s.eventually("ready", func() bool { return s.Ready() == nil })
+// TestWriteOfAnOldNodeIsDoneAgain has another write come between: with a conflict, or, as
+// that write changed the taints, with the answer that the node may not change them.
+func TestWriteOfAnOldNodeIsDoneAgain(t *testing.T) {
+	nodes := schema.GroupResource{Resource: "nodes"}
+	for name, refusal := range map[string]error{
+		"conflict": apierrors.NewConflict(nodes, "n1", nil),
+		"taints":   apierrors.NewForbidden(nodes, "n1", errors.New(`node "n1" is not allowed to modify taints`)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetup(t)
+			refused := false
+			s.client.PrependReactor("update", "nodes", func(a k8stesting.Action) (bool, runtime.Object, error) {
+				if a.GetSubresource() == "status" && !refused {
+					refused = true
+					return true, nil, refusal
+				}
+				return false, nil, nil
+			})
+			s.run()
+			s.eventually("ready", func() bool { return s.Ready() == nil })
+		})
+	}
 }
 
 func TestNodeIsRegisteredAgain(t *testing.T) {
