@@ -21,13 +21,22 @@ type Finding struct {
 	Message string
 }
 
+// changes says what a field changes that is not honoured as upstream does.
+func changes(path string) string {
+	what := partly[path]
+	if i := strings.LastIndexByte(path, '['); i >= 0 && what == "" && !unenforced[path] {
+		what = partly[path[:i]+"[*]"]
+	}
+	return what
+}
+
 // String returns the finding as a sentence with its path.
 func (f Finding) String() string { return f.Path + ": " + f.Message }
 
 // Unhonoured returns the fields of spec that are set and not honoured, in the order
 // of the API's types. It never panics and does not keep spec.
 func Unhonoured(spec *corev1.PodSpec) []Finding {
-	var w walk
+	w := walk{hostNetwork: spec.HostNetwork}
 	w.structure(reflect.ValueOf(*spec), "", "spec")
 	return w.findings
 }
@@ -64,7 +73,11 @@ func index(honoured []string, neutral map[string][]any) (known, parents map[stri
 
 // walk goes through the fields of a value that are set. path is a field's path as
 // the table writes it, at is the same with indexes and from "spec" on.
-type walk struct{ findings []Finding }
+type walk struct {
+	// hostNetwork is of a pod whose ports are the machine's anyway.
+	hostNetwork bool
+	findings    []Finding
+}
 
 func (w *walk) structure(v reflect.Value, path, at string) {
 	for i := range v.NumField() {
@@ -117,7 +130,7 @@ func (w *walk) keys(v reflect.Value, path, at string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if suffix := "[" + name + "]"; !known[path+suffix] {
-			w.add(path, at+suffix)
+			w.add(path+suffix, at+suffix)
 		}
 	}
 }
@@ -127,10 +140,15 @@ func isEmpty(v reflect.Value) bool {
 }
 
 func (w *walk) add(path, at string) {
+	if w.hostNetwork && path == hostPort {
+		return
+	}
 	why, blocks := outcome(path)
 	message := "this field is not honoured by Laterna"
 	if blocks {
 		message += ": " + why + ", and the pod does not start"
+	} else if what := changes(path); what != "" {
+		message = what
 	}
 	w.findings = append(w.findings, Finding{Path: at, Blocks: blocks, Message: message})
 }

@@ -78,7 +78,7 @@ resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 1, memory: 1Gi}}
 		"huge pages of a whole pod are not": {spec: `
 containers: [{name: a, image: i}]
 resources: {limits: {cpu: 1, hugepages-2Mi: 2Mi}}
-`, want: []Finding{{Path: "spec.resources.limits[hugepages-2Mi]", Message: notHonoured}}},
+`, want: []Finding{{Path: "spec.resources.limits[hugepages-2Mi]", Message: extended}}},
 		"owners of files are honoured": {spec: `
 containers: [{name: a, image: i}]
 volumes:
@@ -96,7 +96,17 @@ volumes:
 `},
 		"one key of a map": {spec: `
 containers: [{name: a, image: i, resources: {limits: {cpu: 1, example.com/gpu: 1}}}]
-`, want: []Finding{{Path: "spec.containers[0].resources.limits[example.com/gpu]", Message: notHonoured}}},
+`, want: []Finding{{Path: "spec.containers[0].resources.limits[example.com/gpu]", Message: extended}}},
+		"a limit that nobody enforces": {spec: `
+containers: [{name: a, image: i, resources: {limits: {ephemeral-storage: 1Gi}, requests: {ephemeral-storage: 1Gi}}}]
+`, want: []Finding{{Path: "spec.containers[0].resources.limits[ephemeral-storage]", Message: notHonoured}}},
+		"ports of the machine": {spec: `
+containers: [{name: a, image: i, ports: [{name: w, containerPort: 80, protocol: TCP}, {containerPort: 81, hostPort: 8081, hostIP: 192.0.2.1}]}]
+`, want: []Finding{{Path: "spec.containers[0].ports[1].hostPort", Message: partly[hostPort]}}},
+		"ports of a pod on the machine's network": {spec: `
+hostNetwork: true
+containers: [{name: a, image: i, ports: [{containerPort: 80, hostPort: 80}]}]
+`},
 		"neutral values": {spec: `
 containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, recursiveReadOnly: IfPossible}]}]
 hostUsers: true
@@ -111,7 +121,7 @@ os: {name: windows}
 schedulerName: mine
 `, want: []Finding{
 			{Path: "spec.containers[0].volumeMounts[0].recursiveReadOnly", Message: notHonoured},
-			{Path: "spec.schedulerName", Message: notHonoured},
+			{Path: "spec.schedulerName", Message: partly["schedulerName"]},
 			{Path: "spec.os.name", Blocks: true, Message: notHonoured + ": only linux containers are run, and the pod does not start"},
 			{Path: "spec.hostUsers", Blocks: true, Message: notHonoured + ": containers do not get a user namespace of their own, and the pod does not start"},
 		}},
@@ -144,6 +154,12 @@ func TestTableNamesFields(t *testing.T) {
 	var paths []string
 	paths = append(paths, honoured...)
 	for path := range neutral {
+		paths = append(paths, path)
+	}
+	for path := range partly {
+		paths = append(paths, path)
+	}
+	for path := range unenforced {
 		paths = append(paths, path)
 	}
 	for path := range blocking {

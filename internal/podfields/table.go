@@ -56,7 +56,10 @@ var honoured = []string{
 	"containers[].image",
 	"containers[].imagePullPolicy",
 	"containers[].name",
-	"containers[].ports",
+	"containers[].ports[].containerPort",
+	"containers[].ports[].hostIP",
+	"containers[].ports[].name",
+	"containers[].ports[].protocol",
 	"containers[].resources.limits[cpu]",
 	"containers[].resources.limits[memory]",
 	"containers[].resources.requests[cpu]",
@@ -163,6 +166,27 @@ var blocking = map[string]string{
 	"volumes[].*":                     "volumes of this kind are not mounted",
 	"volumes[].projected.sources[].*": "files of this kind of source are not written",
 }
+
+// partly gives the fields that are not honoured as upstream does and yet change
+// something, and what that is. A path that ends in [*] means every key of a map that is
+// not honoured.
+var partly = map[string]string{
+	hostPort:                             "no port of the machine leads to the pod yet, but pods that ask for the same one are kept apart",
+	"containers[].resources.limits[*]":   extended,
+	"containers[].resources.requests[*]": extended,
+	"overhead":                           "it counts when a node is chosen, and the pod's cgroup does not grow by it",
+	"resources.limits[*]":                extended,
+	"resources.requests[*]":              extended,
+	"schedulerName":                      "no scheduler of this name runs here: the pod waits until somebody binds it to a node",
+}
+
+const hostPort = "containers[].ports[].hostPort"
+
+const extended = "containers get nothing of this resource, and the pod waits until a node offers it"
+
+// unenforced are the keys of maps that change nothing, whatever partly says of the
+// others.
+var unenforced = map[string]bool{"containers[].resources.limits[ephemeral-storage]": true}
 
 func isNeutral(path string, v reflect.Value) bool {
 	for _, want := range neutral[path] {
