@@ -16,8 +16,10 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 
+	"laterna.dev/laterna/internal/admission/cascade"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
+	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/admission/priority"
 	"laterna.dev/laterna/internal/admission/runtimeclass"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
@@ -52,9 +54,11 @@ func NewChain(c Config) (admission.Interface, error) {
 	}
 	return admission.NewChainHandler(
 		namespaces,
+		cascade.New(),
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		nodetaint.New(),
+		podsecurity.New(c.Informers.Core().V1().Namespaces().Lister()),
 		priority.New(),
 		tolerations.New(),
 		runtimeclass.New(c.Client),

@@ -141,8 +141,9 @@ var levels = []level{
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"internal/admission", "internal/authz"}: "one answer to who is a node",
-	{"internal/apiserver", "internal/etcd"}:  "the server opens its store",
+	{"internal/admission", "internal/authz"}:                   "one answer to who is a node",
+	{"internal/admission", "internal/registry/core/namespace"}: "one list of the labels that are not honoured",
+	{"internal/apiserver", "internal/etcd"}:                    "the server opens its store",
 
 	{"boundtoken/jwks", "boundtoken"}: "a key set is of keys",
 

@@ -50,7 +50,7 @@ func New(c Config) *Plugin {
 func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	name, ok := node.Name(a.GetUserInfo())
 	if !ok {
-		return nil
+		return others(a)
 	}
 	if name == "" {
 		return admission.NewForbidden(a, fmt.Errorf("could not determine node from user %q", a.GetUserInfo().GetName()))
@@ -63,6 +63,19 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 		return err
 	}
 	return admission.NewForbidden(a, err)
+}
+
+// others refuses pods of everybody else that pass for the pods of a node: an agent takes
+// a mirror pod for what it runs without the API.
+func others(a admission.Attributes) error {
+	pod, ok := a.GetObject().(*corev1.Pod)
+	if !ok || a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" || a.GetOperation() != admission.Create {
+		return nil
+	}
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
+		return admission.NewForbidden(a, fmt.Errorf("only nodes can create mirror pods, which the annotation %q makes of this one", corev1.MirrorPodAnnotationKey))
+	}
+	return nil
 }
 
 // admit returns why a request is refused. A NotFound is passed to the client as it

@@ -284,3 +284,20 @@ func TestWhoIsRestricted(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyNodesCreateMirrorPods(t *testing.T) {
+	p := noderestriction.New(noderestriction.Config{Client: fake.NewClientset(node("a", nil)), Authorizer: grants})
+	by := func(pod *corev1.Pod, u user.Info) error {
+		return p.Admit(t.Context(), admission.NewAttributesRecord(pod, nil, schema.GroupVersionKind{}, "n", pod.Name, corev1.SchemeGroupVersion.WithResource("pods"), "", admission.Create, nil, false, u), nil)
+	}
+	if err := by(mirror(nil), nodeA); err != nil {
+		t.Errorf("of a node: %v", err)
+	}
+	admin := &user.DefaultInfo{Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}
+	if err := by(mirror(nil), admin); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), `only nodes can create mirror pods, which the annotation "kubernetes.io/config.mirror" makes of this one`) {
+		t.Errorf("of an administrator: %v", err)
+	}
+	if err := by(pod("p", "a"), admin); err != nil {
+		t.Errorf("another pod of an administrator: %v", err)
+	}
+}

@@ -79,7 +79,9 @@ func rules() resource.Rules[*corev1.Namespace] {
 		Validate: func(_ context.Context, n *corev1.Namespace) field.ErrorList {
 			return validateFinalizers(n.Spec.Finalizers)
 		},
-		Reset: []string{"status", "spec.finalizers"},
+		WarnCreate: func(ctx context.Context, n *corev1.Namespace) []string { return warnings(ctx, n, nil) },
+		WarnUpdate: warnings,
+		Reset:      []string{"status", "spec.finalizers"},
 	}
 }
 

@@ -110,16 +110,17 @@ func (r *bindingREST) bind(ctx context.Context, b *corev1.Binding, dryRun bool) 
 			if err := assign(p, b); err != nil {
 				return nil, err
 			}
-			return p, r.checkOnUpdate(ctx, p, old)
+			return p, r.checkAnnotations(ctx, p, old)
 		}), dryRun, nil)
 }
 
-// checkOnUpdate looks at rules that came with a binding's annotations.
-func (r *bindingREST) checkOnUpdate(ctx context.Context, p, old *corev1.Pod) error {
+// checkAnnotations looks at those that came with a binding: they mean what they would
+// mean in an update of the pod.
+func (r *bindingREST) checkAnnotations(ctx context.Context, p, old *corev1.Pod) error {
 	if err := r.right.check(ctx, p, old); err != nil {
 		return err
 	}
-	if errs := validateOnUpdate(p, old); len(errs) > 0 {
+	if errs := append(validateAnnotationUpdate(p, old), validateOnUpdate(p, old)...); len(errs) > 0 {
 		return bounds.Invalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), p.Name, errs)
 	}
 	return nil

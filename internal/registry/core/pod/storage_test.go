@@ -133,6 +133,8 @@ func TestBinding(t *testing.T) {
 	s.create("b", oneContainer)
 	wantError(t, s.bindAs(&corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "b", UID: "other"}, Target: corev1.ObjectReference{Name: "node"}}),
 		errors.IsConflict, "Precondition failed: UID in precondition: other")
+	wantError(t, s.bindAs(&corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "b", Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "x"}}, Target: corev1.ObjectReference{Name: "node"}}),
+		errors.IsInvalid, "metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not add mirror pod annotation")
 	wantError(t, s.bindAs(&corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Target: corev1.ObjectReference{Kind: "Pod"}}),
 		errors.IsInvalid, `[target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>", target.name: Required value]`)
 	wantError(t, s.bind("b", "No Node"), errors.IsInvalid, `target.name: Invalid value: "No Node"`)
