@@ -12,9 +12,11 @@ VERSION     := $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md | head 
 COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 # The commit's date, so that the same commit builds the same bytes.
 DATE        := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
-LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE) \
+               -X k8s.io/client-go/pkg/version.gitVersion=v$(VERSION) -X k8s.io/client-go/pkg/version.gitCommit=$(COMMIT)
 KUBECTL_LD  := -s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
-               -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitCommit=$(COMMIT)
+               -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitCommit=$(COMMIT) \
+               -X k8s.io/client-go/pkg/version.gitVersion=v1.37.2 -X k8s.io/client-go/pkg/version.gitCommit=$(COMMIT)
 
 .PHONY: help
 help: ## list the targets

@@ -2,6 +2,8 @@ package apiserver_test
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +44,24 @@ const (
 	tokenReview = "apiVersion: authentication.k8s.io/v1\nkind: TokenReview\nspec:\n  token: abc\n"
 	binding     = "apiVersion: v1\nkind: Binding\nmetadata:\n  name: nobody\ntarget:\n  kind: Node\n  name: nowhere\n"
 )
+
+// TestKubectlNamesItsVersionToServers runs the kubectl that make build makes.
+func TestKubectlNamesItsVersionToServers(t *testing.T) {
+	heard := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard <- r.UserAgent()
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer server.Close()
+	cmd := exec.CommandContext(t.Context(), "kubectl", "get", "--raw", "/x", "--server", server.URL)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=")
+	if out, err := cmd.CombinedOutput(); err == nil {
+		t.Fatalf("a path that is not there: %s", out)
+	}
+	if got := <-heard; !strings.HasPrefix(got, "kubectl/v1.") || strings.Contains(got, "$Format") {
+		t.Errorf("kubectl says that it is %q", got)
+	}
+}
 
 func TestKubectl(t *testing.T) {
 	if _, err := exec.LookPath("kubectl"); err != nil {

@@ -70,8 +70,10 @@ func (s *Server) routes() []route {
 	}
 }
 
-// mount lets m answer the routes that are the server's own.
+// mount lets m answer the routes that are the server's own. Of other paths it says that
+// they are not there, and not, as the library would, which are.
 func mount(m *mux.PathRecorderMux, routes []route) {
+	m.NotFoundHandler(http.NotFoundHandler())
 	for _, r := range routes {
 		switch {
 		case r.handler == nil:

@@ -67,3 +67,12 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 		}
 	}
 }
+
+func TestUnknownPathIsNotFoundAndNamesNoOther(t *testing.T) {
+	s := boot(t, t.TempDir())
+	for _, path := range []string{"/nothing", "/apis/nothing/v1/x"} {
+		if code, raw := s.fetch(s.privileged(), "GET", path, nil); code != http.StatusNotFound || strings.TrimSpace(string(raw)) != "404 page not found" {
+			t.Errorf("%s: %d %.200s", path, code, raw)
+		}
+	}
+}

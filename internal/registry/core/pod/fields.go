@@ -2,6 +2,7 @@ package pod
 
 import (
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -18,7 +19,17 @@ func selectableFields(p *corev1.Pod) fields.Set {
 		"status.nominatedNodeName": p.Status.NominatedNodeName,
 		"status.phase":             string(p.Status.Phase),
 		"status.podIP":             primaryIP(&p.Status),
+		"status.podIPs":            allIPs(&p.Status),
 	}
+}
+
+// allIPs are all addresses, with commas between them, which a selector writes as \,.
+func allIPs(s *corev1.PodStatus) string {
+	ips := make([]string, len(s.PodIPs))
+	for i, ip := range s.PodIPs {
+		ips[i] = ip.IP
+	}
+	return strings.Join(ips, ",")
 }
 
 // primaryIP is the address that the table and selectors show.

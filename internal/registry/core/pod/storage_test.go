@@ -267,7 +267,7 @@ func TestFieldSelectors(t *testing.T) {
 	for selector, want := range map[string]string{
 		"spec.nodeName=node": "b", "spec.nodeName=": "a", "spec.hostNetwork=true": "b", "spec.restartPolicy!=Never": "a",
 		"spec.schedulerName=default-scheduler": "a b", "spec.serviceAccountName=sa": "a", "status.phase=Pending": "a b",
-		"status.podIP=": "a b", "metadata.name=a": "a", "metadata.namespace=other": "", "status.nominatedNodeName=x": "",
+		"status.podIP=": "a b", "status.podIPs=": "a b", "status.podIPs=10.0.0.1": "", "metadata.name=a": "a", "metadata.namespace=other": "", "status.nominatedNodeName=x": "",
 	} {
 		parsed, err := fields.ParseSelector(selector)
 		if err != nil {

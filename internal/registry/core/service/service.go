@@ -124,6 +124,8 @@ func rules() resource.Rules[*corev1.Service] {
 		ValidateUpdate: func(_ context.Context, s, old *corev1.Service) field.ErrorList {
 			return append(validateChange(s, old), validate(s)...)
 		},
+		WarnCreate:          func(_ context.Context, s *corev1.Service) []string { return warnings(s, nil) },
+		WarnUpdate:          func(_ context.Context, s, old *corev1.Service) []string { return warnings(s, old) },
 		AllowCreateOnUpdate: true,
 		Reset:               []string{"status"},
 	}

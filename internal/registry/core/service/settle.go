@@ -53,7 +53,7 @@ func settle(s, old *corev1.Service) {
 // without them can be applied again and again.
 func keep(s, old *corev1.Service) {
 	if takesAddress(s) && takesAddress(old) {
-		if s.Spec.ClusterIP == "" && len(s.Spec.ClusterIPs) == 0 {
+		if s.Spec.ClusterIP == "" {
 			s.Spec.ClusterIP = old.Spec.ClusterIP
 		}
 		if len(s.Spec.ClusterIPs) == 0 && s.Spec.ClusterIP == old.Spec.ClusterIP {
@@ -99,6 +99,9 @@ func drop(s, old *corev1.Service) {
 		}
 		if ptr.Equal(now.IPFamilyPolicy, before.IPFamilyPolicy) {
 			now.IPFamilyPolicy = nil
+		}
+		if ptr.Equal(now.InternalTrafficPolicy, before.InternalTrafficPolicy) {
+			now.InternalTrafficPolicy = nil
 		}
 	}
 	if takesPorts(old) && !takesPorts(s) && samePorts(now.Ports, before.Ports) {

@@ -221,7 +221,7 @@ func TestTypesChange(t *testing.T) {
 	got := s.mustCreate(newService("s"))
 	got.Spec.Type, got.Spec.ExternalName = corev1.ServiceTypeExternalName, "example.com"
 	got, err := s.put(got)
-	if err != nil || got.Spec.ClusterIP != "" || got.Spec.ClusterIPs != nil || got.Spec.IPFamilyPolicy != nil {
+	if err != nil || got.Spec.ClusterIP != "" || got.Spec.ClusterIPs != nil || got.Spec.IPFamilyPolicy != nil || got.Spec.InternalTrafficPolicy != nil {
 		t.Fatalf("as ExternalName: %+v, %v", got, err)
 	}
 	if left := s.taken(s.ips); len(left) != 0 {
@@ -234,6 +234,11 @@ func TestTypesChange(t *testing.T) {
 	}
 	if ports := s.taken(s.ports); len(ports) != 2 {
 		t.Errorf("ports %v are taken, want 2", ports)
+	}
+	held := got.Spec.ClusterIP
+	got.Spec.ClusterIP = ""
+	if got, err = s.put(got); err != nil || got.Spec.ClusterIP != held {
+		t.Fatalf("an empty address, which leaves the one that is held: %+v, %v", got, err)
 	}
 	got.Spec.ClusterIP = "10.0.0.77"
 	if _, err := s.put(got.DeepCopy()); err == nil || !strings.Contains(err.Error(), "spec.clusterIPs[0]: Invalid value: [\"10.0.0.77\"]: may not change once set") {

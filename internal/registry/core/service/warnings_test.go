@@ -1,0 +1,36 @@
+package service
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestServiceIsToldThatNothingIsRoutedToIt(t *testing.T) {
+	made := func(name string, change func(*corev1.ServiceSpec)) *corev1.Service {
+		s := newService(name, change)
+		s.Namespace = "default"
+		settle(s, nil)
+		return s
+	}
+	plain := func(*corev1.ServiceSpec) {}
+	for name, tc := range map[string]struct {
+		now, before *corev1.Service
+		want        []string
+	}{
+		"new":                {made("s", plain), nil, []string{unrouted}},
+		"node ports":         {made("s", kind(corev1.ServiceTypeNodePort)), nil, []string{unrouted}},
+		"without an address": {made("s", address("None")), nil, []string{unnamed}},
+		"another's name":     {made("s", kind(corev1.ServiceTypeExternalName)), nil, []string{unnamed}},
+		"the API's":          {made("kubernetes", plain), nil, nil},
+		"changed":            {made("s", plain), made("s", plain), nil},
+		"of another type":    {made("s", kind(corev1.ServiceTypeLoadBalancer)), made("s", plain), []string{unrouted}},
+		"idle name":          {made("s", func(spec *corev1.ServiceSpec) { spec.ExternalName = "a.b" }), made("s", plain), []string{`spec.externalName is ignored when spec.type is not "ExternalName"`}},
+		"external address":   {made("s", func(spec *corev1.ServiceSpec) { spec.ExternalIPs = []string{"192.0.2.1"} }), made("s", plain), []string{"spec.externalIPs is deprecated and may no longer be implemented in some clusters"}},
+	} {
+		if got := warnings(tc.now, tc.before); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
