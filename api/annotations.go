@@ -16,3 +16,8 @@ const (
 // kubeapiservers.operator.openshift.io/cluster that the tokens of all pods of the node
 // are of, as a decimal number. The node's agent writes it.
 const IssuerRevision = "laterna.dev/issuer-revision"
+
+// GeneratedToken is an annotation of Secrets: "true" on those with a token that the server
+// made for a service account because legacy tokens are on. An account that has lost its
+// list of Secrets gets such a one back.
+const GeneratedToken = "laterna.dev/generated-token"

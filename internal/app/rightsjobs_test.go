@@ -99,6 +99,12 @@ func (w *world) legacyTokens() {
 		s, err := secrets.Get(ctx, listed(), metav1.GetOptions{})
 		return err == nil && s.Labels["kubernetes.io/legacy-token-invalid-since"] != ""
 	})
+	_, err = secrets.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "for-nobody", Annotations: map[string]string{corev1.ServiceAccountNameKey: "nobody"}},
+		Type:       corev1.SecretTypeServiceAccountToken,
+	}, metav1.CreateOptions{})
+	w.must(err)
+	w.eventually("it is told that the Secret's account is not there", w.toldOf("for-nobody"))
 	w.must(accounts.Delete(ctx, "robot", metav1.DeleteOptions{}))
 	w.eventually("the Secrets go with their account", func() bool {
 		_, err := secrets.Get(ctx, "asked-for", metav1.GetOptions{})
@@ -106,11 +112,23 @@ func (w *world) legacyTokens() {
 	})
 }
 
+// toldOf tells whether there is an event about an object.
+func (w *world) toldOf(name string) func() bool {
+	return func() bool {
+		all, err := w.admin.CoreV1().Events("default").List(w.Context(), metav1.ListOptions{})
+		return err == nil && slices.ContainsFunc(all.Items, func(e corev1.Event) bool { return e.InvolvedObject.Name == name })
+	}
+}
+
 func (w *world) nodes() {
 	ctx := w.Context()
 	nodes := w.admin.CoreV1().Nodes()
-	_, err := nodes.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "silent"}}, metav1.CreateOptions{})
+	_, err := nodes.Create(ctx, &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "silent"},
+		Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "out", Effect: corev1.TaintEffectNoExecute}}},
+	}, metav1.CreateOptions{})
 	w.must(err)
+	w.eventually("it is told that its taint evicts nobody", w.toldOf("silent"))
 	w.eventually("the silent node is tainted", func() bool {
 		n, err := nodes.Get(ctx, "silent", metav1.GetOptions{})
 		return err == nil && len(n.Status.Conditions) == 4 && slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeUnreachable })
@@ -156,6 +174,7 @@ func (w *world) pods() {
 	raw, err := json.Marshal(told)
 	w.must(err)
 	w.must(w.admin.Discovery().RESTClient().Post().AbsPath(path).SetHeader("Content-Type", "application/json").Body(raw).Do(ctx).Error())
+	w.eventually("the lost pod is told that its node is not there", w.toldOf("lost"))
 	w.eventually("the lost pod and what is told of it are gone", func() bool {
 		_, err := pods.Get(ctx, "lost", metav1.GetOptions{})
 		gone := w.admin.Discovery().RESTClient().Get().AbsPath(path, "lost").Do(ctx).Error()

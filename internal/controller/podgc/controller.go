@@ -1,5 +1,6 @@
 // Package podgc deletes pods that no agent will ever end: those of a node that is
-// gone, and those that were deleted before they had a node.
+// gone, and those that were deleted before they had a node. Pods of a node that is not
+// there are told so before.
 package podgc
 
 import (
@@ -25,6 +26,10 @@ import (
 // that a node that is registered anew finds them.
 const quarantine = 40 * time.Second
 
+// patience is how long a new pod's node may take to show here before the pod is told
+// that it is missing.
+const patience = 2 * time.Second
+
 // settle is how long a pod that was deleted before it had a node may take to go by
 // itself, which it does as soon as nothing holds it.
 const settle = 5 * time.Second
@@ -37,7 +42,7 @@ const Name = "pod-garbage-collector"
 type Controller struct {
 	env    env.Env
 	loop   *run.Loop
-	queue  *queue.Queue // "node/<name>" and "pod/<namespace>/<name>"
+	queue  *queue.Queue // "node/<name>", "pod/<namespace>/<name>" and "tell/<namespace>/<name>"
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
 	byNode cache.Indexer
@@ -51,6 +56,7 @@ const nodeIndex = "podgc.nodeName"
 const (
 	nodeKey = "node/"
 	podKey  = "pod/"
+	tellKey = "tell/"
 )
 
 // New makes a controller. Call it before the informers are started.
@@ -66,6 +72,7 @@ func New(e env.Env) *Controller {
 	}
 	c.decide = c.reconciler()
 	c.queue = c.loop.Queue(1, c.sync)
+	c.loop.RecordAs(Name)
 	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
 		c.loop.Fail(fmt.Errorf("indexing pods by node: %w", err))
 		return c
@@ -98,8 +105,9 @@ func (c *Controller) reconciler() reconciler {
 			}
 			return pods, err
 		},
-		fail:   c.fail,
-		remove: c.remove,
+		fail:    c.fail,
+		remove:  c.remove,
+		missing: c.missing,
 	}
 }
 
@@ -112,6 +120,7 @@ func (c *Controller) podSeen(obj any) {
 	case pod.Spec.NodeName != "":
 		if _, err := c.nodes.Get(pod.Spec.NodeName); err != nil {
 			c.queue.AddAfter(nodeKey+pod.Spec.NodeName, quarantine)
+			c.queue.AddAfter(tellKey+pod.Namespace+"/"+pod.Name, patience)
 		}
 	}
 }
@@ -129,7 +138,8 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	if node, ok := strings.CutPrefix(key, nodeKey); ok {
 		return c.decide.node(ctx, node)
 	}
-	namespace, name, err := cache.SplitMetaNamespaceKey(strings.TrimPrefix(key, podKey))
+	rest, tell := strings.CutPrefix(key, tellKey)
+	namespace, name, err := cache.SplitMetaNamespaceKey(strings.TrimPrefix(rest, podKey))
 	if err != nil {
 		return nil
 	}
@@ -137,7 +147,15 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	if err != nil {
 		return nil // gone by itself
 	}
+	if tell {
+		return c.decide.tell(ctx, pod)
+	}
 	return c.decide.pod(ctx, pod)
+}
+
+// missing tells a pod that its node is not there.
+func (c *Controller) missing(pod *corev1.Pod) {
+	c.loop.Events().Eventf(pod, corev1.EventTypeWarning, "NodeNotFound", "The node %q of spec.nodeName is not there: nobody runs the pod, and it is deleted when the node has been missing for %s", pod.Spec.NodeName, quarantine)
 }
 
 // fail marks a pod as failed, so that what waits for its end does not wait for the

@@ -139,3 +139,30 @@ func TestControllerWaitsForANodeToComeBack(t *testing.T) {
 		factory.Shutdown()
 	})
 }
+
+func TestPodIsToldThatItsNodeIsNotThere(t *testing.T) {
+	notFound := apierrors.NewNotFound(corev1.Resource("nodes"), "a")
+	for _, tc := range []struct {
+		name         string
+		pod          *corev1.Pod
+		cached, live error
+		told, fails  bool
+	}{
+		{name: "there", pod: pod("p", "a")},
+		{name: "not in the cache only", pod: pod("p", "a"), cached: notFound},
+		{name: "gone", pod: pod("p", "a"), cached: notFound, live: notFound, told: true},
+		{name: "unsure", pod: pod("p", "a"), cached: notFound, live: apierrors.NewInternalError(context.DeadlineExceeded), fails: true},
+		{name: "over", pod: pod("p", "a", over), cached: notFound, live: notFound},
+		{name: "ending", pod: pod("p", "a", ending), cached: notFound, live: notFound},
+	} {
+		told := false
+		r := reconciler{
+			cached:  func(string) (*corev1.Node, error) { return nil, tc.cached },
+			live:    func(context.Context, string) (*corev1.Node, error) { return nil, tc.live },
+			missing: func(*corev1.Pod) { told = true },
+		}
+		if err := r.tell(t.Context(), tc.pod); (err != nil) != tc.fails || told != tc.told {
+			t.Errorf("%s: told %v, %v", tc.name, told, err)
+		}
+	}
+}

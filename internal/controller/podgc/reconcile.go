@@ -14,20 +14,42 @@ import (
 // reconciler decides about the pods of a node, or about one pod; its fields read
 // from caches and from the API, and write to it.
 type reconciler struct {
-	cached func(name string) (*corev1.Node, error)
-	live   func(ctx context.Context, name string) (*corev1.Node, error)
-	podsOf func(node string) ([]*corev1.Pod, error)
-	fail   func(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error
-	remove func(ctx context.Context, pod *corev1.Pod) error
+	cached  func(name string) (*corev1.Node, error)
+	live    func(ctx context.Context, name string) (*corev1.Node, error)
+	podsOf  func(node string) ([]*corev1.Pod, error)
+	fail    func(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error
+	remove  func(ctx context.Context, pod *corev1.Pod) error
+	missing func(pod *corev1.Pod)
 }
 
-// node deletes the pods of a node that is gone. Absence from the cache is not
-// enough: the API is asked.
-func (r reconciler) node(ctx context.Context, name string) error {
+// gone tells whether a node is not there. Absence from the cache is not enough: the API
+// is asked.
+func (r reconciler) gone(ctx context.Context, name string) (bool, error) {
 	if _, err := r.cached(name); err == nil {
+		return false, nil
+	}
+	_, err := r.live(ctx, name)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+// tell tells a pod whose node is not there.
+func (r reconciler) tell(ctx context.Context, pod *corev1.Pod) error {
+	if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
 		return nil
 	}
-	if _, err := r.live(ctx, name); !apierrors.IsNotFound(err) {
+	gone, err := r.gone(ctx, pod.Spec.NodeName)
+	if gone {
+		r.missing(pod)
+	}
+	return err
+}
+
+// node deletes the pods of a node that is gone.
+func (r reconciler) node(ctx context.Context, name string) error {
+	if gone, err := r.gone(ctx, name); !gone {
 		return err
 	}
 	pods, err := r.podsOf(name)

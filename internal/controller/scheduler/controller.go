@@ -76,9 +76,12 @@ func (c *Controller) podSeen(obj any) {
 		return
 	}
 	freed := c.ledger.seen(pod)
-	if schedulable(pod) {
+	switch {
+	case schedulable(pod):
 		c.waiting.AddObject(pod)
-	} else {
+	case foreign(pod):
+		c.waiting.AddAfter(pod.Namespace+"/"+pod.Name, patience)
+	default:
 		c.forget(pod)
 	}
 	if freed {
@@ -139,7 +142,11 @@ func (c *Controller) candidates() ([]candidate, error) {
 }
 
 // schedulable reports whether a pod waits for this scheduler to place it.
-func schedulable(pod *corev1.Pod) bool {
-	return pod.Spec.NodeName == "" && pod.Spec.SchedulerName == Name && len(pod.Spec.SchedulingGates) == 0 &&
-		pod.DeletionTimestamp == nil && !ended(pod)
+func schedulable(pod *corev1.Pod) bool { return pod.Spec.SchedulerName == Name && waits(pod) }
+
+// foreign reports whether a pod waits for another scheduler.
+func foreign(pod *corev1.Pod) bool { return pod.Spec.SchedulerName != Name && waits(pod) }
+
+func waits(pod *corev1.Pod) bool {
+	return pod.Spec.NodeName == "" && len(pod.Spec.SchedulingGates) == 0 && pod.DeletionTimestamp == nil && !ended(pod)
 }

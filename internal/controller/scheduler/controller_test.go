@@ -205,6 +205,10 @@ func TestPodsThatAreNotOurs(t *testing.T) {
 		if got := c.bound(); got[""] != 3 || got["elsewhere"] != 1 {
 			t.Errorf("bound %v", got)
 		}
+		const why = `default-scheduler Warning FailedScheduling no scheduler called "other" runs in Laterna (spec.schedulerName): the pod waits until somebody binds it to a node`
+		if got := c.events(); got != why {
+			t.Errorf("events:\n%s\nwant one: %s", got, why)
+		}
 		gated := c.get("gated")
 		gated.Spec.SchedulingGates = nil
 		if _, err := c.client.CoreV1().Pods("ns").Update(c.ctx, gated, metav1.UpdateOptions{}); err != nil {

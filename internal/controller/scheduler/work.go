@@ -38,6 +38,10 @@ const remind = 5 * time.Minute
 // decide looks for a node for one pod.
 func (c *Controller) decide(ctx context.Context, key string) error {
 	pod, err := c.pod(key)
+	if err == nil && pod != nil && foreign(pod) {
+		c.disown(key, pod)
+		return nil
+	}
 	if err != nil || pod == nil || !schedulable(pod) || c.ledger.placed(pod.UID) {
 		return err
 	}
@@ -58,6 +62,21 @@ func (c *Controller) decide(ctx context.Context, key string) error {
 	c.mu.Unlock()
 	c.decided.Add(key)
 	return nil
+}
+
+// patience is how long another scheduler has to place a pod before the pod is told that
+// none of that name is known here.
+const patience = 10 * time.Second
+
+// disown tells a pod, once, that it waits for somebody else.
+func (c *Controller) disown(key string, pod *corev1.Pod) {
+	c.mu.Lock()
+	told := c.unplaced[key].uid == pod.UID
+	c.unplaced[key] = verdict{uid: pod.UID, at: c.env.Wall.Now()}
+	c.mu.Unlock()
+	if !told {
+		c.loop.Events().Eventf(pod, corev1.EventTypeWarning, "FailedScheduling", "no scheduler called %q runs in Laterna (spec.schedulerName): the pod waits until somebody binds it to a node", pod.Spec.SchedulerName)
+	}
 }
 
 // expectRetry makes a change that happens from now on queue the pod again, so that

@@ -88,6 +88,7 @@ func New(config Config) *Controller {
 	c.decide = c.reconciler(accounts.Lister())
 	c.clean = c.cleaner(accounts.Lister(), core.Pods().Lister())
 	c.queue = c.loop.Queue(workers, c.work)
+	c.loop.RecordAs(Name)
 	c.queue.Add(trackingKey)
 	c.loop.Beside(c.clean.run)
 	c.loop.Watch(accounts.Informer(), run.Handlers(c.accountChanged))
@@ -168,6 +169,22 @@ func (c *Controller) reconciler(accounts corelisters.ServiceAccountLister) recon
 			return client.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 		},
 		secretsOf: c.secretsOf,
+		secretsIn: func(ctx context.Context, namespace string) ([]corev1.Secret, error) {
+			options := metav1.ListOptions{}
+			selecting("type", string(corev1.SecretTypeServiceAccountToken))(&options)
+			all, err := client.Secrets(namespace).List(ctx, options)
+			if err != nil {
+				return nil, err
+			}
+			return all.Items, nil
+		},
+		now: c.config.Wall.Now,
+		later: func(namespace, name string, after time.Duration) {
+			c.queue.AddAfter(secretKey+namespace+"/"+name, after)
+		},
+		tell: func(s *corev1.Secret, text string) {
+			c.loop.Events().Event(s, corev1.EventTypeWarning, "ServiceAccountNotFound", text)
+		},
 		createSecret: func(ctx context.Context, s *corev1.Secret) (*corev1.Secret, error) {
 			return client.Secrets(s.Namespace).Create(ctx, s, metav1.CreateOptions{})
 		},

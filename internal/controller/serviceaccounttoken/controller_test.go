@@ -207,6 +207,66 @@ func TestAccountsAreGivenASecret(t *testing.T) {
 	})
 }
 
+func TestReplacedAccountKeepsItsSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := running(t, func(c *Config) { c.Create = true }, secret("by-hand", "default", ""))
+		accounts := client.CoreV1().ServiceAccounts("n")
+		if _, err := accounts.Create(t.Context(), account("default", "u1"), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		first, err := accounts.Get(t.Context(), "default", metav1.GetOptions{})
+		if err != nil || len(first.Secrets) != 1 {
+			t.Fatalf("%v lists %v", err, first.Secrets)
+		}
+		for range 3 {
+			if _, err := accounts.Update(t.Context(), account("default", "u1"), metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		after, err := accounts.Get(t.Context(), "default", metav1.GetOptions{})
+		if err != nil || !slices.Equal(after.Secrets, first.Secrets) {
+			t.Errorf("lists %v, %v; before %v", after.Secrets, err, first.Secrets)
+		}
+		all, err := client.CoreV1().Secrets("n").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(all.Items) != 1 {
+			t.Errorf("there are %d secrets, %v", len(all.Items), err)
+		}
+	})
+}
+
+func TestSecretMayStandBeforeItsAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := running(t, nil)
+		early, lost := secret("early", "robot", ""), secret("lost", "nobody", "")
+		for _, s := range []*corev1.Secret{early, lost} {
+			s.CreationTimestamp = metav1.Now()
+			if _, err := client.CoreV1().Secrets("n").Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if get(t, client, "early") == nil || get(t, client, "lost") == nil {
+			t.Error("a secret went before its account had time to come")
+		}
+		if _, err := client.CoreV1().ServiceAccounts("n").Create(t.Context(), account("robot", "u1"), metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * patience)
+		synctest.Wait()
+		wantFilled(t, get(t, client, "early"), "robot", "u1")
+		if s := get(t, client, "lost"); s != nil {
+			t.Errorf("the secret of no account is there: %v", s.Name)
+		}
+		all, err := client.CoreV1().Events("n").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(all.Items) != 1 || all.Items[0].InvolvedObject.Name != "lost" || all.Items[0].Reason != "ServiceAccountNotFound" {
+			t.Errorf("events %+v, %v", all.Items, err)
+		}
+	})
+}
+
 // A Secret that could not be listed must not stay behind: nothing would clean it up.
 func TestUnlistedSecretsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 
+	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/controller/run"
 )
@@ -34,7 +36,16 @@ type reconciler struct {
 	updateSecret  run.Commit[*corev1.Secret]
 	deleteSecret  func(ctx context.Context, s *corev1.Secret) error
 	updateAccount run.Commit[*corev1.ServiceAccount]
+	// secretsIn reads the Secrets with tokens of a namespace from the API.
+	secretsIn func(ctx context.Context, namespace string) ([]corev1.Secret, error)
+	// later looks at a Secret again, tell says why one is deleted.
+	later func(namespace, name string, after time.Duration)
+	tell  func(s *corev1.Secret, text string)
+	now   func() time.Time
 }
+
+// patience is how long a Secret may be there before the account that it names.
+const patience = 10 * time.Second
 
 // secret fills a Secret in, or deletes it when its account is gone.
 func (r reconciler) secret(ctx context.Context, namespace, name string) error {
@@ -53,12 +64,29 @@ func (r reconciler) secret(ctx context.Context, namespace, name string) error {
 		return fmt.Errorf("reading service account: %w", err)
 	}
 	if account == nil {
-		if err := r.deleteSecret(ctx, s); err != nil && !run.Overtaken(err) {
-			return fmt.Errorf("deleting secret of a service account that is gone: %w", err)
-		}
-		return nil
+		return r.drop(ctx, s)
 	}
 	return r.fill(ctx, s, account)
+}
+
+// drop deletes a Secret without an account. One that never had one may stand before it in
+// a file that is being applied, and gets a while.
+func (r reconciler) drop(ctx context.Context, s *corev1.Secret) error {
+	name := s.Annotations[corev1.ServiceAccountNameKey]
+	if left := s.CreationTimestamp.Add(patience).Sub(r.now()); left > 0 && s.Annotations[corev1.ServiceAccountUIDKey] == "" {
+		r.later(s.Namespace, s.Name, left)
+		return nil
+	}
+	err := r.deleteSecret(ctx, s)
+	switch {
+	case run.Overtaken(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("deleting secret of a service account that is gone: %w", err)
+	case s.Annotations[corev1.ServiceAccountUIDKey] == "":
+		r.tell(s, fmt.Sprintf("The Secret was deleted: it is for the token of service account %q, which is not there (annotation %s); make the account first", name, corev1.ServiceAccountNameKey))
+	}
+	return nil
 }
 
 // accountOf returns the account that a Secret is for, nil when it is gone. Absence is
@@ -155,7 +183,40 @@ func (r reconciler) account(ctx context.Context, namespace, name string) error {
 	if has, err := r.listsToken(ctx, sa); has || err != nil {
 		return err
 	}
-	return r.give(ctx, sa)
+	s, err := r.unlisted(ctx, sa)
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
+		return r.give(ctx, sa)
+	}
+	if err := r.list(ctx, sa, s); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("listing secret: %w", err)
+	}
+	return nil
+}
+
+// unlisted returns a Secret that was made for an account and is not listed by it any
+// more, as after a replacement of the account by a manifest without the list.
+func (r reconciler) unlisted(ctx context.Context, sa *corev1.ServiceAccount) (*corev1.Secret, error) {
+	all, err := r.secretsIn(ctx, sa.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("listing secrets: %w", err)
+	}
+	for i := range all {
+		if s := &all[i]; s.Annotations[api.GeneratedToken] == "true" && s.DeletionTimestamp == nil && s.Labels[invalidSinceLabel] == "" && sameAccount(s, sa) {
+			return s, nil
+		}
+	}
+	return nil, nil
+}
+
+// list adds a Secret to the list of its account.
+func (r reconciler) list(ctx context.Context, sa *corev1.ServiceAccount, s *corev1.Secret) error {
+	listing := sa.DeepCopy()
+	listing.Secrets = append(listing.Secrets, corev1.ObjectReference{Name: s.Name})
+	_, err := r.updateAccount(ctx, sa, listing)
+	return err
 }
 
 // listsToken tells whether an account lists a Secret with a token of its own. One that
@@ -180,7 +241,7 @@ func (r reconciler) listsToken(ctx context.Context, sa *corev1.ServiceAccount) (
 // removed: an unlisted one would be taken for one that a person made.
 func (r reconciler) give(ctx context.Context, sa *corev1.ServiceAccount) error {
 	s, err := r.filled(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: secretName(sa.Name)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: secretName(sa.Name), Annotations: map[string]string{api.GeneratedToken: "true"}},
 		Type:       corev1.SecretTypeServiceAccountToken,
 	}, sa)
 	if err != nil {
@@ -193,9 +254,7 @@ func (r reconciler) give(ctx context.Context, sa *corev1.ServiceAccount) error {
 	if err != nil {
 		return fmt.Errorf("creating secret: %w", err)
 	}
-	listing := sa.DeepCopy()
-	listing.Secrets = append(listing.Secrets, corev1.ObjectReference{Name: made.Name})
-	if _, err := r.updateAccount(ctx, sa, listing); err != nil {
+	if err := r.list(ctx, sa, made); err != nil {
 		if again := r.deleteSecret(context.WithoutCancel(ctx), made); again != nil && !apierrors.IsNotFound(again) {
 			r.log.Warn("a secret that no service account lists could not be removed", "namespace", made.Namespace, "secret", made.Name, "error", again)
 		}

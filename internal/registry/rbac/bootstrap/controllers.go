@@ -59,11 +59,13 @@ func controllers() []controller {
 		}},
 		{name: "node-controller", rules: []rbacv1.PolicyRule{
 			on("update", "core", "nodes nodes/status"),
+			events(),
 		}},
 		{name: "pod-garbage-collector", rules: []rbacv1.PolicyRule{
 			on("get", "core", "nodes"),
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
+			events(),
 		}},
 		{name: "podprojection-controller", rules: []rbacv1.PolicyRule{
 			on("list watch delete", v1alpha1.GroupName, v1alpha1.Plural),
@@ -80,6 +82,7 @@ func controllers() []controller {
 			rules: []rbacv1.PolicyRule{
 				on("get list watch create update patch delete", "core", "secrets"),
 				on("get update", "core", "serviceaccounts"),
+				events(),
 			},
 			system: trackedIn(tokenTracking, "get list watch update")},
 		{name: "testclock-controller", system: trackedIn(testClock, "list watch patch")},
