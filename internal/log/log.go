@@ -69,6 +69,9 @@ var noise = []string{
 	// The command of an exec has ended while its client still held the stream open.
 	"Error proxying data from client to backend",
 	"Error proxying data from backend to client",
+	// A client has gone before it had its answer; apiserver_request_aborts_total counts
+	// them, and requests that took too long, whose clients are told.
+	"Timeout or abort while handling",
 }
 
 // Handle implements slog.Handler.

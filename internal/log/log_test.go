@@ -21,6 +21,7 @@ func TestLibrariesAreQuietUnlessAsked(t *testing.T) {
 		klog.InfoS("chatter")
 		klog.ErrorS(nil, "trouble")
 		klog.ErrorS(nil, "Error on socket receive")
+		klog.ErrorS(nil, "Timeout or abort while handling", "method", "GET")
 		klog.ErrorS(errors.New("broken pipe"), "Error proxying data from client to backend")
 		klog.Flush()
 		got := buf.String()

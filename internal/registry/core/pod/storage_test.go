@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"crypto/tls"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -310,6 +311,7 @@ func TestServedAs(t *testing.T) {
 	for path, want := range map[string]runtime.Object{
 		"pods": &corev1.Pod{}, "pods/status": &corev1.Pod{}, "pods/log": &corev1.Pod{}, "pods/binding": &corev1.Binding{}, "bindings": &corev1.Binding{},
 		"pods/eviction": &policyv1.Eviction{}, "pods/exec": &corev1.PodExecOptions{}, "pods/attach": &corev1.PodAttachOptions{},
+		"pods/portforward": &corev1.PodPortForwardOptions{},
 	} {
 		storage, ok := s.ByPath[path]
 		if !ok {
@@ -320,8 +322,21 @@ func TestServedAs(t *testing.T) {
 			t.Errorf("%s serves %T, want %T", path, got, want)
 		}
 	}
-	if len(s.ByPath) != 8 {
+	if len(s.ByPath) != 9 {
 		t.Errorf("%d paths", len(s.ByPath))
+	}
+}
+
+func TestForwardingOfPortsSaysThatItIsNotThere(t *testing.T) {
+	s := newServer(t, Kubelets{})
+	s.create("a", oneContainer)
+	forward := s.ByPath["pods/portforward"].(rest.Connecter)
+	if _, err := forward.Connect(s.ctx, "missing", nil, nil); !errors.IsNotFound(err) {
+		t.Errorf("of a pod that is not there: %v", err)
+	}
+	_, err := forward.Connect(s.ctx, "a", nil, nil)
+	if status, ok := err.(errors.APIStatus); !ok || status.Status().Code != http.StatusNotImplemented || !strings.Contains(err.Error(), "does not forward ports of pods yet") {
+		t.Errorf("of a pod: %v", err)
 	}
 }
 
