@@ -169,7 +169,7 @@ func (s *system) writeRules(client, admin *http.Client, method, resource, suffix
 // allWaysAreKnown fails when pods can be written in a way that is not tried.
 func (s *system) allWaysAreKnown(t *testing.T) {
 	t.Helper()
-	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true}
+	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true, "pods/portforward create": true}
 	for _, way := range onUpdateWays {
 		known[way.resource+" "+way.verb] = true
 	}

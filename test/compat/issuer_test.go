@@ -157,12 +157,9 @@ func TestO5IssuerIsChangedWhileEverythingRuns(t *testing.T) {
 func (s *system) simulate(t testing.TB, name string) {
 	t.Helper()
 	c := s.client(t).CoreV1().Nodes()
-	n, err := c.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()}}
-	if _, err := c.UpdateStatus(t.Context(), n, metav1.UpdateOptions{}); err != nil {
+	ready := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now()}
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{ready}}}
+	if _, err := c.Create(t.Context(), n, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	lease := &coordinationv1.Lease{
