@@ -24,6 +24,7 @@ var levels = []level{
 	{"boundtoken/jwks", 1},
 	{"internal/component", 1},
 	{"internal/datadir", 1},
+	{"internal/follow", 1},
 	{"internal/host/cgroups", 1},
 	{"internal/host/launch", 1},
 	{"internal/host/machine", 1},

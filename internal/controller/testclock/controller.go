@@ -17,12 +17,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/retry"
 
 	"laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/wait"
+	"laterna.dev/laterna/internal/follow"
 )
 
 const (
@@ -35,8 +34,6 @@ const (
 	Offset = "offset"
 	// Applied is the key of the offset that the server's clock has taken over.
 	Applied = "applied"
-
-	retryAfter = time.Second
 
 	// MaxOffset is how far the clock may be from wall time, in both directions.
 	MaxOffset = 100 * 365 * 24 * time.Hour
@@ -79,52 +76,32 @@ func (c *Controller) Ready() error {
 	return nil
 }
 
-// Run follows the stored offset until ctx ends. It pauses between two watches, so
-// that a server that ends them at once is not flooded.
+// Run follows the stored offset until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if err := c.follow(ctx); err != nil && ctx.Err() == nil {
+	object(c.cfg.Client).Run(ctx, c.cfg.Wall, follow.Handler[*corev1.ConfigMap]{
+		Seen:    c.apply,
+		Missing: c.missing,
+		Failed: func(err error) bool {
 			c.cfg.Log.Warn("following the test clock failed, trying again", "error", err)
-		}
-		wait.Pause(ctx, c.cfg.Wall, retryAfter)
-	}
+			return true
+		},
+	})
 	return nil
 }
 
-// follow reads the ConfigMap and then watches it until the watch ends.
-func (c *Controller) follow(ctx context.Context) error {
-	cm, version, err := read(ctx, c.cfg.Client)
-	if apierrors.IsNotFound(err) && c.cfg.Owner {
-		cm, err = c.cfg.Client.CoreV1().ConfigMaps(Namespace).Create(ctx, initial(), metav1.CreateOptions{})
+// missing makes the ConfigMap in the server. Agents wait for it.
+func (c *Controller) missing(ctx context.Context) error {
+	if !c.cfg.Owner {
+		return fmt.Errorf("reading the stored offset: %w", errMissing)
 	}
-	if err != nil {
-		return fmt.Errorf("reading the stored offset: %w", err)
+	cm, err := c.cfg.Client.CoreV1().ConfigMaps(Namespace).Create(ctx, initial(), metav1.CreateOptions{})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return nil // the watch sees that of another server
+	case err != nil:
+		return fmt.Errorf("making the stored offset: %w", err)
 	}
-	w, err := watchFrom(ctx, c.cfg.Client, version)
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	if err := c.apply(ctx, cm); err != nil {
-		return err
-	}
-	for {
-		select {
-		case event := <-w.ResultChan():
-			if event.Type == watch.Error {
-				return fmt.Errorf("watching the stored offset: %w", apierrors.FromObject(event.Object))
-			}
-			changed, ok := event.Object.(*corev1.ConfigMap)
-			if !ok || event.Type == watch.Deleted {
-				return nil // the watch ended or the object is gone: read again
-			}
-			if err := c.apply(ctx, changed); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return c.apply(ctx, cm)
 }
 
 func initial() *corev1.ConfigMap {
@@ -181,9 +158,12 @@ func Advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 // advance is one try of Advance. The watch begins before the write, so that the
 // answer cannot be missed.
 func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) (time.Duration, error) {
-	cm, version, err := read(ctx, client)
+	cm, version, found, err := object(client).Read(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if !found {
+		return 0, errMissing
 	}
 	before, err := time.ParseDuration(cm.Data[Offset])
 	if err != nil {
@@ -192,7 +172,7 @@ func advance(ctx context.Context, client kubernetes.Interface, d time.Duration) 
 	if d == 0 {
 		return before, nil // nothing changes, so no answer would come
 	}
-	w, err := watchFrom(ctx, client, version)
+	w, err := object(client).From(ctx, version)
 	if err != nil {
 		return 0, err
 	}

@@ -5,8 +5,8 @@
 // kubeapiservers.operator.openshift.io/cluster.
 //
 // It owns these two objects: it makes them, and makes them again with what they held.
-// The servers take the issuers over from the status (internal/apiserver), the agents
-// replace tokens at every new revision (internal/node). Keys are rotated by
+// The servers take the issuers over from the status (internal/tokens/issuer/status), the agents
+// replace tokens at every new revision (internal/volumes/issuerrevision). Keys are rotated by
 // internal/tokens/keys; that another key signs is a new revision here.
 //
 // Several servers may run it at once: each decides the same from the same objects, and

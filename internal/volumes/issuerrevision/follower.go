@@ -20,7 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
@@ -30,6 +30,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/follow"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -96,7 +97,7 @@ func (f *Follower) Moved() {
 	}
 }
 
-// pause is that between two tries, and between two looks while tokens are missing.
+// pause is that between two looks while tokens are missing.
 const pause = time.Second
 
 // settle is how long changes are gathered before tokens are looked at again.
@@ -110,54 +111,35 @@ func (f *Follower) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { defer close(done); f.reach(ctx) }()
 	defer func() { cancel(); <-done }()
-	for ctx.Err() == nil {
-		err := f.follow(ctx)
-		if apierrors.IsNotFound(err) {
-			f.cfg.Log.Info("the server has no kind KubeAPIServer: tokens are replaced at 80 % of their life, not when the issuer changes")
-			return nil
-		}
-		if err != nil && ctx.Err() == nil {
+	f.object().Run(ctx, f.cfg.Wall, follow.Handler[*operatorv1.KubeAPIServer]{
+		Seen: func(_ context.Context, k *operatorv1.KubeAPIServer) error { f.aim(k); return nil },
+		Failed: func(err error) (goOn bool) {
+			if apierrors.IsNotFound(err) {
+				f.cfg.Log.Info("the server has no kind KubeAPIServer: tokens are replaced at 80 % of their life, not when the issuer changes")
+				return false
+			}
 			f.cfg.Log.Warn("following the issuer of tokens failed, trying again", "error", err)
-		}
-		wait.Pause(ctx, f.cfg.Wall, pause)
-	}
+			return true
+		},
+	})
 	return nil
 }
 
-var byName = fields.OneTermEqualSelector("metadata.name", operatorv1.Name).String()
-
-// follow reads the object and watches it until the watch ends.
-func (f *Follower) follow(ctx context.Context) error {
-	list := &operatorv1.KubeAPIServerList{}
-	resource := operatorv1.KubeAPIServers.Resource
-	options := metav1.ListOptions{FieldSelector: byName}
-	if err := f.cfg.Operators.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(list); err != nil {
-		return err
+// object is whose status says the revision.
+func (f *Follower) object() follow.Object[*operatorv1.KubeAPIServer] {
+	get := func(options metav1.ListOptions) *rest.Request {
+		return f.cfg.Operators.Get().Resource(operatorv1.KubeAPIServers.Resource).VersionedParams(&options, metav1.ParameterCodec)
 	}
-	for i := range list.Items {
-		f.aim(&list.Items[i])
-	}
-	options.ResourceVersion, options.Watch = list.ResourceVersion, true
-	w, err := f.cfg.Operators.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	for {
-		select {
-		case event, ok := <-w.ResultChan():
-			switch {
-			case !ok:
-				return nil
-			case event.Type == watch.Error:
-				return apierrors.FromObject(event.Object)
-			}
-			if k, ok := event.Object.(*operatorv1.KubeAPIServer); ok && event.Type != watch.Deleted {
-				f.aim(k)
-			}
-		case <-ctx.Done():
-			return nil
-		}
+	return follow.Object[*operatorv1.KubeAPIServer]{
+		Name: operatorv1.Name,
+		List: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list := &operatorv1.KubeAPIServerList{}
+			return list, get(options).Do(ctx).Into(list)
+		},
+		Watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.Watch = true
+			return get(options).Watch(ctx)
+		},
 	}
 }
 

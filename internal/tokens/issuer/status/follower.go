@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -22,13 +21,14 @@ import (
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/follow"
 	"laterna.dev/laterna/internal/tokens/issuer"
-	"laterna.dev/laterna/internal/wait"
 )
 
 // Storage is the storage of kubeapiservers.
 type Storage interface {
 	Get(ctx context.Context, name string, options *metav1.GetOptions) (runtime.Object, error)
+	List(ctx context.Context, options *internalversion.ListOptions) (runtime.Object, error)
 	Watch(ctx context.Context, options *internalversion.ListOptions) (watch.Interface, error)
 }
 
@@ -62,45 +62,49 @@ func (f *Follower) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the issuers of tokens: %w", err)
 	}
-	f.apply(obj)
+	if k, ok := obj.(*operatorv1.KubeAPIServer); ok {
+		f.apply(k)
+	}
 	return nil
 }
 
-// followPause is the pause before a watch that has ended is begun again.
-const followPause = time.Second
-
 // Run applies every change until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := f.watch(ctx); err != nil && ctx.Err() == nil {
+	f.object().Run(ctx, f.clock, follow.Handler[*operatorv1.KubeAPIServer]{
+		Seen: func(_ context.Context, k *operatorv1.KubeAPIServer) error { f.apply(k); return nil },
+		Failed: func(err error) bool {
 			f.log.Warn("following the issuers of tokens failed, trying again", "error", err)
-		}
-		wait.Pause(ctx, f.clock, followPause)
+			return true
+		},
+	})
+}
+
+// object is whose status is followed.
+func (f *Follower) object() follow.Object[*operatorv1.KubeAPIServer] {
+	return follow.Object[*operatorv1.KubeAPIServer]{
+		Name: operatorv1.Name,
+		List: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			internal, err := internalOptions(options)
+			if err != nil {
+				return nil, err
+			}
+			return f.storage.List(ctx, internal)
+		},
+		Watch: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			internal, err := internalOptions(options)
+			if err != nil {
+				return nil, err
+			}
+			return f.storage.Watch(ctx, internal)
+		},
 	}
 }
 
-// watch begins with what there is and ends when the watch does.
-func (f *Follower) watch(ctx context.Context) error {
-	w, err := f.storage.Watch(ctx, &internalversion.ListOptions{})
-	if err != nil {
-		return err
-	}
-	defer w.Stop()
-	for {
-		select {
-		case event, ok := <-w.ResultChan():
-			switch {
-			case !ok:
-				return nil
-			case event.Type == watch.Error:
-				return apierrors.FromObject(event.Object)
-			case event.Type == watch.Added, event.Type == watch.Modified:
-				f.apply(event.Object)
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
+// internalOptions returns options as storages take them.
+func internalOptions(options metav1.ListOptions) (*internalversion.ListOptions, error) {
+	var internal internalversion.ListOptions
+	err := internalversion.Convert_v1_ListOptions_To_internalversion_ListOptions(&options, &internal, nil)
+	return &internal, err
 }
 
 // Confirm reads the store before a token is refused for its issuer: another server may
@@ -113,12 +117,8 @@ func (f *Follower) Confirm(ctx context.Context) {
 
 // apply takes an object over unless it is older than the last one. A status without
 // issuers is one that nobody has filled in yet.
-func (f *Follower) apply(obj runtime.Object) {
-	if shared, ok := obj.(runtime.CacheableObject); ok { // as the watch cache sends them
-		obj = shared.GetObject()
-	}
-	k, ok := obj.(*operatorv1.KubeAPIServer)
-	if !ok || k.Name != operatorv1.Name || len(k.Status.ServiceAccountIssuers) == 0 {
+func (f *Follower) apply(k *operatorv1.KubeAPIServer) {
+	if len(k.Status.ServiceAccountIssuers) == 0 {
 		return
 	}
 	f.mu.Lock()
