@@ -21,6 +21,7 @@ import (
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/etcd/damaged"
+	"laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/hostresources"
 )
 
@@ -49,6 +50,9 @@ type Status struct {
 	// StoreBytes and ImageBytes are what store and images take on disk; Free is
 	// what its file system has left.
 	StoreBytes, ImageBytes, Free int64
+	// FewFiles says that the file system has few inodes left: FreeFiles.
+	FewFiles  bool
+	FreeFiles uint64
 }
 
 // Stopped tells whether there is a data directory on which no process runs.
@@ -85,9 +89,8 @@ func ReadStatus(ctx context.Context, path string, connect func() (kubernetes.Int
 		return s, err
 	}
 	s.StoreBytes, s.ImageBytes = size(dir.Etcd()), size(dir.Containerd())
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(dir.Path, &disk); err == nil {
-		s.Free = int64(disk.Bavail) * disk.Bsize
+	if room, err := machine.RoomOf(dir.Path); err == nil {
+		s.Free, s.FreeFiles, s.FewFiles = int64(room.Bytes), room.Inodes, room.FewInodes()
 	}
 	if s.PID == 0 {
 		s.Left = processes(ctx, dir)

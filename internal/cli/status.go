@@ -72,6 +72,9 @@ func printStatus(out io.Writer, s app.Status) {
 	}
 	if s.DataDir != "" {
 		row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
+		if s.FewFiles {
+			row("Files", "only %d more files can be made there (inodes): remove files, or pods and images that are not needed", s.FreeFiles)
+		}
 	}
 }
 

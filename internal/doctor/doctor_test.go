@@ -3,12 +3,15 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/etcd/damaged"
@@ -181,6 +184,38 @@ func TestSwapMattersOnOldKernels(t *testing.T) {
 func TestDataDirectoryNeedNotExist(t *testing.T) {
 	if c := dataDirectory(filepath.Join(t.TempDir(), "a", "b")); !c.OK || !strings.Contains(c.Detail, "MiB free") {
 		t.Errorf("a directory that is not there yet: %+v", c)
+	}
+}
+
+func TestFullDataDirectoryIsTold(t *testing.T) {
+	for _, test := range []struct {
+		name, options string
+		files         int
+		size          int
+		want          string
+	}{
+		{"no inodes", "size=64m,nr_inodes=20", 19, 0, "no file can be made there (all inodes are taken)"},
+		{"no bytes", "size=2m,nr_inodes=1000", 1, 2 << 20, "the store cannot be written, make room there"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, test.options); err != nil {
+				t.Fatalf("mounting a tmpfs (the test needs root): %v", err)
+			}
+			defer func() {
+				if err := unix.Unmount(dir, 0); err != nil {
+					t.Error(err)
+				}
+			}()
+			for i := range test.files {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), make([]byte, test.size), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c := dataDirectory(dir); c.OK || !c.Required || !strings.Contains(c.Detail, test.want) {
+				t.Errorf("%+v", c)
+			}
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	hostmachine "laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/host/rtnl"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
@@ -127,7 +128,10 @@ func overlap(routes []rtnl.Route, p netip.Prefix) (netip.Prefix, bool) {
 // dataDirectory checks the file system below the data directory, or below the first
 // directory above it that exists.
 func dataDirectory(path string) Check {
-	const least = 1 << 30
+	const (
+		least        = 1 << 30
+		leastToStart = 1 << 20 // with less not even the small files of a start fit
+	)
 	c := Check{Name: "data directory", Required: true}
 	var fs unix.Statfs_t
 	err := unix.Statfs(path, &fs)
@@ -139,7 +143,8 @@ func dataDirectory(path string) Check {
 		c.Detail = fmt.Sprintf("%s: %v", path, err)
 		return c
 	}
-	free := fs.Bavail * uint64(fs.Bsize)
+	room := hostmachine.RoomIn(fs)
+	free := room.Bytes
 	c.OK, c.Detail = true, fmt.Sprintf("%s, %d MiB free", path, free>>20)
 	switch {
 	case fs.Type == unix.OVERLAYFS_SUPER_MAGIC:
@@ -150,6 +155,15 @@ func dataDirectory(path string) Check {
 		c.OK = false
 		c.Detail = path + " is on NFS, on which neither overlayfs nor the store works"
 		c.Fix = "laterna up --data-dir DIR"
+	case room.Inodes == 0 && room.AllInodes > 0:
+		c.OK = false
+		c.Detail += ", yet no file can be made there (all inodes are taken); remove files that are not needed"
+	case free < leastToStart:
+		c.OK = false
+		c.Detail += "; the store cannot be written, make room there"
+	case room.FewInodes():
+		c.Required, c.OK = false, false
+		c.Detail += fmt.Sprintf("; only %d more files can be made there (inodes)", room.Inodes)
 	case free < least:
 		c.Required, c.OK = false, false
 		c.Detail += "; images may not fit"

@@ -85,13 +85,13 @@ func Press(dir string) (Pressure, error) {
 	if err != nil {
 		return Pressure{}, err
 	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(dir, &disk); err != nil {
-		return Pressure{}, fmt.Errorf("asking for the space on the disk under %s: %w", dir, err)
+	room, err := RoomOf(dir)
+	if err != nil {
+		return Pressure{}, err
 	}
 	p := Pressure{
 		Memory: mem["MemAvailable"] < minMemory,
-		Disk:   disk.Bavail*100 < disk.Blocks*minDiskShare || disk.Ffree*100 < disk.Files*minInodeShare,
+		Disk:   room.Bytes*100 < room.AllBytes*minDiskShare || room.FewInodes(),
 	}
 	used, limit := pids()
 	p.PIDs = limit > 0 && (limit-used)*100 < limit*minPIDShare
