@@ -41,11 +41,11 @@ func Up(ctx context.Context, config Config, out Output, version apiserver.Versio
 		logger.Info("the heap stays within the memory of the control group", "bytes", heap)
 	}
 	s := &system{config: config, version: version, log: logger, out: out.Out, wall: clock.Real()}
-	return s.up(ctx, func(ctx context.Context) {
+	return withRoomHint(config.DataDir, s.up(ctx, func(ctx context.Context) {
 		fmt.Fprintf(out.Out, "export KUBECONFIG=%s\n", ShellQuote(s.dir.Kubeconfig()))
 		fmt.Fprintf(out.Out, "ready in %d ms\n", sinceExec(s.wall.Now()).Milliseconds())
 		go s.shrink(ctx)
-	})
+	}))
 }
 
 // Guest says how a system runs beside others in a process that is somebody else's.
@@ -65,7 +65,7 @@ type Guest struct {
 func UpAsGuest(ctx context.Context, config Config, guest Guest) error {
 	log.BridgeLibrariesOnce(os.Stderr)
 	s := &system{config: config, log: guest.Log, out: io.Discard, wall: clock.Real(), skew: guest.Skew}
-	return s.up(ctx, func(context.Context) { guest.Ready() })
+	return withRoomHint(config.DataDir, s.up(ctx, func(context.Context) { guest.Ready() }))
 }
 
 // up runs the system until ctx ends or a component fails, and calls ready meanwhile.
