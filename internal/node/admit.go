@@ -1,29 +1,64 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	goruntime "runtime"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 )
 
-// admit refuses a new pod that the node has no room for, or that asks for another
-// kind of node: the scheduler never binds one, but a pod may name its node itself.
-// others are the pods that the node runs.
-func admit(pod *corev1.Pod, others []*corev1.Pod, allocatable corev1.ResourceList, nodeLabels map[string]string) *status.Waiting {
-	refuse := func(reason, format string, args ...any) *status.Waiting {
-		return &status.Waiting{Reason: reason, Message: fmt.Sprintf(format, args...)}
+// admission is what the node is, for the decision about a pod.
+type admission struct {
+	// others are the pods that the node runs.
+	others      []*corev1.Pod
+	allocatable corev1.ResourceList
+	node        *corev1.Node
+	// reread returns the node as the API has it now, nil when that is not known: its
+	// labels may be newer than what the agent saw last.
+	reread func() *corev1.Node
+}
+
+// refuse returns why a new pod cannot run here: the node has no room for it, or it
+// asks for another kind of node. The scheduler never binds such a pod, but a pod may
+// name its node itself. Nil admits it.
+func (a admission) refuse(pod *corev1.Pod) *status.Waiting {
+	if pod.Spec.OS != nil && string(pod.Spec.OS.Name) != goruntime.GOOS {
+		return refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
 	}
-	if !labels.SelectorFromSet(pod.Spec.NodeSelector).Matches(labels.Set(nodeLabels)) {
-		return refuse("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+	if why := forbiddenSysctl(&pod.Spec); why != nil {
+		return why
 	}
+	if !matches(pod, a.node) {
+		if node := a.reread(); node == nil || !matches(pod, node) {
+			return refusal("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+		}
+	}
+	return a.short(pod)
+}
+
+func refusal(reason, format string, args ...any) *status.Waiting {
+	return &status.Waiting{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// matches tells whether a pod wants a node like this one.
+func matches(pod *corev1.Pod, node *corev1.Node) bool {
+	ok, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node)
+	return ok && err == nil
+}
+
+// short says of what the node has not enough for a pod, nil when there is room.
+func (a admission) short(pod *corev1.Pod) *status.Waiting {
 	pods := int64(0)
 	used := map[corev1.ResourceName]int64{}
-	for _, o := range others {
+	for _, o := range a.others {
 		if lifecycle.Final(o.Status.Phase) || o.DeletionTimestamp != nil {
 			continue
 		}
@@ -33,14 +68,14 @@ func admit(pod *corev1.Pod, others []*corev1.Pod, allocatable corev1.ResourceLis
 		}
 	}
 	const short = "Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d"
-	if room := allocatable.Pods().Value(); pods+1 > room {
-		return refuse("OutOfpods", short, corev1.ResourcePods, 1, pods, room)
+	if room := a.allocatable.Pods().Value(); pods+1 > room {
+		return refusal("OutOfpods", short, corev1.ResourcePods, 1, pods, room)
 	}
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		wanted := requests(pod)[name]
-		room := amount(name, allocatable)
+		room := amount(name, a.allocatable)
 		if wanted > 0 && wanted+used[name] > room {
-			return refuse("OutOf"+string(name), short, name, wanted, used[name], room)
+			return refusal("OutOf"+string(name), short, name, wanted, used[name], room)
 		}
 	}
 	return nil
@@ -64,9 +99,12 @@ func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	return q.Value()
 }
 
+// rereadTime bounds the reading of the node, for which all new pods wait.
+const rereadTime = 2 * time.Second
+
 // admit decides about a pod that is new to the node. It is called with mu held, so
 // that pods are admitted one after the other.
-func (a *Agent) admit(pod *corev1.Pod) *status.Waiting {
+func (a *Agent) admit(ctx context.Context, pod *corev1.Pod) *status.Waiting {
 	node := a.registrar.Node()
 	if pod.Status.StartTime != nil || pod.DeletionTimestamp != nil || node == nil {
 		return nil
@@ -77,5 +115,17 @@ func (a *Agent) admit(pod *corev1.Pod) *status.Waiting {
 			others = append(others, s.API)
 		}
 	}
-	return admit(pod, others, a.Allocatable(), node.Labels)
+	return admission{others, a.Allocatable(), node, func() *corev1.Node { return a.rereadNode(ctx) }}.refuse(pod)
+}
+
+// rereadNode returns the node as the API has it now, nil when it does not answer.
+func (a *Agent) rereadNode(ctx context.Context) *corev1.Node {
+	ctx, cancel := context.WithTimeout(ctx, rereadTime)
+	defer cancel()
+	node, err := a.cfg.Client.CoreV1().Nodes().Get(ctx, a.cfg.NodeName, metav1.GetOptions{})
+	if err != nil {
+		a.cfg.Log.Warn("node not read for the admission of a pod, going by its labels as last seen", "node", a.cfg.NodeName, "error", err)
+		return nil
+	}
+	return node
 }

@@ -42,7 +42,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	a.pods.ctx, a.pods.deps = ctx, a.workerDeps(rt)
 	for uid, pod := range a.pods.waiting {
 		f, ok := found[uid]
-		a.pods.start(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(pod)})
+		a.pods.start(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(ctx, pod)})
 	}
 	a.pods.waiting = nil
 	for uid, f := range found {

@@ -34,8 +34,8 @@ func (a *Agent) watchAPI(ctx context.Context, wg *sync.WaitGroup) []cache.DoneCh
 		}, a.cfg.Client),
 		ObjectType: &corev1.Pod{},
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(o any) { a.podChanged(o.(*corev1.Pod)) },
-			UpdateFunc: func(old, o any) { a.podReplaced(old.(*corev1.Pod), o.(*corev1.Pod)) },
+			AddFunc:    func(o any) { a.podChanged(ctx, o.(*corev1.Pod)) },
+			UpdateFunc: func(old, o any) { a.podReplaced(ctx, old.(*corev1.Pod), o.(*corev1.Pod)) },
 			DeleteFunc: a.podDeleted,
 		},
 	})
@@ -59,7 +59,7 @@ func (a *Agent) watchAPI(ctx context.Context, wg *sync.WaitGroup) []cache.DoneCh
 }
 
 // podChanged gives a pod to its worker, making one for a new pod.
-func (a *Agent) podChanged(pod *corev1.Pod) {
+func (a *Agent) podChanged(ctx context.Context, pod *corev1.Pod) {
 	if pod.Spec.NodeName != a.cfg.NodeName {
 		return
 	}
@@ -73,17 +73,17 @@ func (a *Agent) podChanged(pod *corev1.Pod) {
 		w.Update(pod)
 		return
 	}
-	a.pods.start(pod, podworker.Origin{Seen: a.seen(""), Refused: a.admit(pod)})
+	a.pods.start(pod, podworker.Origin{Seen: a.seen(""), Refused: a.admit(ctx, pod)})
 }
 
 // podReplaced notices a pod that was deleted and made anew while the watch was
 // interrupted. A container that could not be made from the pod's labels and
 // annotations is tried again at once when they change.
-func (a *Agent) podReplaced(old, pod *corev1.Pod) {
+func (a *Agent) podReplaced(ctx context.Context, old, pod *corev1.Pod) {
 	if old.UID != pod.UID {
 		a.podDeleted(old)
 	}
-	a.podChanged(pod)
+	a.podChanged(ctx, pod)
 	if maps.Equal(old.Labels, pod.Labels) && maps.Equal(old.Annotations, pod.Annotations) {
 		return
 	}

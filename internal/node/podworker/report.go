@@ -24,7 +24,7 @@ func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	in := status.Input{
 		Pod: r.remembered(pod), Sandbox: r.rt().Sandbox(), Containers: r.rt().Containers,
 		Waiting: map[string]status.Waiting{}, HostIPs: r.deps.Node.IPs,
-		Runtime: r.deps.Node.Runtime, Terminal: terminal, Failed: r.failed,
+		Runtime: r.deps.Node.Runtime, Terminal: terminal, Failed: r.failed, Rejected: r.failed != nil && r.board.snapshot().Refused != nil,
 		Now: metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),
 	}
 	if !terminal {

@@ -27,6 +27,9 @@ const (
 
 // containerStatuses has one status a container that is run, in the spec's order.
 func containerStatuses(in Input) []corev1.ContainerStatus {
+	if in.rejected() {
+		return nil
+	}
 	out := make([]corev1.ContainerStatus, 0, len(in.Pod.Spec.Containers))
 	for _, c := range lifecycle.Run(&in.Pod.Spec) {
 		out = append(out, containerStatus(in, c.Spec))
@@ -48,10 +51,10 @@ func containerStatus(in Input, c *corev1.Container) corev1.ContainerStatus {
 		VolumeMounts: volumeMounts(c),
 	}
 	out.State = state(in, newest, old)
-	if len(attempts) > 1 && attempts[1].State == cri.ContainerExited {
+	if len(attempts) > 1 && (attempts[1].State == cri.ContainerExited || attempts[1].State == cri.ContainerUnknown) {
 		out.LastTerminationState.Terminated = terminated(in, attempts[1], old)
 	} else if old != nil {
-		out.LastTerminationState = keptLastState(old, out.ContainerID)
+		out.LastTerminationState = keptLastState(in, old, out.ContainerID)
 	}
 	if w, ok := in.Waiting[c.Name]; ok && out.State.Running == nil {
 		if out.State.Terminated != nil {
@@ -82,13 +85,7 @@ func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus
 	}
 	out.RestartCount, out.ImageID, out.Image = old.RestartCount, old.ImageID, old.Image
 	out.ContainerID, out.LastTerminationState = old.ContainerID, old.LastTerminationState
-	lost := old.State
-	if lost.Running != nil {
-		lost = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-			ExitCode: 137, Reason: ContainerStatusUnknown, ContainerID: old.ContainerID,
-			Message: "The container could not be located when the pod was deleted.  The container used to be Running",
-		}}
-	}
+	lost := lostState(in, old)
 	if in.Terminal || finished(in.Pod.Status.Phase) {
 		if lost.Terminated != nil {
 			out.State = lost
@@ -99,6 +96,19 @@ func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus
 		out.LastTerminationState = lost
 	}
 	return out
+}
+
+// lostState is the state of a container that the runtime lost: nobody knows how one
+// that ran has ended, nor when, only that it was noticed now.
+func lostState(in Input, old *corev1.ContainerStatus) corev1.ContainerState {
+	if old.State.Running == nil {
+		return old.State
+	}
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		ExitCode: 137, Reason: ContainerStatusUnknown, ContainerID: old.ContainerID,
+		StartedAt: old.State.Running.StartedAt, FinishedAt: in.Now,
+		Message: "The container could not be located when the pod was deleted.  The container used to be Running",
+	}}
 }
 
 func state(in Input, c cri.Container, old *corev1.ContainerStatus) corev1.ContainerState {
@@ -129,6 +139,9 @@ func terminated(in Input, c cri.Container, old *corev1.ContainerStatus) *corev1.
 	if out.StartedAt.IsZero() { // it never started: upstream writes the epoch
 		out.StartedAt = metav1.Unix(0, 0)
 	}
+	if out.FinishedAt.IsZero() { // the runtime was killed before it could note it
+		out.FinishedAt = in.Now
+	}
 	if out.Reason == "" {
 		out.Reason = "Completed"
 		if c.ExitCode != 0 {
@@ -140,10 +153,12 @@ func terminated(in Input, c cri.Container, old *corev1.ContainerStatus) *corev1.
 
 // keptLastState is the last state that the API has, when the runtime no longer has
 // that container.
-func keptLastState(old *corev1.ContainerStatus, current string) corev1.ContainerState {
+func keptLastState(in Input, old *corev1.ContainerStatus, current string) corev1.ContainerState {
 	last := old.LastTerminationState
-	if t := old.State.Terminated; t != nil && t.ContainerID != current {
-		last = old.State
+	if old.ContainerID != current {
+		if lost := lostState(in, old); lost.Terminated != nil {
+			last = lost
+		}
 	}
 	if last.Terminated != nil && last.Terminated.ContainerID == current {
 		return corev1.ContainerState{}

@@ -35,6 +35,8 @@ type Input struct {
 	Terminal bool
 	// Failed, when not nil, makes the pod's phase Failed with this reason and message.
 	Failed *Waiting
+	// Rejected says that Failed is why the agent did not take the pod.
+	Rejected bool
 	// Now stamps conditions that change.
 	Now metav1.Time
 }
@@ -64,6 +66,12 @@ func Pod(in Input) corev1.PodStatus {
 	}
 	out.Conditions = conditions(in, out)
 	return out
+}
+
+// rejected reports whether the agent never took the pod: it has no containers, now or
+// after a restart of the agent.
+func (in Input) rejected() bool {
+	return in.Rejected || finished(in.Pod.Status.Phase) && len(in.Pod.Status.ContainerStatuses) == 0 && len(in.Containers) == 0
 }
 
 // finished reports whether a phase is final.

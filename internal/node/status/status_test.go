@@ -257,3 +257,37 @@ func TestMessagesOfAPodShareTwelveKibibytes(t *testing.T) {
 		}
 	}
 }
+
+func TestRejectedPodHasNoContainers(t *testing.T) {
+	in := Input{Pod: pod("Always", "a"), HostIPs: []string{"192.0.2.1"}, Now: now, Terminal: true, Rejected: true, Failed: &Waiting{Reason: "OutOfcpu", Message: "m"}}
+	got := Pod(in)
+	if got.Phase != corev1.PodFailed || got.Reason != "OutOfcpu" || len(got.ContainerStatuses) != 0 {
+		t.Errorf("status %+v", got)
+	}
+	again := pod("Always", "a")
+	again.Status = got
+	if got := Pod(Input{Pod: again, Now: now, Terminal: true}); len(got.ContainerStatuses) != 0 || got.Phase != corev1.PodFailed {
+		t.Errorf("by an agent that did not reject it: %+v", got)
+	}
+}
+
+func TestLastStateOfContainerThatRuntimeLost(t *testing.T) {
+	started := metav1.NewTime(early.Truncate(time.Second))
+	p := pod("Always", "a")
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "a", ContainerID: "containerd://lost", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}},
+	}}
+	unknown := exits("a", 0, 255)
+	unknown.State, unknown.FinishedAt = cri.ContainerUnknown, time.Time{}
+	again := cri.Container{ID: "new", Name: "a", Attempt: 1, State: cri.ContainerRunning, StartedAt: now.Time}
+	for name, in := range map[string]Input{
+		"not made anew yet":             input(p),
+		"made anew":                     input(p, again),
+		"of which it knows the ID only": input(pod("Always", "a"), again, unknown),
+	} {
+		last := Pod(in).ContainerStatuses[0].LastTerminationState.Terminated
+		if last == nil || !last.StartedAt.Equal(&started) || !last.FinishedAt.Equal(&now) {
+			t.Errorf("%s: last state %+v", name, last)
+		}
+	}
+}
