@@ -45,8 +45,8 @@ func (in input) status() v1alpha1.PodProjectionStatus {
 	for i := range in.volumes {
 		s.Volumes = append(s.Volumes, in.volume(&in.volumes[i]))
 	}
+	c := inStep(&s) // before the cut: what is left out may be what is broken
 	left := limit(&s)
-	c := inStep(&s)
 	if c.Status == metav1.ConditionFalse && slices.ContainsFunc(in.volumes, func(v publish.Status) bool { return v.Rejected }) {
 		c.Reason = v1alpha1.ReasonUpdateRejected
 	}

@@ -157,3 +157,21 @@ func TestTheSameSourceTwiceIsListedOnce(t *testing.T) {
 		t.Errorf("%+v", s.Volumes[0])
 	}
 }
+
+func TestBrokenVolumeThatIsNotListedIsJudged(t *testing.T) {
+	var all []publish.Status
+	for i := range v1alpha1.MaxVolumes {
+		v := at("1", "1")
+		v.Name = fmt.Sprint("v", i)
+		all = append(all, v)
+	}
+	broken := at("1", "")
+	broken.Name, broken.Problem = "broken", `configmap "c" not found`
+	s := statusOf(append(all, broken), nil, v1alpha1.PodProjectionStatus{})
+	if c := s.Conditions[0]; c.Status != "False" || c.Reason != v1alpha1.ReasonProblem || !strings.Contains(c.Message, broken.Problem) {
+		t.Errorf("condition %+v", c)
+	}
+	if len(s.Volumes) != v1alpha1.MaxVolumes {
+		t.Errorf("%d volumes", len(s.Volumes))
+	}
+}
