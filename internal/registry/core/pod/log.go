@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -66,18 +67,42 @@ func (r *logREST) Get(ctx context.Context, name string, options runtime.Object) 
 	if err != nil {
 		return nil, err
 	}
-	stream := &genericrest.LocationStreamer{
+	stream := &logStream{genericrest.LocationStreamer{
 		Transport:       r.dial.verified,
 		ContentType:     "text/plain",
 		Flush:           o.Follow,
 		ResponseChecker: logChecker{genericrest.NewGenericHttpResponseChecker(corev1.Resource("pods/log"), name)},
 		RedirectChecker: genericrest.PreventRedirects,
-	}
+	}}
 	if o.InsecureSkipTLSVerifyBackend {
 		stream.Transport = r.dial.unverified
 	}
 	stream.Location, err = r.location(ctx, p, o)
 	return stream, err
+}
+
+// logStream is a log whose last bytes come before its end, never with it: what answers
+// over WebSocket (wsstream.Reader) drops what it reads together with an error.
+type logStream struct{ genericrest.LocationStreamer }
+
+// InputStream implements rest.ResourceStreamer.
+func (s *logStream) InputStream(ctx context.Context, apiVersion, accept string) (io.ReadCloser, bool, string, error) {
+	stream, flush, contentType, err := s.LocationStreamer.InputStream(ctx, apiVersion, accept)
+	if stream != nil {
+		stream = endApart{stream}
+	}
+	return stream, flush, contentType, err
+}
+
+type endApart struct{ io.ReadCloser }
+
+// Read implements io.Reader. An error that came with bytes comes again without.
+func (r endApart) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
 }
 
 // logChecker takes as a log only what comes with 200, and as an error only what is one.

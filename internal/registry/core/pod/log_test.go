@@ -7,16 +7,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 	"k8s.io/utils/ptr"
 )
 
@@ -218,5 +221,42 @@ func TestRedirectsAreRefused(t *testing.T) {
 	}
 	if _, _, err := s.readLog(s.ctx, "a", &corev1.PodLogOptions{}); err == nil || !strings.Contains(err.Error(), "redirects forbidden") {
 		t.Errorf("redirect: %v", err)
+	}
+}
+
+func TestLogOverWebSocketIsWhole(t *testing.T) {
+	k := newKubelet(t, func(w http.ResponseWriter, _ *http.Request) {
+		text := "one\ntwo\n"
+		w.Header().Set("Content-Length", fmt.Sprint(len(text))) // its end comes with its last bytes
+		fmt.Fprint(w, text)
+	})
+	s := newServer(t, k.kubelets(t))
+	s.create("a", oneContainer)
+	if err := s.bind("a", "node"); err != nil {
+		t.Fatal(err)
+	}
+	stream, _, err := s.readLog(s.ctx, "a", &corev1.PodLogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer stream.Close()
+		_ = wsstream.NewReader(stream, true, wsstream.NewDefaultReaderProtocols()).Copy(w, r)
+	}))
+	defer front.Close()
+	dialer := websocket.Dialer{Subprotocols: []string{"binary.k8s.io"}}
+	ws, _, err := dialer.Dial("ws"+strings.TrimPrefix(front.URL, "http"), http.Header{"Origin": {front.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	var text []byte
+	for err == nil {
+		var frame []byte
+		_, frame, err = ws.ReadMessage()
+		text = append(text, frame...)
+	}
+	if string(text) != "one\ntwo\n" {
+		t.Errorf("got %q, %v", text, err)
 	}
 }
