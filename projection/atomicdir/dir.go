@@ -64,6 +64,9 @@ type Result struct {
 	Changed bool
 	// Generation is the name of the generation that ..data points at.
 	Generation string
+	// Covered are the first segments of paths that are published and cannot be seen,
+	// because an entry that is no link of the Dir's is in the place of their link.
+	Covered []string
 	// RetryAfter, set by TryPublish alone, is how long to wait before the publication can
 	// go on. Changed then waits for its end too, also where the files are visible already
 	// and only links are missing.
@@ -277,7 +280,9 @@ func (d *Dir) settle(t ticket, changed bool) (Result, error) {
 	d.schedule()
 	d.untold = d.untold || changed
 	result := Result{Changed: d.untold, Generation: d.current}
-	if err := errors.Join(d.link(t.plan), d.unlink(t.plan)); err != nil {
+	covered, err := d.link(t.plan)
+	result.Covered = covered
+	if err := errors.Join(err, d.unlink(t.plan)); err != nil {
 		if wait := d.full(err); wait > 0 {
 			return Result{Generation: d.current, RetryAfter: wait}, nil
 		}

@@ -7,33 +7,38 @@ import (
 
 // link makes the root links of p as they must be: missing ones are made, changed
 // ones mended. An entry of that name that is no link (a mount point inside the
-// volume) is left alone.
-func (d *Dir) link(p *plan) error {
+// volume) is left alone, and covers what the link would lead to.
+//
+// Links belong to the process, whoever their files belong to: in a directory that is
+// sticky and writable for all, the kernel follows a link only for its owner or if it
+// belongs to the directory's (fs.protected_symlinks).
+func (d *Dir) link(p *plan) (covered []string, err error) {
 	for _, head := range p.heads {
 		info, err := d.ops.root.Lstat(head)
 		if ignoreMissing(err) != nil {
-			return err
+			return nil, err
 		}
 		if err == nil && info.Mode()&fs.ModeSymlink == 0 {
+			covered = append(covered, head)
 			continue
 		}
 		if err == nil && !d.pointsIn(head) {
 			if err := d.ops.remove(head); err != nil {
-				return err
+				return nil, err
 			}
 			err = fs.ErrNotExist
 		}
 		if err != nil {
 			info = nil
 			if err := d.ops.symlink(dataLink+"/"+head, head); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		if err := linkOwner(d.ops, head, info, p.owner[head], p.group); err != nil {
-			return err
+		if err := linkOwner(d.ops, head, info, p.group); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return covered, nil
 }
 
 // unlink removes the root links that p no longer has. Only links of our own form

@@ -95,16 +95,12 @@ func sameDir(info fs.FileInfo, group *int64) bool {
 
 func sameMode(info fs.FileInfo, want fs.FileMode) bool { return info.Mode().Perm() == want }
 
-// linkOwner gives the root link name to uid (nil: this process) and gid.
-func linkOwner(o ops, name string, info fs.FileInfo, uid, gid *int64) error {
-	if info != nil && ownedBy(info, uid, gid) || info == nil && uid == nil && gid == nil {
+// linkOwner gives the root link name to this process and to gid.
+func linkOwner(o ops, name string, info fs.FileInfo, gid *int64) error {
+	if info != nil && ownedBy(info, nil, gid) || info == nil && gid == nil {
 		return nil
 	}
-	want := os.Geteuid()
-	if uid != nil {
-		want = number(uid)
-	}
-	return o.lchown(name, want, number(gid))
+	return o.lchown(name, os.Geteuid(), number(gid))
 }
 
 func number(id *int64) int {

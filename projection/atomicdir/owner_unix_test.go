@@ -64,7 +64,7 @@ func TestOwners(t *testing.T) {
 			"..data/d":       "dgrwxr-xr-x 0:3000",
 			"..data/token":   "-rw-r----- 1000:3000",
 			"..data/d/plain": "-r--r--r-- 0:3000",
-			"token":          "Lrwxrwxrwx 1000:3000",
+			"token":          "Lrwxrwxrwx 0:3000", // see Dir.link
 			"d":              "Lrwxrwxrwx 0:3000",
 		} {
 			if got := describe(t, dir+"/"+path); got != want {

@@ -33,7 +33,7 @@ func sameMode(info fs.FileInfo, want fs.FileMode) bool {
 	return info.Mode()&0o200 == want&0o200
 }
 
-func linkOwner(ops, string, fs.FileInfo, *int64, *int64) error { return nil }
+func linkOwner(ops, string, fs.FileInfo, *int64) error { return nil }
 
 // swap makes the link tmp the new ..data. Windows cannot rename over a directory
 // link, so there is a moment without one; a crash in it is mended by the next

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ func TestWriterWaitsAndCoalescesWhenBothLimitsMeet(t *testing.T) {
 		}
 		wantVisible(t, dir, map[string]string{"n": "104"})
 		for i, r := range results {
-			if r != results[0] || !r.Changed {
+			if !reflect.DeepEqual(r, results[0]) || !r.Changed {
 				t.Errorf("call %d: %+v, want %+v", i, r, results[0])
 			}
 		}

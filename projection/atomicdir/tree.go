@@ -92,10 +92,9 @@ func cleanPath(p string) (string, error) {
 
 // plan is a tree made ready: paths clean, sorted and free of conflicts.
 type plan struct {
-	files []File            // by path
-	dirs  []string          // every directory of a file, parents first
-	heads []string          // first segments, sorted
-	owner map[string]*int64 // head → UID of its link
+	files []File   // by path
+	dirs  []string // every directory of a file, parents first
+	heads []string // first segments, sorted
 	group *int64
 	sum   [sha256.Size]byte
 }
@@ -114,7 +113,7 @@ func newPlan(t Tree, ids ids) (*plan, error) {
 		files[i] = f
 	}
 	slices.SortStableFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	p := &plan{group: t.Group, owner: make(map[string]*int64, len(files))}
+	p := &plan{group: t.Group}
 	for i, f := range files {
 		if i+1 < len(files) && files[i+1].Path == f.Path {
 			continue
@@ -128,21 +127,19 @@ func newPlan(t Tree, ids ids) (*plan, error) {
 	return p, nil
 }
 
-// addDirs fills dirs, heads and owner, and refuses a path that is a file and a
+// addDirs fills dirs and heads, and refuses a path that is a file and a
 // directory at once.
 func (p *plan) addDirs() error {
-	seen := map[string]bool{}
+	seen, headed := map[string]bool{}, map[string]bool{}
 	for _, f := range p.files {
 		for dir := path.Dir(f.Path); dir != "." && !seen[dir]; dir = path.Dir(dir) {
 			seen[dir] = true
 			p.dirs = append(p.dirs, dir)
 		}
 		head, _, _ := strings.Cut(f.Path, "/")
-		if _, ok := p.owner[head]; !ok {
+		if !headed[head] {
+			headed[head] = true
 			p.heads = append(p.heads, head)
-		}
-		if _, ok := p.owner[head]; !ok || f.UID != nil {
-			p.owner[head] = f.UID
 		}
 	}
 	slices.Sort(p.dirs)

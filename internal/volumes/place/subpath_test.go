@@ -199,3 +199,25 @@ func FuzzSubPathOf(f *testing.F) {
 		}
 	})
 }
+
+// TestKeyThatAMountPointCoversIsTold holds that nobody is told that a volume is in step
+// which cannot show a file.
+func TestKeyThatAMountPointCoversIsTold(t *testing.T) {
+	api := fakeapi.New(t)
+	api.Put(fakeapi.ConfigMap("ns", "m", "there", "1"))
+	b := newBench(t, api)
+	p := b.pod("p", `{containers: [{name: c, volumeMounts: [{name: v, mountPath: /late, subPath: late}]}], volumes: [{name: v, configMap: {name: m}}]}`)
+	b.setup(p)
+	if _, err := b.MountsFor(p, "c"); err != nil {
+		t.Fatal(err)
+	}
+	api.Put(fakeapi.ConfigMap("ns", "m", "there", "2", "late", "1"))
+	const want = `["late"] cannot be seen: a mount point is in its place`
+	eventually(t, "it is told", func() bool { return strings.HasPrefix(b.status(p).Problem, want) })
+	if told := strings.Join(b.told(), "\n"); !strings.Contains(told, want) {
+		t.Errorf("events %q", told)
+	}
+	if got := read(filepath.Join(b.PodDir(p.UID), "volumes/kubernetes.io~configmap/v"), "there"); got != "2" {
+		t.Errorf("the rest shows %q", got)
+	}
+}

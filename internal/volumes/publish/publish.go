@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"laterna.dev/laterna/projection/atomicdir"
@@ -178,6 +179,9 @@ func (pub *Publisher) tryPublish(v *volume, tree atomicdir.Tree, out *outcome) (
 		out.later(result.RetryAfter)
 	default:
 		result.Changed, v.untold = v.untold, false
+		if len(result.Covered) > 0 {
+			out.failed(fmt.Errorf("%q cannot be seen: a mount point is in its place, made for a subPath that was missing or for another volume; make the pod anew, or mount elsewhere", result.Covered))
+		}
 		return result, true
 	}
 	return result, false
