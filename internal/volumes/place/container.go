@@ -49,6 +49,11 @@ func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error)
 		}
 		all = append(all, mount)
 	}
+	for i := range c.VolumeMounts {
+		if err := m.nest(spec, c.VolumeMounts, all, i); err != nil {
+			return nil, fmt.Errorf("volumeMounts[%d] of container %s: %w", i, container, err)
+		}
+	}
 	return all, nil
 }
 

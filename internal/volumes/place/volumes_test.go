@@ -394,3 +394,41 @@ volumes: [{name: v, configMap: {name: c}}, {name: e, emptyDir: {}}]`)
 		t.Errorf("conf = %q", got)
 	}
 }
+
+// TestMountPointsOfSubPaths holds that a file gets a file as its mount point, in the part
+// of the outer volume that the container sees.
+func TestMountPointsOfSubPaths(t *testing.T) {
+	api := fakeapi.New(t)
+	api.Put(fakeapi.ConfigMap("ns", "m", "f", "1", "d", "2"))
+	b := newBench(t, api)
+	p := b.pod("p", `{volumes: [{name: e, emptyDir: {}}, {name: m, configMap: {name: m}}, {name: k, configMap: {name: m}}], containers: [
+		{name: c, volumeMounts: [{name: e, mountPath: /w}, {name: m, mountPath: /w/deep/f, subPath: f}, {name: m, mountPath: /w/all}]},
+		{name: part, volumeMounts: [{name: e, mountPath: /w, subPath: s, readOnly: true}, {name: m, mountPath: /w/g, subPath: f}, {name: m, mountPath: /w/all2}]},
+		{name: shown, volumeMounts: [{name: k, mountPath: /w}, {name: m, mountPath: /w/new, subPath: f}]},
+		{name: over, volumeMounts: [{name: k, mountPath: /w}, {name: m, mountPath: /w/d, subPath: f}]},
+	]}`)
+	b.setup(p)
+	for _, c := range []string{"c", "part", "shown"} {
+		if _, err := b.MountsFor(p, c); err != nil {
+			t.Errorf("container %s: %v", c, err)
+		}
+	}
+	volumes := filepath.Join(b.PodDir(p.UID), "volumes")
+	for at, dir := range map[string]bool{
+		"kubernetes.io~empty-dir/e/deep/f": false, "kubernetes.io~empty-dir/e/all": true,
+		"kubernetes.io~empty-dir/e/s/g": false, "kubernetes.io~empty-dir/e/s/all2": true, "kubernetes.io~configmap/k/new": false,
+	} {
+		if st, err := os.Stat(filepath.Join(volumes, at)); err != nil || st.IsDir() != dir {
+			t.Errorf("%s: %v, %v", at, st, err)
+		}
+	}
+	for _, none := range []string{"g", "all2"} {
+		if _, err := os.Lstat(filepath.Join(volumes, "kubernetes.io~empty-dir/e", none)); err == nil {
+			t.Errorf("%s was made outside of the part that is mounted", none)
+		}
+	}
+	const want = `volumeMounts[1] of container over: it cannot be mounted at /w/d inside volume "k", which shows something there that its updates replace; mount it elsewhere`
+	if _, err := b.MountsFor(p, "over"); err == nil || err.Error() != want {
+		t.Errorf("over a file that is shown: %v", err)
+	}
+}
