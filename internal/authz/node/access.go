@@ -13,8 +13,8 @@ const (
 	ByRole Access = iota
 	// Referenced lets a node read, by name, the objects that pods of its own refer to.
 	Referenced
-	// Accounts lets a node read the service accounts of its pods, and ask for their
-	// tokens.
+	// Accounts lets a node read and follow the service accounts of its pods, and ask for
+	// their tokens.
 	Accounts
 	// Itself lets a node read and write the Node of its name.
 	Itself

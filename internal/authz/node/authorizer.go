@@ -157,8 +157,13 @@ func (a *Authorizer) readReferenced(ctx context.Context, node string, attrs auth
 }
 
 func (a *Authorizer) serviceAccount(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
-	if attrs.GetVerb() == "get" && attrs.GetSubresource() == "" {
-		return a.readReferenced(ctx, node, attrs)
+	switch attrs.GetVerb() {
+	case "get", "list", "watch":
+		// Upstream lets a node get them. Ours also follows them: an account that is made
+		// anew makes the tokens of its pods invalid.
+		if attrs.GetSubresource() == "" && attrs.GetName() != "" {
+			return a.readReferenced(ctx, node, attrs)
+		}
 	}
 	if attrs.GetVerb() != "create" || attrs.GetName() == "" {
 		return refuse("can only create tokens for individual service accounts")

@@ -154,6 +154,8 @@ func TestAuthorize(t *testing.T) {
 		{"config map of a projected volume", r("list", "configmaps", "mine-projected"), allowed},
 		{"watch of one secret", r("watch", "secrets", "mine-volume"), allowed},
 		{"service account", r("get", "serviceaccounts", "mine-account"), allowed},
+		{"following a service account", r("watch", "serviceaccounts", "mine-account"), allowed},
+		{"following an account of another node's pod", r("watch", "serviceaccounts", "theirs-account"), none},
 		{"token", sub("token", r("create", "serviceaccounts", "mine-account")), allowed},
 
 		{"secret of another node's pod", r("get", "secrets", "theirs-volume"), none},

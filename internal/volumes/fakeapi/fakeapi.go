@@ -1,5 +1,5 @@
 // Package fakeapi is a small API server for the tests of the agent's packages: it
-// serves Secrets and ConfigMaps (get, list, watch from a version) and TokenRequest
+// serves Secrets, ConfigMaps and ServiceAccounts (get, list, watch from a version) and TokenRequest
 // over HTTP, and can be taken down and brought up again at the same address.
 //
 // It owns nothing that the program runs; tests of the whole use the real server.
@@ -7,6 +7,7 @@ package fakeapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -122,7 +123,7 @@ func (s *Server) Count(verb string) int {
 	return s.counts[verb]
 }
 
-// Put creates or replaces a Secret or ConfigMap.
+// Put creates or replaces a Secret, ConfigMap or ServiceAccount.
 func (s *Server) Put(object metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +142,8 @@ func (s *Server) Put(object metav1.Object) {
 	s.record(kind, key, object)
 }
 
-// Delete removes an object; resource is "secrets" or "configmaps".
+// Delete removes an object; resource is "secrets", "configmaps" or
+// "serviceaccounts".
 func (s *Server) Delete(resource, namespace, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,13 +183,29 @@ func (s *Server) record(kind, key string, object metav1.Object) {
 	s.changed.Broadcast()
 }
 
+// followed tells whether a service account was ever put into a namespace: until then
+// they cannot be read, as on a stock server.
+func (s *Server) followed(namespace string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.events, func(e event) bool { return strings.HasPrefix(e.key, "serviceaccounts/"+namespace+"/") })
+}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/"), "/")
 	verb := verbOf(r, parts)
+	if verb != "token" && len(parts) > 1 && parts[1] == "serviceaccounts" {
+		if !s.followed(parts[0]) {
+			answer(w, apierrors.NewForbidden(corev1.Resource("serviceaccounts"), "", errors.New("can only create tokens")))
+			return
+		}
+		verb += " serviceaccount"
+	}
 	s.mu.Lock()
 	s.counts[verb]++
 	s.mu.Unlock()
+	verb, _, _ = strings.Cut(verb, " ")
 	if s.Refuse != nil {
 		if err := s.Refuse(r); err != nil {
 			answer(w, err)
@@ -235,7 +253,7 @@ func (s *Server) get(w http.ResponseWriter, resource, namespace, name string) {
 func (s *Server) list(w http.ResponseWriter, resource, namespace, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kind := map[string]string{"secrets": "SecretList", "configmaps": "ConfigMapList"}[resource]
+	kind := map[string]string{"secrets": "SecretList", "configmaps": "ConfigMapList", "serviceaccounts": "ServiceAccountList"}[resource]
 	out := map[string]any{"kind": kind, "apiVersion": "v1", "metadata": map[string]any{"resourceVersion": strconv.Itoa(s.version)}}
 	items := []any{}
 	if object := s.objects[resource+"/"+namespace+"/"+name]; object != nil {
@@ -324,13 +342,19 @@ func typed(object metav1.Object) metav1.Object {
 	case *corev1.ConfigMap:
 		o.TypeMeta = metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}
 		return o
+	case *corev1.ServiceAccount:
+		o.TypeMeta = metav1.TypeMeta{Kind: "ServiceAccount", APIVersion: "v1"}
+		return o
 	}
 	return object
 }
 
 func keyOf(object metav1.Object) string {
 	resource := "configmaps"
-	if _, ok := object.(*corev1.Secret); ok {
+	switch object.(type) {
+	case *corev1.ServiceAccount:
+		resource = "serviceaccounts"
+	case *corev1.Secret:
 		resource = "secrets"
 	}
 	return resource + "/" + object.GetNamespace() + "/" + object.GetName()

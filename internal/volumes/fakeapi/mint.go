@@ -27,8 +27,12 @@ func (s *Server) MintTokens(t testing.TB) {
 	}
 	s.Token = func(namespace, account string, r *authenticationv1.TokenRequest) error {
 		lifetime := time.Duration(*r.Spec.ExpirationSeconds) * time.Second
+		uid := "uid-" + account
+		if known := s.uid("serviceaccounts/" + namespace + "/" + account); known != "" {
+			uid = known
+		}
 		claims := boundtoken.NewClaims(boundtoken.Grant{
-			Namespace: namespace, ServiceAccount: boundtoken.Ref{Name: account, UID: "uid-" + account},
+			Namespace: namespace, ServiceAccount: boundtoken.Ref{Name: account, UID: uid},
 			Pod:      &boundtoken.Ref{Name: r.Spec.BoundObjectRef.Name, UID: string(r.Spec.BoundObjectRef.UID)},
 			Audience: []string{"api"}, Lifetime: lifetime,
 		}, time.Now())
@@ -37,4 +41,14 @@ func (s *Server) MintTokens(t testing.TB) {
 		r.Status.Token, r.Status.ExpirationTimestamp = token.Reveal(), metav1.NewTime(time.Now().Add(lifetime))
 		return err
 	}
+}
+
+// uid is that of an object, "" when there is none.
+func (s *Server) uid(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if object := s.objects[key]; object != nil {
+		return string(object.GetUID())
+	}
+	return ""
 }

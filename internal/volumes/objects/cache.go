@@ -22,6 +22,8 @@ type Kind = projection.ObjectKind
 const (
 	Secret    = projection.Secret
 	ConfigMap = projection.ConfigMap
+	// ServiceAccount is kept for those who have its tokens.
+	ServiceAccount Kind = "serviceaccount"
 )
 
 // Key names one object.

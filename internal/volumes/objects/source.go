@@ -52,6 +52,21 @@ func sourcesOf(client kubernetes.Interface) map[Kind]source {
 				return core.ConfigMaps(k.Namespace).Watch(ctx, selecting(k, version))
 			},
 		},
+		ServiceAccount: {
+			get: func(ctx context.Context, k Key) (metav1.Object, error) {
+				return some(core.ServiceAccounts(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{}))
+			},
+			list: func(ctx context.Context, k Key) (metav1.Object, string, error) {
+				l, err := core.ServiceAccounts(k.Namespace).List(ctx, selecting(k, ""))
+				if err != nil {
+					return nil, "", err
+				}
+				return pick(l.Items, k, func(a *corev1.ServiceAccount) metav1.Object { return a }), l.ResourceVersion, nil
+			},
+			watch: func(ctx context.Context, k Key, version string) (watch.Interface, error) {
+				return core.ServiceAccounts(k.Namespace).Watch(ctx, selecting(k, version))
+			},
+		},
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	// server may see a new pod, and with it the node's right to read the object, a
 	// moment after the agent does.
 	quietTries = 4
+	// mostRefusals is how often a server is asked for a service account that it does not
+	// let the node follow: a stock kube-apiserver never does.
+	mostRefusals = 20
 )
 
 var retries = wait.Backoff{First: 10 * time.Millisecond, Most: time.Second}
@@ -43,6 +46,10 @@ func (w *watcher) run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			w.cache.log.Debug("watching an object was interrupted", "object", w.entry.key, "error", err)
+		}
+		if w.entry.key.Kind == ServiceAccount && apierrors.IsForbidden(err) && w.tries >= mostRefusals {
+			w.cache.log.Info("the server does not let nodes follow service accounts: tokens of one that is made anew are replaced at 80 % of their life", "object", w.entry.key)
+			return
 		}
 		w.pause(ctx)
 	}

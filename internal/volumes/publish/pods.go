@@ -10,6 +10,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/volumes/objects"
 	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
@@ -113,6 +114,8 @@ func (pub *Publisher) depend(v *volume) {
 	if len(v.tokens) == 0 {
 		return
 	}
+	spec := v.pod.spec.Load()
+	v.account = pub.cfg.Objects.Keep(objects.Key{Kind: objects.ServiceAccount, Namespace: spec.Namespace, Name: spec.Spec.ServiceAccountName}, mark)
 	pub.mu.Lock()
 	defer pub.mu.Unlock()
 	for request := range v.tokens {
@@ -160,6 +163,9 @@ func (pub *Publisher) drop(p *pod) {
 func (pub *Publisher) independ(v *volume) {
 	for _, object := range v.kept {
 		object.Release()
+	}
+	if v.account != nil {
+		v.account.Release()
 	}
 	pub.mu.Lock()
 	defer pub.mu.Unlock()

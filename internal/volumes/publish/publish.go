@@ -61,6 +61,7 @@ func (pub *Publisher) visit(v *volume) (out *outcome, open bool) {
 		out.usable = true
 	default:
 		pub.publish(v, out)
+		pub.checkAccount(v, out)
 	}
 	v.fit(out)
 	return out, true

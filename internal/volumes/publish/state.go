@@ -90,6 +90,7 @@ type volume struct {
 	onlyTokens *corev1.Volume // the part of source that has them, nil when there is none
 	tokens     map[tokencache.Request]projection.TokenRef
 	kept       map[objects.Key]*objects.Reference // of the sources; set before any worker sees it
+	account    *objects.Reference                 // of the tokens, nil where there are none; set with kept
 	ready      chan struct{}                      // closed when the volume is first whole
 	told       Status                             // belongs to the worker that has the volume
 
