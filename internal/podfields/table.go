@@ -105,6 +105,7 @@ var honoured = []string{
 	"volumes[].downwardAPI.items[].resourceFieldRef",
 	"volumes[].downwardAPI.items[].user",
 	"volumes[].emptyDir.medium",
+	"volumes[].emptyDir.mode",
 	"volumes[].emptyDir.sizeLimit",
 	"volumes[].projected.defaultMode",
 	"volumes[].projected.defaultUser",

@@ -85,7 +85,16 @@ func (s *spot) resolve(subPath string) (*rootfd.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return root.Resolve(subPath, fs.FileMode(st.Mode&0o777))
+	return root.Resolve(subPath, permissions(st.Mode))
+}
+
+// permissions are the permission bits and the sticky bit of a file.
+func permissions(mode uint32) fs.FileMode {
+	bits := fs.FileMode(mode & 0o777)
+	if mode&unix.S_ISVTX != 0 {
+		bits |= fs.ModeSticky
+	}
+	return bits
 }
 
 // bind mounts file on the new entry name below parent, in place of an earlier one.

@@ -432,3 +432,32 @@ func TestMountPointsOfSubPaths(t *testing.T) {
 		t.Errorf("over a file that is shown: %v", err)
 	}
 }
+
+// TestModeOfEmptyDir holds for the volume and for the directories that subPaths make.
+func TestModeOfEmptyDir(t *testing.T) {
+	b := newBench(t, fakeapi.New(t))
+	p := b.pod("p", `{containers: [{name: c, volumeMounts: [{name: shared, mountPath: /a, subPath: s}]}],
+		volumes: [{name: disk, emptyDir: {mode: 0750}}, {name: sticky, emptyDir: {mode: 01777}}, {name: memory, emptyDir: {medium: Memory, mode: 0700}}, {name: shared, emptyDir: {medium: Memory}}]}`)
+	b.setup(p)
+	check := func(when string, want map[string]string) {
+		t.Helper()
+		for name, mode := range want {
+			got := describe(t, filepath.Join(b.PodDir(p.UID), "volumes/kubernetes.io~empty-dir", name))
+			if !strings.HasPrefix(got, mode+" ") {
+				t.Errorf("%s, %s: %s, want %s", when, name, got, mode)
+			}
+		}
+	}
+	check("new", map[string]string{"disk": "drwxr-x---", "sticky": "dtrwxrwxrwx", "memory": "drwx------"})
+	disk := filepath.Join(b.PodDir(p.UID), "volumes/kubernetes.io~empty-dir/disk")
+	if err := os.Chmod(disk, 0o701); err != nil {
+		t.Fatal(err)
+	}
+	b.restart()
+	b.Adopt([]*corev1.Pod{p})
+	b.setup(p)
+	if _, err := b.MountsFor(p, "c"); err != nil {
+		t.Fatal(err)
+	}
+	check("adopted", map[string]string{"disk": "drwx-----x", "shared/s": "dtrwxrwxrwx"})
+}
