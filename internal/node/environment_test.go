@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestAnnotationThatASubPathNeedsStartsTheContainerAtOnce(t *testing.T) {
@@ -53,4 +55,25 @@ func TestVariableFromAFileWaitsForIt(t *testing.T) {
 	if out, _, _ := w.exec("p", "c0", "", false, "sh", "-c", "echo $V"); out != "from c1\n" {
 		t.Errorf("V is %q", out)
 	}
+}
+
+func TestMissingClusterDNSIsToldOnceOfTheNode(t *testing.T) {
+	w := newWorld(t)
+	dns := func(p *corev1.Pod) { p.Spec.DNSPolicy = corev1.DNSClusterFirst }
+	for _, name := range []string{"a", "b"} {
+		w.create(name, dns, `sleep 1000`)
+	}
+	running := func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning }
+	for _, name := range []string{"a", "b"} {
+		if e := w.events(w.waitFor(name, "runs", running))["MissingClusterDNS"]; len(e) > 0 {
+			t.Errorf("pod %s: events %q", name, e)
+		}
+	}
+	node := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: types.UID(w.agent.cfg.NodeName)}}
+	w.eventually("the node says it once", func() error {
+		if e := w.events(node)["MissingClusterDNS"]; len(e) != 1 {
+			return fmt.Errorf("events %q", e)
+		}
+		return nil
+	})
 }

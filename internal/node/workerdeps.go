@@ -1,8 +1,11 @@
 package node
 
 import (
+	"sync"
+
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/podworker"
 )
 
@@ -17,7 +20,8 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		Volumes: a.volumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
 		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn, Pulled: a.registrar.Changed,
-		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
+		NoClusterDNS: a.noClusterDNS(),
+		Clock:        a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}
 }
 
@@ -27,4 +31,13 @@ func (a *Agent) listServices() (all []*corev1.Service) {
 		all = append(all, s.(*corev1.Service))
 	}
 	return all
+}
+
+// noClusterDNS returns what says once, on the node and not on each of its pods, that
+// there is no cluster DNS.
+func (a *Agent) noClusterDNS() func() {
+	return sync.OnceFunc(func() {
+		a.recorder.Event(events.Node(a.cfg.NodeName), corev1.EventTypeWarning, events.ClusterDNS,
+			"There is no cluster DNS: pods with the dnsPolicy ClusterFirst are given the resolver of the node, as with \"Default\"")
+	})
 }

@@ -44,6 +44,8 @@ type Deps struct {
 	Turn func(ctx context.Context) (done func(), ok bool)
 	// Pulled tells that the node has one more image.
 	Pulled func()
+	// NoClusterDNS tells that a pod wants the cluster's DNS, which there is none of.
+	NoClusterDNS func()
 
 	// Clock is the agent's: back-offs and deadlines follow it.
 	Clock clock.API

@@ -62,7 +62,7 @@ func (m *machine) deps() *Deps {
 		},
 		Runtime: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
-		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {},
+		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
 		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
 	}
 }

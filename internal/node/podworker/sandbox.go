@@ -17,8 +17,7 @@ import (
 // sandboxes makes the sandbox that a pod's containers are started in.
 type sandboxes struct {
 	*core
-	retry  lifecycle.Retry
-	warned bool // that there is no cluster DNS
+	retry lifecycle.Retry
 }
 
 // get returns the sandbox to start containers in, making one where the plan has
@@ -34,11 +33,8 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 	if left := b.retry.Until.Sub(b.now()); left > 0 {
 		return nil, nil, left
 	}
-	if wantsCluster && !b.warned {
-		b.warned = true
-		b.deps.Events.Eventf(events.Pod(pod), corev1.EventTypeWarning, events.ClusterDNS,
-			"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to \"Default\" policy.",
-			events.PodName(pod), pod.Spec.DNSPolicy)
+	if wantsCluster {
+		b.deps.NoClusterDNS()
 	}
 	if old := b.rt().Sandbox(); old != nil {
 		spec.Attempt = old.Attempt + 1
