@@ -255,7 +255,7 @@ func TestRotationIsForAdminsAndOneAtATime(t *testing.T) {
 		t.Errorf("a second rotation: %v", err)
 	}
 	eventually(t, func() error {
-		if got := encryptionStatus(t, s.admin(), ""); !strings.Contains(got.Rotation.Message, "key1 stays until") || len(got.Keys) != 2 || got.Stale != 0 {
+		if got := encryptionStatus(t, s.admin(), ""); !strings.Contains(got.Rotation.Message, "key1 is kept until") || len(got.Keys) != 2 || got.Stale != 0 {
 			return fmt.Errorf("%+v", got.Rotation)
 		}
 		return nil

@@ -114,8 +114,12 @@ func (s *system) routed(network *plane.Plane, n names) component.Component {
 func (s *system) names(l net.Listener) (names, error) {
 	n := names{clusterDomain: s.config.Network.ClusterDomain}
 	var err error
-	if n.nodeName, err = nodeName(s.config.Node.Name); err != nil {
+	var renamed bool
+	if n.nodeName, renamed, err = nodeName(s.config.Node.Name, s.dir); err != nil {
 		return n, err
+	}
+	if renamed {
+		s.log.Warn("the host has another name than before; the node keeps its name, and with it its pods (--node-name changes it)", "node", n.nodeName)
 	}
 	if n.nodeIP, err = nodeIP(s.config.Node.IP); err != nil {
 		return n, err

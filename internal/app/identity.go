@@ -1,11 +1,15 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/clock"
@@ -14,6 +18,9 @@ import (
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
+
+// nodeClient is the name of the files of the agent's client certificate.
+const nodeClient = "node-client"
 
 // identity is every certificate of the system. All are renewed in place.
 type identity struct {
@@ -54,7 +61,7 @@ func openIdentity(dir datadir.Dir, n names, withNode bool, now clock.Wall) (*ide
 		{&id.server, n.serverLeaf()},
 		{&id.admin, pki.Leaf{Name: "admin", CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}, Client: true}},
 		{&id.kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: bootstrap.KubeletClient, Client: true}},
-		{&id.node, pki.Leaf{Name: "node-client", CommonName: user, Organizations: []string{node.Group}, Client: true}},
+		{&id.node, pki.Leaf{Name: nodeClient, CommonName: user, Organizations: []string{node.Group}, Client: true}},
 		{&id.nodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{node.Group}, Hosts: []string{n.nodeName}, IPs: []net.IP{n.nodeIP.AsSlice()}, Server: true}},
 	}
 	if !withNode {
@@ -85,20 +92,28 @@ func (n names) serverLeaf() pki.Leaf {
 	return leaf
 }
 
-// nodeName returns the configured name of the node, or the host's.
-func nodeName(configured string) (string, error) {
+// nodeName returns the configured name of the node; else the one that the node of the data
+// directory has, so that its pods stay its own when the host is renamed; else the host's.
+func nodeName(configured string, dir datadir.Dir) (name string, renamed bool, err error) {
 	if configured != "" {
-		return configured, nil
+		return configured, false, nil
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return "", fmt.Errorf("reading host name: %w (give --node-name)", err)
+		return "", false, fmt.Errorf("reading host name: %w (give --node-name)", err)
 	}
-	name := strings.ToLower(host)
-	if err := validSubdomain(name); err != nil {
-		return "", fmt.Errorf("the host's name cannot be that of a node (give --node-name): %w", err)
+	host = strings.ToLower(host)
+	cn, err := pki.CommonName(dir.PKI(), nodeClient)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", false, fmt.Errorf("reading the name of the node: %w (give --node-name)", err)
 	}
-	return name, nil
+	if former, ok := node.Name(&user.DefaultInfo{Name: cn, Groups: []string{node.Group}}); ok && former != "" {
+		return former, former != host, nil
+	}
+	if err := validSubdomain(host); err != nil {
+		return "", false, fmt.Errorf("the host's name cannot be that of a node (give --node-name): %w", err)
+	}
+	return host, false, nil
 }
 
 // nodeIP returns the configured address of the node, or the machine's own.

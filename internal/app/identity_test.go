@@ -12,15 +12,28 @@ import (
 )
 
 func TestNodeName(t *testing.T) {
-	if got, err := nodeName("given"); err != nil || got != "given" {
-		t.Errorf("got %q, %v", got, err)
+	dir := open(t)
+	if got, renamed, err := nodeName("given", dir); err != nil || got != "given" || renamed {
+		t.Errorf("got %q, %v, %v", got, renamed, err)
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := nodeName(""); err != nil || got != strings.ToLower(host) {
-		t.Errorf("got %q, %v; want the host name %q in lower case", got, err, host)
+	host = strings.ToLower(host)
+	if got, renamed, err := nodeName("", dir); err != nil || got != host || renamed {
+		t.Errorf("got %q, %v, %v; want the host name %q in lower case", got, renamed, err, host)
+	}
+	for former, renamed := range map[string]bool{"former": true, host: false} {
+		if _, err := openIdentity(dir, names{nodeName: former, nodeIP: netip.MustParseAddr("10.0.0.1")}, true, clock.Real()); err != nil {
+			t.Fatal(err)
+		}
+		if got, was, err := nodeName("", dir); err != nil || got != former || was != renamed {
+			t.Errorf("got %q, %v, %v; want the name that the node has, %q", got, was, err, former)
+		}
+		if got, _, err := nodeName("given", dir); err != nil || got != "given" {
+			t.Errorf("got %q, %v", got, err)
+		}
 	}
 }
 

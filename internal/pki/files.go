@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"laterna.dev/laterna/internal/bounded"
 )
@@ -66,4 +67,14 @@ func readCertificate(path string) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return cert, nil
+}
+
+// CommonName returns the user of the certificate in dir that is called name, which need not
+// be valid any more. Its error is fs.ErrNotExist when there is none.
+func CommonName(dir, name string) (string, error) {
+	cert, err := readCertificate(filepath.Join(dir, name+".crt"))
+	if err != nil {
+		return "", err
+	}
+	return cert.Subject.CommonName, nil
 }

@@ -107,6 +107,10 @@ containers: [{name: a, image: i, ports: [{name: w, containerPort: 80, protocol: 
 hostNetwork: true
 containers: [{name: a, image: i, ports: [{containerPort: 80, hostPort: 80}]}]
 `},
+		"options of mounts make them safer": {spec: `
+containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, bindMountOptions: [noexec]}]}]
+`, want: []Finding{{Path: "spec.containers[0].volumeMounts[0].bindMountOptions", Blocks: true,
+			Message: notHonoured + ": mounts get no options of their own, and the pod does not start"}}},
 		"neutral values": {spec: `
 containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, recursiveReadOnly: IfPossible}]}]
 hostUsers: true
@@ -120,7 +124,7 @@ hostUsers: false
 os: {name: windows}
 schedulerName: mine
 `, want: []Finding{
-			{Path: "spec.containers[0].volumeMounts[0].recursiveReadOnly", Message: notHonoured},
+			{Path: "spec.containers[0].volumeMounts[0].recursiveReadOnly", Blocks: true, Message: notHonoured + ": mounts below a mount are not made read-only, and the pod does not start"},
 			{Path: "spec.schedulerName", Message: partly["schedulerName"]},
 			{Path: "spec.os.name", Blocks: true, Message: notHonoured + ": only linux containers are run, and the pod does not start"},
 			{Path: "spec.hostUsers", Blocks: true, Message: notHonoured + ": containers do not get a user namespace of their own, and the pod does not start"},

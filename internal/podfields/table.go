@@ -156,16 +156,18 @@ var neutral = map[string][]any{
 // and why. A pod that has one is not started. A path that ends in .* means every
 // field there that is not honoured.
 var blocking = map[string]string{
-	"containers[].env[].valueFrom.*":  "variables from this kind of source are not set",
-	"containers[].resources.claims":   "devices cannot be claimed",
-	"containers[].volumeDevices":      "block devices are not attached",
-	"hostUsers":                       "containers do not get a user namespace of their own",
-	"initContainers":                  "init containers are not run",
-	"os.name":                         "only linux containers are run",
-	"resourceClaims":                  "devices cannot be claimed",
-	"runtimeClassName":                "there is one container runtime only",
-	"volumes[].*":                     "volumes of this kind are not mounted",
-	"volumes[].projected.sources[].*": "files of this kind of source are not written",
+	"containers[].env[].valueFrom.*":                "variables from this kind of source are not set",
+	"containers[].resources.claims":                 "devices cannot be claimed",
+	"containers[].volumeMounts[].bindMountOptions":  "mounts get no options of their own",
+	"containers[].volumeMounts[].recursiveReadOnly": "mounts below a mount are not made read-only",
+	"containers[].volumeDevices":                    "block devices are not attached",
+	"hostUsers":                                     "containers do not get a user namespace of their own",
+	"initContainers":                                "init containers are not run",
+	"os.name":                                       "only linux containers are run",
+	"resourceClaims":                                "devices cannot be claimed",
+	"runtimeClassName":                              "there is one container runtime only",
+	"volumes[].*":                                   "volumes of this kind are not mounted",
+	"volumes[].projected.sources[].*":               "files of this kind of source are not written",
 }
 
 // partly gives the fields that are not honoured as upstream does and yet change

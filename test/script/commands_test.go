@@ -44,7 +44,7 @@ func prepare(env *testscript.Env) error {
 			return
 		}
 		down := exec.Command(programs.Path("laterna"), "down", "--purge", "--grace-period=0s", "--data-dir", data)
-		if out, err := down.CombinedOutput(); err != nil && !strings.Contains(string(out), "no data directory") {
+		if out, err := down.CombinedOutput(); err != nil && !strings.Contains(string(out), "not a data directory") {
 			env.T().Log("removing the script's system: ", string(out))
 		}
 	})
