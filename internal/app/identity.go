@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"k8s.io/apiserver/pkg/authentication/user"
-
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
@@ -107,7 +105,7 @@ func nodeName(configured string, dir datadir.Dir) (name string, renamed bool, er
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", false, fmt.Errorf("reading the name of the node: %w (give --node-name)", err)
 	}
-	if former, ok := node.Name(&user.DefaultInfo{Name: cn, Groups: []string{node.Group}}); ok && former != "" {
+	if former, ok := node.NameOf(cn); ok && former != "" {
 		return former, former != host, nil
 	}
 	if err := validSubdomain(host); err != nil {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/inspect"
 	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -133,8 +134,8 @@ func discoverOne(ctx context.Context, from inspect.Discoverer, one issuer.Listed
 		shown.Problem = "not accepted any more"
 		return shown
 	}
-	if issuer.Undiscoverable(one.Issuer) == nil {
-		shown.Discovery = issuer.DiscoveryURI(one.Issuer)
+	if name, err := boundtoken.ParseIssuer(one.Issuer); err == nil && name.Discoverable() == nil {
+		shown.Discovery = name.DiscoveryURL()
 	}
 	documents, err := inspect.Discover(ctx, from, one.Issuer)
 	if err != nil {

@@ -129,5 +129,9 @@ func (s *system) publish(t testing.TB, name string, set *jwks.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pages[issuer.DiscoveryURI(name)], s.pages[issuer.KeySetURI(name)] = string(doc), string(keys)
+	parsed, err := boundtoken.ParseIssuer(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pages[parsed.DiscoveryURL()], s.pages[issuer.KeySetURI(name)] = string(doc), string(keys)
 }

@@ -23,5 +23,9 @@ func Name(u user.Info) (name string, ok bool) {
 	if u == nil || !slices.Contains(u.GetGroups(), Group) {
 		return "", false
 	}
-	return strings.CutPrefix(u.GetName(), userPrefix)
+	return NameOf(u.GetName())
 }
+
+// NameOf returns the node that a user name is of, as UserName makes it; the name alone does
+// not make a node.
+func NameOf(user string) (node string, ok bool) { return strings.CutPrefix(user, userPrefix) }

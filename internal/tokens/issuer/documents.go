@@ -54,9 +54,6 @@ func Document(issuer, keySetURI string, set *jwks.Set) ([]byte, error) {
 // KeySetURI is the place of the key set below an issuer.
 func KeySetURI(issuer string) string { return strings.TrimSuffix(issuer, "/") + JWKSPath }
 
-// DiscoveryURI is where relying parties look for an issuer's discovery document.
-func DiscoveryURI(issuer string) string { return strings.TrimSuffix(issuer, "/") + DiscoveryPath }
-
 // pages are the documents as one state and one set of keys make them.
 type pages struct {
 	view      *view

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
 	"laterna.dev/laterna/internal/tokens/issuer"
 )
@@ -29,7 +30,11 @@ func Pages(issuers []string, jwksURI string, keySet []byte) ([]Page, error) {
 	}
 	var sets, documents []Page
 	for _, name := range issuers {
-		if err := issuer.Undiscoverable(name); err != nil {
+		parsed, err := boundtoken.ParseIssuer(name)
+		if err == nil {
+			err = parsed.Discoverable()
+		}
+		if err != nil {
 			return nil, err
 		}
 		uri := jwksURI
@@ -41,7 +46,7 @@ func Pages(issuers []string, jwksURI string, keySet []byte) ([]Page, error) {
 			return nil, err
 		}
 		sets = append(sets, Page{URL: uri, Type: jwks.MediaType, Body: keySet})
-		documents = append(documents, Page{URL: issuer.DiscoveryURI(name), Type: "application/json", Body: doc})
+		documents = append(documents, Page{URL: parsed.DiscoveryURL(), Type: "application/json", Body: doc})
 	}
 	return arrange(append(sets, documents...))
 }
