@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,8 +51,9 @@ func TestP6OwnerOfTokens(t *testing.T) {
 				pod.Spec.Containers[i].SecurityContext = &corev1.SecurityContext{RunAsUser: id(user)}
 			}
 			pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: id(tc.pod), FSGroup: id(tc.fsGroup)}
-			// Both containers can read their token: the pod succeeds.
-			owner := tc.token[len("644 "):]
+			// Both containers can read their token: the pod succeeds. Where
+			// fs.protected_symlinks is set, nobody could follow a link of another user.
+			owner := "0:" + tc.token[strings.LastIndex(tc.token, ":")+1:]
 			if got, want := s.output(t, pod), fmt.Sprintf("%s\n%s\n%s\n", tc.token, tc.sibling, owner); got != want {
 				t.Errorf("token, file beside it and link to the token are\n%s\nwant\n%s", got, want)
 			}
