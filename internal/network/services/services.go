@@ -218,15 +218,8 @@ func addFilter(tx *knftables.Transaction, cfg Config, protect bool) {
 
 // Exists reports whether the table is there. Without nft there is none.
 func Exists(ctx context.Context, table string) (bool, error) {
-	nft, err := knftables.New(knftables.IPv4Family, table)
-	if errors.Is(err, exec.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking for nftables table %s: %w", table, err)
-	}
-	_, err = nft.ListAll(ctx)
-	if knftables.IsNotFound(err) {
+	_, err := listing(ctx, table)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, errNoTable) {
 		return false, nil
 	}
 	if err != nil {
