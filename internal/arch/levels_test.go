@@ -49,6 +49,7 @@ var levels = []level{
 	{"internal/registry/core/podspec/scheduling", 2},
 	{"internal/registry/core/podspec/security", 2},
 	{"internal/registry/core/podspec/volumes", 2},
+	{"internal/etcd/walk", 2},
 	{"internal/tokens/issuer", 2},
 	{"internal/tokens/keys", 2},
 	{"projection", 2},

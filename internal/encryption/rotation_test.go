@@ -21,6 +21,7 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/etcd/walk"
 )
 
 // store starts an etcd server that ends with the test.
@@ -143,7 +144,7 @@ func names(keys []atrest.Key) (all []string) {
 func TestRotationLeavesNothingUnderTheOldKey(t *testing.T) {
 	client := store(t)
 	k := keeper(t, client, "a", nil)
-	for i := range 2*pageSize + 1 {
+	for i := range 2*walk.PageSize + 1 {
 		seal(t, k, fmt.Sprintf("/registry/secrets/default/s%03d", i), fmt.Sprintf("secret %d", i))
 	}
 	put(t, client, "/registry/secrets/default/plain", "never sealed")
@@ -155,7 +156,7 @@ func TestRotationLeavesNothingUnderTheOldKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := until(t, k, "its end", complete)
-	if r.Rewritten != 2*pageSize+3 || r.Completed == nil || r.Message != "" || !slices.Equal(r.Old, []string{old}) {
+	if r.Rewritten != 2*walk.PageSize+3 || r.Completed == nil || r.Message != "" || !slices.Equal(r.Old, []string{old}) {
 		t.Errorf("record %+v", r)
 	}
 	if keys := k.config.Box.Keys(); len(keys) != 1 || keys[0] != r.Key || keys[0].Name == old {
@@ -165,7 +166,7 @@ func TestRotationLeavesNothingUnderTheOldKey(t *testing.T) {
 		t.Errorf("the old key is still in the file (%v)", err)
 	}
 	s, err := k.Status(t.Context())
-	if err != nil || s.Stale != 0 || len(s.Unreadable) > 0 || s.Values["secretbox "+r.Key.Name] != 2*pageSize+3 || len(s.Values) != 1 {
+	if err != nil || s.Stale != 0 || len(s.Unreadable) > 0 || s.Values["secretbox "+r.Key.Name] != 2*walk.PageSize+3 || len(s.Values) != 1 {
 		t.Errorf("status %+v, %v", s, err)
 	}
 	if stored(t, client, "/registry/configmaps/default/c") != "not encrypted at all" {

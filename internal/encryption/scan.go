@@ -12,35 +12,14 @@ import (
 	"k8s.io/apiserver/pkg/storage/value"
 
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/etcd/walk"
 )
 
-const (
-	objects = "/registry/"
-	// pageSize bounds what is read at once: a value may be more than a megabyte.
-	pageSize = 50
-)
+const objects = "/registry/"
 
 // each calls f with every value of the store, as it is at one revision.
 func (k *Keeper) each(ctx context.Context, f func(*mvccpb.KeyValue) error) error {
-	from, revision := "\x00", int64(0)
-	for {
-		resp, err := k.config.Client.Get(ctx, from, clientv3.WithFromKey(), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
-		if err != nil {
-			return fmt.Errorf("reading the store: %w", err)
-		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
-		for _, kv := range resp.Kvs {
-			if err := f(kv); err != nil {
-				return err
-			}
-		}
-		if !resp.More {
-			return nil
-		}
-		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
-	}
+	return walk.Range(ctx, k.config.Client, "\x00", "\x00", f)
 }
 
 // transformer returns how the value at key is encrypted, nil where it is not known.

@@ -10,10 +10,9 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-)
 
-// pageSize bounds what is read at once: a value may be more than a megabyte.
-const pageSize = 50
+	"laterna.dev/laterna/internal/etcd/walk"
+)
 
 // Reader tells how the objects of one resource are read.
 type Reader struct {
@@ -73,11 +72,11 @@ func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
 		}
 		return labels[label]
 	}
-	err := each(ctx, from.KV, func(kv *mvccpb.KeyValue) {
+	err := walk.Range(ctx, from.KV, Prefix, clientv3.GetPrefixRangeEnd(Prefix), func(kv *mvccpb.KeyValue) error {
 		resource, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), Prefix), "/")
 		reader, ok := from.Reader(resource)
 		if !ok {
-			return
+			return nil
 		}
 		t := of(from.Label(kv.Value))
 		if err := reader.Read(ctx, kv); err != nil {
@@ -85,6 +84,7 @@ func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
 		} else {
 			t.readable++
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -107,26 +107,4 @@ func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
 	}
 	s.add(found)
 	return found, nil
-}
-
-// each calls f with every API object of the store, as it is at one revision.
-func each(ctx context.Context, kv clientv3.KV, f func(*mvccpb.KeyValue)) error {
-	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(Prefix))
-	from, revision := Prefix, int64(0)
-	for {
-		resp, err := kv.Get(ctx, from, end, clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
-		if err != nil {
-			return fmt.Errorf("reading the store: %w", err)
-		}
-		if revision == 0 {
-			revision = resp.Header.Revision
-		}
-		for _, kv := range resp.Kvs {
-			f(kv)
-		}
-		if !resp.More {
-			return nil
-		}
-		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
-	}
 }
