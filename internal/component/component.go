@@ -12,7 +12,7 @@
 // called once for every component whose Init was called, in reverse order, also
 // after a failed Init or Start.
 //
-// Which components make up a command lives in internal/app.
+// Which components make up a command lives in internal/app/up.
 package component
 
 import "context"

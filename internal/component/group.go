@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"sync"
 )
 
@@ -15,11 +17,26 @@ type Group struct {
 
 	stages  [][]Component
 	touched []Component
+	opened  []opened
 	failed  chan error
+}
+
+// opened is what holds something, whether or not a component was started with it.
+type opened struct {
+	name string
+	stop func(context.Context) error
 }
 
 // Add appends a stage. It must not be called after Start.
 func (g *Group) Add(stage ...Component) { g.stages = append(g.stages, stage) }
+
+// Opened tells of what holds something (a listener, a lock) before Start, which may never
+// come to it: Stop calls stop as well, after all components have stopped and the last one
+// first. It is called also when a component has ended the same thing already, so it must
+// bear that; net.ErrClosed is no error.
+func (g *Group) Opened(name string, stop func(context.Context) error) {
+	g.opened = append(g.opened, opened{name, stop})
+}
 
 // Start takes every stage through Init and Start. On an error the contexts of the stage's
 // other components end, and it returns at the end of the stage that failed, with its first
@@ -63,18 +80,23 @@ func (g *Group) watch(name string, failed <-chan error) {
 // Failed delivers the first failure of a component that had started.
 func (g *Group) Failed() <-chan error { return g.failed }
 
-// Stop stops every component that Start had touched, the last first, and returns
-// all errors.
+// Stop stops every component that Start had touched, the last first, then what was opened
+// for them, and returns all errors.
 func (g *Group) Stop(ctx context.Context) error {
 	var errs []error
-	for i := len(g.touched) - 1; i >= 0; i-- {
-		c := g.touched[i]
-		if err := c.Stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping %s: %w", c.Name(), err))
-			g.Log.Warn("component did not stop cleanly", "component", c.Name(), "error", err)
+	stop := func(name string, f func(context.Context) error) {
+		if err := f(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", name, err))
+			g.Log.Warn("component did not stop cleanly", "component", name, "error", err)
 		}
 	}
-	g.touched = nil
+	for _, c := range slices.Backward(g.touched) {
+		stop(c.Name(), c.Stop)
+	}
+	for _, o := range slices.Backward(g.opened) {
+		stop(o.name, o.stop)
+	}
+	g.touched, g.opened = nil, nil
 	return errors.Join(errs...)
 }
 

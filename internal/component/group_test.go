@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -137,5 +138,29 @@ func TestFuncReportsItsOwnEndButNotItsStop(t *testing.T) {
 	}
 	if err := g.Stop(t.Context()); err != nil || !stopped {
 		t.Errorf("stop: %v, loop ended: %v", err, stopped)
+	}
+}
+
+func TestWhatWasOpenedIsClosedHoweverFarTheStartCame(t *testing.T) {
+	for _, started := range []bool{false, true} {
+		g, j := group(&part{name: "server"})
+		g.Opened("listener", func(context.Context) error { j.add("close listener"); return net.ErrClosed })
+		g.Opened("store", func(context.Context) error { j.add("close store"); return errors.New("busy") })
+		want := []string{"close store", "close listener"}
+		if started {
+			if err := g.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			want = append([]string{"init server", "start server", "stop server"}, want...)
+		}
+		if err := g.Stop(t.Context()); err == nil || err.Error() != "stopping store: busy" {
+			t.Errorf("error %v, want that of the store alone", err)
+		}
+		if err := g.Stop(t.Context()); err != nil {
+			t.Errorf("stopped again: %v", err)
+		}
+		if !slices.Equal(j.lines, want) {
+			t.Errorf("started %v: got %q, want %q", started, j.lines, want)
+		}
 	}
 }
