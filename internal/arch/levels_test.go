@@ -116,6 +116,7 @@ var levels = []level{
 	{"internal/etcd", 4},
 	{"internal/hostresources", 4},
 	{"internal/node", 4},
+	{"internal/node/admit", 4},
 	{"internal/node/inventory", 4},
 	{"internal/node/lifecycle", 4},
 	{"internal/node/podapi", 4},
@@ -149,6 +150,9 @@ var sameLevel = map[[2]string]string{
 
 	{"boundtoken/jwks", "boundtoken"}: "a key set is of keys",
 
+	{"internal/node", "internal/node/admit"}:                  "it asks whether it takes a pod",
+	{"internal/node/admit", "internal/node/lifecycle"}:        "pods that have ended take no room",
+	{"internal/node/admit", "internal/node/status"}:           "it refuses pods in the words of a status",
 	{"internal/node", "internal/node/inventory"}:              "the agent follows what is on the runtime",
 	{"internal/node", "internal/node/lifecycle"}:              "it asks what a pod's containers are, and how long they may take to end",
 	{"internal/node", "internal/node/podapi"}:                 "it is what the endpoint serves",

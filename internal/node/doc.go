@@ -10,7 +10,7 @@
 //	runtime events, relist (inventory) ──▶ podworker ──▶ status, Events, deletion ──▶ API
 //
 // What lives elsewhere: the life of one pod (podworker) and the decisions in it
-// (lifecycle), what is on the runtime (inventory), what is asked of it (runspec, env),
+// (lifecycle), whether a pod is taken (admit), what is on the runtime (inventory), what is asked of it (runspec, env),
 // pod status (status), Events (events), node object and lease (registration), logs
 // (logs), the HTTPS endpoint (podapi), signals and commands for updates (process);
 // outside of this tree volumes and their objects (internal/volumes), CRI, the managed

@@ -1,0 +1,102 @@
+// Package admit decides whether a node takes a pod.
+//
+// It owns that decision and its words, as upstream's; what the node and its pods are is told
+// by internal/node, and the Failed pod comes of internal/node/status.
+package admit
+
+import (
+	"fmt"
+	"runtime"
+
+	corev1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"laterna.dev/laterna/internal/node/lifecycle"
+	"laterna.dev/laterna/internal/node/status"
+)
+
+// Node is what decides about a pod. Every field is required.
+type Node struct {
+	// Others are the pods that the node runs.
+	Others      []*corev1.Pod
+	Allocatable corev1.ResourceList
+	// Seen is the node as it was seen last.
+	Seen *corev1.Node
+	// Reread returns the node as the API has it now, nil when that is not known: its
+	// labels may be newer than what was seen last.
+	Reread func() *corev1.Node
+}
+
+// Refuse returns why a new pod cannot run here: the node has no room for it, or it
+// asks for another kind of node. The scheduler never binds such a pod, but a pod may
+// name its node itself. Nil admits it.
+func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
+	if pod.Spec.OS != nil && string(pod.Spec.OS.Name) != runtime.GOOS {
+		return refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+	}
+	if why := forbiddenSysctl(&pod.Spec); why != nil {
+		return why
+	}
+	if !matches(pod, n.Seen) {
+		if node := n.Reread(); node == nil || !matches(pod, node) {
+			return refusal("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+		}
+	}
+	return n.short(pod)
+}
+
+func refusal(reason, format string, args ...any) *status.Waiting {
+	return &status.Waiting{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// matches tells whether a pod wants a node like this one.
+func matches(pod *corev1.Pod, node *corev1.Node) bool {
+	ok, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node)
+	return ok && err == nil
+}
+
+// short says of what the node has not enough for a pod, nil when there is room.
+func (n Node) short(pod *corev1.Pod) *status.Waiting {
+	pods := int64(0)
+	used := map[corev1.ResourceName]int64{}
+	for _, o := range n.Others {
+		if lifecycle.Final(o.Status.Phase) || o.DeletionTimestamp != nil {
+			continue
+		}
+		pods++
+		for name, amount := range requests(o) {
+			used[name] += amount
+		}
+	}
+	const short = "Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d"
+	if room := n.Allocatable.Pods().Value(); pods+1 > room {
+		return refusal("OutOfpods", short, corev1.ResourcePods, 1, pods, room)
+	}
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		wanted := requests(pod)[name]
+		room := amount(name, n.Allocatable)
+		if wanted > 0 && wanted+used[name] > room {
+			return refusal("OutOf"+string(name), short, name, wanted, used[name], room)
+		}
+	}
+	return nil
+}
+
+// requests is what a pod asks for, as a whole or by its containers: CPU in
+// thousandths, the rest in bytes.
+func requests(pod *corev1.Pod) map[corev1.ResourceName]int64 {
+	out, list := map[corev1.ResourceName]int64{}, resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	for name := range list {
+		out[name] = amount(name, list)
+	}
+	return out
+}
+
+func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
+	q := list[name]
+	if name == corev1.ResourceCPU {
+		return q.MilliValue()
+	}
+	return q.Value()
+}

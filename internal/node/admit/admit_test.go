@@ -1,0 +1,80 @@
+package admit_test
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/node/admit"
+)
+
+func asks(cpu string) *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)},
+	}}}}}
+}
+
+func TestRefuse(t *testing.T) {
+	room := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi"), corev1.ResourcePods: resource.MustParse("3"),
+	}
+	ended, deleted := asks("2"), asks("2")
+	ended.Status.Phase, deleted.DeletionTimestamp = corev1.PodSucceeded, &metav1.Time{}
+	whole := asks("100m")
+	whole.Spec.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1500m")}}
+	elsewhere := asks("0")
+	elsewhere.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	labelled, affine := asks("0"), asks("0")
+	labelled.Spec.NodeSelector = map[string]string{"disk": "hdd", "new": "yes"}
+	affine.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpDoesNotExist}}}},
+	}}}
+	windows, linux := asks("0"), asks("0")
+	windows.Spec.OS, linux.Spec.OS = &corev1.PodOS{Name: corev1.Windows}, &corev1.PodOS{Name: corev1.Linux}
+	sysctl := func(name string, change func(*corev1.PodSpec)) *corev1.Pod {
+		p := asks("0")
+		p.Spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "net.ipv4.tcp_syncookies", Value: "1"}, {Name: name, Value: "1"}}}
+		if change != nil {
+			change(&p.Spec)
+		}
+		return p
+	}
+	hostIPC := func(s *corev1.PodSpec) { s.HostIPC, s.SecurityContext.Sysctls = true, s.SecurityContext.Sysctls[1:] }
+	for name, tt := range map[string]struct {
+		pod    *corev1.Pod
+		others []*corev1.Pod
+		reason string
+		text   string
+	}{
+		"fits":                 {pod: asks("1"), others: []*corev1.Pod{asks("1")}},
+		"ended do not count":   {pod: asks("2"), others: []*corev1.Pod{ended, deleted}},
+		"asks for nothing":     {pod: asks("0"), others: []*corev1.Pod{asks("2")}},
+		"too much":             {pod: asks("1500m"), others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
+		"the whole pod asks":   {pod: whole, others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
+		"too many":             {pod: asks("0"), others: []*corev1.Pod{asks("0"), asks("0"), asks("0")}, reason: "OutOfpods", text: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"},
+		"another node":         {pod: elsewhere, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
+		"another, by affinity": {pod: affine, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
+		"labelled just now":    {pod: labelled},
+		"linux":                {pod: linux},
+		"windows":              {pod: windows, reason: "PodOSNotSupported", text: "Failed to admit pod as the OS field doesn't match node OS"},
+		"safe sysctl":          {pod: sysctl("net.ipv4.tcp_rmem", nil)},
+		"safe, with slashes":   {pod: sysctl("kernel/shm_rmid_forced", nil)},
+		"unsafe sysctl":        {pod: sysctl("kernel.msgmax", nil), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.msgmax" not allowlisted`},
+		"the host's network":   {pod: sysctl("net.ipv4.tcp_rmem", func(s *corev1.PodSpec) { s.HostNetwork = true }), reason: "SysctlForbidden", text: `forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host net enabled`},
+		"the host's IPC":       {pod: sysctl("kernel.shm_rmid_forced", hostIPC), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.shm_rmid_forced" not allowed with host ipc enabled`},
+	} {
+		seen := func(labels map[string]string) *corev1.Node {
+			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}}
+		}
+		now := func() *corev1.Node { return seen(map[string]string{"disk": "hdd", "new": "yes"}) }
+		got := admit.Node{Others: tt.others, Allocatable: room, Seen: seen(map[string]string{"disk": "hdd"}), Reread: now}.Refuse(tt.pod)
+		switch {
+		case tt.reason == "" && got != nil:
+			t.Errorf("%s: %+v", name, got)
+		case tt.reason != "" && (got == nil || got.Reason != tt.reason || got.Message != tt.text):
+			t.Errorf("%s: %+v, want %s: %s", name, got, tt.reason, tt.text)
+		}
+	}
+}
