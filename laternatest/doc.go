@@ -19,6 +19,6 @@
 //
 // It runs on Linux.
 //
-// It owns starting and removing; the system itself is composed in internal/app. A system
+// It owns starting and removing; the system itself is put together in internal/app/up. A system
 // in a process of its own is the command `laterna up`.
 package laternatest

@@ -15,7 +15,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"laterna.dev/laterna/boundtoken"
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/app/down"
+	"laterna.dev/laterna/internal/app/up"
 )
 
 const (
@@ -96,10 +98,10 @@ func Start(t testing.TB, c Config) *System {
 // run runs the system until ctx ends.
 func (s *System) run(ctx context.Context, c Config, ready chan<- struct{}) {
 	defer close(s.ended)
-	config := c.app(s.dir)
-	err := config.Validate()
+	settings := c.settings(s.dir)
+	err := settings.Validate()
 	if err == nil {
-		err = app.UpAsGuest(ctx, config, app.Guest{Log: s.log, Skew: c.Skew, Ready: func() { close(ready) }})
+		err = up.RunAsGuest(ctx, settings, up.Guest{Log: s.log, Skew: c.Skew, Ready: func() { close(ready) }})
 	}
 	if err == nil && ctx.Err() == nil {
 		err = errors.New("it ended without being asked to")
@@ -109,19 +111,19 @@ func (s *System) run(ctx context.Context, c Config, ready chan<- struct{}) {
 	}
 }
 
-// app is the configuration in the program's terms.
-func (c Config) app(dir string) app.Config {
-	config := app.Default()
-	config.DataDir = dir
-	config.TestClock = true
-	config.Serving.Listen = "127.0.0.1:0"
-	config.Node.Enabled = c.Node
-	config.Tokens.MaxExpiration = metav1.Duration{Duration: c.MaxTokenLife}
-	config.Tokens.Legacy = c.LegacyTokens
+// settings are the configuration in the program's terms.
+func (c Config) settings(dir string) config.Config {
+	settings := config.Default()
+	settings.DataDir = dir
+	settings.TestClock = true
+	settings.Serving.Listen = "127.0.0.1:0"
+	settings.Node.Enabled = c.Node
+	settings.Tokens.MaxExpiration = metav1.Duration{Duration: c.MaxTokenLife}
+	settings.Tokens.Legacy = c.LegacyTokens
 	for _, i := range c.Issuers {
-		config.Tokens.Issuers = append(config.Tokens.Issuers, i.String())
+		settings.Tokens.Issuers = append(settings.Tokens.Issuers, i.String())
 	}
-	return config
+	return settings
 }
 
 // connect makes the clients.
@@ -148,7 +150,7 @@ func (s *System) remove() {
 		s.t.Errorf("the system has not ended after %s; it is in %s", removeTimeout, s.dir)
 		return
 	}
-	if err := app.DownAsGuest(ctx, app.DownOptions{DataDir: s.dir, Purge: true}, s.log); err != nil {
+	if err := down.RunAsGuest(ctx, down.Options{DataDir: s.dir, Purge: true}, s.log); err != nil {
 		s.t.Errorf("removing the system: %v; what is left of it goes with `laterna down --purge --data-dir %s`", err, s.dir)
 	}
 }

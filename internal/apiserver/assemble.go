@@ -31,7 +31,7 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 		RBAC:       s.access.guard(),
 		Kubelets:   c.Kubelets.TLS,
 		ClusterIPs: c.Services.Range,
-		Keys:       s.ring,
+		Keys:       c.Keys,
 		Tokens: func(b *registry.Builder) (made registry.Tokens, err error) {
 			s.tokens, made, err = s.buildTokens(b)
 			return made, err
@@ -73,7 +73,7 @@ func (s *Server) buildTokens(b *registry.Builder) (*tokens.Tokens, registry.Toke
 		APIAudiences:    c.Tokens.APIAudiences,
 		JWKSURI:         c.Tokens.JWKSURI,
 		ExternalAddress: c.Serving.Advertise.String(),
-		Keys:            s.ring,
+		Keys:            c.Keys,
 		Status:          followed,
 		Objects:         objects,
 		Revisions:       s.backend.revisions,

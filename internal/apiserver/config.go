@@ -9,11 +9,11 @@ import (
 	"net/netip"
 	"time"
 
-	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 // Config says what the server is made of. Every field is required unless it says
@@ -24,6 +24,8 @@ type Config struct {
 	Store    StoreConfig
 	Serving  ServingConfig
 	Services ServicesConfig
+	// Keys sign tokens. They are for this server alone, which runs them on its store.
+	Keys     *keys.Ring
 	Tokens   TokensConfig
 	Kubelets KubeletsConfig
 	// Audit is optional.
@@ -33,9 +35,6 @@ type Config struct {
 	// Clock governs the life of tokens and keys, Wall all else.
 	Clock clock.API
 	Wall  clock.Wall
-	// ClockSettled is closed once Clock shows the time of the system, if it does not
-	// from the start. Optional.
-	ClockSettled <-chan struct{}
 	// Log gets what the server itself has to say.
 	Log *slog.Logger
 }
@@ -108,9 +107,6 @@ type TokensConfig struct {
 	APIAudiences []string
 	// JWKSURI is the value of --service-account-jwks-uri.
 	JWKSURI string
-	// Algorithm is that of the first signing key: RS256 (also for ""), ES256, ES384 or
-	// ES512. Another one than at the last start begins a rotation.
-	Algorithm boundtoken.Algorithm
 	// MaxExpiration limits the life of tokens; 0 means no limit.
 	MaxExpiration time.Duration
 	// ExtendExpiration is the value of --service-account-extend-token-expiration.

@@ -190,7 +190,7 @@ func robot(t *testing.T, s *system) {
 // TestForgedTokens shows tokens to a running server, most of them signed with its own
 // key. The server says the reason to who may review tokens, and nothing to the bearer.
 func TestForgedTokens(t *testing.T) {
-	s := boot(t, t.TempDir(), func(c *apiserver.Config) { c.Tokens.Algorithm = boundtoken.RS256 })
+	s := boot(t, t.TempDir(), func(c *apiserver.Config) { c.Keys = ring(t, boundtoken.RS256) })
 	robot(t, s)
 	f := s.forger()
 	for group, attacks := range map[string][]attack{"header": f.headerAttacks(s), "form": f.formAttacks(), "claims": f.claimAttacks()} {

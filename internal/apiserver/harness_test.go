@@ -22,6 +22,7 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/tokens/keys"
 )
 
 var (
@@ -37,6 +38,7 @@ type system struct {
 	authority *pki.Authority
 	store     *etcd.Server
 	server    *apiserver.Server
+	keys      *keys.Ring
 	addr      string
 	group     component.Group
 	// took is from the beginning of the start to readiness.
@@ -80,7 +82,8 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 			ClientCAs:      authority.Pool(),
 		},
 		Services: apiserver.ServicesConfig{Range: netip.MustParsePrefix("10.96.0.0/16")},
-		Tokens:   apiserver.TokensConfig{Algorithm: boundtoken.ES256, ExtendExpiration: true, PublicDiscovery: true},
+		Tokens:   apiserver.TokensConfig{ExtendExpiration: true, PublicDiscovery: true},
+		Keys:     ring(t, boundtoken.ES256),
 		Kubelets: apiserver.KubeletsConfig{TLS: &tls.Config{RootCAs: authority.Pool(), GetClientCertificate: kubelet.GetClientCertificate}},
 		Version:  apiserver.Version{Program: "0.0.1"},
 		Clock:    clock.APIOf(clock.Real()),
@@ -90,7 +93,7 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 	for _, f := range change {
 		f(&config)
 	}
-	s.server = apiserver.New(config)
+	s.server, s.keys = apiserver.New(config), config.Keys
 	s.group.Log = log
 	s.group.Add(s.store, s.server)
 	t.Cleanup(func() {
@@ -101,6 +104,14 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 		}
 	})
 	return s
+}
+
+// ring returns keys for one server.
+func ring(t *testing.T, algorithm boundtoken.Algorithm) *keys.Ring {
+	t.Helper()
+	r, err := keys.New(keys.Config{Algorithm: algorithm, Clock: clock.APIOf(clock.Real()), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	must(t, err)
+	return r
 }
 
 func must(t *testing.T, err error) {

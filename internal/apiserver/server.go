@@ -28,7 +28,6 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/tokens"
-	"laterna.dev/laterna/internal/tokens/keys"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -52,7 +51,6 @@ type Server struct {
 	backend  *backend
 	keeper   *encryption.Keeper
 	access   *access
-	ring     *keys.Ring
 	tokens   *tokens.Tokens
 	generic  *genericserver.GenericAPIServer
 	readings *answers.Readings
@@ -142,12 +140,8 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
-	s.ring, err = keys.New(keys.Config{Algorithm: s.config.Tokens.Algorithm, Clock: s.config.Clock, Settled: s.config.ClockSettled, Log: s.config.Log})
-	if err != nil {
-		return err
-	}
 	if box.Created() {
-		s.ring.Prepare()
+		s.config.Keys.Prepare()
 	}
 	endpoints, err := s.config.Store.Await(ctx)
 	if err != nil {
@@ -172,7 +166,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 		return err
 	}
 	s.background.Go(func() {
-		if err := s.ring.Run(life, sealed); err != nil {
+		if err := s.config.Keys.Run(life, sealed); err != nil {
 			s.fail(err)
 		}
 	})
@@ -324,9 +318,6 @@ func (s *Server) Serve(l net.Listener) error { return s.front.serve(l) }
 // Handler returns what the server does with requests. The server must have
 // started.
 func (s *Server) Handler() http.Handler { return s.generic.Handler }
-
-// Keys returns the ring of keys that sign tokens. The server must have started.
-func (s *Server) Keys() *keys.Ring { return s.ring }
 
 // Ready implements component.Readier.
 func (s *Server) Ready() error { return s.boot.check() }

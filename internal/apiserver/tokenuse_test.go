@@ -31,7 +31,7 @@ func TestTokenInASecret(t *testing.T) {
 	core := s.admin().CoreV1()
 	sa, err := core.ServiceAccounts("default").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{})
 	must(t, err)
-	minted, err := s.server.Keys().MintLegacy(t.Context(), boundtoken.NewLegacyClaims("default", "robot-token", boundtoken.Ref{Name: "robot", UID: string(sa.UID)}))
+	minted, err := s.keys.MintLegacy(t.Context(), boundtoken.NewLegacyClaims("default", "robot-token", boundtoken.Ref{Name: "robot", UID: string(sa.UID)}))
 	must(t, err)
 	token := minted.Reveal()
 	if _, err := s.whoami(token); err == nil {

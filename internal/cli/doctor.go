@@ -10,14 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/config"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/doctor"
 	"laterna.dev/laterna/internal/etcd/damaged"
 )
 
 func newDoctor() *cobra.Command {
-	defaults := app.Default()
+	defaults := config.Default()
 	var dataDir, listen string
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -26,9 +26,9 @@ func newDoctor() *cobra.Command {
 Nothing is changed. What is marked FAIL keeps pods from running and makes the exit code 1; a note does not.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config := app.Default()
-			config.DataDir, config.Serving.Listen = dataDir, listen
-			if err := config.Validate(); err != nil {
+			c := config.Default()
+			c.DataDir, c.Serving.Listen = dataDir, listen
+			if err := c.Validate(); err != nil {
 				return err
 			}
 			dir, err := datadir.Locate(dataDir)

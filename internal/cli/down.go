@@ -3,11 +3,11 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/down"
 )
 
 func newDown() *cobra.Command {
-	var options app.DownOptions
+	var options down.Options
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "Stop pods and the managed containerd, and remove what they made on the host",
@@ -16,12 +16,12 @@ every mount, link, rule, route and control group that they made. Objects and ima
 unless --purge is given. If nothing runs, it does nothing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Down(cmd.Context(), options, app.Output{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()})
+			return down.Run(cmd.Context(), options, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().SortFlags = false
 	bindDataDir(cmd.Flags(), &options.DataDir)
 	cmd.Flags().BoolVar(&options.Purge, "purge", false, "remove the data too: objects, keys, images")
-	cmd.Flags().DurationVar(&options.Grace, "grace-period", app.ContainerGrace, "`DURATION` that containers get to end by themselves")
+	cmd.Flags().DurationVar(&options.Grace, "grace-period", down.ContainerGrace, "`DURATION` that containers get to end by themselves")
 	return cmd
 }

@@ -5,14 +5,14 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/config"
 	"laterna.dev/laterna/internal/datadir"
 )
 
-// configFlags fills an app.Config from flags and from the file that --config
+// configFlags fills a config.Config from flags and from the file that --config
 // names; a flag that is given wins over the file.
 type configFlags struct {
-	config app.Config
+	config config.Config
 	file   string
 	flags  *pflag.FlagSet
 }
@@ -20,7 +20,7 @@ type configFlags struct {
 // bind defines the flags of `up` and `server`; node tells whether there is an agent.
 // This is the allow-list: no other flag exists. The help shows them in this order.
 func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
-	c.config, c.flags = app.Default(), fs
+	c.config, c.flags = config.Default(), fs
 	fs.SortFlags = false
 	f := &c.config
 	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "`DIR` that keeps all data")
@@ -28,7 +28,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	if node {
 		fs.BoolVar(&f.Node.Enabled, "node", true, "run pods on this machine (needs root); --node=false: the API alone")
 	}
-	fs.StringVar(&c.file, "config", "", "YAML `FILE` with the same settings (apiVersion: "+app.ConfigAPIVersion+", kind: "+app.ConfigKind+"); flags win over it")
+	fs.StringVar(&c.file, "config", "", "YAML `FILE` with the same settings (apiVersion: "+config.APIVersion+", kind: "+config.Kind+"); flags win over it")
 	fs.BoolVar(&f.TestClock, "test-clock", false, "let 'laterna clock advance' move the system's clock")
 	fs.IntVarP(&f.Verbosity, "v", "v", 0, "verbosity `LEVEL` of the log: 1 adds the libraries' information, 2 debug lines")
 
@@ -89,14 +89,14 @@ func (c *configFlags) bindAudit(fs *pflag.FlagSet) {
 }
 
 // complete reads the file, if one is named, and lets the flags win over it.
-func (c *configFlags) complete() (app.Config, error) {
+func (c *configFlags) complete() (config.Config, error) {
 	if c.file != "" {
 		if err := c.readFile(); err != nil {
-			return app.Config{}, err
+			return config.Config{}, err
 		}
 	}
 	if err := c.config.Validate(); err != nil {
-		return app.Config{}, err
+		return config.Config{}, err
 	}
 	return c.config, nil
 }
@@ -112,7 +112,7 @@ func (c *configFlags) readFile() error {
 			given[f.Name] = []string{f.Value.String()}
 		}
 	})
-	c.config = app.Default()
+	c.config = config.Default()
 	if err := c.config.Load(c.file); err != nil {
 		return err
 	}

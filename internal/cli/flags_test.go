@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/config"
 )
 
 // The flags that the contract of the program names, and those that reach an etcd
@@ -71,11 +71,11 @@ func TestEveryCommandHasHelp(t *testing.T) {
 }
 
 // complete parses a command line and a file as `up` does.
-func complete(t *testing.T, file string, args ...string) (app.Config, error) {
+func complete(t *testing.T, file string, args ...string) (config.Config, error) {
 	t.Helper()
 	if file != "" {
 		path := filepath.Join(t.TempDir(), "config.yaml")
-		header := "apiVersion: " + app.ConfigAPIVersion + "\nkind: " + app.ConfigKind + "\n"
+		header := "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\n"
 		if err := os.WriteFile(path, []byte(header+file), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -102,25 +102,25 @@ tokens:
 network: {clusterDomain: file.example}
 node: {enabled: false, name: file}
 `
-	config, err := complete(t, file, "--data-dir", "/from/flag", "--api-audiences", "c,d", "--service-account-issuer", "https://one.example",
+	c, err := complete(t, file, "--data-dir", "/from/flag", "--api-audiences", "c,d", "--service-account-issuer", "https://one.example",
 		"--service-account-issuer", "https://two.example", "--node=true", "--service-account-max-token-expiration=2h", "--test-clock=false")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.DataDir != "/from/flag" || config.TestClock || !config.Node.Enabled || config.Tokens.MaxExpiration.Duration.Hours() != 2 {
-		t.Errorf("a flag did not win over the file: %+v", config)
+	if c.DataDir != "/from/flag" || c.TestClock || !c.Node.Enabled || c.Tokens.MaxExpiration.Duration.Hours() != 2 {
+		t.Errorf("a flag did not win over the file: %+v", c)
 	}
-	if got := config.Tokens.APIAudiences; !slices.Equal(got, []string{"c", "d"}) {
+	if got := c.Tokens.APIAudiences; !slices.Equal(got, []string{"c", "d"}) {
 		t.Errorf("audiences %v, want those of the flag alone", got)
 	}
-	if got := config.Tokens.Issuers; !slices.Equal(got, []string{"https://one.example", "https://two.example"}) {
+	if got := c.Tokens.Issuers; !slices.Equal(got, []string{"https://one.example", "https://two.example"}) {
 		t.Errorf("issuers %v, want those of the flags alone", got)
 	}
-	if config.Serving.PublicDiscovery || config.Network.ClusterDomain != "file.example" || config.Node.Name != "file" {
-		t.Errorf("the file did not win over the defaults: %+v", config)
+	if c.Serving.PublicDiscovery || c.Network.ClusterDomain != "file.example" || c.Node.Name != "file" {
+		t.Errorf("the file did not win over the defaults: %+v", c)
 	}
-	if config.Serving.Listen != app.Default().Serving.Listen || config.Tokens.SigningAlgorithm != "RS256" || !config.Tokens.ExtendExpiration {
-		t.Errorf("a default is lost: %+v", config)
+	if c.Serving.Listen != config.Default().Serving.Listen || c.Tokens.SigningAlgorithm != "RS256" || !c.Tokens.ExtendExpiration {
+		t.Errorf("a default is lost: %+v", c)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestValuesOfFileAndFlagsAreChecked(t *testing.T) {
 func TestServerRunsNoNodeWhateverTheFileSays(t *testing.T) {
 	cmd := newServer(apiserver.Version{})
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	content := "apiVersion: " + app.ConfigAPIVersion + "\nkind: " + app.ConfigKind + "\nnode: {enabled: true}\n" +
+	content := "apiVersion: " + config.APIVersion + "\nkind: " + config.Kind + "\nnode: {enabled: true}\n" +
 		"dataDir: " + filepath.Join(path, "not-a-directory") + "\n"
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)

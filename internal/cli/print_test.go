@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/app"
 	"laterna.dev/laterna/internal/doctor"
+	"laterna.dev/laterna/internal/status"
 )
 
 func TestBytesOf(t *testing.T) {
@@ -57,7 +57,7 @@ func TestPrintStatus(t *testing.T) {
 		return corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Conditions: conditions}}
 	}
 	var out bytes.Buffer
-	printStatus(&out, app.Status{
+	printStatus(&out, status.Status{
 		DataDir: "/d", Left: 3, Server: "https://[::1]:6443", Version: "v1",
 		Nodes: []corev1.Node{
 			node("a", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue}),
@@ -81,7 +81,7 @@ func TestPrintStatus(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	out.Reset()
-	printStatus(&out, app.Status{Version: "v1", Server: "https://h", Pods: map[corev1.PodPhase]int{}})
+	printStatus(&out, status.Status{Version: "v1", Server: "https://h", Pods: map[corev1.PodPhase]int{}})
 	if got, want := out.String(), "API server:  v1 at https://h\nPods:        none\n"; got != want {
 		t.Errorf("without a data directory:\n%s", got)
 	}

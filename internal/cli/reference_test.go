@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/config"
 	"laterna.dev/laterna/test/page"
 )
 
@@ -20,11 +20,11 @@ func TestReferenceOfTheConfigurationFile(t *testing.T) {
 	t.Setenv("HOME", "/home/user")
 	t.Setenv("XDG_DATA_HOME", "")
 	flags := flagsByField(t)
-	config := app.Default()
-	config.DataDir = "" // it differs between users, and its flag's text says how
+	c := config.Default()
+	c.DataDir = "" // it differs between users, and its flag's text says how
 	var b strings.Builder
 	b.WriteString("| field | default | flag | what it is |\n|---|---|---|---|\n")
-	eachField(reflect.ValueOf(&config).Elem(), "", func(path string, v reflect.Value) {
+	eachField(reflect.ValueOf(&c).Elem(), "", func(path string, v reflect.Value) {
 		flag := flags[path]
 		if flag == nil {
 			t.Errorf("the field %s has no flag, and so no text", path)
@@ -69,7 +69,7 @@ func flagsByField(t *testing.T) map[string]*pflag.Flag {
 		if err := set.Set(f.Name, value); err != nil {
 			t.Fatalf("--%s: %v", f.Name, err)
 		}
-		before, after := fieldsOf(app.Default()), fieldsOf(c.config)
+		before, after := fieldsOf(config.Default()), fieldsOf(c.config)
 		for path := range after {
 			if before[path] != after[path] {
 				found[path] = f
@@ -79,7 +79,7 @@ func flagsByField(t *testing.T) map[string]*pflag.Flag {
 	return found
 }
 
-func fieldsOf(c app.Config) map[string]string {
+func fieldsOf(c config.Config) map[string]string {
 	out := map[string]string{}
 	eachField(reflect.ValueOf(&c).Elem(), "", func(path string, v reflect.Value) { out[path] = fmt.Sprint(v) })
 	return out

@@ -12,9 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"laterna.dev/laterna/internal/app"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/nodefields"
+	"laterna.dev/laterna/internal/plain"
+	"laterna.dev/laterna/internal/status"
 )
 
 func newStatus() *cobra.Command {
@@ -27,7 +28,7 @@ when the system is ready and 1 otherwise. With --kubeconfig alone it tells what 
 knows, wherever the system runs.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := app.ReadStatus(cmd.Context(), target.local(), target.client)
+			s, err := status.Read(cmd.Context(), target.local(), target.client)
 			if err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ knows, wherever the system runs.`,
 	return cmd
 }
 
-func printStatus(out io.Writer, s app.Status) {
+func printStatus(out io.Writer, s status.Status) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	defer w.Flush()
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+":\t"+format+"\n", args...) }
@@ -83,7 +84,7 @@ func upCommand(dir string) string {
 	if dir == datadir.Default() {
 		return "laterna up"
 	}
-	return "laterna up --data-dir " + app.ShellQuote(dir)
+	return "laterna up --data-dir " + plain.ShellWord(dir)
 }
 
 func nodeState(node *corev1.Node) string {

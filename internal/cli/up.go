@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"laterna.dev/laterna/internal/apiserver"
-	"laterna.dev/laterna/internal/app"
+	"laterna.dev/laterna/internal/app/up"
 )
 
 func newUp(version apiserver.Version) *cobra.Command {
@@ -54,5 +54,5 @@ func run(cmd *cobra.Command, flags *configFlags, version apiserver.Version) erro
 		return err
 	}
 	config.Node.Enabled = config.Node.Enabled && node
-	return app.Up(cmd.Context(), config, app.Output{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}, version)
+	return up.Run(cmd.Context(), config, cmd.OutOrStdout(), cmd.ErrOrStderr(), version)
 }

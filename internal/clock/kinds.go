@@ -46,5 +46,5 @@ func (wallOf) wall() {}
 func WallOf(c clock.WithTickerAndDelayedExecution) Wall { return wallOf{c} }
 
 // Real returns the machine's clock. Programs make it where they are put together, in
-// internal/app and internal/cli, and hand it on (a rule of internal/arch).
+// internal/app/up, internal/app/down and internal/cli, and hand it on (a rule of internal/arch).
 func Real() Wall { return wallOf{clock.RealClock{}} }

@@ -2,7 +2,7 @@
 // and the ECDSA P-256 certificates of the server, the components and the admin.
 //
 // It owns keys and certificates on disk (0600, in <data-dir>/pki) and their
-// renewal. Who uses which certificate lives in internal/app; the keys that sign
+// renewal. Who uses which certificate lives in internal/app/identity; the keys that sign
 // service account tokens live in internal/tokens/keys.
 //
 // Validity is measured on wall time, as everybody who checks it does.

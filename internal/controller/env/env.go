@@ -3,7 +3,7 @@
 //
 // It holds these things and does nothing with them; the loop that every controller
 // runs in is internal/controller/run, the queue below it internal/controller/queue.
-// internal/app fills it, one for each controller.
+// internal/controller/manager fills it, one for each controller.
 package env
 
 import (

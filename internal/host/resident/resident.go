@@ -4,7 +4,7 @@
 // again. Without this, those pages stay mapped, and count as the process's, for as
 // long as it runs. What is needed again comes back from the page cache.
 //
-// It owns nothing but that one call; when to make it is internal/app's to say.
+// It owns nothing but that one call; when to make it is internal/app/up's to say.
 package resident
 
 import (

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/app/identity"
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/controller/manager"
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/tokens/keys"
+)
+
+// Listen opens the listener of the API, so that a taken port is told before anything
+// starts. An API that is built with it closes it.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)
+	}
+	return l, nil
+}
+
+// Keys returns the ring of keys that sign tokens; the API runs it on its store. No key takes
+// a step before settled is closed; nil is closed from the start.
+func Keys(c config.Tokens, clk clock.API, settled <-chan struct{}, log *slog.Logger) (*keys.Ring, error) {
+	return keys.New(keys.Config{Algorithm: boundtoken.Algorithm(c.SigningAlgorithm), Clock: clk, Settled: settled, Log: log})
+}
+
+// Parts are what an API is built on. Every field is required.
+type Parts struct {
+	Store    *Store
+	Keys     *keys.Ring
+	Names    identity.Names
+	Identity *identity.Identity
+	Listener net.Listener
+	// Ready is what /readyz asks of controllers.
+	Ready *manager.Readiness
+	// Stdout is where an audit log at - goes.
+	Stdout  io.Writer
+	Version apiserver.Version
+	// Clock is the system's, Wall real time.
+	Clock clock.API
+	Wall  clock.Wall
+	Log   *slog.Logger
+}
+
+// API builds the API server.
+func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
+	return apiserver.New(apiserver.Config{
+		Kinds: registry.Kinds(),
+		Store: apiserver.StoreConfig{
+			Await:                    p.Store.Await,
+			EncryptionKeyFile:        dir.EncryptionKey(),
+			EncryptionProviderConfig: c.Store.EncryptionProviderConfig,
+			EncryptionProviderReload: c.Store.EncryptionProviderReload,
+		},
+		Serving:  serving(p),
+		Services: apiserver.ServicesConfig{Range: c.Network.Services()},
+		Keys:     p.Keys,
+		Tokens:   tokens(c.Tokens, c.Serving.PublicDiscovery),
+		Kubelets: apiserver.KubeletsConfig{TLS: &tls.Config{
+			MinVersion:           tls.VersionTLS12,
+			RootCAs:              p.Identity.Authority.Pool(),
+			GetClientCertificate: p.Identity.Kubelets.GetClientCertificate,
+		}},
+		Audit:   c.Audit.Log(p.Stdout),
+		Version: p.Version,
+		Clock:   p.Clock,
+		Wall:    p.Wall,
+		Log:     p.Log,
+	})
+}
+
+func serving(p Parts) apiserver.ServingConfig {
+	s := apiserver.ServingConfig{
+		Listeners:         []net.Listener{p.Listener},
+		Advertise:         p.Names.Advertised(),
+		GetCertificate:    p.Identity.Server.GetCertificate,
+		IssuerCertificate: p.Identity.Authority.Hosts().Certificate,
+		ClientCAs:         p.Identity.Authority.Pool(),
+	}
+	for _, name := range p.Ready.Names() {
+		s.ReadyChecks = append(s.ReadyChecks, apiserver.ReadyCheck{Name: name, Check: func() error { return p.Ready.Check(name) }})
+	}
+	return s
+}
+
+func tokens(c config.Tokens, publicDiscovery bool) apiserver.TokensConfig {
+	return apiserver.TokensConfig{
+		Issuers:          c.Issuers,
+		APIAudiences:     c.APIAudiences,
+		JWKSURI:          c.JWKSURI,
+		MaxExpiration:    c.MaxExpiration.Duration,
+		ExtendExpiration: c.ExtendExpiration,
+		Legacy:           c.Legacy,
+		PublicDiscovery:  publicDiscovery,
+	}
+}
+
+// ControllerTokens are the settings of tokens in the terms of controllers.
+func ControllerTokens(c config.Tokens) manager.Tokens {
+	return manager.Tokens{
+		Issuer: c.FirstIssuer(), Overlap: c.IssuerOverlap.Duration,
+		Legacy: c.Legacy, LegacyCleanUp: c.LegacyCleanUpPeriod.Duration,
+	}
+}

@@ -1,0 +1,104 @@
+package up
+
+import (
+	"context"
+	"net"
+
+	"laterna.dev/laterna/internal/app/agent"
+	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/app/identity"
+	"laterna.dev/laterna/internal/app/server"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/controller/manager"
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/network/plane"
+	"laterna.dev/laterna/internal/runtime/managed"
+)
+
+// build makes the parts of the system, each of what was made before it, and puts them into
+// group in the order of their start: store, API and runtime at once, then what works with
+// the API. It opens the listener, so that a taken port is told before anything starts, and
+// then the store: nothing that a running system has is written before the store is this
+// process's.
+func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, group *component.Group) error {
+	listener, err := server.Listen(ctx, c.Serving.Listen)
+	if err != nil {
+		return err
+	}
+	group.Opened("listener of the API", closing(listener))
+	names, err := identity.NamesOf(listener.Addr(), c.Node, c.Network, dir, p.log)
+	if err != nil {
+		return err
+	}
+	store := server.NewStore(c.Store, dir, p.clocks.wall, p.log)
+	group.Opened("store", store.Stop)
+	if err := store.Open(ctx); err != nil {
+		return err
+	}
+	network, err := agent.Network(c.Node, c.Network, dir, p.clocks.wall, p.log)
+	if err != nil {
+		return err
+	}
+	if network != nil {
+		names.Gateway = network.Gateway()
+	}
+	id, err := identity.Open(dir, names, c.Node.Enabled, p.clocks.wall)
+	if err != nil {
+		return err
+	}
+	if err := id.WriteKubeconfig(dir.Kubeconfig(), names.URL()); err != nil {
+		return err
+	}
+	keys, err := server.Keys(c.Tokens, p.clocks.system, p.clocks.settled, p.log)
+	if err != nil {
+		return err
+	}
+	ready := manager.NewReadiness(c.TestClock)
+	api := server.API(c, dir, server.Parts{
+		Store: store, Keys: keys, Names: names, Identity: id, Listener: listener, Ready: ready,
+		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
+	})
+	controllers := manager.New(manager.Config{
+		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready,
+		Clock: p.clocks.system, Wall: p.clocks.wall, Settled: p.clocks.settle(), Log: p.log,
+	})
+	first := append(store.Components(), api)
+	second := []component.Component{controllers, component.Run("certificates", id.Renewer(dir.Kubeconfig(), names.URL(), p.clocks.wall, p.log).Run)}
+	if c.Node.Enabled {
+		runtime, node, err := buildNode(ctx, c.Node, dir, p, names, id, group)
+		if err != nil {
+			return err
+		}
+		first, second = append(first, runtime), append(second, node)
+	}
+	if network != nil {
+		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Local(), Serve: api.Serve}))
+	}
+	group.Add(first...)
+	group.Add(second...)
+	return nil
+}
+
+// buildNode makes the runtime, and the agent that works with it.
+func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, group *component.Group) (managed.Runtime, component.Component, error) {
+	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := agent.Listen(ctx, names.NodeIP)
+	if err != nil {
+		return nil, nil, err
+	}
+	group.Opened("listener of the node", closing(listener))
+	return runtime, agent.New(agent.Config{
+		Name: names.NodeName, IP: names.NodeIP, ClusterDomain: names.ClusterDomain, URL: names.URL(),
+		Credentials: agent.Credentials{CA: id.Authority.PEM(), ClientCAs: id.Authority.Pool(), Client: id.Node, Serving: id.NodeServer},
+		Runtime:     runtime, Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
+		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
+	}), nil
+}
+
+// closing stops a listener.
+func closing(l net.Listener) func(context.Context) error {
+	return func(context.Context) error { return l.Close() }
+}

@@ -1,0 +1,135 @@
+package up
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/datadir"
+)
+
+// free returns an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// settings are those of a server without a node in a directory of its own.
+func settings(t *testing.T) (config.Config, datadir.Dir) {
+	t.Helper()
+	dir, err := datadir.Open(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir.RunDir) })
+	c := config.Default()
+	c.DataDir, c.Serving.Listen, c.Node.Enabled, c.Node.Name = dir.Path, free(t), false, "n"
+	c.Tokens.SigningAlgorithm = "ES256"
+	return c, dir
+}
+
+func guest(t *testing.T) Guest {
+	return Guest{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Ready: func() { t.Error("ready") }}
+}
+
+// TestFailedStartLeavesNothingOpen: a guest's process goes on, and may start another system
+// at the same place.
+func TestFailedStartLeavesNothingOpen(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, dir datadir.Dir){
+		"the store":        func(t *testing.T, dir datadir.Dir) { put(t, dir.Etcd()) },
+		"the certificates": func(t *testing.T, dir datadir.Dir) { put(t, dir.PKI()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, dir := settings(t)
+			spoil(t, dir)
+			if err := RunAsGuest(t.Context(), c, guest(t)); err == nil {
+				t.Fatal("it has started")
+			}
+			l, err := net.Listen("tcp", c.Serving.Listen)
+			if err != nil {
+				t.Fatalf("the port stays taken: %v", err)
+			}
+			l.Close()
+			release, err := dir.Lock()
+			if err != nil {
+				t.Fatalf("the directory stays taken: %v", err)
+			}
+			release()
+		})
+	}
+}
+
+// put makes a file where a directory is to be.
+func put(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTakenPortIsToldBeforeTheStoreIsOpened(t *testing.T) {
+	c, dir := settings(t)
+	l, err := net.Listen("tcp", c.Serving.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = RunAsGuest(t.Context(), c, guest(t))
+	if err == nil || !strings.HasPrefix(err.Error(), "listening for the API: ") || !strings.Contains(err.Error(), "--listen") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(dir.Etcd()); !os.IsNotExist(err) {
+		t.Errorf("a store was made: %v", err)
+	}
+}
+
+func TestSecondProcessChangesNothing(t *testing.T) {
+	c, dir := settings(t)
+	release, err := dir.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if err := RunAsGuest(t.Context(), c, guest(t)); err == nil || !strings.Contains(err.Error(), dir.Path) {
+		t.Errorf("got %v", err)
+	}
+	for _, path := range []string{dir.Kubeconfig(), dir.PKI(), dir.Etcd()} {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s was made: %v", path, err)
+		}
+	}
+}
+
+func TestAgentsClockMovesWithTheSystems(t *testing.T) {
+	wall := clock.Real()
+	c := newClocks(wall, -time.Hour, true)
+	ahead := func() time.Duration { return c.agent.Now().Sub(wall.Now()).Round(time.Minute) }
+	if ahead() != -time.Hour {
+		t.Errorf("the agent is %s ahead", ahead())
+	}
+	c.system.SetOffset(3 * time.Hour)
+	if ahead() != 2*time.Hour {
+		t.Errorf("with the system three hours ahead the agent is %s ahead", ahead())
+	}
+	select {
+	case <-c.settled:
+		t.Error("the offset is applied before anybody has read it")
+	default:
+	}
+	c.settle()()
+	<-c.settled
+	if without := newClocks(wall, 0, false); without.agent != without.system || without.settled != nil || without.settle() != nil {
+		t.Errorf("without a test clock and skew: %+v", without)
+	}
+}

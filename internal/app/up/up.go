@@ -1,0 +1,172 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"laterna.dev/laterna/internal/apiserver"
+	"laterna.dev/laterna/internal/app/agent"
+	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/launch"
+	"laterna.dev/laterna/internal/host/resident"
+	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/plain"
+	"laterna.dev/laterna/internal/wait"
+)
+
+const (
+	// StopTimeout bounds an orderly stop.
+	StopTimeout = 15 * time.Second
+	// shrinkAfter is how long after readiness the start's last work is done.
+	shrinkAfter = 2 * time.Second
+)
+
+// Run runs what c says until ctx ends or a component fails, in a process that is for
+// this alone. Containers keep running when it returns; internal/app/down ends them. stdout
+// gets the few lines that scripts read, stderr the log.
+func Run(ctx context.Context, c config.Config, stdout, stderr io.Writer, version apiserver.Version) error {
+	launch.StandAlone()
+	logger := log.New(stderr, c.Verbosity)
+	log.BridgeLibraries(logger, c.Verbosity)
+	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
+		logger.Info("the heap stays within the memory of the control group", "bytes", heap)
+	}
+	p := process{version: version, log: logger, stdout: stdout, clocks: newClocks(clock.Real(), 0, c.TestClock)}
+	return run(ctx, c, p, func(ctx context.Context, dir datadir.Dir) {
+		fmt.Fprintf(stdout, "export KUBECONFIG=%s\n", plain.ShellWord(dir.Kubeconfig()))
+		fmt.Fprintf(stdout, "ready in %d ms\n", sinceExec(p.clocks.wall.Now()).Milliseconds())
+		go shrink(ctx, p.clocks.wall, logger)
+	})
+}
+
+// Guest says how a system runs beside others in a process that is somebody else's.
+type Guest struct {
+	// Log gets what the system itself has to say.
+	Log *slog.Logger
+	// Skew is how far the agent's clock is ahead of the system's; negative when behind.
+	Skew time.Duration
+	// Ready is called once, when the system is ready.
+	Ready func()
+}
+
+// RunAsGuest is Run in a process that is not for this system alone: whatever belongs to the
+// process is left as it is (umask, group and limits, the limit
+// of the heap). Only the warnings and errors of libraries come on its standard error,
+// without the chatter that would be there otherwise.
+func RunAsGuest(ctx context.Context, c config.Config, guest Guest) error {
+	log.BridgeLibrariesOnce(os.Stderr)
+	p := process{log: guest.Log, stdout: io.Discard, clocks: newClocks(clock.Real(), guest.Skew, c.TestClock)}
+	return run(ctx, c, p, func(context.Context, datadir.Dir) { guest.Ready() })
+}
+
+// process is what a process gives every part of a system.
+type process struct {
+	version apiserver.Version
+	log     *slog.Logger
+	stdout  io.Writer
+	clocks  clocks
+}
+
+// run runs the system until ctx ends or a component fails, and calls ready meanwhile.
+func run(ctx context.Context, c config.Config, p process, ready func(context.Context, datadir.Dir)) (err error) {
+	defer func() { err = withRoomHint(c.DataDir, err) }()
+	if c.Node.Enabled {
+		if err := agent.CheckMachine(c.Node); err != nil {
+			return err
+		}
+	}
+	dir, release, err := takeOver(c.DataDir, p.log)
+	if err != nil {
+		return err
+	}
+	defer release()
+	group := &component.Group{Log: p.log}
+	defer stop(ctx, group)
+	if err = build(ctx, c, dir, p, group); err == nil {
+		err = start(ctx, group, p.clocks.wall)
+	}
+	if ctx.Err() != nil {
+		return nil // asked to stop meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	ready(ctx, dir)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-group.Failed():
+		return err
+	}
+}
+
+// takeOver opens the data directory and makes it this process's until release is called.
+func takeOver(path string, log *slog.Logger) (dir datadir.Dir, release func(), err error) {
+	if dir, err = datadir.Open(path); err != nil {
+		return dir, nil, err
+	}
+	if release, err = dir.Lock(); err != nil {
+		return dir, nil, err
+	}
+	opened, err := dir.ClosePrivate()
+	if err != nil {
+		release()
+		return dir, nil, err
+	}
+	if len(opened) > 0 {
+		log.Warn("others could read or change private files, which is mended; if others use this machine, think of what was in them as known: `laterna keys rotate` and `laterna encryption rotate` make new keys", "files", opened)
+	}
+	return dir, release, nil
+}
+
+// shrink gives back what only the start needed, once the start's last work is done,
+// and later what a burst of work has left.
+func shrink(ctx context.Context, wall clock.Wall, log *slog.Logger) {
+	if !wait.Pause(ctx, wall, shrinkAfter) {
+		return
+	}
+	if err := resident.Release(); err != nil {
+		log.Debug("memory of the start stays resident", "error", err)
+	}
+	resident.GiveBack(ctx, wall)
+}
+
+func stop(ctx context.Context, group *component.Group) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTimeout)
+	defer cancel()
+	// Every component that does not stop has been logged by the group.
+	_ = group.Stop(ctx)
+}
+
+// readyPoll is how often a start looks whether the system is ready.
+const readyPoll = time.Millisecond
+
+// start returns when the group runs and /readyz would answer 200.
+func start(ctx context.Context, group *component.Group, wall clock.Wall) error {
+	if err := group.Start(ctx); err != nil {
+		return err
+	}
+	ticker := wall.NewTicker(readyPoll)
+	defer ticker.Stop()
+	for {
+		err := group.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C():
+		case failed := <-group.Failed():
+			return failed
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
