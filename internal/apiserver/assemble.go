@@ -36,9 +36,11 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 			s.tokens, made, err = s.buildTokens(b)
 			return made, err
 		},
-		Clock: c.Clock,
-		Wall:  c.Wall,
-		Log:   c.Log,
+		FirstIssuer:   issuer.First(c.Tokens.Issuers),
+		IssuerOverlap: c.Tokens.IssuerOverlap,
+		Clock:         c.Clock,
+		Wall:          c.Wall,
+		Log:           c.Log,
 	})
 	if err == nil && s.tokens == nil {
 		err = errors.New("no kind of the table issues or checks tokens")

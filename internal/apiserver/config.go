@@ -103,6 +103,9 @@ type TokensConfig struct {
 	// Issuers are the values of --service-account-issuer: the first signs, all
 	// are accepted; empty means issuer.Default.
 	Issuers []string
+	// IssuerOverlap is how long tokens of a former issuer are accepted; 0 refuses them
+	// at once.
+	IssuerOverlap time.Duration
 	// APIAudiences are the values of --api-audiences; empty means Issuers.
 	APIAudiences []string
 	// JWKSURI is the value of --service-account-jwks-uri.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -38,6 +39,10 @@ type Parts struct {
 	// Tokens is called once, by the first kind that needs tokens. It may ask for
 	// storages.
 	Tokens func(*Builder) (Tokens, error)
+	// FirstIssuer is the issuer of tokens while operators ask for none, IssuerOverlap how
+	// long a former one is trusted.
+	FirstIssuer   string
+	IssuerOverlap time.Duration
 	// Clock governs the life of tokens and keys, Wall all else.
 	Clock clock.API
 	Wall  clock.Wall

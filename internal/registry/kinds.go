@@ -28,7 +28,6 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
-	"laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
@@ -97,7 +96,7 @@ func Kinds() Table {
 				Roles: Roles{View: read, Edit: "delete deletecollection", Node: "get create update patch delete"}},
 		}},
 		{configv1.SchemeGroupVersion, configv1.AddToScheme, []Kind{
-			{Serve: Stored(authentication.Definition())},
+			{Serve: authentications()},
 		}},
 		{operatorv1.SchemeGroupVersion, operatorv1.AddToScheme, []Kind{
 			{Serve: Stored(kubeapiserver.Definition()), Roles: Roles{Node: read}},

@@ -14,9 +14,11 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
+	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
+	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/service"
@@ -77,6 +79,31 @@ func services() Served {
 func podProjections() Served {
 	return storedWith(func(p Parts) resource.Definition[*projectionv1alpha1.PodProjection] {
 		return podprojection.Definition(p.Clock)
+	})
+}
+
+// authentications are checked against the issuers that are accepted already.
+func authentications() Served {
+	plain := configauthentication.Definition(configauthentication.Room{})
+	return own(plain, func(b *Builder) (map[string]rest.Storage, error) {
+		servers, err := b.Getter(operatorv1.KubeAPIServers.GroupResource())
+		if err != nil {
+			return nil, err
+		}
+		return configauthentication.Definition(configauthentication.Room{
+			Server: func(ctx context.Context) (*operatorv1.KubeAPIServer, error) {
+				obj, err := servers.Get(request.WithNamespace(ctx, metav1.NamespaceNone), operatorv1.Name, &metav1.GetOptions{})
+				if err != nil {
+					return nil, err
+				}
+				server, ok := obj.(*operatorv1.KubeAPIServer)
+				if !ok {
+					return nil, fmt.Errorf("kubeapiservers/%s is a %T", operatorv1.Name, obj)
+				}
+				return server, nil
+			},
+			First: b.FirstIssuer, Overlap: b.IssuerOverlap, Clock: b.Clock,
+		}).Storages(b.Env)
 	})
 }
 

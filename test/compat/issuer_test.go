@@ -252,14 +252,21 @@ func TestO7FormerIssuers(t *testing.T) {
 		}
 		return nil
 	})
-	s.setIssuer(t, "https://too-many.example")
+	// One more is refused where it is written, and everything stays.
+	patch := `kubectl patch authentication cluster --type merge -p '{"spec":{"serviceAccountIssuer":"https://too-many.example"}}'`
+	if got := s.sh(t, "("+patch+" 2>&1) || true"); !strings.Contains(got, `spec.serviceAccountIssuer: Forbidden: 10 issuers are accepted already, which is the most at a time: "https://too-many.example" can be set once "https://first.example" has ended, at `) {
+		t.Errorf("%s", got)
+	}
+	contains(t, s.sh(t, "kubectl get authentication cluster"), "https://many-8.example")
+	s.sh(t, "laterna issuer show --data-dir "+s.Dir)
+	s.sh(t, "laterna clock advance --data-dir "+s.Dir+" 24h")
+	s.sh(t, patch)
 	eventually(t, 5*time.Second, func() error {
-		if got := s.sh(t, "kubectl get events -n default"); !strings.Contains(got, "unable to configure more than 10 trusted service account issuers at the time, ") {
+		if got := s.sh(t, "kubectl get kubeapiservers"); !strings.Contains(got, "https://too-many.example") {
 			return fmt.Errorf("%s", got)
 		}
 		return nil
 	})
-	contains(t, s.sh(t, "kubectl get kubeapiservers"), "https://many-8.example")
 }
 
 func TestO7StrictChangeRefusesFormerIssuersAtOnce(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/controller/manager"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
 
@@ -97,6 +98,7 @@ func serving(p Parts) apiserver.ServingConfig {
 func tokens(c config.Tokens, publicDiscovery bool) apiserver.TokensConfig {
 	return apiserver.TokensConfig{
 		Issuers:          c.Issuers,
+		IssuerOverlap:    c.IssuerOverlap.Duration,
 		APIAudiences:     c.APIAudiences,
 		JWKSURI:          c.JWKSURI,
 		MaxExpiration:    c.MaxExpiration.Duration,
@@ -109,7 +111,7 @@ func tokens(c config.Tokens, publicDiscovery bool) apiserver.TokensConfig {
 // ControllerTokens are the settings of tokens in the terms of controllers.
 func ControllerTokens(c config.Tokens) manager.Tokens {
 	return manager.Tokens{
-		Issuer: c.FirstIssuer(), Overlap: c.IssuerOverlap.Duration,
+		Issuer: issuer.First(c.Issuers), Overlap: c.IssuerOverlap.Duration,
 		Legacy: c.Legacy, LegacyCleanUp: c.LegacyCleanUpPeriod.Duration,
 	}
 }

@@ -176,7 +176,7 @@ func (c *Controller) sync(ctx context.Context) error {
 		return err
 	}
 	c.tell(asked, d)
-	c.remember(asked, &d.status)
+	c.remember(asked, d)
 	c.ready.Store(true)
 	c.again(&d.status)
 	return nil

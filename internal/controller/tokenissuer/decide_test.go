@@ -12,6 +12,7 @@ import (
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/tokens/issuer/status"
 )
 
 var now = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -102,7 +103,7 @@ func TestWithoutOverlapFormerIssuersEndAtOnce(t *testing.T) {
 func TestNoMoreThanTenIssuers(t *testing.T) {
 	c := newCluster()
 	c.step()
-	for i := range MaxIssuers - 1 {
+	for i := range status.MaxIssuers - 1 {
 		c.ask(fmt.Sprintf("https://%d", i))
 	}
 	before := c.issuers()

@@ -90,10 +90,15 @@ func reference(a *configv1.Authentication) *corev1.ObjectReference {
 	}
 }
 
-func (c *Controller) remember(asked *configv1.Authentication, s *operatorv1.KubeAPIServerStatus) {
+// remember keeps what brings the objects back. An issuer that was not taken is not kept:
+// an object that asks for it would be refused.
+func (c *Controller) remember(asked *configv1.Authentication, d decision) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	spec := asked.Spec
+	s, spec := &d.status, asked.Spec
+	if d.warning != "" {
+		spec.ServiceAccountIssuer = s.ActiveIssuer()
+	}
 	c.lastSpec, c.lastStatus = &spec, &operatorv1.KubeAPIServerStatus{}
 	s.DeepCopyInto(c.lastStatus)
 }

@@ -8,6 +8,7 @@ import (
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/tokens/issuer/status"
 )
 
 // situation is all that a decision is made from.
@@ -48,7 +49,7 @@ func decide(s situation) decision {
 	case want == "":
 		want = s.issuer
 	}
-	next, err := nextIssuers(old, want, s.overlap, s.clock)
+	next, err := status.Next(old, want, s.overlap, s.clock)
 	if invalid := issuer.Validate([]string{want}); invalid != nil {
 		err = invalid
 	}

@@ -60,6 +60,15 @@ type Set struct {
 	pages    atomic.Pointer[pages]
 }
 
+// First returns the issuer of new tokens while operators ask for none: the first of the
+// flags, or Default.
+func First(issuers []string) string {
+	if len(issuers) > 0 {
+		return issuers[0]
+	}
+	return Default
+}
+
 // New checks c by the rules of the API server's flags.
 func New(c Config) (*Set, error) {
 	if c.Clock == nil || c.Keys == nil {

@@ -21,8 +21,9 @@ import (
 
 type object = configv1.Authentication
 
-// Definition describes authentications.
-func Definition() resource.Definition[*object] {
+// Definition describes authentications. A change of the issuer is refused where there is
+// no room for it.
+func Definition(room Room) resource.Definition[*object] {
 	return resource.Definition[*object]{
 		GroupVersion: configv1.SchemeGroupVersion,
 		Plural:       "authentications",
@@ -30,10 +31,14 @@ func Definition() resource.Definition[*object] {
 		New:          func() *object { return &object{} },
 		NewList:      func() runtime.Object { return &configv1.AuthenticationList{} },
 		Rules: resource.Rules[*object]{
-			ValidName:      resource.Only(configv1.Name),
-			Validate:       func(_ context.Context, a *object) field.ErrorList { return validate(a) },
-			ValidateUpdate: func(_ context.Context, a, _ *object) field.ErrorList { return validate(a) },
-			WarnCreate:     func(_ context.Context, a *object) []string { return warn(a) },
+			ValidName: resource.Only(configv1.Name),
+			Validate: func(ctx context.Context, a *object) field.ErrorList {
+				return room.validate(ctx, a, a.Spec.ServiceAccountIssuer != "")
+			},
+			ValidateUpdate: func(ctx context.Context, a, old *object) field.ErrorList {
+				return room.validate(ctx, a, a.Spec.ServiceAccountIssuer != old.Spec.ServiceAccountIssuer)
+			},
+			WarnCreate: func(_ context.Context, a *object) []string { return warn(a) },
 			WarnUpdate: func(_ context.Context, a, old *object) []string {
 				if a.Spec == old.Spec {
 					return nil
@@ -57,6 +62,19 @@ func shown(issuer string) string {
 		return "<default>"
 	}
 	return issuer
+}
+
+// validate checks an object, and whether there is room for its issuer where that is
+// another one than before.
+func (r Room) validate(ctx context.Context, a *object, another bool) field.ErrorList {
+	errs := validate(a)
+	if len(errs) > 0 || !another {
+		return errs
+	}
+	if err := r.check(ctx, field.NewPath("spec", "serviceAccountIssuer"), a.Spec.ServiceAccountIssuer); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
 }
 
 // maxIssuer is the length of an issuer in bytes: it is in every token.
