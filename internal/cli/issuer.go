@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/inspect"
@@ -47,7 +50,11 @@ be discovered, which audiences the API answers to, and how far a change of issue
 has come on the nodes.
 
 An issuer counts as discoverable when this system answers under its name, as it would
-to a client that was directed here. With --discover the issuer's host is asked instead, as relying parties do.`,
+to a client that was directed here. With --discover the issuer's host is asked instead,
+as relying parties do.
+
+The exit code is 1 when an issuer is asked for that is not active, with the reason, and
+when --discover finds the documents of no issuer.`,
 		Example: `  laterna issuer show
   laterna issuer show --discover     # does the world see it?`,
 		Args: noArgs,
@@ -64,9 +71,11 @@ to a client that was directed here. With --discover the issuer's host is asked i
 				return err
 			}
 			if output == "json" {
-				return printASCII(cmd.OutOrStdout(), shown)
+				err = printASCII(cmd.OutOrStdout(), shown)
+			} else {
+				err = shown.print(cmd.OutOrStdout(), paintFor(cmd.OutOrStdout()))
 			}
-			return shown.print(cmd.OutOrStdout(), paintFor(cmd.OutOrStdout()))
+			return errors.Join(err, shown.verdict(elsewhere != nil))
 		},
 	}
 	target.bind(cmd.Flags())
@@ -85,6 +94,14 @@ type shownIssuers struct {
 	Partial  bool           `json:"partial,omitempty"`
 	Revision int32          `json:"revision,omitempty"`
 	Progress *shownProgress `json:"progress,omitempty"`
+	// Wanted is what is asked for, where that is not what issues tokens.
+	Wanted *shownWanted `json:"wanted,omitempty"`
+}
+
+// shownWanted is an issuer that is asked for and not active.
+type shownWanted struct {
+	Issuer string `json:"issuer"`
+	Reason string `json:"reason"`
 }
 
 type shownIssuer struct {
@@ -146,7 +163,8 @@ func discoverOne(ctx context.Context, from inspect.Discoverer, one issuer.Listed
 	return shown
 }
 
-// readProgress reads how far a change has come; a stock kube-apiserver does not know.
+// readProgress reads what is asked for and how far a change has come; a stock
+// kube-apiserver does not know.
 func (s *shownIssuers) readProgress(ctx context.Context, target targetFlags) error {
 	client, err := target.client()
 	if err != nil {
@@ -154,23 +172,62 @@ func (s *shownIssuers) readProgress(ctx context.Context, target targetFlags) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, issuerTimeout)
 	defer cancel()
-	path := "/apis/" + operatorv1.SchemeGroupVersion.String() + "/" + operatorv1.KubeAPIServers.Resource + "/" + operatorv1.Name
-	raw, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return nil
+	read := func(of schema.GroupVersionResource, name string, into any) (known bool, err error) {
+		path := "/apis/" + of.GroupVersion().String() + "/" + of.Resource + "/" + name
+		raw, err := client.Discovery().RESTClient().Get().AbsPath(path).DoRaw(ctx)
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return false, nil
+		}
+		if err == nil {
+			err = json.Unmarshal(raw, into)
+		}
+		if err != nil {
+			return false, fmt.Errorf("reading the progress of changes: %w", explain(err))
+		}
+		return true, nil
+	}
+	// What is asked for is read first: what came of it is then not older.
+	var asked configv1.Authentication
+	if _, err := read(configv1.Authentications, configv1.Name, &asked); err != nil {
+		return err
 	}
 	var server operatorv1.KubeAPIServer
-	if err == nil {
-		err = json.Unmarshal(raw, &server)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the progress of changes: %w", explain(err))
+	if known, err := read(operatorv1.KubeAPIServers, operatorv1.Name, &server); err != nil || !known {
+		return err
 	}
 	s.Revision = server.Status.LatestAvailableRevision
+	reason := "the servers have not taken it over yet"
 	for _, c := range server.Status.Conditions {
-		if c.Type == operatorv1.NodeInstallerProgressing {
+		switch {
+		case c.Type == operatorv1.NodeInstallerProgressing:
 			s.Progress = &shownProgress{Done: c.Status == "False", Reason: c.Reason, Message: c.Message}
+		case c.Type == operatorv1.ServiceAccountIssuerDegraded && c.Status == "True":
+			reason = c.Message
 		}
+	}
+	if want := asked.Spec.ServiceAccountIssuer; want != "" && want != server.Status.ActiveIssuer() {
+		s.Wanted = &shownWanted{Issuer: want, Reason: reason}
+	}
+	return nil
+}
+
+// verdict is why the exit code is not 0: what is asked for is not active, or nobody can
+// discover anything.
+func (s *shownIssuers) verdict(discovered bool) error {
+	if s.Wanted != nil {
+		return fmt.Errorf("issuer %q is asked for and not active: %s", s.Wanted.Issuer, plain.Text(s.Wanted.Reason))
+	}
+	accepted := 0
+	for _, one := range s.Issuers {
+		if one.Discoverable {
+			return nil
+		}
+		if one.State != issuer.Ended {
+			accepted++
+		}
+	}
+	if discovered && accepted > 0 {
+		return errors.New("no issuer of this system could be discovered at its own host")
 	}
 	return nil
 }
@@ -188,6 +245,9 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 	row := func(name, text string) { fmt.Fprintf(out, "%-14s %s\n", name, text) }
 	if s.Partial {
 		row("Note", "this system does not tell what else it accepts, or you may not ask")
+	}
+	if s.Wanted != nil {
+		row("Wanted", fmt.Sprintf("%s %s, which is not active: %s", p.bad("✗"), plain.Text(s.Wanted.Issuer), plain.Text(s.Wanted.Reason)))
 	}
 	if len(s.APIAudiences) > 0 {
 		row("API audiences", plain.List(s.APIAudiences))
