@@ -17,6 +17,36 @@ type Runtime struct {
 	Containers []cri.Container
 	// Ended is when each dead container ended, by its ID, on the agent's clock.
 	Ended map[string]time.Time
+	// Probed is what is known of containers that somebody looks into, by their ID. One
+	// that is absent has no probe and no hook: it is started and ready when it runs. Who
+	// probes has it here before the container counts as running.
+	Probed map[string]Probed
+}
+
+// Probed is what probes and hooks found of a running container.
+type Probed struct {
+	// Started says that its postStart hook is done and its startup probe has passed.
+	Started bool
+	// Ready says that its readiness probe, where it has one, passes.
+	Ready bool
+}
+
+// Started reports whether a container runs and its start is done.
+func (r *Runtime) Started(c *cri.Container) bool {
+	if c == nil || c.State != cri.ContainerRunning {
+		return false
+	}
+	p, probed := r.Probed[c.ID]
+	return !probed || p.Started
+}
+
+// Ready reports whether a container is started and may be sent traffic.
+func (r *Runtime) Ready(c *cri.Container) bool {
+	if !r.Started(c) {
+		return false
+	}
+	p, probed := r.Probed[c.ID]
+	return !probed || p.Ready
 }
 
 // Sandbox is the newest sandbox, nil when there is none.

@@ -92,3 +92,22 @@ func TestSurplus(t *testing.T) {
 		}
 	}
 }
+
+func TestStartedAndReadyFollowProbes(t *testing.T) {
+	r := &Runtime{Probed: map[string]Probed{"starting": {}, "unready": {Started: true}, "odd": {Ready: true}, "both": {Started: true, Ready: true}}}
+	for id, want := range map[string]struct{ started, ready bool }{
+		"unprobed": {true, true}, "starting": {}, "unready": {started: true}, "odd": {}, "both": {true, true},
+	} {
+		c := &cri.Container{ID: id, State: cri.ContainerRunning}
+		if r.Started(c) != want.started || r.Ready(c) != want.ready {
+			t.Errorf("%s: started %t, ready %t", id, r.Started(c), r.Ready(c))
+		}
+		c.State = cri.ContainerExited
+		if r.Started(c) || r.Ready(c) {
+			t.Errorf("%s counts as started after its end", id)
+		}
+	}
+	if r.Started(nil) || r.Ready(nil) {
+		t.Error("a container that was never made counts as started")
+	}
+}

@@ -169,7 +169,10 @@ func (b *board) looked(r lifecycle.Runtime) (pause time.Duration) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.showLocked(func(s *Snapshot) { s.Runtime, s.unseen = r, false })
+	b.showLocked(func(s *Snapshot) {
+		r.Probed = s.Runtime.Probed // which others may have changed meanwhile
+		s.Runtime, s.unseen = r, false
+	})
 	for id, looks := range b.exited {
 		if !running[id] || looks == 0 {
 			delete(b.exited, id)
@@ -180,6 +183,17 @@ func (b *board) looked(r lifecycle.Runtime) (pause time.Duration) {
 		pause = exitPause
 	}
 	return pause
+}
+
+// probed notes what probes and hooks know of a container; nil forgets it. It does not
+// wake the worker.
+func (b *board) probed(id string, p *lifecycle.Probed) {
+	b.show(func(s *Snapshot) {
+		s.Runtime.Probed = copied(s.Runtime.Probed)
+		if delete(s.Runtime.Probed, id); p != nil {
+			s.Runtime.Probed[id] = *p
+		}
+	})
 }
 
 // evict notes what the pod took too much of; the first reason counts.

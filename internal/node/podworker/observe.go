@@ -123,7 +123,10 @@ func (o *observer) withContainers(r lifecycle.Runtime, containers []cri.Containe
 // setContainers replaces what is known of the containers.
 func (o *observer) setContainers(containers []cri.Container) {
 	next := o.withContainers(*o.rt(), containers)
-	o.board.show(func(s *Snapshot) { s.Runtime, s.unseen = next, false })
+	o.board.show(func(s *Snapshot) {
+		next.Probed = s.Runtime.Probed // which others may have changed meanwhile
+		s.Runtime, s.unseen = next, false
+	})
 }
 
 // setContainer adds or replaces one container.

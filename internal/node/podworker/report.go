@@ -22,7 +22,7 @@ type reporter struct {
 // report computes the pod's status and has it written.
 func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	in := status.Input{
-		Pod: r.remembered(pod), Sandbox: r.rt().Sandbox(), Containers: r.rt().Containers,
+		Pod: r.remembered(pod), Sandbox: r.rt().Sandbox(), Containers: r.rt().Containers, Probed: r.rt().Probed,
 		Waiting: map[string]status.Waiting{}, HostIPs: r.deps.Node.IPs,
 		Runtime: r.deps.Node.Runtime, Terminal: terminal, Failed: r.failed, Rejected: r.failed != nil && r.board.snapshot().Refused != nil,
 		Now: metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),

@@ -141,3 +141,19 @@ func TestExitsAreLookedFor(t *testing.T) {
 		t.Error("an end that was found is looked for again")
 	}
 }
+
+// TestProbedOutlastsALookAtTheRuntime has a probe answer while the runtime is read.
+func TestProbedOutlastsALookAtTheRuntime(t *testing.T) {
+	b := newBoard("", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}})
+	read := b.snapshot().Runtime
+	b.probed("c", &lifecycle.Probed{Started: true})
+	b.looked(read)
+	if got := b.snapshot().Runtime.Probed; !got["c"].Started {
+		t.Errorf("after a look: %v", got)
+	}
+	before := b.snapshot()
+	b.probed("c", nil)
+	if got := b.snapshot().Runtime.Probed; len(got) != 0 || len(before.Runtime.Probed) != 1 {
+		t.Errorf("forgotten: %v, in an older snapshot: %v", got, before.Runtime.Probed)
+	}
+}

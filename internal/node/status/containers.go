@@ -62,8 +62,9 @@ func containerStatus(in Input, c *corev1.Container) corev1.ContainerStatus {
 		}
 		out.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
 	}
-	running := out.State.Running != nil
-	out.Ready, out.Started = running, &running
+	known := lifecycle.Runtime{Probed: in.Probed}
+	started := out.State.Running != nil && known.Started(&newest)
+	out.Ready, out.Started = started && known.Ready(&newest), &started
 	return out
 }
 

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -25,6 +26,8 @@ type Input struct {
 	Sandbox *cri.Sandbox
 	// Containers are all containers of the pod, dead ones too, with full status.
 	Containers []cri.Container
+	// Probed is lifecycle.Runtime's.
+	Probed map[string]lifecycle.Probed
 	// Waiting has the containers that were to be started and were not.
 	Waiting map[string]Waiting
 	// HostIPs are the node's addresses, primary first.
