@@ -10,6 +10,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // Reasons of Events, upstream's where upstream has them.
@@ -55,10 +57,15 @@ func Node(name string) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: types.UID(name)}
 }
 
-// Container also names the container.
+// Container also names the container, and the list of the spec that it stands in.
 func Container(pod *corev1.Pod, container string) *corev1.ObjectReference {
-	ref := Pod(pod)
-	ref.FieldPath = fmt.Sprintf("spec.containers{%s}", container)
+	ref, list := Pod(pod), podfields.Main
+	for at, c := range podfields.Containers(&pod.Spec) {
+		if c.Name == container {
+			list = at.List
+		}
+	}
+	ref.FieldPath = fmt.Sprintf("spec.%s{%s}", list, container)
 	return ref
 }
 

@@ -52,18 +52,24 @@ func roleOf(list podfields.List, c *corev1.Container) Role {
 	return Init
 }
 
-// Run lists the containers that the agent runs. A pod with others is not started, see
-// podfields.
-func Run(spec *corev1.PodSpec) []Container {
-	return slices.DeleteFunc(Containers(spec), func(c Container) bool { return c.Role != Main })
+// Only lists the containers of some roles, in their order.
+func Only(spec *corev1.PodSpec, roles ...Role) []Container {
+	return slices.DeleteFunc(Containers(spec), func(c Container) bool { return !slices.Contains(roles, c.Role) })
 }
 
-// Find returns the container of a name among those that the agent runs, nil when there
-// is none.
+// Find returns the container of a name, nil when there is none.
 func Find(spec *corev1.PodSpec, name string) *corev1.Container {
-	for _, c := range Run(spec) {
-		if c.Spec.Name == name {
-			return c.Spec
+	return podfields.Container(spec, name)
+}
+
+// Reported is the status of a container of any role as a pod's status has it, nil when
+// there is none.
+func Reported(s *corev1.PodStatus, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
 		}
 	}
 	return nil
@@ -73,11 +79,31 @@ func Find(spec *corev1.PodSpec, name string) *corev1.Container {
 // the rest is shared.
 func With(pod *corev1.Pod, c *corev1.Container) *corev1.Pod {
 	out := *pod
+	out.Spec.InitContainers = slices.Clone(pod.Spec.InitContainers)
 	out.Spec.Containers = slices.Clone(pod.Spec.Containers)
-	for i := range out.Spec.Containers {
-		if out.Spec.Containers[i].Name == c.Name {
-			out.Spec.Containers[i] = *c
+	for at, k := range podfields.DeclaredContainers(&out.Spec) {
+		if k.Name != c.Name {
+			continue
+		}
+		if at.List == podfields.Init {
+			out.Spec.InitContainers[at.Index] = *c
+		} else {
+			out.Spec.Containers[at.Index] = *c
 		}
 	}
 	return &out
+}
+
+// Target is the name of the container whose processes an ephemeral container shares, ""
+// when there is none, or when the whole pod shares them anyway.
+func Target(spec *corev1.PodSpec, name string) string {
+	if spec.HostPID || spec.ShareProcessNamespace != nil && *spec.ShareProcessNamespace {
+		return ""
+	}
+	for _, c := range spec.EphemeralContainers {
+		if c.Name == name {
+			return c.TargetContainerName
+		}
+	}
+	return ""
 }

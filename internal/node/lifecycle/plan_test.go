@@ -95,36 +95,6 @@ func TestDecideForSeveralContainers(t *testing.T) {
 	}
 }
 
-// TestOnlyMainContainersAreRun holds until other roles have rules.
-func TestOnlyMainContainersAreRun(t *testing.T) {
-	always := corev1.ContainerRestartPolicyAlways
-	spec := &corev1.PodSpec{
-		InitContainers:      []corev1.Container{{Name: "init"}, {Name: "sidecar", RestartPolicy: &always}, {Name: "init2"}},
-		Containers:          []corev1.Container{{Name: "a"}, {Name: "b"}},
-		EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "i"}}},
-	}
-	all := Containers(spec)
-	want := []Role{Init, Sidecar, Init, Main, Main, Ephemeral}
-	if len(all) != len(want) {
-		t.Fatalf("%d containers", len(all))
-	}
-	for i, c := range all {
-		if c.Role != want[i] {
-			t.Errorf("%s has role %d, want %d", c.Spec.Name, c.Role, want[i])
-		}
-	}
-	if all[5].Spec.Name != "debug" || all[5].Spec.Image != "i" || all[3].Spec != &spec.Containers[0] {
-		t.Errorf("containers %+v", all)
-	}
-	p := Decide(&corev1.Pod{Spec: *spec}, &Runtime{}, nil)
-	if len(p.Start) != 2 || p.Start[0].Spec.Name != "a" || p.Start[1].Spec.Name != "b" {
-		t.Errorf("start %+v", p.Start)
-	}
-	if Find(spec, "b") != &spec.Containers[1] || Find(spec, "init") != nil || Find(spec, "none") != nil {
-		t.Error("a container was not found by its name")
-	}
-}
-
 func TestNext(t *testing.T) {
 	dead := &cri.Container{State: cri.ContainerExited, Attempt: 4}
 	made := &cri.Container{State: cri.ContainerCreated, Attempt: 4}
@@ -143,13 +113,5 @@ func TestNext(t *testing.T) {
 		if attempt, remove := Next(tt.newest, tt.reported); attempt != tt.attempt || remove != tt.remove {
 			t.Errorf("%s: %d, %t", name, attempt, remove)
 		}
-	}
-}
-
-func TestWith(t *testing.T) {
-	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}, {Name: "b", Image: "i"}}}}
-	got := With(pod, &corev1.Container{Name: "b", Image: "j"})
-	if got.Spec.Containers[0].Image != "i" || got.Spec.Containers[1].Image != "j" || pod.Spec.Containers[1].Image != "i" {
-		t.Errorf("with another spec %+v, before %+v", got.Spec.Containers, pod.Spec.Containers)
 	}
 }

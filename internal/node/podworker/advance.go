@@ -35,8 +35,17 @@ func (w *Worker) advance(s *step) time.Duration {
 	if v := w.evicted(); v != nil {
 		return w.fail(s, v)
 	}
-	p := lifecycle.Decide(pod, w.rt(), w.board.asked())
-	if !p.Over {
+	p := lifecycle.Decide(w.reporter.remembered(pod), w.rt(), w.board.asked())
+	switch {
+	case p.Over:
+		// What outlives the main containers ends before the pod counts as ended.
+		w.reporter.report(pod, false)
+		if pause := w.ender.stopContainers(s, lifecycle.Grace(pod)); pause > 0 {
+			return pause
+		}
+	case p.Trigger != nil:
+		pause = lifecycle.Sooner(pause, w.restartAll(s, p))
+	default:
 		pause = lifecycle.Sooner(pause, w.start(s, p))
 	}
 	if now := w.reporter.report(pod, false); lifecycle.Final(now.Phase) {
@@ -60,7 +69,7 @@ func (w *Worker) blocked(pod *corev1.Pod) bool {
 	if len(findings) == 0 {
 		return false
 	}
-	for _, c := range lifecycle.Run(&pod.Spec) {
+	for _, c := range lifecycle.Containers(&pod.Spec) {
 		w.container(c.Spec.Name).waiting = &status.Waiting{
 			Reason: status.CreateContainerConfigError, Message: findings[0].String(),
 		}

@@ -2,7 +2,7 @@ package podworker
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,8 +27,8 @@ type starter struct {
 
 // start makes and starts one container. What goes wrong becomes the
 // container's waiting reason and an Event; the pause says when to try again.
-func (t *starter) start(s *step, c *corev1.Container, sandbox *cri.Sandbox, sandboxSpec *cri.SandboxSpec) time.Duration {
-	pod, state := s.pod, t.container(c.Name)
+func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sandboxSpec *cri.SandboxSpec) time.Duration {
+	pod, c, state := s.pod, k.Spec, t.container(k.Spec.Name)
 	image, pause := t.images.get(s, c, sandboxSpec)
 	if image == nil {
 		return pause
@@ -75,7 +75,7 @@ func (t *starter) start(s *step, c *corev1.Container, sandbox *cri.Sandbox, sand
 	t.observer.setContainer(started)
 	if startErr != nil {
 		state.waiting = nil
-		if lifecycle.Restarts(pod.Spec.RestartPolicy, &started) {
+		if lifecycle.Restarts(&pod.Spec, k, &started) {
 			state.waiting = &status.Waiting{Reason: status.RunContainerError, Message: cri.Message(startErr)}
 		}
 		t.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.Failed, "Error: "+cri.Message(startErr))
@@ -85,6 +85,9 @@ func (t *starter) start(s *step, c *corev1.Container, sandbox *cri.Sandbox, sand
 	t.board.runs(started, t.now().Add(state.Restart.Delay))
 	state.waiting, state.Retry = nil, lifecycle.Retry{}
 	state.releaseObjects()
+	if k.Role == lifecycle.Sidecar {
+		t.board.signal() // the next one may be started
+	}
 	return 0
 }
 
@@ -132,11 +135,7 @@ func (t *starter) notStarted(pod *corev1.Pod, c *corev1.Container, reason string
 // attempt is the number of the container to be made; one that has it and was never
 // started is removed. The start is counted for the back-off.
 func (t *starter) attempt(ctx context.Context, c *corev1.Container, state *containerState) (uint32, error) {
-	var reported *corev1.ContainerStatus
-	known := t.board.snapshot().Pod.Status.ContainerStatuses
-	if i := slices.IndexFunc(known, func(s corev1.ContainerStatus) bool { return s.Name == c.Name }); i >= 0 {
-		reported = &known[i]
-	}
+	reported := lifecycle.Reported(&t.reporter.remembered(t.board.snapshot().Pod).Status, c.Name)
 	newest := t.rt().Newest(c.Name)
 	attempt, remove := lifecycle.Next(newest, reported)
 	if remove {
@@ -150,6 +149,19 @@ func (t *starter) attempt(ctx context.Context, c *corev1.Container, state *conta
 		state.Restart.Next(ended, t.now())
 	}
 	return attempt, nil
+}
+
+// target is the ID of the container whose processes an ephemeral container shares, ""
+// when it has those of its own or of the whole pod.
+func (t *starter) target(spec *corev1.PodSpec, c *corev1.Container) (id string, err error) {
+	name := lifecycle.Target(spec, c.Name)
+	if name == "" {
+		return "", nil
+	}
+	if newest := t.rt().Newest(name); newest != nil && newest.State == cri.ContainerRunning {
+		return newest.ID, nil
+	}
+	return "", fmt.Errorf("unable to find target container %s", name)
 }
 
 // containerSpec puts together what a container is made from.
@@ -166,8 +178,12 @@ func (t *starter) containerSpec(s *step, c *corev1.Container, sandbox *cri.Sandb
 	if err != nil {
 		return nil, err
 	}
+	target, err := t.target(&s.pod.Spec, c)
+	if err != nil {
+		return nil, err
+	}
 	return runspec.Container(s.pod, c, runspec.ContainerOptions{
 		Instance: t.deps.Node.Instance, Attempt: attempt, Image: image, Env: vars, Mounts: mounts,
-		MemoryCapacity: t.deps.Node.Memory,
+		MemoryCapacity: t.deps.Node.Memory, Target: target,
 	})
 }

@@ -17,6 +17,8 @@ type reporter struct {
 	writer statusWriter
 	// failed is why the pod has failed beside its containers, nil while it has not.
 	failed *status.Waiting
+	// restarting says that all containers are being removed to be started again.
+	restarting bool
 }
 
 // report computes the pod's status and has it written.
@@ -25,7 +27,8 @@ func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 		Pod: r.remembered(pod), Sandbox: r.rt().Sandbox(), Containers: r.rt().Containers, Probed: r.rt().Probed,
 		Waiting: map[string]status.Waiting{}, HostIPs: r.deps.Node.IPs,
 		Runtime: r.deps.Node.Runtime, Terminal: terminal, Failed: r.failed, Rejected: r.failed != nil && r.board.snapshot().Refused != nil,
-		Now: metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),
+		Restarting: r.restarting,
+		Now:        metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),
 	}
 	if !terminal {
 		in.Failed = nil

@@ -61,10 +61,7 @@ func (s *Snapshot) Waiting(container string) (reason string, waits bool) {
 	if s.Status == nil {
 		return status.ContainerCreating, true
 	}
-	for _, c := range s.Status.ContainerStatuses {
-		if c.Name != container || c.State.Waiting == nil {
-			continue
-		}
+	if c := lifecycle.Reported(s.Status, container); c != nil && c.State.Waiting != nil {
 		switch c.State.Waiting.Reason {
 		case status.ErrImagePull:
 			return "image can't be pulled", true

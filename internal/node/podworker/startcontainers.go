@@ -63,7 +63,7 @@ func (w *Worker) start(s *step, p lifecycle.Plan) time.Duration {
 
 // due are those of the containers to start whose back-off or pause is over, and the
 // pause until the first of the others.
-func (w *Worker) due(start []lifecycle.Start) (due []*corev1.Container, pause time.Duration) {
+func (w *Worker) due(start []lifecycle.Start) (due []lifecycle.Container, pause time.Duration) {
 	now, asked := w.now(), w.board.asked()
 	for _, c := range start {
 		state := w.container(c.Spec.Name)
@@ -78,7 +78,7 @@ func (w *Worker) due(start []lifecycle.Start) (due []*corev1.Container, pause ti
 			pause = lifecycle.Sooner(pause, wait.Left)
 			continue
 		}
-		due = append(due, c.Spec)
+		due = append(due, c.Container)
 	}
 	return due, pause
 }

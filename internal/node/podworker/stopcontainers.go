@@ -24,22 +24,48 @@ type ender struct {
 	observer *observer
 }
 
-// stopAll stops the running containers, all at once, and then the sandboxes. It
-// returns a pause when it must be called again: the stopping failed, or the pod's
-// grace period was cut short meanwhile.
+// leastGrace is what a container has at least to end itself, however long it waited for
+// its turn.
+const leastGrace = 2 * time.Second
+
+// stopAll stops the running containers, and then the sandboxes. It returns a pause when
+// it must be called again: the stopping failed, or the pod's grace period was cut short
+// meanwhile.
 func (e *ender) stopAll(s *step, grace time.Duration) time.Duration {
+	if pause := e.stopContainers(s, grace); pause > 0 {
+		return pause
+	}
+	var failed error
+	for _, b := range e.rt().Sandboxes {
+		if failed == nil && b.State == cri.SandboxReady {
+			failed = e.deps.Runtime.StopSandbox(s.ctx, b.ID)
+		}
+	}
+	return e.stopped(s, failed)
+}
+
+// stopContainers stops the running containers: all at once, but sidecars each in its
+// turn. They share one grace period.
+func (e *ender) stopContainers(s *step, grace time.Duration) time.Duration {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
-	stopped := false
+	var running []cri.Container
+	done := map[string]chan struct{}{} // by ID
+	ended := map[string][]chan struct{}{}
 	for _, c := range e.rt().Containers {
-		if c.State != cri.ContainerRunning && c.State != cri.ContainerUnknown {
-			continue
+		if c.State == cri.ContainerRunning || c.State == cri.ContainerUnknown {
+			running = append(running, c)
+			done[c.ID] = make(chan struct{})
+			ended[c.Name] = append(ended[c.Name], done[c.ID])
 		}
-		stopped = true
+	}
+	for _, c := range running {
 		e.killing(s.pod, c, "Stopping container "+c.Name)
 		wg.Go(func() {
-			if err := e.deps.Runtime.StopContainer(s.wait, c.ID, grace); err != nil {
+			defer close(done[c.ID])
+			left := e.turn(s, lifecycle.Before(&s.pod.Spec, c.Name), ended, grace)
+			if err := e.deps.Runtime.StopContainer(s.wait, c.ID, left); err != nil {
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				mu.Unlock()
@@ -51,14 +77,36 @@ func (e *ender) stopAll(s *step, grace time.Duration) time.Duration {
 		e.board.markDirty()
 		return time.Millisecond
 	}
-	if failed == nil && stopped {
+	if failed == nil && len(running) > 0 {
 		_, failed = e.observer.refresh(s.ctx)
 	}
-	for _, b := range e.rt().Sandboxes {
-		if failed == nil && b.State == cri.SandboxReady {
-			failed = e.deps.Runtime.StopSandbox(s.ctx, b.ID)
+	return e.stopped(s, failed)
+}
+
+// turn waits until containers have ended, as long as the grace period lasts. It returns
+// what is left of that.
+func (e *ender) turn(s *step, before []string, ended map[string][]chan struct{}, grace time.Duration) time.Duration {
+	var waited time.Duration
+	began := e.deps.Wall.Now()
+	timer := e.deps.Wall.NewTimer(grace)
+	defer timer.Stop()
+	for _, name := range before {
+		for _, end := range ended[name] {
+			select {
+			case <-end:
+			case <-timer.C():
+				return min(leastGrace, grace)
+			case <-s.wait.Done():
+				return min(leastGrace, grace)
+			}
+			waited = e.deps.Wall.Since(began)
 		}
 	}
+	return max(grace-waited, min(leastGrace, grace))
+}
+
+// stopped records that stopping failed, and has it done again.
+func (e *ender) stopped(s *step, failed error) time.Duration {
 	if s.ctx.Err() != nil {
 		return again
 	}

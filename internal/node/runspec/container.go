@@ -21,6 +21,8 @@ type ContainerOptions struct {
 	Mounts   []cri.Mount
 	// MemoryCapacity is the machine's memory in bytes.
 	MemoryCapacity int64
+	// Target is the ID of the container whose processes this one shares, "" for none.
+	Target string
 }
 
 // Container returns the specification of container c. The error is one of the
@@ -30,6 +32,9 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 	security, err := containerSecurity(pod, c, o.Image)
 	if err != nil {
 		return nil, err
+	}
+	if o.Target != "" {
+		security.Namespaces.TargetID = o.Target
 	}
 	labels := podLabels(pod, o.Instance)
 	labels[LabelContainerName] = c.Name

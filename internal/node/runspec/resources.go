@@ -1,6 +1,8 @@
 package runspec
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -67,36 +69,42 @@ func podLevel(pod *corev1.Pod) *corev1.ResourceRequirements {
 }
 
 // PodLimits is what a pod's containers may use together: what the pod says, else CPU
-// shares from all requests, and a limit where each container has one.
+// shares from their requests, and a limit where each container has one.
 func PodLimits(pod *corev1.Pod) cgroups.Limits {
-	out := cgroups.Limits{CPUPeriod: cpuPeriod}
-	var share int64
-	cpu, memory := true, true
-	for _, c := range lifecycle.Run(&pod.Spec) {
-		limits := c.Spec.Resources.Limits
-		share += cpuRequest(c.Spec)
-		cpu, memory = cpu && !limits.Cpu().IsZero(), memory && !limits.Memory().IsZero()
-		out.CPUQuota += quota(limits.Cpu())
-		out.MemoryBytes += limits.Memory().Value()
-	}
-	if !cpu {
-		out.CPUQuota = 0
-	}
-	if !memory {
-		out.MemoryBytes = 0
-	}
-	whole := podLevel(pod)
-	if request := whole.Requests.Cpu().MilliValue(); request > 0 {
-		share = request
-	}
-	if most := quota(whole.Limits.Cpu()); most > 0 {
-		out.CPUQuota = most
-	}
-	if most := whole.Limits.Memory().Value(); most > 0 {
-		out.MemoryBytes = most
+	out := cgroups.Limits{CPUPeriod: cpuPeriod, MemoryBytes: podLevel(pod).Limits.Memory().Value()}
+	share := podLevel(pod).Requests.Cpu().MilliValue()
+	if share <= 0 {
+		share = together(pod, cpuRequest)
 	}
 	out.CPUShares = shares(share)
+	cpu, memory := true, true
+	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
+		cpu, memory = cpu && !c.Resources.Limits.Cpu().IsZero(), memory && !c.Resources.Limits.Memory().IsZero()
+	}
+	if out.CPUQuota = quota(podLevel(pod).Limits.Cpu()); out.CPUQuota == 0 && cpu {
+		out.CPUQuota = together(pod, func(c *corev1.Container) int64 { return quota(c.Resources.Limits.Cpu()) })
+	}
+	if out.MemoryBytes <= 0 && memory {
+		out.MemoryBytes = together(pod, func(c *corev1.Container) int64 { return c.Resources.Limits.Memory().Value() })
+	}
 	return out
+}
+
+// together is what the containers of a pod need at most at one time, given what each
+// needs: init containers run one after the other, beside the sidecars before them.
+func together(pod *corev1.Pod, each func(*corev1.Container) int64) int64 {
+	var sidecars, mains, most int64
+	for _, c := range lifecycle.Containers(&pod.Spec) {
+		switch c.Role {
+		case lifecycle.Init:
+			most = max(most, sidecars+each(c.Spec))
+		case lifecycle.Sidecar:
+			sidecars += each(c.Spec)
+		case lifecycle.Main:
+			mains += each(c.Spec)
+		}
+	}
+	return max(most, sidecars+mains)
 }
 
 // cpuRequest is in thousandths of a CPU.
@@ -110,7 +118,8 @@ func cpuRequest(c *corev1.Container) int64 {
 func shares(milli int64) int64 { return min(max(milli*1024/1000, minShares), maxShares) }
 
 // oomScore makes the kernel kill best-effort containers first, guaranteed ones
-// last, and of burstable ones those that use most beyond their request.
+// last, and of burstable ones those that use most beyond their request. A sidecar is not
+// killed before the main container that asks for the least memory.
 func oomScore(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) int64 {
 	switch status.QOSClass(pod) {
 	case corev1.PodQOSGuaranteed:
@@ -121,9 +130,21 @@ func oomScore(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) int64 
 	if memoryCapacity <= 0 {
 		return maxBurstableScore
 	}
-	request := c.Resources.Requests.Memory().Value() + unshared(pod)
+	request := c.Resources.Requests.Memory().Value()
+	if sidecar(pod, c) {
+		least := pod.Spec.Containers[0].Resources.Requests.Memory().Value()
+		for i := range pod.Spec.Containers {
+			least = min(least, pod.Spec.Containers[i].Resources.Requests.Memory().Value())
+		}
+		request = max(request, least)
+	}
+	request += unshared(pod)
 	score := 1000 - (1000*request)/memoryCapacity
 	return min(max(score, minBurstableScore), maxBurstableScore)
+}
+
+func sidecar(pod *corev1.Pod, c *corev1.Container) bool {
+	return slices.ContainsFunc(lifecycle.Only(&pod.Spec, lifecycle.Sidecar), func(k lifecycle.Container) bool { return k.Spec.Name == c.Name })
 }
 
 // unshared is each container's part of the memory that the pod requests as a whole

@@ -67,7 +67,7 @@ func Hostname(pod *corev1.Pod) string {
 // ports are those published on the host.
 func ports(pod *corev1.Pod) []cri.Port {
 	var out []cri.Port
-	for _, c := range lifecycle.Run(&pod.Spec) {
+	for _, c := range lifecycle.Only(&pod.Spec, lifecycle.Sidecar, lifecycle.Main) {
 		for _, p := range c.Spec.Ports {
 			if p.HostPort <= 0 {
 				continue
@@ -92,7 +92,7 @@ func namespaces(pod *corev1.Pod) cri.Namespaces {
 }
 
 func anyPrivileged(pod *corev1.Pod) bool {
-	for _, c := range lifecycle.Run(&pod.Spec) {
+	for _, c := range lifecycle.Containers(&pod.Spec) {
 		if sc := c.Spec.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
 			return true
 		}

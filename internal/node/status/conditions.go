@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -15,23 +16,30 @@ const (
 	podFailed              = "PodFailed"
 	containersNotReady     = "ContainersNotReady"
 	readinessGatesNotReady = "ReadinessGatesNotReady"
+	notInitialized         = "ContainersNotInitialized"
+	unknownStatuses        = "UnknownContainerStatuses"
+	restartAllStarted      = "RestartAllContainersStarted"
 )
 
 // Owned are the conditions that this package decides; all others are kept.
 var Owned = []corev1.PodConditionType{
 	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
+	corev1.AllContainersRestarting,
 }
 
-// conditions are the five that a kubelet owns, each with the transition time it had
+// conditions are those that a kubelet owns, each with the transition time it had
 // while its status is unchanged, and every condition of other owners as it is.
 func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {
 	ready := containersReady(in, s)
 	owned := []corev1.PodCondition{
 		{Type: corev1.PodReadyToStartContainers, Status: truth(sandboxReady(in))},
-		initialized(s.Phase),
+		initialized(in, s),
 		podReady(in.Pod, ready),
 		ready,
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
+	}
+	if lifecycle.MayRestartAll(&in.Pod.Spec) {
+		owned = append(owned, allRestarting(in, s.Phase))
 	}
 	out := make([]corev1.PodCondition, 0, len(owned))
 	for _, c := range owned {
@@ -54,10 +62,43 @@ func sandboxReady(in Input) bool {
 	return in.Sandbox != nil && in.Sandbox.State == cri.SandboxReady && (in.Pod.Spec.HostNetwork || len(in.Sandbox.IPs) > 0)
 }
 
-func initialized(p corev1.PodPhase) corev1.PodCondition {
+// initialized is that the init containers have succeeded and the sidecars are started,
+// or that a main container was started since.
+func initialized(in Input, s corev1.PodStatus) corev1.PodCondition {
 	c := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue}
-	if p == corev1.PodSucceeded {
+	if s.Phase == corev1.PodSucceeded {
 		c.Reason = podCompleted
+		return c
+	}
+	if len(s.InitContainerStatuses) == 0 && len(in.Pod.Spec.InitContainers) > 0 {
+		c.Status, c.Reason = corev1.ConditionFalse, unknownStatuses
+		return c
+	}
+	var incomplete []string
+	for _, k := range lifecycle.Only(&in.Pod.Spec, lifecycle.Init, lifecycle.Sidecar) {
+		got := lifecycle.Reported(&s, k.Spec.Name)
+		if k.Role == lifecycle.Init && !got.Ready || k.Role == lifecycle.Sidecar && !*got.Started {
+			incomplete = append(incomplete, k.Spec.Name)
+		}
+	}
+	if len(incomplete) > 0 && !mainStarted(&s) {
+		c.Status, c.Reason = corev1.ConditionFalse, notInitialized
+		c.Message = fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(incomplete, " "))
+	}
+	return c
+}
+
+// allRestarting is that all containers are being removed to be started again, which only
+// pods with such a rule have.
+func allRestarting(in Input, p corev1.PodPhase) corev1.PodCondition {
+	c := corev1.PodCondition{Type: corev1.AllContainersRestarting, Status: corev1.ConditionFalse}
+	switch {
+	case p == corev1.PodSucceeded:
+		c.Reason = podCompleted
+	case p == corev1.PodFailed:
+		c.Reason = podFailed
+	case in.Restarting:
+		c.Status, c.Reason, c.Message = corev1.ConditionTrue, restartAllStarted, "container exited with restart policy rule"
 	}
 	return c
 }
@@ -73,9 +114,9 @@ func containersReady(in Input, s corev1.PodStatus) corev1.PodCondition {
 		return c
 	}
 	var unready []string
-	for _, k := range s.ContainerStatuses {
-		if !k.Ready {
-			unready = append(unready, k.Name)
+	for _, k := range lifecycle.Only(&in.Pod.Spec, lifecycle.Sidecar, lifecycle.Main) {
+		if got := lifecycle.Reported(&s, k.Spec.Name); got != nil && !got.Ready {
+			unready = append(unready, k.Spec.Name)
 		}
 	}
 	if len(unready) == 0 {

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,7 +15,9 @@ import (
 // Reasons of waiting and terminated containers, as upstream writes them.
 const (
 	ContainerCreating          = "ContainerCreating"
+	PodInitializing            = "PodInitializing"
 	CrashLoopBackOff           = "CrashLoopBackOff"
+	RestartingAllContainers    = "RestartingAllContainers"
 	CreateContainerConfigError = "CreateContainerConfigError"
 	CreateContainerError       = "CreateContainerError"
 	RunContainerError          = "RunContainerError"
@@ -25,31 +29,60 @@ const (
 	ContainerStatusUnknown     = "ContainerStatusUnknown"
 )
 
-// containerStatuses has one status a container that is run, in the spec's order.
-func containerStatuses(in Input) []corev1.ContainerStatus {
-	if in.rejected() {
-		return nil
+// containerStatuses has one status a container: those of init containers in the spec's
+// order, the others by name.
+func containerStatuses(in Input) (inits, mains, ephemerals []corev1.ContainerStatus) {
+	share := messageShare(in.Pod)
+	for _, c := range lifecycle.Containers(&in.Pod.Spec) {
+		s := containerStatus(in, c)
+		limitMessage(&s.State, share)
+		limitMessage(&s.LastTerminationState, share)
+		switch c.Role {
+		case lifecycle.Main:
+			mains = append(mains, s)
+		case lifecycle.Ephemeral:
+			ephemerals = append(ephemerals, s)
+		default:
+			inits = append(inits, s)
+		}
 	}
-	out := make([]corev1.ContainerStatus, 0, len(in.Pod.Spec.Containers))
-	for _, c := range lifecycle.Run(&in.Pod.Spec) {
-		out = append(out, containerStatus(in, c.Spec))
+	for _, list := range [][]corev1.ContainerStatus{mains, ephemerals} {
+		slices.SortStableFunc(list, func(a, b corev1.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
 	}
-	limitMessages(in.Pod, out)
-	return out
+	initialized := mainStarted(&corev1.PodStatus{ContainerStatuses: mains})
+	for i, c := range lifecycle.Only(&in.Pod.Spec, lifecycle.Init, lifecycle.Sidecar) {
+		if c.Role == lifecycle.Init && initialized {
+			vanished(&inits[i])
+		}
+	}
+	return inits, mains, ephemerals
 }
 
-func containerStatus(in Input, c *corev1.Container) corev1.ContainerStatus {
-	old := find(in.Pod.Status.ContainerStatuses, c.Name)
+// vanished gives an init container, of which nothing is known though the pod is
+// initialized, the end that it must have had.
+func vanished(s *corev1.ContainerStatus) {
+	if s.State.Waiting == nil || s.ContainerID != "" {
+		return
+	}
+	s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason:  "Completed",
+		Message: "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally",
+	}}
+	s.Ready = true
+}
+
+func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
+	c, old := k.Spec, lifecycle.Reported(&in.Pod.Status, k.Spec.Name)
 	attempts := lifecycle.Attempts(in.Containers, c.Name)
 	if len(attempts) == 0 {
-		return withoutContainer(in, c, old)
+		return withoutContainer(in, k, old)
 	}
 	newest := attempts[0]
 	out := corev1.ContainerStatus{
 		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: containerID(in.Runtime, newest.ID),
-		RestartCount: int32(newest.Attempt), Resources: &c.Resources, AllocatedResources: c.Resources.Requests,
-		VolumeMounts: volumeMounts(c),
+		RestartCount: int32(newest.Attempt), VolumeMounts: volumeMounts(c),
 	}
+	resources(&out, k)
 	out.State = state(in, newest, old)
 	if len(attempts) > 1 && (attempts[1].State == cri.ContainerExited || attempts[1].State == cri.ContainerUnknown) {
 		out.LastTerminationState.Terminated = terminated(in, attempts[1], old)
@@ -62,21 +95,46 @@ func containerStatus(in Input, c *corev1.Container) corev1.ContainerStatus {
 		}
 		out.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
 	}
-	known := lifecycle.Runtime{Probed: in.Probed}
-	started := out.State.Running != nil && known.Started(&newest)
-	out.Ready, out.Started = started && known.Ready(&newest), &started
+	readiness(in, k, &newest, &out)
 	return out
+}
+
+// readiness fills in whether a container is started and ready: an init container is
+// ready when it has succeeded, and nobody waits for an ephemeral one.
+func readiness(in Input, k lifecycle.Container, newest *cri.Container, out *corev1.ContainerStatus) {
+	known := lifecycle.Runtime{Probed: in.Probed}
+	started := out.State.Running != nil && known.Started(newest)
+	switch k.Role {
+	case lifecycle.Ephemeral:
+		return
+	case lifecycle.Init:
+		out.Ready = out.State.Terminated != nil && out.State.Terminated.ExitCode == 0
+	default:
+		out.Ready = started && known.Ready(newest)
+	}
+	out.Started = &started
+}
+
+// resources fills in what a container has; ephemeral ones have nothing of their own.
+func resources(out *corev1.ContainerStatus, k lifecycle.Container) {
+	if k.Role != lifecycle.Ephemeral {
+		out.Resources, out.AllocatedResources = &k.Spec.Resources, k.Spec.Resources.Requests
+	}
 }
 
 // withoutContainer is the status of a container that the runtime does not have: not
 // made yet, or made in a life of the machine that is over.
-func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus) corev1.ContainerStatus {
-	no := false
-	out := corev1.ContainerStatus{
-		Name: c.Name, Image: c.Image, Started: &no,
-		Resources: &c.Resources, AllocatedResources: c.Resources.Requests, VolumeMounts: volumeMounts(c),
+func withoutContainer(in Input, k lifecycle.Container, old *corev1.ContainerStatus) corev1.ContainerStatus {
+	c := k.Spec
+	out := corev1.ContainerStatus{Name: c.Name, Image: c.Image, VolumeMounts: volumeMounts(c)}
+	if k.Role != lifecycle.Ephemeral {
+		out.Started = new(bool)
 	}
+	resources(&out, k)
 	waiting := corev1.ContainerStateWaiting{Reason: ContainerCreating}
+	if len(in.Pod.Spec.InitContainers) > 0 && k.Role != lifecycle.Ephemeral {
+		waiting.Reason = PodInitializing
+	}
 	if w, ok := in.Waiting[c.Name]; ok {
 		waiting = corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}
 	}
@@ -86,10 +144,17 @@ func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus
 	}
 	out.RestartCount, out.ImageID, out.Image = old.RestartCount, old.ImageID, old.Image
 	out.ContainerID, out.LastTerminationState = old.ContainerID, old.LastTerminationState
+	if lifecycle.Restarting(&in.Pod.Status) && k.Role != lifecycle.Ephemeral {
+		removed(&out)
+		return out
+	}
 	lost := lostState(in, old)
-	if in.Terminal || finished(in.Pod.Status.Phase) {
+	// What has ended and is not started again stays as it was told.
+	kept := k.Role == lifecycle.Init && old.State.Terminated != nil || k.Role == lifecycle.Ephemeral
+	if in.Terminal || finished(in.Pod.Status.Phase) || kept {
 		if lost.Terminated != nil {
 			out.State = lost
+			out.Ready = k.Role == lifecycle.Init && lost.Terminated.ExitCode == 0
 		}
 		return out
 	}
@@ -97,6 +162,15 @@ func withoutContainer(in Input, c *corev1.Container, old *corev1.ContainerStatus
 		out.LastTerminationState = lost
 	}
 	return out
+}
+
+// removed is how a container is that was removed since all of the pod are started again.
+func removed(s *corev1.ContainerStatus) {
+	const message = "The container is removed because RestartAllContainers in place"
+	s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: RestartingAllContainers, Message: message}}
+	s.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason: RestartingAllContainers, Message: message, ExitCode: 137,
+	}}
 }
 
 // lostState is the state of a container that the runtime lost: nobody knows how one
@@ -178,15 +252,6 @@ func volumeMounts(c *corev1.Container) []corev1.VolumeMountStatus {
 		out = append(out, s)
 	}
 	return out
-}
-
-func find(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
-	for i := range statuses {
-		if statuses[i].Name == name {
-			return &statuses[i]
-		}
-	}
-	return nil
 }
 
 func containerID(runtime, id string) string { return runtime + "://" + id }

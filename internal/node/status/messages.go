@@ -11,14 +11,9 @@ import (
 // MaxPodTerminationMessageLogLength).
 const podMessages = 12 << 10
 
-// limitMessages cuts termination messages so that each container of the pod has the same
-// share.
-func limitMessages(pod *corev1.Pod, statuses []corev1.ContainerStatus) {
-	share := podMessages / max(len(lifecycle.Containers(&pod.Spec)), 1)
-	for i := range statuses {
-		limitMessage(&statuses[i].State, share)
-		limitMessage(&statuses[i].LastTerminationState, share)
-	}
+// messageShare is what each container of a pod may have of that: all the same.
+func messageShare(pod *corev1.Pod) int {
+	return podMessages / max(len(lifecycle.Containers(&pod.Spec)), 1)
 }
 
 func limitMessage(s *corev1.ContainerState, share int) {

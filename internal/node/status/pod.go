@@ -36,6 +36,9 @@ type Input struct {
 	Runtime string
 	// Terminal means that no container will be started again.
 	Terminal bool
+	// Restarting says that a container's rule has all of the pod removed, to be started
+	// again.
+	Restarting bool
 	// Failed, when not nil, makes the pod's phase Failed with this reason and message.
 	Failed *Waiting
 	// Rejected says that Failed is why the agent did not take the pod.
@@ -48,20 +51,21 @@ type Input struct {
 func Pod(in Input) corev1.PodStatus {
 	old := in.Pod.Status
 	out := corev1.PodStatus{
-		ObservedGeneration:    in.Pod.Generation,
-		QOSClass:              QOSClass(in.Pod),
-		StartTime:             old.StartTime,
-		NominatedNodeName:     old.NominatedNodeName,
-		Reason:                old.Reason,
-		Message:               old.Message,
-		ContainerStatuses:     containerStatuses(in),
-		InitContainerStatuses: old.InitContainerStatuses,
+		ObservedGeneration: in.Pod.Generation,
+		QOSClass:           QOSClass(in.Pod),
+		StartTime:          old.StartTime,
+		NominatedNodeName:  old.NominatedNodeName,
+		Reason:             old.Reason,
+		Message:            old.Message,
+	}
+	if !in.rejected() {
+		out.InitContainerStatuses, out.ContainerStatuses, out.EphemeralContainerStatuses = containerStatuses(in)
 	}
 	if out.StartTime == nil {
 		out.StartTime = &in.Now
 	}
 	addresses(in, &out)
-	out.Phase = phase(in, out.ContainerStatuses)
+	out.Phase = phase(in, &out)
 	if in.Failed != nil {
 		out.Phase, out.Reason, out.Message = corev1.PodFailed, in.Failed.Reason, in.Failed.Message
 	} else if !finished(old.Phase) {
@@ -115,44 +119,4 @@ func otherFamily(hostIPs []string, ip string) int {
 		return 1
 	}
 	return 0
-}
-
-// phase follows the pod life cycle: Pending until every container was started once,
-// then Running until all have ended for good. A final phase never changes again.
-func phase(in Input, statuses []corev1.ContainerStatus) corev1.PodPhase {
-	if finished(in.Pod.Status.Phase) {
-		return in.Pod.Status.Phase
-	}
-	var waiting, running, stopped, succeeded int
-	for _, s := range statuses {
-		switch {
-		case s.State.Running != nil:
-			running++
-		case s.State.Terminated != nil:
-			stopped++
-			if s.State.Terminated.ExitCode == 0 {
-				succeeded++
-			}
-		case s.LastTerminationState.Terminated != nil:
-			stopped++
-		default:
-			waiting++
-		}
-	}
-	switch {
-	case waiting > 0:
-		return corev1.PodPending
-	case running > 0:
-		return corev1.PodRunning
-	case stopped == 0:
-		return corev1.PodPending
-	case in.Terminal, in.Pod.Spec.RestartPolicy == corev1.RestartPolicyNever:
-		if stopped == succeeded {
-			return corev1.PodSucceeded
-		}
-		return corev1.PodFailed
-	case in.Pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && stopped == succeeded:
-		return corev1.PodSucceeded
-	}
-	return corev1.PodRunning
 }

@@ -103,13 +103,17 @@ func namespaces(n Namespaces) *runtimeapi.NamespaceOption {
 		return own
 	}
 	pid := runtimeapi.NamespaceMode_CONTAINER
-	if n.SharePID {
+	switch {
+	case n.TargetID != "":
+		pid = runtimeapi.NamespaceMode_TARGET
+	case n.SharePID:
 		pid = runtimeapi.NamespaceMode_POD
 	}
 	return &runtimeapi.NamespaceOption{
-		Network: mode(n.HostNetwork, runtimeapi.NamespaceMode_POD),
-		Ipc:     mode(n.HostIPC, runtimeapi.NamespaceMode_POD),
-		Pid:     mode(n.HostPID, pid),
+		Network:  mode(n.HostNetwork, runtimeapi.NamespaceMode_POD),
+		Ipc:      mode(n.HostIPC, runtimeapi.NamespaceMode_POD),
+		Pid:      mode(n.HostPID, pid),
+		TargetId: n.TargetID,
 	}
 }
 

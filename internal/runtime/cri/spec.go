@@ -43,6 +43,8 @@ type Namespaces struct {
 	HostPID     bool
 	HostIPC     bool
 	SharePID    bool
+	// TargetID is the container whose processes this one shares, "" for none.
+	TargetID string
 }
 
 // ProfileKind is the kind of a seccomp or AppArmor profile.
