@@ -19,6 +19,7 @@ func TestPageOfPodFields(t *testing.T) {
 	p.at("")
 	p.structure(reflect.TypeFor[corev1.PodSpec](), "")
 	var b strings.Builder
+	p.at("containers[]").also = "; all of it holds for `spec.initContainers[]` and `spec.ephemeralContainers[]` too"
 	b.WriteString("| fields of | honoured | ignored, and a warning says so | the pod waits, and an Event says so |\n|---|---|---|---|\n")
 	for _, in := range p.order {
 		o := p.outcomes[in]
@@ -27,7 +28,7 @@ func TestPageOfPodFields(t *testing.T) {
 		}
 		where := "`spec`"
 		if in != "" {
-			where = "`spec." + in + "`"
+			where = "`spec." + in + "`" + o.also
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", where, strings.Join(o.honoured, ", "), strings.Join(o.ignored, ", "), strings.Join(o.blocking, ", "))
 	}
@@ -41,7 +42,10 @@ type pageOfFields struct {
 	outcomes map[string]*outcomes
 }
 
-type outcomes struct{ honoured, ignored, blocking []string }
+type outcomes struct {
+	honoured, ignored, blocking []string
+	also                        string // what else is said of where they stand
+}
 
 func (p *pageOfFields) structure(typ reflect.Type, path string) {
 	for i := range typ.NumField() {
@@ -66,6 +70,8 @@ func (p *pageOfFields) field(typ reflect.Type, in, name, path string) {
 		typ = typ.Elem()
 	}
 	switch {
+	case decided(path) != path: // shown with containers
+		return
 	case known[path]:
 		p.at(in).honoured = append(p.at(in).honoured, "`"+name+"`")
 		return

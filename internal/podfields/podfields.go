@@ -71,6 +71,20 @@ func index(honoured []string, neutral map[string][]any) (known, parents map[stri
 	return known, parents
 }
 
+// decided is the path under which the tables decide about a field: fields of init and
+// ephemeral containers have the fate of the same field of other containers.
+func decided(path string) string {
+	if known[path] || parents[path] {
+		return path
+	}
+	for _, list := range []string{"initContainers", "ephemeralContainers"} {
+		if rest, ok := strings.CutPrefix(path, list); ok {
+			return "containers" + rest
+		}
+	}
+	return path
+}
+
 // walk goes through the fields of a value that are set. path is a field's path as
 // the table writes it, at is the same with indexes and from "spec" on.
 type walk struct {
@@ -102,6 +116,7 @@ func (w *walk) inlined(v reflect.Value, path, at string) {
 }
 
 func (w *walk) value(v reflect.Value, path, at string) {
+	path = decided(path)
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}

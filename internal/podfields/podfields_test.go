@@ -140,15 +140,16 @@ schedulerName: mine
 
 func TestBlocking(t *testing.T) {
 	spec := parse(t, `
-initContainers: [{name: i, image: i}]
+initContainers: [{name: i, image: i}, {name: j, image: i, restartPolicy: Always, volumeDevices: [{name: n, devicePath: /d}]}]
 containers: [{name: a, image: i, readinessProbe: {exec: {command: [x]}}}]
+ephemeralContainers: [{name: e, image: i, targetContainerName: a, stdin: true}]
 volumes: [{name: n, nfs: {server: s, path: /}}]
 `)
 	got := Blocking(spec)
-	if len(got) != 2 || got[0].Path != "spec.volumes[0].nfs" || got[1].Path != "spec.initContainers" {
+	if len(got) != 2 || got[0].Path != "spec.volumes[0].nfs" || got[1].Path != "spec.initContainers[1].volumeDevices" {
 		t.Errorf("Blocking = %v", got)
 	}
-	if text := got[1].String(); !strings.HasPrefix(text, "spec.initContainers: ") {
+	if text := got[1].String(); !strings.HasPrefix(text, "spec.initContainers[1].volumeDevices: ") {
 		t.Errorf("String = %q", text)
 	}
 }

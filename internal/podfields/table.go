@@ -4,7 +4,8 @@ import "reflect"
 
 // honoured lists the fields that the agent (or the scheduler, or admission) acts
 // on, each with everything below it. Paths are those of the pod spec; [] stands
-// for every element of a list, [key] for one key of a map.
+// for every element of a list, [key] for one key of a map. What holds for containers
+// holds for init and ephemeral containers too, which are not named here.
 var honoured = []string{
 	"activeDeadlineSeconds",
 	"affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution",
@@ -75,6 +76,8 @@ var honoured = []string{
 	"containers[].securityContext.runAsNonRoot",
 	"containers[].securityContext.runAsUser",
 	"containers[].securityContext.seccompProfile",
+	"containers[].restartPolicy",
+	"containers[].restartPolicyRules",
 	"containers[].stdin",
 	"containers[].stdinOnce",
 	"containers[].terminationMessagePath",
@@ -87,6 +90,8 @@ var honoured = []string{
 	"containers[].volumeMounts[].subPath",
 	"containers[].volumeMounts[].subPathExpr",
 	"containers[].workingDir",
+
+	"ephemeralContainers[].targetContainerName",
 
 	"volumes[].name",
 	"volumes[].configMap.defaultMode",
@@ -162,7 +167,6 @@ var blocking = map[string]string{
 	"containers[].volumeMounts[].recursiveReadOnly": "mounts below a mount are not made read-only",
 	"containers[].volumeDevices":                    "block devices are not attached",
 	"hostUsers":                                     "containers do not get a user namespace of their own",
-	"initContainers":                                "init containers are not run",
 	"os.name":                                       "only linux containers are run",
 	"resourceClaims":                                "devices cannot be claimed",
 	"runtimeClassName":                              "there is one container runtime only",
