@@ -241,3 +241,12 @@ func TestRelyingPartyDiscoversAndVerifies(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFirstIssuerSignsWhileOperatorsAskForNone(t *testing.T) {
+	if got := issuer.First(nil); got != "https://kubernetes.default.svc" {
+		t.Errorf("without a flag %s", got)
+	}
+	if got := issuer.First([]string{"https://one.example", "https://two.example"}); got != "https://one.example" {
+		t.Errorf("with two %s", got)
+	}
+}
