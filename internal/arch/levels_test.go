@@ -122,6 +122,7 @@ var levels = []level{
 	{"internal/node/lifecycle", 4},
 	{"internal/node/podapi", 4},
 	{"internal/node/podworker", 4},
+	{"internal/node/probe", 4},
 	{"internal/node/process", 4},
 	{"internal/node/registration", 4},
 	{"internal/node/runspec", 4},
