@@ -116,6 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
 	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })
+	background.Go(func() { rt.prober.Run(ctx) })
 	if !cache.WaitFor(ctx, "node agent", synced...) {
 		return ctx.Err()
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/inventory"
+	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/wait"
@@ -22,6 +23,7 @@ type runtime struct {
 	endpoint  Endpoint
 	version   cri.Version
 	inventory *inventory.Inventory
+	prober    *probe.Prober
 }
 
 // connect waits for the runtime and asks for its version.
@@ -39,7 +41,7 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 	}
 	rt := &runtime{client: client, endpoint: endpoint, inventory: inventory.New(inventory.Config{
 		Client: client, Containerd: endpoint.Containerd, Instance: a.cfg.Instance, Wall: a.cfg.Wall, Log: a.cfg.Log,
-	})}
+	}), prober: probe.New(probe.Config{Exec: client, Version: a.apiVersion(), Wall: a.cfg.Wall})}
 	for {
 		if rt.version, err = client.Version(ctx); err == nil {
 			a.cfg.Log.Info("container runtime connected", "runtime", rt.version.Name, "version", rt.version.Version)

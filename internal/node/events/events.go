@@ -31,6 +31,11 @@ const (
 	ClusterDNS        = "MissingClusterDNS"
 	Deadline          = "DeadlineExceeded"
 	Evicted           = "Evicted"
+	Unhealthy         = "Unhealthy"
+	ProbeWarning      = "ProbeWarning"
+	PostStartFailed   = "FailedPostStartHook"
+	PreStopFailed     = "FailedPreStopHook"
+	HookFallback      = "LifecycleHTTPFallback"
 	// Unsupported is ours: the pod waits, since a field of it is not honoured.
 	Unsupported = "UnsupportedField"
 )

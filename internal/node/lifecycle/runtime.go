@@ -29,6 +29,11 @@ type Probed struct {
 	Started bool
 	// Ready says that its readiness probe, where it has one, passes.
 	Ready bool
+	// Hook says that its postStart hook is not done. The API sees it as being created.
+	Hook bool
+	// Failed says that it was stopped because its liveness or startup probe has failed: it
+	// is started again unless the policy is Never, however it has ended.
+	Failed bool
 }
 
 // Started reports whether a container runs and its start is done.
@@ -48,6 +53,9 @@ func (r *Runtime) Ready(c *cri.Container) bool {
 	p, probed := r.Probed[c.ID]
 	return !probed || p.Ready
 }
+
+// Fails reports whether a container is or was stopped because a probe has failed.
+func (r *Runtime) Fails(c *cri.Container) bool { return r.Probed[c.ID].Failed }
 
 // Sandbox is the newest sandbox, nil when there is none.
 func (r *Runtime) Sandbox() *cri.Sandbox {

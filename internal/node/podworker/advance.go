@@ -1,6 +1,7 @@
 package podworker
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // advance brings a pod that is not to be deleted closer to its spec.
-func (w *Worker) advance(s *step) time.Duration {
+func (w *Worker) advance(s *step, failed []broken) time.Duration {
 	pod := s.pod
 	if w.finished {
 		return 0
@@ -34,6 +35,9 @@ func (w *Worker) advance(s *step) time.Duration {
 	}
 	if v := w.evicted(); v != nil {
 		return w.fail(s, v)
+	}
+	if errors.Join(w.stopBroken(s, failed), w.stopUnhealthy(s)) != nil {
+		return again
 	}
 	p := lifecycle.Decide(w.reporter.remembered(pod), w.rt(), w.board.asked())
 	switch {

@@ -27,6 +27,8 @@ const (
 type board struct {
 	seen string        // when the pod was first seen
 	wake chan struct{} // holds one token
+	// moved holds one token as wake does, for a step that waits and reports meanwhile.
+	moved chan struct{}
 
 	mu    sync.Mutex
 	shown *Snapshot
@@ -52,7 +54,7 @@ type replacement struct {
 
 func newBoard(seen string, pod *corev1.Pod) *board {
 	return &board{
-		seen: seen, wake: make(chan struct{}, 1), exited: map[string]int{}, replace: map[string]replacement{},
+		seen: seen, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), exited: map[string]int{}, replace: map[string]replacement{},
 		shown: &Snapshot{API: pod, Pod: WithAnnotations(pod, seen)},
 	}
 }
@@ -89,9 +91,11 @@ func (b *board) showLocked(change func(*Snapshot)) {
 
 // signal wakes the worker.
 func (b *board) signal() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{b.wake, b.moved} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }
 

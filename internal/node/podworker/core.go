@@ -29,6 +29,8 @@ type containerState struct {
 	pull      lifecycle.Backoff
 	pullEnded time.Time
 	pullError string
+	// broken is the container that was stopped since its postStart hook had failed.
+	broken *hookError
 	// killed is the container whose stopping was recorded.
 	killed string
 	// release gives up the objects that the environment waits for.

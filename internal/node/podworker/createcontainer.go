@@ -23,6 +23,8 @@ type starter struct {
 	observer *observer
 	ender    *ender
 	reporter *reporter
+	probes   *probes
+	hooks    *hooks
 }
 
 // start makes and starts one container. What goes wrong becomes the
@@ -65,12 +67,22 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 	}
 	t.deps.Inventory.Own(id, t.uid)
 	t.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeNormal, events.Created, "Container created")
+	if err := t.hooks.owe(c, attempt); err != nil {
+		t.board.markDirty()
+		return t.notStarted(pod, c, status.RunContainerError, err)
+	}
 	ctx := context.WithoutCancel(s.ctx)
 	startErr := t.deps.Runtime.StartContainer(ctx, id)
 	started, err := t.observer.containerStatus(ctx, id, sandbox.ID)
 	if err != nil {
 		t.board.markDirty()
 		return again
+	}
+	if startErr == nil && started.State == cri.ContainerRunning {
+		t.hooks.begin(s.ctx, pod, started)
+		if !t.rt().Probed[id].Hook {
+			t.probes.begin(pod, started)
+		}
 	}
 	t.observer.setContainer(started)
 	if startErr != nil {

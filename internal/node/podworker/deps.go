@@ -13,6 +13,8 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/node/hook"
+	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/objects"
@@ -33,6 +35,8 @@ type Deps struct {
 	Updates     Updates
 	Projections Projections
 	Objects     Objects
+	Probes      Probes
+	Hooks       Hooks
 	// Pods speaks to the API about the pods of a namespace.
 	Pods func(namespace string) Pods
 	// Services are all services; they are shared: read only.
@@ -109,6 +113,16 @@ type Inventory interface {
 	Disown(id string)
 	// Of selects what a pod has on the runtime.
 	Of(uid types.UID) cri.Filter
+}
+
+// Probes asks containers how they are, see probe.Prober.
+type Probes interface {
+	Watch(c probe.Container, to probe.Sink) *probe.Watch
+}
+
+// Hooks runs hooks of containers, see hook.Runner.
+type Hooks interface {
+	Run(ctx context.Context, c hook.Container, h *corev1.LifecycleHandler) (note string, err error)
 }
 
 // Images knows where images came from. It is internal/runtime/images.

@@ -17,6 +17,8 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/node/hook"
+	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/objects"
@@ -34,6 +36,12 @@ type machine struct {
 	pulls  chan struct{}
 	// published ends the publishing of volumes.
 	published chan struct{}
+	// prober runs commands on the machine.
+	prober *probe.Prober
+	// hook runs hooks; nil does nothing.
+	hook func(ctx context.Context, h *corev1.LifecycleHandler) error
+	// command answers the commands of probes; nil has them succeed.
+	command func(command []string) (int32, error)
 
 	mu         sync.Mutex
 	did        []string
@@ -45,6 +53,11 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, dir: t.TempDir(), pulls: make(chan struct{}, 10), published: make(chan struct{})}
 	close(m.published)
+	m.prober = probe.New(probe.Config{Exec: m, Version: "1.37", Wall: clock.Real()})
+	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { m.prober.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
 	return m
 }
 
@@ -61,7 +74,7 @@ func (m *machine) deps() *Deps {
 			Memory: 1 << 30, Allocatable: func() corev1.ResourceList { return nil },
 		},
 		Runtime: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
-		Objects: nothing{}, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
+		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
 		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
 	}
@@ -177,6 +190,22 @@ func (m *machine) RemoveContainer(_ context.Context, id string) error {
 		m.containers = slices.DeleteFunc(m.containers, func(c cri.Container) bool { return c.ID == id })
 	}, "remove %s", id)
 	return nil
+}
+
+func (m *machine) Run(ctx context.Context, c hook.Container, h *corev1.LifecycleHandler) (string, error) {
+	m.note(nil, "hook of %s", c.ID)
+	if m.hook == nil {
+		return "", nil
+	}
+	return "", m.hook(ctx, h)
+}
+
+func (m *machine) ExecSync(_ context.Context, _ string, command []string, _ time.Duration) (cri.ExecResult, error) {
+	if m.command == nil {
+		return cri.ExecResult{}, nil
+	}
+	code, err := m.command(command)
+	return cri.ExecResult{ExitCode: code}, err
 }
 
 func (m *machine) ImageStatus(context.Context, string) (*cri.Image, error) {

@@ -14,7 +14,10 @@ import (
 )
 
 // images finds and pulls the images of containers.
-type images struct{ *core }
+type images struct {
+	*core
+	reporter *reporter
+}
 
 // presencePause is how soon an image that could not be pulled is looked for again:
 // it may have been imported.
@@ -75,8 +78,9 @@ func (i *images) pull(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*
 	}
 	i.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.Pulling, "Pulling image %q", c.Image)
 	start := i.deps.Wall.Now()
-	image, err := i.pullImage(s.wait, c.Image, sandbox)
-	if err != nil {
+	var image *cri.Image
+	var err error
+	if i.reporter.await(s, func() { image, err = i.pullImage(s.wait, c.Image, sandbox) }); err != nil {
 		if s.wait.Err() != nil {
 			return nil, again
 		}

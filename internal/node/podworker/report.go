@@ -44,6 +44,26 @@ func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	return s
 }
 
+// await waits until work is done beside the worker, and reports meanwhile what probes
+// find and what others change in the API.
+func (r *reporter) await(s *step, work func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-r.board.moved:
+			if now := r.board.snapshot(); !s.gone && !now.Gone {
+				r.report(now.Pod, false)
+			}
+		}
+	}
+}
+
 // remembered is the pod with the status that was reported last, which the API may
 // not show yet, and the conditions that others have written to the API since.
 func (r *reporter) remembered(pod *corev1.Pod) *corev1.Pod {

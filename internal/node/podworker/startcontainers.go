@@ -26,6 +26,7 @@ func (w *Worker) start(s *step, p lifecycle.Plan) time.Duration {
 		if c.Asked {
 			w.container(c.Spec.Name).waiting = &status.Waiting{Reason: status.ContainerCreating}
 		}
+		w.explain(c)
 	}
 	for _, c := range p.Stop {
 		w.ender.killing(s.pod, c, w.stopping(c))
@@ -50,6 +51,9 @@ func (w *Worker) start(s *step, p lifecycle.Plan) time.Duration {
 	for _, c := range due {
 		if s.wait.Err() != nil {
 			return again
+		}
+		if w.hooks.pending() {
+			return pause // its end wakes the worker
 		}
 		pause = lifecycle.Sooner(pause, w.starter.start(s, c, sandbox, spec))
 		// Those that run are reported while the others start.

@@ -22,10 +22,13 @@ import (
 type ender struct {
 	*core
 	observer *observer
+	reporter *reporter
+	probes   *probes
+	hooks    *hooks
 }
 
-// leastGrace is what a container has at least to end itself, however long it waited for
-// its turn.
+// leastGrace is what a container has at least to end itself, however much of its grace
+// period its hook and the wait for its turn took.
 const leastGrace = 2 * time.Second
 
 // stopAll stops the running containers, and then the sandboxes. It returns a pause when
@@ -53,6 +56,8 @@ func (e *ender) stopContainers(s *step, grace time.Duration) time.Duration {
 	var running []cri.Container
 	done := map[string]chan struct{}{} // by ID
 	ended := map[string][]chan struct{}{}
+	e.probes.ending("")
+	e.hooks.giveUp()
 	for _, c := range e.rt().Containers {
 		if c.State == cri.ContainerRunning || c.State == cri.ContainerUnknown {
 			running = append(running, c)
@@ -64,15 +69,17 @@ func (e *ender) stopContainers(s *step, grace time.Duration) time.Duration {
 		e.killing(s.pod, c, "Stopping container "+c.Name)
 		wg.Go(func() {
 			defer close(done[c.ID])
-			left := e.turn(s, lifecycle.Before(&s.pod.Spec, c.Name), ended, grace)
-			if err := e.deps.Runtime.StopContainer(s.wait, c.ID, left); err != nil {
+			turn := func(left time.Duration) time.Duration {
+				return e.turn(s, lifecycle.Before(&s.pod.Spec, c.Name), ended, left)
+			}
+			if err := e.stop(s, c, grace, turn); err != nil {
 				mu.Lock()
 				failed = errors.Join(failed, err)
 				mu.Unlock()
 			}
 		})
 	}
-	wg.Wait()
+	e.reporter.await(s, wg.Wait)
 	if s.wait.Err() != nil {
 		e.board.markDirty()
 		return time.Millisecond
@@ -86,7 +93,6 @@ func (e *ender) stopContainers(s *step, grace time.Duration) time.Duration {
 // turn waits until containers have ended, as long as the grace period lasts. It returns
 // what is left of that.
 func (e *ender) turn(s *step, before []string, ended map[string][]chan struct{}, grace time.Duration) time.Duration {
-	var waited time.Duration
 	began := e.deps.Wall.Now()
 	timer := e.deps.Wall.NewTimer(grace)
 	defer timer.Stop()
@@ -95,14 +101,13 @@ func (e *ender) turn(s *step, before []string, ended map[string][]chan struct{},
 			select {
 			case <-end:
 			case <-timer.C():
-				return min(leastGrace, grace)
+				return 0
 			case <-s.wait.Done():
-				return min(leastGrace, grace)
+				return 0
 			}
-			waited = e.deps.Wall.Since(began)
 		}
 	}
-	return max(grace-waited, min(leastGrace, grace))
+	return grace - e.deps.Wall.Since(began)
 }
 
 // stopped records that stopping failed, and has it done again.
@@ -121,12 +126,29 @@ func (e *ender) stopped(s *step, failed error) time.Duration {
 
 // stopContainer stops one container and learns how it ended.
 func (e *ender) stopContainer(s *step, c cri.Container, grace time.Duration) error {
-	if err := e.deps.Runtime.StopContainer(s.wait, c.ID, grace); err != nil {
+	var err error
+	if e.reporter.await(s, func() { err = e.stop(s, c, grace, nil) }); err != nil {
 		e.board.markDirty()
 		return err
 	}
-	_, err := e.observer.refresh(s.ctx)
+	_, err = e.observer.refresh(s.ctx)
 	return err
+}
+
+// stop runs a container's preStop hook, waits for its turn where it has one, and stops
+// it. All of that uses up the grace period. Several may be stopped at once.
+func (e *ender) stop(s *step, c cri.Container, grace time.Duration, turn func(left time.Duration) time.Duration) error {
+	e.probes.ending(c.ID)
+	grace = e.hooks.preStop(s, c, grace)
+	if turn != nil {
+		grace = turn(grace)
+	}
+	if err := e.deps.Runtime.StopContainer(s.wait, c.ID, max(grace, leastGrace)); err != nil {
+		return err
+	}
+	e.probes.ended(c.ID)
+	e.hooks.over(c.ID)
+	return nil
 }
 
 // killing records once that a container is being stopped.

@@ -30,6 +30,8 @@ type Worker struct {
 	sandboxes *sandboxes
 	starter   *starter
 	volumes   volumeSetup
+	probes    *probes
+	hooks     *hooks
 	followed  map[string]bool // containers, by ID, whose subPaths were looked at
 	started   time.Time       // on the agent's clock; zero while there is no deadline
 	warned    bool            // of what the agent does not honour
@@ -41,8 +43,12 @@ type Worker struct {
 func newWorker(k *core) *Worker {
 	files := &files{k}
 	w := &Worker{core: k, reporter: &reporter{core: k, writer: statusWriter{deps: k.deps}}, observer: &observer{k, files}, sandboxes: &sandboxes{core: k}}
-	w.ender = &ender{k, w.observer}
-	w.starter = &starter{core: k, images: &images{k}, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter}
+	w.probes = &probes{core: k, reporter: w.reporter, watched: map[string]*watched{}}
+	w.hooks = &hooks{core: k, reporter: w.reporter, starting: map[string]*hookRun{}, stopping: map[string]*hookRun{}, looked: map[string]bool{}}
+	w.ender = &ender{k, w.observer, w.reporter, w.probes, w.hooks}
+	w.starter = &starter{
+		core: k, images: &images{k, w.reporter}, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter, probes: w.probes, hooks: w.hooks,
+	}
 	return w
 }
 
@@ -113,6 +119,9 @@ func (w *Worker) Poke() { w.board.poke() }
 
 // RuntimeEvent tells the worker what happened to a container or sandbox of the pod.
 func (w *Worker) RuntimeEvent(e cri.Event) {
+	if e.Kind == cri.EventExited {
+		w.probes.ended(e.ID)
+	}
 	w.board.event(e)
 	w.board.signal()
 }
@@ -138,6 +147,8 @@ func (w *Worker) Run(ctx context.Context) (gone bool) {
 	defer w.reporter.writer.stop()
 	defer w.volumes.cancel()
 	defer w.releaseObjects()
+	defer w.hooks.end()
+	defer w.probes.ended("")
 	timer := w.deps.Clock.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -186,6 +197,8 @@ func (w *Worker) step(ctx context.Context) (pause time.Duration, done bool) {
 			c.Retry = lifecycle.Retry{}
 		}
 	}
+	failed := w.hooks.collect(s)
+	w.probes.follow(s.pod)
 	if s.gone || s.pod.DeletionTimestamp != nil {
 		if w.ended {
 			return 0, s.gone
@@ -193,6 +206,6 @@ func (w *Worker) step(ctx context.Context) (pause time.Duration, done bool) {
 		p := w.end(s)
 		return p, w.ended && s.gone
 	}
-	pause = lifecycle.Sooner(pause, w.advance(s))
+	pause = lifecycle.Sooner(pause, w.advance(s, failed))
 	return lifecycle.Sooner(pause, w.followSubPaths(s.ctx, s.pod)), false
 }

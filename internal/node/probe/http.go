@@ -82,7 +82,7 @@ func (a *asker) httpGet(ctx context.Context, c Container, get *corev1.HTTPGetAct
 	if err != nil {
 		return unknown(err)
 	}
-	client := http.Client{Transport: a.http, Timeout: limit, CheckRedirect: sameHost}
+	client := http.Client{Transport: a.http, Timeout: limit, CheckRedirect: SameHost}
 	if get.Protocol != nil && *get.Protocol == corev1.HTTPProtocolHTTP2 {
 		client.Transport = a.plain
 	}
@@ -104,8 +104,8 @@ func (a *asker) httpGet(ctx context.Context, c Container, get *corev1.HTTPGetAct
 	return Run{}
 }
 
-// sameHost follows redirects that stay on the host.
-func sameHost(r *http.Request, via []*http.Request) error {
+// SameHost is the rule of redirects: those that stay on the host are followed.
+func SameHost(r *http.Request, via []*http.Request) error {
 	switch {
 	case r.URL.Hostname() != via[0].URL.Hostname():
 		return http.ErrUseLastResponse

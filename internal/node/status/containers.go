@@ -21,6 +21,7 @@ const (
 	CreateContainerConfigError = "CreateContainerConfigError"
 	CreateContainerError       = "CreateContainerError"
 	RunContainerError          = "RunContainerError"
+	PostStartHookError         = "PostStartHookError"
 	ErrImagePull               = "ErrImagePull"
 	ImagePullBackOff           = "ImagePullBackOff"
 	ErrImageNeverPull          = "ErrImageNeverPull"
@@ -189,6 +190,9 @@ func lostState(in Input, old *corev1.ContainerStatus) corev1.ContainerState {
 func state(in Input, c cri.Container, old *corev1.ContainerStatus) corev1.ContainerState {
 	switch c.State {
 	case cri.ContainerRunning:
+		if in.Probed[c.ID].Hook {
+			return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: ContainerCreating}}
+		}
 		return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(c.StartedAt)}}
 	case cri.ContainerExited, cri.ContainerUnknown:
 		return corev1.ContainerState{Terminated: terminated(in, c, old)}
