@@ -13,7 +13,7 @@ import (
 // Finding is a field of a pod spec that is set and not honoured.
 type Finding struct {
 	// Path is the field's path from the spec on, such as
-	// "spec.containers[0].livenessProbe".
+	// "spec.containers[0].resizePolicy".
 	Path string
 	// Blocks is true when the pod must not start with this field ignored.
 	Blocks bool

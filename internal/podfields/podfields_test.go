@@ -50,9 +50,9 @@ volumes:
 - name: e
   emptyDir: {}
 `},
-		"a probe only warns": {spec: `
-containers: [{name: a, image: i}, {name: b, image: i, livenessProbe: {exec: {command: [x]}}}]
-`, want: []Finding{{Path: "spec.containers[1].livenessProbe", Message: notHonoured}}},
+		"a policy only warns": {spec: `
+containers: [{name: a, image: i}, {name: b, image: i, resizePolicy: [{resourceName: cpu}], livenessProbe: {exec: {command: [x]}}, lifecycle: {postStart: {sleep: {}}}}]
+`, want: []Finding{{Path: "spec.containers[1].resizePolicy", Message: notHonoured}}},
 		"a volume kind blocks": {spec: `
 containers: [{name: a, image: i}]
 volumes: [{name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}]

@@ -266,7 +266,7 @@ func (h *hooks) preStop(s *step, c cri.Container, grace time.Duration) time.Dura
 		}
 	case <-s.wait.Done():
 	}
-	return (grace - h.deps.Wall.Since(began)).Truncate(time.Second)
+	return max(grace-h.deps.Wall.Since(began).Truncate(time.Second), 0)
 }
 
 // stopBroken stops the containers whose postStart hook has failed.

@@ -107,7 +107,7 @@ func (e *ender) turn(s *step, before []string, ended map[string][]chan struct{},
 			}
 		}
 	}
-	return grace - e.deps.Wall.Since(began)
+	return grace - e.deps.Wall.Since(began).Truncate(time.Second)
 }
 
 // stopped records that stopping failed, and has it done again.
