@@ -12,7 +12,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/wait"
 )
 
 const (
@@ -22,8 +21,6 @@ const (
 	// be replaced at once.
 	parallel = 16
 )
-
-var retries = wait.Backoff{First: 250 * time.Millisecond, Most: 30 * time.Second}
 
 // Config of a cache. All fields are required.
 type Config struct {
@@ -223,46 +220,4 @@ func (c *Cache) ask(ctx context.Context, e *entry) {
 	for _, call := range calls {
 		call(e.request)
 	}
-}
-
-// schedule sets the timer of the next refresh: at the token's time, or after a pause
-// that grows when refreshing fails or yields tokens that are due at once. The caller
-// holds mu.
-func (c *Cache) schedule(e *entry, now time.Time) {
-	if e.timer != nil {
-		e.timer.Stop()
-		e.timer = nil
-	}
-	if e.token.Refresh.IsZero() {
-		return
-	}
-	if e.tries == 0 && e.token.due(now) { // the clock was set
-		go c.refresh(e, nil)
-		return
-	}
-	pause := e.token.Refresh.Sub(now)
-	if e.tries > 0 {
-		pause = wait.Spread(retries.After(e.tries), 4)
-	}
-	// Own goroutine: a test's clock may call back with its lock held.
-	e.timer = c.clock.AfterFunc(pause, func() { go c.refresh(e, nil) })
-}
-
-// refresh replaces a token if it is due, or if also, when given, says so.
-func (c *Cache) refresh(e *entry, also func(Request, Token) bool) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-c.ctx.Done():
-		return
-	}
-	e.asking <- struct{}{}
-	defer func() { <-e.asking }()
-	c.mu.Lock()
-	needed := !e.dropped && e.have && (e.err != nil || e.token.due(c.clock.Now()) || also != nil && also(e.request, e.token))
-	c.mu.Unlock()
-	if !needed {
-		return
-	}
-	c.ask(c.ctx, e)
 }

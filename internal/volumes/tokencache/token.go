@@ -2,7 +2,6 @@ package tokencache
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -10,11 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/boundtoken"
-)
-
-const (
-	maxAge    = 24 * time.Hour
-	maxJitter = 10 * time.Second
 )
 
 // Request names a token: equal requests share one.
@@ -69,29 +63,3 @@ func (t Token) Serial() uint64 { return t.serial }
 
 // Bytes returns the token itself, in a fresh slice.
 func (t Token) Bytes() []byte { return []byte(t.Reveal()) }
-
-// newToken reads a server's answer. A token is replaced at 80 % of its life or after
-// 24 hours, whichever is first, up to 10 s before that so that many do not come at
-// once.
-func newToken(t *authenticationv1.TokenRequest) Token {
-	token := Token{Token: boundtoken.NewToken(t.Status.Token), Expires: t.Status.ExpirationTimestamp.Time}
-	if t.Spec.ExpirationSeconds == nil {
-		return token
-	}
-	life := *t.Spec.ExpirationSeconds
-	token.Issued = token.Expires.Add(-time.Duration(life) * time.Second)
-	token.Refresh = token.Expires.Add(-time.Duration(life*20/100) * time.Second)
-	if day := token.Issued.Add(maxAge); day.Before(token.Refresh) {
-		token.Refresh = day
-	}
-	token.Refresh = token.Refresh.Add(-rand.N(maxJitter))
-	return token
-}
-
-// due tells whether the token is to be replaced at now. One that is yet to come is: the
-// clock was set back, and verifiers refuse it. That the issuer's clock is ahead of this
-// one is no reason: the next token would be no better.
-func (t Token) due(now time.Time) bool {
-	const leeway = time.Minute
-	return !t.Refresh.IsZero() && (!now.Before(t.Refresh) || now.Add(leeway).Before(t.received))
-}
