@@ -125,6 +125,32 @@ func TestWingsStayApart(t *testing.T) {
 	}
 }
 
+func TestPartsOfATreeStayApart(t *testing.T) {
+	for _, b := range beside {
+		used := map[string]bool{}
+		for _, p := range packages(t) {
+			if !within(p.tree(), b.tree) {
+				continue
+			}
+			for _, imp := range p.Imports {
+				to := strings.TrimPrefix(imp, module+"/")
+				if !within(imp, module) || !within(to, b.tree) {
+					continue
+				}
+				used[p.tree()], used[to] = true, true
+				if p.tree() != b.together && !slices.Contains(b.shared, to) {
+					t.Errorf("%s imports %s: they are parts of %s beside each other", p.tree(), imp, b.tree)
+				}
+			}
+		}
+		for _, name := range append(b.shared, b.together) {
+			if !used[name] {
+				t.Errorf("no package of %s imports %s, or it imports none: the rule checks nothing", b.tree, name)
+			}
+		}
+	}
+}
+
 // TestEveryLevelHasAPackage keeps rows from outliving what they are about.
 func TestEveryLevelHasAPackage(t *testing.T) {
 	for _, l := range levels {

@@ -255,6 +255,19 @@ var apart = []struct{ tree, never, why string }{
 	{"internal/volumes/publish", "internal/volumes/place", "content is published without mounts"},
 }
 
+// beside lists trees of one row whose packages are parts beside each other: a part imports
+// of its tree what is shared and no other part; together may import all.
+var beside = []struct {
+	tree, together string
+	shared         []string
+}{
+	{"internal/admission", "internal/admission", nil},
+	{"internal/authz", "internal/authz", []string{"internal/authz/rbac"}},
+	{"internal/controller", "internal/controller/manager", []string{
+		"internal/controller/env", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces",
+	}},
+}
+
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
 var testOnly = []string{"internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
