@@ -21,6 +21,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
@@ -111,6 +112,7 @@ type world struct {
 	t        *testing.T
 	operator operator
 	client   *fake.Clientset
+	cancel   context.CancelFunc
 	ended    chan struct{}
 }
 
@@ -123,7 +125,7 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 		log, system := slog.New(slog.DiscardHandler), clock.APIOf(clock.Real())
 		ring, err := keys.New(keys.Config{Algorithm: boundtoken.ES256, Clock: system, Log: log})
 		must(t, err)
-		w := &world{t: t, client: fake.NewClientset(), ended: make(chan struct{})}
+		w := &world{t: t, client: fake.NewClientset(), cancel: cancel, ended: make(chan struct{})}
 		meta := func(name, uid string) metav1.ObjectMeta {
 			return metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(uid), ResourceVersion: "1"}
 		}
@@ -253,6 +255,31 @@ func TestTokenOfAnotherServersIssuerIsConfirmed(t *testing.T) {
 		if err := w.check(others); err != nil {
 			t.Errorf("the store knows the issuer: %v", err)
 		}
+	})
+}
+
+// TestRunEndsAfterWhatItWrites: who waits for it may close what it writes to.
+func TestRunEndsAfterWhatItWrites(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		release := make(chan struct{})
+		w.client.PrependReactor("create", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+			<-release
+			return true, &corev1.Event{}, nil
+		})
+		old := w.mint("system:node:n")
+		time.Sleep(10 * time.Minute)
+		w.mint("system:node:n")
+		time.Sleep(10 * time.Minute)
+		must(t, w.check(old))
+		w.cancel()
+		synctest.Wait()
+		select {
+		case <-w.ended:
+			t.Error("it has ended while an event was being written")
+		default:
+		}
+		close(release)
+		<-w.ended
 	})
 }
 

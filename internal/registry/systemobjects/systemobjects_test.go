@@ -201,6 +201,16 @@ func TestChangedObjectsAreMendedAndOthersWordsStay(t *testing.T) {
 	}
 }
 
+func TestSliceThatHasLostItsServiceIsGivenItBack(t *testing.T) {
+	w := newWorld("10.0.0.5:6443")
+	w.keep(t)
+	w.slice().Labels = map[string]string{discoveryv1.LabelServiceName: "other", "team": "a"}
+	w.keep(t)
+	if l := w.slice().Labels; l[discoveryv1.LabelServiceName] != "kubernetes" || l["team"] != "a" {
+		t.Errorf("labels %v", l)
+	}
+}
+
 func TestMendingDoesNotChangeWhatTheStorageHandedOut(t *testing.T) {
 	w := newWorld("10.0.0.5:6443")
 	w.keep(t)
