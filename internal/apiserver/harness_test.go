@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ type system struct {
 	group     component.Group
 	// took is from the beginning of the start to readiness.
 	took time.Duration
+	// clientset is what admin returns. A certificate and a connection for each request
+	// took longer than the requests.
+	clientset func() kubernetes.Interface
 }
 
 // boot starts a system in dir that ends with the test.
@@ -71,6 +75,7 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 	run, err := os.MkdirTemp("", "apiserver")
 	must(t, err)
 	s := &system{t: t, dir: dir, authority: authority, addr: listener.Addr().String()}
+	s.clientset = sync.OnceValue(s.newAdmin)
 	s.store = etcd.New(etcd.Config{Dir: filepath.Join(dir, "etcd"), SocketDir: run, Wall: clock.Real(), Log: log})
 	config := apiserver.Config{
 		Kinds: registry.Kinds(),
@@ -151,8 +156,14 @@ func (s *system) config(user string, groups ...string) *rest.Config {
 	}
 }
 
-// admin returns a client with all rights.
+// admin returns a client with all rights, the same each time.
 func (s *system) admin() kubernetes.Interface {
+	s.t.Helper()
+	return s.clientset()
+}
+
+// newAdmin makes such a client, with a certificate and connections of its own.
+func (s *system) newAdmin() kubernetes.Interface {
 	s.t.Helper()
 	c, err := kubernetes.NewForConfig(s.config("admin", "system:masters"))
 	must(s.t, err)

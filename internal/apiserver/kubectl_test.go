@@ -58,8 +58,12 @@ func TestKubectlNamesItsVersionToServers(t *testing.T) {
 	defer server.Close()
 	cmd := exec.CommandContext(t.Context(), "kubectl", "get", "--raw", "/x", "--server", server.URL)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "KUBECONFIG=")
-	if out, err := cmd.CombinedOutput(); err == nil {
+	out, err := cmd.CombinedOutput()
+	if err == nil {
 		t.Fatalf("a path that is not there: %s", out)
+	}
+	if len(heard) == 0 {
+		t.Fatalf("kubectl asked nobody: %v: %s", err, out)
 	}
 	if got := <-heard; !strings.HasPrefix(got, "kubectl/v1.") || strings.Contains(got, "$Format") {
 		t.Errorf("kubectl says that it is %q", got)
