@@ -61,7 +61,9 @@ func rules() resource.Rules[*corev1.Node] {
 		ValidateUpdate: func(_ context.Context, n, old *corev1.Node) field.ErrorList {
 			return validateUpdate(n, old)
 		},
-		Reset: []string{"status"},
+		WarnCreate: func(_ context.Context, n *corev1.Node) []string { return warnings(n) },
+		WarnUpdate: func(_ context.Context, n, _ *corev1.Node) []string { return warnings(n) },
+		Reset:      []string{"status"},
 	}
 }
 
@@ -89,4 +91,12 @@ func validateAddresses(addresses []corev1.NodeAddress) field.ErrorList {
 		seen[a] = true
 	}
 	return errs
+}
+
+// warnings names fields that mean nothing any more.
+func warnings(n *corev1.Node) []string {
+	if n.Spec.DoNotUseExternalID == "" {
+		return nil
+	}
+	return []string{"spec.externalID: this field is deprecated, and is unused by Kubernetes"}
 }

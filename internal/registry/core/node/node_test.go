@@ -155,3 +155,18 @@ func TestRow(t *testing.T) {
 		t.Errorf("silent node is %s", got)
 	}
 }
+
+func TestFieldThatMeansNothingIsWarnedOf(t *testing.T) {
+	r := rules()
+	n := &corev1.Node{Spec: corev1.NodeSpec{DoNotUseExternalID: "i-1"}}
+	want := []string{"spec.externalID: this field is deprecated, and is unused by Kubernetes"}
+	if got := r.WarnCreate(t.Context(), n); !slices.Equal(got, want) {
+		t.Errorf("create: %q", got)
+	}
+	if got := r.WarnUpdate(t.Context(), n, n); !slices.Equal(got, want) {
+		t.Errorf("update: %q", got)
+	}
+	if got := r.WarnCreate(t.Context(), &corev1.Node{}); len(got) != 0 {
+		t.Errorf("a plain node: %q", got)
+	}
+}

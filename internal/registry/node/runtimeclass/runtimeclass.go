@@ -6,6 +6,9 @@ package runtimeclass
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -35,7 +38,8 @@ func Definition() resource.Definition[*nodev1.RuntimeClass] {
 			ValidateUpdate: func(_ context.Context, c, old *nodev1.RuntimeClass) field.ErrorList {
 				return apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))
 			},
-			WarnCreate:          func(context.Context, *nodev1.RuntimeClass) []string { return []string{Unused} },
+			WarnCreate:          func(_ context.Context, c *nodev1.RuntimeClass) []string { return append(warnings(c), Unused) },
+			WarnUpdate:          func(_ context.Context, c, _ *nodev1.RuntimeClass) []string { return warnings(c) },
 			AllowCreateOnUpdate: true,
 		},
 		Columns: resource.Columns[*nodev1.RuntimeClass]{
@@ -47,6 +51,19 @@ func Definition() resource.Definition[*nodev1.RuntimeClass] {
 			Row: func(c *nodev1.RuntimeClass) []any { return []any{c.Name, c.Handler, resource.Age(c)} },
 		},
 	}
+}
+
+// warnings names labels of nodes that have got other names.
+func warnings(c *nodev1.RuntimeClass) (all []string) {
+	if c.Scheduling == nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
+		if message, ok := scheduling.RenamedLabel(key); ok {
+			all = append(all, fmt.Sprintf("%s: %s", field.NewPath("scheduling", "nodeSelector"), message))
+		}
+	}
+	return all
 }
 
 func validate(c *nodev1.RuntimeClass) field.ErrorList {

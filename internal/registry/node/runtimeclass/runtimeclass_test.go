@@ -35,3 +35,15 @@ func TestClassesThatAreRefused(t *testing.T) {
 		t.Errorf("warned %q", got)
 	}
 }
+
+func TestOldLabelsOfNodesAreWarnedOf(t *testing.T) {
+	rules := Definition().Rules
+	c := &nodev1.RuntimeClass{Scheduling: &nodev1.Scheduling{NodeSelector: map[string]string{"beta.kubernetes.io/os": "linux", "disk": "ssd"}}}
+	want := `scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/os" instead`
+	if got := rules.WarnCreate(t.Context(), c); len(got) != 2 || got[0] != want || got[1] != Unused {
+		t.Errorf("create: %q", got)
+	}
+	if got := rules.WarnUpdate(t.Context(), c, c); len(got) != 1 || got[0] != want {
+		t.Errorf("update: %q", got)
+	}
+}

@@ -21,6 +21,13 @@ var renamed = map[string]string{
 
 const noPod = "a null labelSelector results in matching no pod"
 
+// RenamedLabel returns what is said of a label of nodes that has got another name; ok is
+// false for every other label.
+func RenamedLabel(key string) (message string, ok bool) {
+	message, ok = renamed[key]
+	return message, ok
+}
+
 // LabelWarnings returns what in a spec, which is at path, names labels of nodes that are
 // no more, and spreads over no pods.
 func LabelWarnings(spec *corev1.PodSpec, path *field.Path) []string {
