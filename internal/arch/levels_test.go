@@ -42,6 +42,7 @@ var levels = []level{
 	{"projection/atomicdir", 1},
 
 	{"boundtoken/discovery", 2},
+	{"internal/host/reserve", 2},
 	{"internal/pki", 2},
 	{"internal/podfields", 2},
 	{"internal/registry/bounds", 2},

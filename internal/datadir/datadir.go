@@ -195,10 +195,19 @@ func (d Dir) Lock() (release func(), err error) {
 		}
 		return nil, fmt.Errorf("locking %s: %w", d.Path, err)
 	}
-	if err := f.Truncate(0); err == nil {
-		fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
+	// A disk without room for a first number must not keep `laterna down` from its work.
+	_ = writeOwner(f)
 	return func() { f.Close() }, nil
+}
+
+// writeOwner writes this process's number over the one before. The file is not emptied
+// first: on a full disk it would stay so, and nobody would find the process.
+func writeOwner(f *os.File) error {
+	line := fmt.Sprintf("%d\n", os.Getpid())
+	if _, err := f.WriteAt([]byte(line), 0); err != nil {
+		return err
+	}
+	return f.Truncate(int64(len(line)))
 }
 
 // wholeFile describes the lock, which belongs to the open file: it ends with the process

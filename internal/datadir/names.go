@@ -31,3 +31,6 @@ func (d Dir) Bridge() string { return "lt-" + d.Hash }
 
 // HostName is the name of the nft table and the cgroup parent.
 func (d Dir) HostName() string { return "laterna-" + d.Hash }
+
+// Reserve is room on the disk that is given back when the disk is full.
+func (d Dir) Reserve() string { return filepath.Join(d.Path, "reserve") }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,16 +22,26 @@ const blockSize = 512
 // enough, and returns what it has got with ctx's error when that ends first. What is
 // moved or removed meanwhile may be missing.
 func (d *Dir) Usage(ctx context.Context, enough int64) (int64, error) {
+	bytes, _, err := d.taken(ctx, enough)
+	return bytes, err
+}
+
+// Taken is Usage without an end, and with how many files and directories there are.
+func (d *Dir) Taken(ctx context.Context) (bytes, files int64, err error) {
+	return d.taken(ctx, math.MaxInt64)
+}
+
+func (d *Dir) taken(ctx context.Context, enough int64) (bytes, files int64, err error) {
 	fd, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY, plain)
 	if err != nil {
-		return 0, d.fail("open", "", err)
+		return 0, 0, d.fail("open", "", err)
 	}
 	m := meter{ctx: ctx, fd: fd, enough: enough, seen: map[place]struct{}{}}
 	defer func() { unix.Close(m.fd) }()
 	if err := m.walk(); err != nil {
-		return m.sum, fmt.Errorf("measuring %s: %w", d.name, err)
+		return m.sum, m.files, fmt.Errorf("measuring %s: %w", d.name, err)
 	}
-	return m.sum, nil
+	return m.sum, m.files, nil
 }
 
 // place tells files apart.
@@ -49,6 +60,7 @@ type meter struct {
 	fd     int
 	levels []level // from the top to fd
 	sum    int64
+	files  int64
 	enough int64
 	seen   map[place]struct{} // files with several names
 
@@ -139,6 +151,7 @@ func (m *meter) up() error {
 // enter counts the directory at fd.
 func (m *meter) enter(st *unix.Stat_t) {
 	m.sum += st.Blocks * blockSize
+	m.files++
 	m.levels = append(m.levels, level{place: placeOf(st)})
 	m.entries = nil
 }
@@ -190,6 +203,7 @@ func (m *meter) count(name string) (isDir bool) {
 		}
 		m.seen[placeOf(&st)] = struct{}{}
 	}
+	m.files++
 	m.sum += st.Blocks * blockSize
 	return false
 }
