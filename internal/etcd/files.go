@@ -53,14 +53,20 @@ func committed(logs string) bool {
 const room = 256 << 10
 
 // checkRoom fails where a start could not write. Reading a full file system of memory
-// fails too, where a file has holes, and looks like damage.
+// fails too, where a file has holes, and looks like damage. The file that is written stays,
+// so that a disk that has become full since does not keep the store from being opened: what
+// that writes is there already, see keepRoom.
 func checkRoom(dir string) error {
 	file := filepath.Join(dir, "room")
-	if err := os.WriteFile(file, make([]byte, room), 0o600); err != nil {
-		_ = os.RemoveAll(file) // which fails where it cannot be made
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.RemoveAll(file)
+	if _, err := f.WriteAt(make([]byte, room), 0); err != nil {
+		_ = os.RemoveAll(file)
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
 }
 
 // holdsAnything tells whether a database has applied an entry of its log or has an

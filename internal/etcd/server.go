@@ -252,7 +252,7 @@ func (s *Server) watch() {
 		return
 	}
 	close(s.started)
-	<-s.etcd.StopNotify()
+	s.keepRoom(s.etcd.StopNotify())
 	s.end(errEnded)
 	s.fail(errEnded)
 }
