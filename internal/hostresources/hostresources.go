@@ -23,6 +23,7 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/host/mounts"
 	"laterna.dev/laterna/internal/host/procfs"
+	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/runtime/containerd"
@@ -184,6 +185,13 @@ func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk cl
 	}
 	daemon := containerd.New(containerd.Config{
 		Root: dir.Containerd(), RunDir: dir.RunDir, HostName: dir.HostName(), CNIConfDir: bridge.ConfDir(dir), Log: log, Clock: clk,
+		Ended: func() {
+			// Removing what containers wrote takes a little room itself. They would have
+			// taken that too while they ran.
+			if _, err := reserve.At(dir.Reserve()).ReleaseIfShort(); err != nil {
+				log.Warn("the disk is full, and its reserve cannot be used", "error", err)
+			}
+		},
 	})
 	errs := []error{
 		daemon.Stop(ctx, grace),

@@ -91,6 +91,9 @@ func (s settings) renderDaemon(t *toml) {
 	t.set("address", s.socket+".ttrpc")
 	t.table("debug")
 	t.set("level", "warn")
+	// What a removed container wrote leaves the disk at once, not with the hundredth change.
+	t.table("plugins", "io.containerd.gc.v1.scheduler")
+	t.set("deletion_threshold", 1)
 }
 
 func (s settings) renderCRI2(t *toml) {

@@ -30,7 +30,7 @@ const (
 	logLimit     = 8 << 20
 )
 
-// Config is what the managed daemon needs. All fields are required.
+// Config is what the managed daemon needs. All fields but Ended are required.
 type Config struct {
 	// Root holds images and layers and survives a reboot (datadir.Dir.Containerd).
 	Root string
@@ -44,7 +44,10 @@ type Config struct {
 	// CNIConfDir is the directory with the network configuration. It may be filled
 	// after Start.
 	CNIConfDir string
-	Log        *slog.Logger
+	// Ended, unless nil, is called by Stop when containers have ended, before what they
+	// wrote is removed.
+	Ended func()
+	Log   *slog.Logger
 	// Clock times retries; it must run with real time.
 	Clock clock.Wall
 }

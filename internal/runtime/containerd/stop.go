@@ -45,9 +45,12 @@ func (d *Daemon) Stop(ctx context.Context, grace time.Duration) error {
 	}
 	sockets := d.shimSockets()
 	errs := []error{d.endContainers(ctx, shims, grace)}
+	if d.cfg.Ended != nil {
+		d.cfg.Ended()
+	}
 	if len(running) > 0 {
 		if err := d.forgetContainers(ctx); err != nil {
-			d.cfg.Log.Warn("containerd keeps records of ended containers", "error", err)
+			d.cfg.Log.Warn("containerd keeps records of ended containers, and what they wrote stays on the disk until `laterna up`", "error", err)
 		}
 	}
 	errs = append(errs, procfs.End(ctx, running, endTimeout), procfs.End(ctx, shims, 0), d.endStragglers(ctx))
@@ -148,7 +151,8 @@ func (d *Daemon) forgetContainers(ctx context.Context) error {
 	for _, c := range list {
 		errs = append(errs, forget(ctx, conn, c))
 	}
-	return errors.Join(append(errs, forgetSandboxes(ctx, conn))...)
+	// The daemon would remove the layers from the disk later, and is about to end.
+	return errors.Join(append(errs, forgetSandboxes(ctx, conn), collect(ctx, conn))...)
 }
 
 // containers returns all containers, without their specifications: they come one by
