@@ -119,6 +119,7 @@ var levels = []level{
 	{"internal/hostresources", 4},
 	{"internal/node", 4},
 	{"internal/node/admit", 4},
+	{"internal/node/diskroom", 4},
 	{"internal/node/hook", 4},
 	{"internal/node/inventory", 4},
 	{"internal/node/lifecycle", 4},
@@ -170,6 +171,11 @@ var sameLevel = map[[2]string]string{
 
 	{"boundtoken/jwks", "boundtoken"}: "a key set is of keys",
 
+	{"internal/node", "internal/node/diskroom"}:               "it has room made on a full disk",
+	{"internal/node/diskroom", "internal/node/admit"}:         "critical pods are spared",
+	{"internal/node/diskroom", "internal/node/podworker"}:     "it asks workers what runs, and has them evict",
+	{"internal/node/diskroom", "internal/node/lifecycle"}:     "ended pods go first",
+	{"internal/node/diskroom", "internal/node/runspec"}:       "it measures their logs",
 	{"internal/node", "internal/node/admit"}:                  "it asks whether it takes a pod",
 	{"internal/node/admit", "internal/node/lifecycle"}:        "pods that have ended take no room",
 	{"internal/node/admit", "internal/node/status"}:           "it refuses pods in the words of a status",

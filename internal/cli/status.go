@@ -73,6 +73,9 @@ func printStatus(out io.Writer, s status.Status) {
 	}
 	if s.DataDir != "" {
 		row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
+		if s.Full {
+			row("Disk is full", "pods cannot write, and no new ones are started; `laterna doctor` tells how to make room")
+		}
 		if s.FewFiles {
 			row("Files", "only %d more files can be made there (inodes): remove files, or pods and images that are not needed", s.FreeFiles)
 		}

@@ -194,8 +194,8 @@ func TestFullDataDirectoryIsTold(t *testing.T) {
 		size          int
 		want          string
 	}{
-		{"no inodes", "size=64m,nr_inodes=20", 19, 0, "no file can be made there (all inodes are taken)"},
-		{"no bytes", "size=2m,nr_inodes=1000", 1, 2 << 20, "the store cannot be written, make room there"},
+		{"no inodes", "size=64m,nr_inodes=20", 19, 0, "only 0 more files can be made there (inodes)"},
+		{"no bytes", "size=2m,nr_inodes=1000", 1, 2 << 20, "the disk is full, pods cannot write"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	hostmachine "laterna.dev/laterna/internal/host/machine"
+	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/host/rtnl"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/services"
@@ -125,12 +126,21 @@ func overlap(routes []rtnl.Route, p netip.Prefix) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
+// full says of what a file system has nothing left.
+func full(room hostmachine.Room) string {
+	if reserve.Default(room).ShortOfFiles(room) {
+		return fmt.Sprintf(", yet only %d more files can be made there (inodes): containers do not start any more, and laterna may not", room.Inodes)
+	}
+	return ": the disk is full, pods cannot write and laterna may not start"
+}
+
+const makeRoom = "remove files there that are not needed; `laterna image rm NAME` removes an image, `laterna down` ends all pods and removes what their containers wrote, and the next `laterna up` evicts the pod that takes most"
+
 // dataDirectory checks the file system below the data directory, or below the first
 // directory above it that exists.
 func dataDirectory(path string) Check {
 	const (
-		least        = 1 << 30
-		leastToStart = 1 << 20 // with less not even the small files of a start fit
+		least = 1 << 30
 	)
 	c := Check{Name: "data directory", Required: true}
 	var fs unix.Statfs_t
@@ -155,12 +165,8 @@ func dataDirectory(path string) Check {
 		c.OK = false
 		c.Detail = path + " is on NFS, on which neither overlayfs nor the store works"
 		c.Fix = "laterna up --data-dir DIR"
-	case room.Inodes == 0 && room.AllInodes > 0:
-		c.OK = false
-		c.Detail += ", yet no file can be made there (all inodes are taken); remove files that are not needed"
-	case free < leastToStart:
-		c.OK = false
-		c.Detail += "; the store cannot be written, make room there"
+	case reserve.Default(room).Short(room):
+		c.OK, c.Detail, c.Fix = false, c.Detail+full(room), makeRoom
 	case room.FewInodes():
 		c.Required, c.OK = false, false
 		c.Detail += fmt.Sprintf("; only %d more files can be made there (inodes)", room.Inodes)

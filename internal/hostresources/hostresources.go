@@ -74,6 +74,18 @@ func List(ctx context.Context, dir datadir.Dir) ([]Resource, error) {
 	return all, nil
 }
 
+// Processes counts the processes that run containers of the directory; what cannot be read
+// counts as nothing: another user may not look, and has not started them either.
+func Processes(ctx context.Context, dir datadir.Dir) (n int) {
+	all, _ := List(ctx, dir)
+	for _, r := range all {
+		if r.Kind == Process {
+			n++
+		}
+	}
+	return n
+}
+
 // privileged tells whether this user could have run pods: another one's systems have
 // sockets and nothing else, and may not ask the kernel for the rest.
 func privileged() bool { return os.Geteuid() == 0 }

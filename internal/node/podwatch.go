@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"laterna.dev/laterna/internal/node/admit"
 	"laterna.dev/laterna/internal/node/podworker"
 )
 
@@ -120,12 +121,9 @@ func (a *Agent) Pods() []*corev1.Pod {
 	return out
 }
 
-// systemCritical is the lowest priority of pods that are never evicted.
-const systemCritical = 2_000_000_000
-
 // evict has a pod ended for good because it took more than its share.
 func (a *Agent) evict(pod *corev1.Pod, message string) {
-	if pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical {
+	if admit.Critical(pod) {
 		a.cfg.Log.Warn("a critical pod is not evicted", "namespace", pod.Namespace, "pod", pod.Name, "reason", message)
 		return
 	}

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +55,13 @@ func (t *workers) of(uid types.UID) *podworker.Worker {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.byUID[uid]
+}
+
+// all are the workers, in no order.
+func (t *workers) all() []*podworker.Worker {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.byUID))
 }
 
 // snapshots are the pods as their workers know them, in no order.

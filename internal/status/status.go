@@ -26,6 +26,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/host/machine"
+	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/hostresources"
 )
 
@@ -54,6 +55,8 @@ type Status struct {
 	// StoreBytes and ImageBytes are what store and images take on disk; Free is
 	// what its file system has left.
 	StoreBytes, ImageBytes, Free int64
+	// Full says that the file system has no room left, bytes or inodes.
+	Full bool
 	// FewFiles says that the file system has few inodes left: FreeFiles.
 	FewFiles  bool
 	FreeFiles uint64
@@ -94,10 +97,11 @@ func Read(ctx context.Context, path string, connect func() (kubernetes.Interface
 	}
 	s.StoreBytes, s.ImageBytes = size(dir.Etcd()), size(dir.Containerd())
 	if room, err := machine.RoomOf(dir.Path); err == nil {
+		s.Full = reserve.Default(room).Short(room)
 		s.Free, s.FreeFiles, s.FewFiles = int64(room.Bytes), room.Inodes, room.FewInodes()
 	}
 	if s.PID == 0 {
-		s.Left = processes(ctx, dir)
+		s.Left = hostresources.Processes(ctx, dir)
 		return s, nil
 	}
 	s.readProcess()
@@ -105,18 +109,6 @@ func Read(ctx context.Context, path string, connect func() (kubernetes.Interface
 		s.Ready = s.readServer(ctx, client)
 	}
 	return s, nil
-}
-
-// processes counts those of the directory; what cannot be read counts as nothing.
-func processes(ctx context.Context, dir datadir.Dir) (n int) {
-	// Another user may not look, and has not started them either.
-	all, _ := hostresources.List(ctx, dir)
-	for _, r := range all {
-		if r.Kind == hostresources.Process {
-			n++
-		}
-	}
-	return n
 }
 
 // readProcess reads age and memory of the process; what cannot be read stays zero.

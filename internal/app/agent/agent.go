@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -28,6 +29,8 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/machine"
+	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
 	"laterna.dev/laterna/internal/node/podworker"
@@ -113,15 +116,38 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// New returns the node agent, as a component. When it stops containers keep running.
-func New(c Config) component.Component {
-	return component.Run("node agent", func(ctx context.Context) error {
+// Node is the node agent, as a component. When it stops containers keep running.
+type Node struct {
+	*component.Func
+	agent atomic.Pointer[node.Agent] // nil until it runs
+}
+
+// New returns the node agent.
+func New(c Config) *Node {
+	n := &Node{}
+	n.Func = component.Run("node agent", func(ctx context.Context) error {
 		a, err := newAgent(c)
 		if err != nil {
 			return err
 		}
+		n.agent.Store(a)
 		return a.Run(ctx)
 	})
+	return n
+}
+
+// RelieveDisk has the agent end who took most of a full disk, and tells whether there was
+// somebody.
+func (n *Node) RelieveDisk(ctx context.Context, room machine.Room, wanted reserve.Amount) bool {
+	a := n.agent.Load()
+	return a != nil && a.RelieveDisk(ctx, room, wanted)
+}
+
+// DiskChanged has the node say at once whether its disk is short.
+func (n *Node) DiskChanged() {
+	if a := n.agent.Load(); a != nil {
+		a.DiskChanged()
+	}
 }
 
 func newAgent(c Config) (*node.Agent, error) {

@@ -33,6 +33,9 @@ type Config struct {
 
 	// DataDir holds everything that outlives the process.
 	DataDir string `json:"dataDir,omitempty"`
+	// DiskReserve is how much of the disk is kept for the system itself, as a quantity
+	// such as 64Mi; 0 keeps nothing, and empty a twentieth of the disk up to 64Mi.
+	DiskReserve string `json:"diskReserve,omitempty"`
 	// TestClock lets `laterna clock advance` move the system's clock.
 	TestClock bool `json:"testClock,omitempty"`
 	// Verbosity is the number given with -v.

@@ -1,9 +1,56 @@
 package config
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"laterna.dev/laterna/internal/host/reserve"
+)
 
 // Pods is the range of the pods' addresses. The configuration must be valid.
 func (n Network) Pods() netip.Prefix { return netip.MustParsePrefix(n.ClusterCIDR) }
 
 // Services is the range of the services' addresses. The configuration must be valid.
 func (n Network) Services() netip.Prefix { return netip.MustParsePrefix(n.ServiceClusterIPRange) }
+
+// ReservedDisk is how much of the disk is kept for the system itself, nil for the default.
+// The configuration must be valid.
+func (c *Config) ReservedDisk() *reserve.Amount {
+	amount, err := diskReserve(c.DiskReserve)
+	if err != nil {
+		panic(err)
+	}
+	return amount
+}
+
+// diskReserve is how much a quantity keeps free, nil for the default.
+func diskReserve(quantity string) (*reserve.Amount, error) {
+	if quantity == "" {
+		return nil, nil
+	}
+	q, err := resource.ParseQuantity(quantity)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not an amount of bytes, such as 64Mi, or 0 for none", quantity)
+	}
+	switch n := q.Value(); {
+	case n < 0 || n > mostReserve:
+		return nil, fmt.Errorf("%s is not between 0 and 1Ti", quantity)
+	case n == 0:
+		return &reserve.Amount{}, nil
+	default:
+		return &reserve.Amount{Bytes: uint64(n), Files: reserveFiles}, nil
+	}
+}
+
+const (
+	mostReserve = 1 << 40
+	// reserveFiles goes with an amount of bytes that somebody has chosen.
+	reserveFiles = 64
+)
+
+func validReserve(quantity string) error {
+	_, err := diskReserve(quantity)
+	return err
+}

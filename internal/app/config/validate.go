@@ -32,6 +32,7 @@ func (c *Config) Validate() error {
 		err  error
 	}{
 		{"data-dir", validDataDir(c.DataDir)},
+		{"disk-reserve", validReserve(c.DiskReserve)},
 		{"listen", validListen(c.Serving.Listen)},
 		{"service-account-issuer", issuer.Validate(c.Tokens.Issuers)},
 		{"api-audiences", validAudiences(c.Tokens.APIAudiences)},

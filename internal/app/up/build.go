@@ -64,8 +64,10 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	})
 	first := append(store.Components(), api)
 	second := []component.Component{controllers, component.Run("certificates", id.Renewer(dir.Kubeconfig(), names.URL(), p.clocks.wall, p.log).Run)}
+	var node *agent.Node
 	if c.Node.Enabled {
-		runtime, node, err := buildNode(ctx, c.Node, dir, p, names, id, group)
+		var runtime managed.Runtime
+		runtime, node, err = buildNode(ctx, c.Node, dir, p, names, id, group)
 		if err != nil {
 			return err
 		}
@@ -74,13 +76,14 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	if network != nil {
 		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Local(), Serve: api.Serve}))
 	}
+	second = append(second, diskKeeper(c, dir, p, node))
 	group.Add(first...)
 	group.Add(second...)
 	return nil
 }
 
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, group *component.Group) (managed.Runtime, component.Component, error) {
+func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, group *component.Group) (managed.Runtime, *agent.Node, error) {
 	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err

@@ -14,5 +14,5 @@ func withRoomHint(dataDir string, err error) error {
 	if !full || strings.Contains(err.Error(), "make room") {
 		return err
 	}
-	return fmt.Errorf("%w (make room on the file system of %s, bytes or inodes, and start again: what was acknowledged is still there; `laterna doctor` tells which is short)", err, dataDir)
+	return fmt.Errorf("%w (make room on the file system of %s, bytes or inodes, and start again: what was acknowledged is still there; `laterna down` ends the pods and removes what their containers wrote, `laterna doctor` tells which is short)", err, dataDir)
 }

@@ -83,7 +83,7 @@ func run(ctx context.Context, c config.Config, p process, ready func(context.Con
 			return err
 		}
 	}
-	dir, release, err := takeOver(c.DataDir, p.log)
+	dir, release, err := takeOver(ctx, c.DataDir, p.log)
 	if err != nil {
 		return err
 	}
@@ -109,11 +109,15 @@ func run(ctx context.Context, c config.Config, p process, ready func(context.Con
 }
 
 // takeOver opens the data directory and makes it this process's until release is called.
-func takeOver(path string, log *slog.Logger) (dir datadir.Dir, release func(), err error) {
+func takeOver(ctx context.Context, path string, log *slog.Logger) (dir datadir.Dir, release func(), err error) {
 	if dir, err = datadir.Open(path); err != nil {
 		return dir, nil, err
 	}
 	if release, err = dir.Lock(); err != nil {
+		return dir, nil, err
+	}
+	if err := useReserve(ctx, dir, log); err != nil {
+		release()
 		return dir, nil, err
 	}
 	opened, err := dir.ClosePrivate()

@@ -12,8 +12,10 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
+	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // Node is what decides about a pod. Every field is required.
@@ -38,12 +40,23 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 	if why := forbiddenSysctl(&pod.Spec); why != nil {
 		return why
 	}
+	if c := nodefields.Condition(n.Seen, corev1.NodeDiskPressure); c != nil && c.Status == corev1.ConditionTrue && !Critical(pod) {
+		return refusal(events.Evicted, "The node had condition: [DiskPressure]. ")
+	}
 	if !matches(pod, n.Seen) {
 		if node := n.Reread(); node == nil || !matches(pod, node) {
 			return refusal("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
 		}
 	}
 	return n.short(pod)
+}
+
+// systemCritical is the lowest priority of pods that are never evicted.
+const systemCritical = 2_000_000_000
+
+// Critical reports whether a pod is never evicted, whatever the node lacks.
+func Critical(pod *corev1.Pod) bool {
+	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
 }
 
 func refusal(reason, format string, args ...any) *status.Waiting {

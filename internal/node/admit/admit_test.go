@@ -78,3 +78,21 @@ func TestRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestNewPodsAreRefusedWhileTheDiskIsFull(t *testing.T) {
+	node := &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue}}}}
+	room := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3"), corev1.ResourceCPU: resource.MustParse("3")}
+	n := admit.Node{Allocatable: room, Seen: node, Reread: func() *corev1.Node { return node }}
+	if why := n.Refuse(asks("0")); why == nil || why.Reason != "Evicted" || why.Message != "The node had condition: [DiskPressure]. " {
+		t.Errorf("%+v", why)
+	}
+	critical, priority := asks("0"), int32(2_000_000_000)
+	critical.Spec.Priority = &priority
+	if why := n.Refuse(critical); why != nil {
+		t.Errorf("a critical pod: %+v", why)
+	}
+	node.Status.Conditions[0].Status = corev1.ConditionFalse
+	if why := n.Refuse(asks("0")); why != nil {
+		t.Errorf("without pressure: %+v", why)
+	}
+}

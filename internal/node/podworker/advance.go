@@ -17,7 +17,7 @@ import (
 func (w *Worker) advance(s *step, failed []broken) time.Duration {
 	pod := s.pod
 	if w.finished {
-		return 0
+		return w.makeRoom(s)
 	}
 	if lifecycle.Final(pod.Status.Phase) {
 		return w.finish(s)
@@ -127,7 +127,7 @@ func (w *Worker) finish(s *step) time.Duration {
 	}
 	w.releaseObjects()
 	w.finished = true
-	return 0
+	return w.makeRoom(s)
 }
 
 func backOffMessage(delay time.Duration, container string, pod *corev1.Pod) string {

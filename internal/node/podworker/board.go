@@ -41,6 +41,8 @@ type board struct {
 	poked bool
 	// tooMuch is what the pod took too much of, "" while it has not.
 	tooMuch string
+	// free says that the disk is full, so that nothing is kept of a pod that has ended.
+	free bool
 	// replace has, by container, the one that is to be stopped and started again.
 	replace map[string]replacement
 	// interrupt ends the waiting of the step under way.
@@ -215,6 +217,20 @@ func (b *board) evicted() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tooMuch
+}
+
+// makeRoom notes that nothing of the pod is to be kept once it has ended.
+func (b *board) makeRoom() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = true
+}
+
+// roomWanted tells whether makeRoom was called.
+func (b *board) roomWanted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.free
 }
 
 // replacing asks for a container to be replaced. done is closed when another one runs.

@@ -34,3 +34,17 @@ func outlived(pod *corev1.Pod) *verdict {
 	const message = "Pod was active on the node longer than the specified deadline"
 	return &verdict{status.Waiting{Reason: events.Deadline, Message: message}, corev1.EventTypeNormal, lifecycle.Grace(pod)}
 }
+
+// makeRoom removes what a pod that has ended keeps on the disk for its logs, where the
+// disk is full.
+func (w *Worker) makeRoom(s *step) time.Duration {
+	if !w.board.roomWanted() || w.emptied {
+		return 0
+	}
+	if err := w.ender.sweep(s.ctx, s.pod); err != nil {
+		w.log("what an ended pod has on the full disk is not removed yet", "error", err)
+		return again
+	}
+	w.emptied = true
+	return 0
+}

@@ -36,6 +36,7 @@ type Worker struct {
 	started   time.Time       // on the agent's clock; zero while there is no deadline
 	warned    bool            // of what the agent does not honour
 	finished  bool            // everything but the pod object is cleaned up
+	emptied   bool            // and what it kept for its logs, as the disk was full
 	ended     bool            // the pod was deleted, or is gone and cleaned up
 }
 
@@ -131,6 +132,17 @@ func (w *Worker) Evict(message string) {
 	if w.board.evict(message) {
 		w.board.signal()
 	}
+}
+
+// EvictForRoom has the pod ended for good because the disk is full, and what it has on
+// the disk removed, its logs too. Without a message, which is for a pod that has ended by
+// itself, only that is done.
+func (w *Worker) EvictForRoom(message string) {
+	w.board.makeRoom()
+	if message != "" {
+		w.board.evict(message)
+	}
+	w.board.signal()
 }
 
 // Replace has a container replaced by a new one. done is closed when that runs.

@@ -189,6 +189,36 @@ func TestRefusedAndEvictedPodsFail(t *testing.T) {
 	}
 }
 
+func TestPodEvictedForRoomKeepsNothing(t *testing.T) {
+	m := newMachine(t)
+	w := New(m.deps(), newPod(corev1.RestartPolicyAlways), Origin{})
+	begin(t, w)
+	eventually(t, "the pod runs", runs(w))
+	w.EvictForRoom("took it all")
+	eventually(t, "it keeps nothing", func() bool { return slices.Contains(m.done(), "remove sandbox") })
+	if s := w.Snapshot().Status; s.Phase != corev1.PodFailed || s.Reason != "Evicted" || s.Message != "took it all" || len(s.ContainerStatuses) != 1 {
+		t.Errorf("evicted: %+v", s)
+	}
+
+	// One that has ended by itself keeps its phase, and gives back what it kept for its logs.
+	m = newMachine(t)
+	pod := newPod(corev1.RestartPolicyNever)
+	pod.Status.Phase = corev1.PodSucceeded
+	m.sandboxes = []cri.Sandbox{{ID: "s"}}
+	m.containers = []cri.Container{{ID: "c0", SandboxID: "s", Name: "c", State: cri.ContainerExited}}
+	w = New(m.deps(), pod, Origin{OnRuntime: true})
+	begin(t, w)
+	eventually(t, "it is finished", func() bool { return slices.Contains(m.done(), "remove group") })
+	if did := m.done(); slices.Contains(did, "remove sandbox") {
+		t.Errorf("without being asked: %q", did)
+	}
+	w.EvictForRoom("")
+	eventually(t, "it keeps nothing", func() bool { return slices.Contains(m.done(), "remove sandbox") })
+	if s := w.Snapshot().Status; s != nil && s.Phase != corev1.PodSucceeded {
+		t.Errorf("ended: %+v", s)
+	}
+}
+
 // TestOrphanIsRemoved has what the API knows nothing of.
 func TestOrphanIsRemoved(t *testing.T) {
 	m := newMachine(t)
