@@ -1,4 +1,5 @@
-// Package rtnl reads and removes network links and reads routes over rtnetlink(7).
+// Package rtnl reads, makes, connects and removes network links and reads routes over
+// rtnetlink(7), and tells of changes.
 //
 // It owns the messages to the kernel; which links and routes matter lives with the
 // callers. It imports nothing of ours.

@@ -3,6 +3,7 @@
 // the CNI plugins connect pods to it.
 //
 // The bridge itself is made by the bridge plugin with the first pod; its gateway
-// address is known, and can be listened on, before. Addresses of services, and what
+// address is known, and can be listened on, before. When somebody removes it, Repair
+// makes it again and connects the pods to it. Addresses of services, and what
 // happens to packets that leave the subnet, live in network/services.
 package bridge

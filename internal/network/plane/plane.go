@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"laterna.dev/laterna/internal/clock"
@@ -125,8 +126,12 @@ func (p *Plane) sync(ctx context.Context, routed services.Service) error {
 }
 
 // repair writes the rules again when somebody has removed them, as `nft flush
-// ruleset`, `nft flush table` and restarts of firewalls do, until ctx ends.
+// ruleset`, `nft flush table` and restarts of firewalls do, until ctx ends. The bridge of
+// the pods is repaired likewise.
 func (p *Plane) repair(ctx context.Context, routed services.Service) {
+	var links sync.WaitGroup
+	links.Go(func() { p.repairLinks(ctx) })
+	defer links.Wait()
 	ticker := p.cfg.Clock.NewTicker(check)
 	defer ticker.Stop()
 	changes, err := services.Changes(ctx)
