@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
 )
 
 // The store writes on into the blocks that it has kept, when somebody else has taken all

@@ -1,14 +1,17 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/host/replace"
 )
 
@@ -48,7 +51,7 @@ func (k Kubeconfig) YAML() ([]byte, error) {
 }
 
 // WriteKubeconfig writes a kubeconfig (0600) at path for the user of pair. Each start of a
-// system writes it anew, so it does not wait for the disk.
+// system makes it anew, so it does not wait for the disk.
 func WriteKubeconfig(path, server string, a *Authority, pair *Pair) error {
 	cert, key, err := pair.PEM()
 	if err != nil {
@@ -57,6 +60,12 @@ func WriteKubeconfig(path, server string, a *Authority, pair *Pair) error {
 	raw, err := Kubeconfig{Server: server, CA: a.PEM(), User: pair.leaf.Name, Namespace: "default", Certificate: cert, Key: key}.YAML()
 	if err != nil {
 		return fmt.Errorf("writing kubeconfig: %w", err)
+	}
+	// A start on a full disk need not write what is there already.
+	if info, err := os.Lstat(path); err == nil && info.Mode() == 0o600 {
+		if old, err := bounded.File(path, bounded.Document); err == nil && bytes.Equal(old, raw) {
+			return nil
+		}
 	}
 	return replace.Unsynced(path, raw, 0o600)
 }
