@@ -19,7 +19,7 @@ import (
 // cluster with TLS. --enable-swagger-ui comes with the issue that brings Swagger UI.
 var (
 	allowed = []string{
-		"data-dir", "listen", "config", "test-clock", "v", "help",
+		"data-dir", "disk-reserve", "listen", "config", "test-clock", "v", "help",
 		"service-account-issuer", "api-audiences", "service-account-max-token-expiration", "service-account-jwks-uri", "service-account-issuer-overlap",
 		"service-account-extend-token-expiration", "signing-algorithm", "public-discovery",
 		"cluster-cidr", "service-cluster-ip-range", "cluster-domain",

@@ -12,6 +12,10 @@ func TestValidate(t *testing.T) {
 		want string // empty: valid
 	}{
 		"all addresses":         {func(c *Config) { c.Serving.Listen = "0.0.0.0:0" }, ""},
+		"no reserve":            {func(c *Config) { c.DiskReserve = "0" }, ""},
+		"reserve":               {func(c *Config) { c.DiskReserve = "128Mi" }, ""},
+		"reserve of words":      {func(c *Config) { c.DiskReserve = "much" }, `--disk-reserve: "much" is not an amount of bytes, such as 64Mi, or 0 for none`},
+		"negative reserve":      {func(c *Config) { c.DiskReserve = "-1Mi" }, "--disk-reserve: -1Mi is not between 0 and 1Ti"},
 		"IPv6 listener":         {func(c *Config) { c.Serving.Listen = "[::1]:6443" }, ""},
 		"host name":             {func(c *Config) { c.Serving.Listen = "localhost:6443" }, `--listen: "localhost:6443" is not an address with a port`},
 		"port alone":            {func(c *Config) { c.Serving.Listen = ":6443" }, "--listen"},
