@@ -25,7 +25,7 @@ import (
 	"laterna.dev/laterna/internal/host/procfs"
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
-	"laterna.dev/laterna/internal/network/services"
+	"laterna.dev/laterna/internal/network/nftables"
 	"laterna.dev/laterna/internal/runtime/containerd"
 )
 
@@ -146,11 +146,17 @@ func links(_ context.Context, dir datadir.Dir) ([]Resource, error) {
 }
 
 func tables(ctx context.Context, dir datadir.Dir) ([]Resource, error) {
-	exists, err := services.Exists(ctx, dir.HostName())
-	if err != nil || !exists {
-		return nil, err
+	var found []Resource
+	for _, family := range nftables.Families {
+		exists, err := nftables.Exists(ctx, family, dir.HostName())
+		if err != nil {
+			return nil, err
+		}
+		if exists {
+			found = append(found, Resource{Table, string(family) + " " + dir.HostName()})
+		}
 	}
-	return named(Table, []string{"ip " + dir.HostName()}), nil
+	return found, nil
 }
 
 func groups(_ context.Context, dir datadir.Dir) ([]Resource, error) {
@@ -209,7 +215,7 @@ func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk cl
 		daemon.Stop(ctx, grace),
 		mounts.Remove(dir.Pods()),
 		bridge.Cleanup(dir),
-		services.Remove(ctx, dir.HostName()),
+		nftables.RemoveAll(ctx, dir.HostName()),
 	}
 	if errors.Join(errs...) == nil {
 		errs = append(errs, os.RemoveAll(dir.RunDir))

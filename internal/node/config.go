@@ -43,8 +43,11 @@ type Config struct {
 	Operators rest.Interface
 
 	Runtime RuntimeProvider
-	Groups  podworker.Groups
-	PodAPI  PodAPI
+	// Connected is called with each sandbox that was made, before anything of its pod
+	// runs; nil where the network is somebody else's.
+	Connected func(ctx context.Context, sandbox string) error
+	Groups    podworker.Groups
+	PodAPI    PodAPI
 
 	// Clock is the system's clock: tokens, back-offs and deadlines follow it.
 	Clock clock.API
@@ -98,6 +101,9 @@ func (c *Config) complete() error {
 		return errors.New("the agent needs a data directory")
 	case c.PodAPI.Listener == nil || c.PodAPI.TLS == nil:
 		return errors.New("the agent needs a listener with a certificate for its own API")
+	}
+	if c.Connected == nil {
+		c.Connected = func(context.Context, string) error { return nil }
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = 110

@@ -97,7 +97,7 @@ type Credentials struct {
 	Client, Serving *pki.Pair
 }
 
-// Config is what an agent is made of. Every field is required.
+// Config is what an agent is made of. Every field is required but Connected.
 type Config struct {
 	Name          string
 	IP            netip.Addr
@@ -106,6 +106,8 @@ type Config struct {
 	URL         string
 	Credentials Credentials
 	Runtime     managed.Runtime
+	// Connected is told of each sandbox; nil where the network is not ours.
+	Connected func(ctx context.Context, sandbox string) error
 	// Listener accepts clients of the node's own API.
 	Listener net.Listener
 	Dir      datadir.Dir
@@ -179,6 +181,7 @@ func newAgent(c Config) (*node.Agent, error) {
 		Projections:   projections,
 		Operators:     operators,
 		Runtime:       provider{c.Runtime},
+		Connected:     c.Connected,
 		Groups:        podworker.HostGroups{Hierarchy: groups, Name: c.Dir.HostName()},
 		PodAPI: node.PodAPI{
 			Listener:  c.Listener,

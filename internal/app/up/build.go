@@ -67,7 +67,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	var node *agent.Node
 	if c.Node.Enabled {
 		var runtime managed.Runtime
-		runtime, node, err = buildNode(ctx, c.Node, dir, p, names, id, group)
+		runtime, node, err = buildNode(ctx, c.Node, dir, p, names, id, network, group)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 }
 
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, group *component.Group) (managed.Runtime, *agent.Node, error) {
+func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, group *component.Group) (managed.Runtime, *agent.Node, error) {
 	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err
@@ -93,12 +93,16 @@ func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, n
 		return nil, nil, err
 	}
 	group.Opened("listener of the node", closing(listener))
-	return runtime, agent.New(agent.Config{
+	cfg := agent.Config{
 		Name: names.NodeName, IP: names.NodeIP, ClusterDomain: names.ClusterDomain, URL: names.URL(),
 		Credentials: agent.Credentials{CA: id.Authority.PEM(), ClientCAs: id.Authority.Pool(), Client: id.Node, Serving: id.NodeServer},
 		Runtime:     runtime, Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
 		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
-	}), nil
+	}
+	if network != nil {
+		cfg.Connected = network.Connected
+	}
+	return runtime, agent.New(cfg), nil
 }
 
 // closing stops a listener.

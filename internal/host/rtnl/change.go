@@ -1,13 +1,11 @@
 package rtnl
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,36 +103,4 @@ func AddAddress(index int, p netip.Prefix) error {
 		return fmt.Errorf("adding address %s to link %d: %w", p, index, err)
 	}
 	return nil
-}
-
-// Changes tells of changes of links and IPv4 addresses until ctx ends: the channel, of one
-// element, has one when there were some since it was last read.
-func Changes(ctx context.Context) (<-chan struct{}, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("listening for changes of links: %w", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR}); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("listening for changes of links: %w", err)
-	}
-	socket := os.NewFile(uintptr(fd), "rtnetlink")
-	stop := context.AfterFunc(ctx, func() { socket.Close() })
-	changes := make(chan struct{}, 1)
-	go func() {
-		defer stop()
-		defer socket.Close()
-		message := make([]byte, 64<<10)
-		for {
-			// What is lost because there was too much (ENOBUFS) is a change as well.
-			if _, err := socket.Read(message); err != nil && !errors.Is(err, unix.ENOBUFS) {
-				return
-			}
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	return changes, nil
 }

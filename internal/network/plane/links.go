@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"laterna.dev/laterna/internal/host/rtnl"
+	"laterna.dev/laterna/internal/host/netlink"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -17,7 +17,7 @@ const settleLinks = 300 * time.Millisecond
 func (p *Plane) repairLinks(ctx context.Context) {
 	ticker := p.cfg.Clock.NewTicker(check)
 	defer ticker.Stop()
-	changes, err := rtnl.Changes(ctx)
+	changes, err := netlink.LinkChanges(ctx)
 	if err != nil {
 		p.cfg.Log.Warn("a removed bridge of pods is made again only after a while", "error", err, "seconds", check.Seconds())
 	}

@@ -1,13 +1,14 @@
 // Package plane programs the network of a node for the pods on it, and repairs what
 // somebody else has removed: pods reach the API at the kubernetes service's address,
-// over a listener on the gateway's address.
+// over a listener on the gateway's address, and send only in their own name.
 //
-// It owns what is routed and when. The bridge and the subnet live in network/bridge,
-// the rules themselves in network/services.
+// It owns what is routed and bound, and when. The bridge and the subnet live in
+// network/bridge, the rules themselves in network/services and network/ports.
 package plane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,7 +18,9 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/netlink"
 	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/ports"
 	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -58,6 +61,8 @@ type Plane struct {
 	cfg    Config
 	bridge bridge.Network
 	router *services.Router
+	reader *bridge.PortReader
+	guard  *ports.Guard
 }
 
 // New chooses the subnet; links and rules come with Run.
@@ -76,11 +81,25 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{cfg: cfg, bridge: network, router: router}, nil
+	reader := bridge.NewPortReader(cfg.Dir)
+	guard, err := ports.New(ports.Config{Table: cfg.Dir.HostName(), Bridge: network.Bridge, Ports: reader.Ports})
+	if err != nil {
+		return nil, err
+	}
+	return &Plane{cfg: cfg, bridge: network, router: router, reader: reader, guard: guard}, nil
 }
 
 // Gateway is the machine's address on the bridge, where pods find the API.
 func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
+
+// Connected binds a sandbox that was just made to its addresses. Nothing of its pod may
+// run before it returns.
+func (p *Plane) Connected(ctx context.Context, sandbox string) error {
+	if err := p.reader.Check(sandbox); err != nil {
+		return err
+	}
+	return p.guard.Follow(ctx)
+}
 
 // Run serves the API on the gateway, writes the rules and keeps them until ctx ends.
 func (p *Plane) Run(ctx context.Context, api API) error {
@@ -116,47 +135,65 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 // sync writes the rules, again until it succeeds or ctx ends.
 func (p *Plane) sync(ctx context.Context, routed services.Service) error {
 	for {
-		err := p.router.Sync(ctx, []services.Service{routed})
+		err := errors.Join(p.router.Sync(ctx, []services.Service{routed}), p.guard.Sync(ctx))
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p.cfg.Log.Warn("writing the rules of service addresses failed, trying again", "error", err)
+		p.cfg.Log.Warn("writing the rules of the pod network failed, trying again", "error", err)
 		wait.Pause(ctx, p.cfg.Clock, retry)
 	}
 }
 
 // repair writes the rules again when somebody has removed them, as `nft flush
-// ruleset`, `nft flush table` and restarts of firewalls do, until ctx ends. The bridge of
-// the pods is repaired likewise.
+// ruleset`, `nft flush table` and restarts of firewalls do, and takes out those of ports
+// that are gone, until ctx ends. The bridge of the pods is repaired likewise.
 func (p *Plane) repair(ctx context.Context, routed services.Service) {
-	var links sync.WaitGroup
-	links.Go(func() { p.repairLinks(ctx) })
-	defer links.Wait()
+	var bridge sync.WaitGroup
+	bridge.Go(func() { p.repairLinks(ctx) })
+	defer bridge.Wait()
 	ticker := p.cfg.Clock.NewTicker(check)
 	defer ticker.Stop()
-	changes, err := services.Changes(ctx)
-	if err != nil {
-		p.cfg.Log.Warn("removed rules of service addresses are written again only after a while", "error", err, "seconds", check.Seconds())
+	rules, err := netlink.RuleChanges(ctx)
+	links, linkErr := netlink.LinkChanges(ctx)
+	if err := errors.Join(err, linkErr); err != nil {
+		p.cfg.Log.Warn("removed rules of the pod network are written again only after a while", "error", err, "seconds", check.Seconds())
 	}
 	for {
 		select {
 		case <-ticker.C():
-		case <-changes:
-			if !wait.Pause(ctx, p.cfg.Clock, settle) {
-				return
-			}
+		case <-rules:
+		case <-links:
 		case <-ctx.Done():
 			return
 		}
-		intact, err := p.router.Intact(ctx)
-		if err != nil || intact {
+		if !wait.Pause(ctx, p.cfg.Clock, settle) {
+			return
+		}
+		if p.intact(ctx) {
 			continue
 		}
-		p.cfg.Log.Warn("the rules of service addresses were removed or changed by somebody else, writing them again")
+		p.cfg.Log.Warn("rules of the pod network were removed or changed by somebody else, writing them again")
 		if p.sync(ctx, routed) != nil {
 			return
 		}
 	}
+}
+
+// intact tells whether the rules are those that were written. What cannot be looked at
+// counts as intact: it is looked at again.
+func (p *Plane) intact(ctx context.Context) bool {
+	routes, err := p.router.Intact(ctx)
+	if err == nil && !routes {
+		return false
+	}
+	bound, err := p.guard.Intact(ctx)
+	if err == nil && !bound {
+		return false
+	}
+	if err := p.guard.Follow(ctx); err != nil && ctx.Err() == nil {
+		p.cfg.Log.Warn("the rules of pods that are gone were not removed, trying again", "error", err)
+	}
+	return true
 }
 
 // tellSharing warns of other systems of this machine that have the same addresses.

@@ -14,6 +14,10 @@
 // machine's own programs cannot be told apart: when two systems have a service at the
 // same address, the table that was made first answers them.
 //
+// Pods of one system do not reach pods of another, nor its API: what comes in by the
+// bridge of another system is refused.
+//
 // There is no route for the service range, which would belong to all systems at once.
-// The subnet of pods and the bridge live in network/bridge.
+// The subnet of pods and the bridge live in network/bridge, what a pod may send to it in
+// network/ports.
 package services

@@ -2,11 +2,9 @@ package services
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"sigs.k8s.io/knftables"
 
 	"laterna.dev/laterna/internal/host/rtnl"
+	"laterna.dev/laterna/internal/network/nftables"
 )
 
 // Protocol is the transport protocol of a service, in nftables' words.
@@ -63,13 +62,10 @@ type Router struct {
 	written []string
 }
 
-// hint is the command that brings nft.
-const hint = "apt-get install --no-remove --no-install-recommends nftables"
-
 // New checks that nft is there. It runs nothing.
 func New(cfg Config) (*Router, error) {
-	if _, err := exec.LookPath("nft"); err != nil {
-		return nil, fmt.Errorf("service routing: nft is not on PATH (install with: %s)", hint)
+	if err := nftables.Check(); err != nil {
+		return nil, fmt.Errorf("service routing: %w", err)
 	}
 	return &Router{cfg: cfg}, nil
 }
@@ -89,14 +85,14 @@ func (r *Router) Sync(ctx context.Context, all []Service) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.nft == nil {
-		if r.nft, err = knftables.New(knftables.IPv4Family, r.cfg.Table); err != nil {
+		if r.nft, err = knftables.New(nftables.IPv4, r.cfg.Table); err != nil {
 			return fmt.Errorf("service routing: %w", err)
 		}
 	}
 	if err := r.nft.Run(ctx, transaction(r.nft, r.cfg, all, protect)); err != nil {
 		return fmt.Errorf("service routing: %w", err)
 	}
-	if r.written, err = listing(ctx, r.cfg.Table); err != nil {
+	if r.written, err = nftables.Listing(ctx, nftables.IPv4, r.cfg.Table); err != nil {
 		return fmt.Errorf("service routing: %w", err)
 	}
 	return nil
@@ -200,7 +196,11 @@ func destination(protocol Protocol, to []netip.AddrPort) string {
 	return knftables.Concat("meta l4proto", string(protocol), "dnat ip to numgen random mod", len(to), "map {", strings.Join(parts, ", "), "}")
 }
 
-// addFilter refuses what is still addressed to the service range after the lookup.
+// otherBridges are the names of all systems' bridges, see datadir.Dir.Bridge.
+const otherBridges = `"lt-*"`
+
+// addFilter refuses what is still addressed to the service range after the lookup, and
+// what comes from pods of other systems.
 func addFilter(tx *knftables.Transaction, cfg Config, protect bool) {
 	tx.Add(&knftables.Chain{Name: "refuse"})
 	// A reset, since the kernel ignores an ICMP error that comes while connect(2) is
@@ -209,39 +209,15 @@ func addFilter(tx *knftables.Transaction, cfg Config, protect bool) {
 	tx.Add(&knftables.Rule{Chain: "refuse", Rule: "reject"})
 	hook(tx, "forward", knftables.FilterType, knftables.ForwardHook, knftables.FilterPriority)
 	tx.Add(&knftables.Rule{Chain: "forward", Rule: knftables.Concat("iifname", cfg.Bridge, "ip daddr", cfg.Range, "goto refuse")})
+	// Systems that share the machine are apart: neither pods nor the gateway of this one
+	// are reached by the bridge of another.
+	of := []any{"iifname", otherBridges, "iifname !=", cfg.Bridge}
+	tx.Add(&knftables.Rule{Chain: "forward", Rule: knftables.Concat(append(of, "oifname", cfg.Bridge, "goto refuse")...)})
+	hook(tx, "input", knftables.FilterType, knftables.InputHook, knftables.FilterPriority)
+	tx.Add(&knftables.Rule{Chain: "input", Rule: knftables.Concat(append(of, "ip daddr", cfg.Subnet.Addr().Next(), "goto refuse")...)})
 	if !protect {
 		return
 	}
 	hook(tx, "filter-output", knftables.FilterType, knftables.OutputHook, knftables.FilterPriority)
 	tx.Add(&knftables.Rule{Chain: "filter-output", Rule: knftables.Concat("ip daddr", cfg.Range, "goto refuse")})
-}
-
-// Exists reports whether the table is there. Without nft there is none.
-func Exists(ctx context.Context, table string) (bool, error) {
-	_, err := listing(ctx, table)
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, errNoTable) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking for nftables table %s: %w", table, err)
-	}
-	return true, nil
-}
-
-// Remove removes the table. It is no error when there is none.
-func Remove(ctx context.Context, table string) error {
-	nft, err := knftables.New(knftables.IPv4Family, table)
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("removing nftables table %s: %w", table, err)
-	}
-	tx := nft.NewTransaction()
-	tx.Add(&knftables.Table{}) // so that deleting never fails
-	tx.Delete(&knftables.Table{})
-	if err := nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("removing nftables table %s: %w", table, err)
-	}
-	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"laterna.dev/laterna/internal/host/netlink"
+	"laterna.dev/laterna/internal/network/nftables"
 	"laterna.dev/laterna/internal/network/services"
 )
 
@@ -31,16 +33,23 @@ type system struct {
 
 func start(t *testing.T, name, subnet string) *system {
 	t.Helper()
+	return startOn(t, "lt-"+name, name, subnet)
+}
+
+// startOn names the bridge.
+func startOn(t *testing.T, bridge, name, subnet string) *system {
+	t.Helper()
 	prefix := netip.MustParsePrefix(subnet)
 	s := &system{gateway: prefix.Addr().Next(), pod: "lt-" + name, cfg: services.Config{
-		Table: "laterna-" + name, Bridge: "lt-" + name, Subnet: prefix,
+		Table: "laterna-" + name, Bridge: bridge, Subnet: prefix,
 		Range: netip.MustParsePrefix("198.19.0.0/16"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}}
 	pod, port := s.gateway.Next(), "vt"+name
 	t.Cleanup(func() {
+		exec.Command("ip", "link", "del", port).Run() // with its namespace it would go some time later
 		exec.Command("ip", "netns", "del", s.pod).Run()
 		exec.Command("ip", "link", "del", s.cfg.Bridge).Run()
-		if err := services.Remove(context.Background(), s.cfg.Table); err != nil {
+		if err := nftables.Remove(context.Background(), nftables.IPv4, s.cfg.Table); err != nil {
 			t.Error(err)
 		}
 	})
@@ -147,7 +156,7 @@ func TestPodsReachTheirOwnSystem(t *testing.T) {
 	if err != nil || !strings.HasSuffix(got, "by loopback") {
 		t.Errorf("the host reaches %q, %v; want one of the systems by loopback", got, err)
 	}
-	if err := services.Remove(t.Context(), a.cfg.Table); err != nil {
+	if err := nftables.Remove(t.Context(), nftables.IPv4, a.cfg.Table); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := fromHost(kubernetes); got != "b by loopback" {
@@ -212,19 +221,52 @@ func TestNoServiceMeansRefusedAndManyBackendsShare(t *testing.T) {
 }
 
 func TestPodsLeaveWithTheMachinesAddress(t *testing.T) {
+	a, b := start(t, "testa", "198.18.1.0/24"), startOn(t, "br-testb", "testb", "198.18.2.0/24")
+	if err := a.router.Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	// A pod of b stands for a machine beyond ours.
+	whoCalls(t, b)
+	got, err := a.fromPod(t, b.gateway.Next().String()+":7000")
+	if want := b.gateway.String(); got != want {
+		t.Errorf("the peer sees %q, %v; want %s, this machine's address on that link", got, err, want)
+	}
+}
+
+// TestPodsOfAnotherSystemAreRefused: neither pods nor the API are reached.
+func TestPodsOfAnotherSystemAreRefused(t *testing.T) {
 	a, b := start(t, "testa", "198.18.1.0/24"), start(t, "testb", "198.18.2.0/24")
-	for _, s := range []*system{a, b} {
-		if err := s.router.Sync(t.Context(), nil); err != nil {
-			t.Fatal(err)
+	whoCalls(t, b)
+	api := serve(t, b.gateway.String()+":0", "b")
+	pod := b.gateway.Next().String() + ":7000"
+	if _, err := fromHost(pod); err != nil {
+		t.Fatalf("programs of the machine do not reach the pod: %v", err)
+	}
+	if err := b.router.Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for what, to := range map[string]string{"a pod": pod, "the API": api.String()} {
+		if got, err := a.fromPod(t, to); err == nil || !strings.Contains(got, "refused") {
+			t.Errorf("%s of the other system answers %q, %v; want refused", what, got, err)
+		}
+		if _, err := fromHost(to); err != nil {
+			t.Errorf("programs of the machine do not reach %s: %v", what, err)
 		}
 	}
-	// A pod of b stands for a machine beyond ours: it says who called.
+	if got, err := b.fromPod(t, api.String()); got != "b" {
+		t.Errorf("a pod reaches its own API as %q, %v", got, err)
+	}
+}
+
+// whoCalls has a pod answer every connection to port 7000 with the caller's address.
+func whoCalls(t *testing.T, s *system) {
+	t.Helper()
 	script := `import socket
 s = socket.create_server(("0.0.0.0", 7000))
 print("up", flush=True)
 while True:
     c, peer = s.accept(); c.sendall(peer[0].encode()); c.close()`
-	server := exec.Command("ip", "netns", "exec", b.pod, "python3", "-c", script)
+	server := exec.Command("ip", "netns", "exec", s.pod, "python3", "-c", script)
 	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -238,10 +280,6 @@ while True:
 	})
 	if _, err := out.Read(make([]byte, 8)); err != nil {
 		t.Fatal(err)
-	}
-	got, err := a.fromPod(t, b.gateway.Next().String()+":7000")
-	if want := b.gateway.String(); got != want {
-		t.Errorf("the peer sees %q, %v; want %s, this machine's address on that link", got, err, want)
 	}
 }
 
@@ -262,12 +300,12 @@ func TestSyncRefusesWhatCannotBeRouted(t *testing.T) {
 func TestExistsAndRemove(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
 	for _, want := range []bool{false, true, false} {
-		got, err := services.Exists(t.Context(), s.cfg.Table)
+		got, err := nftables.Exists(t.Context(), nftables.IPv4, s.cfg.Table)
 		if err != nil || got != want {
 			t.Errorf("exists: %v, %v; want %v", got, err, want)
 		}
 		if want {
-			err = services.Remove(t.Context(), s.cfg.Table)
+			err = nftables.Remove(t.Context(), nftables.IPv4, s.cfg.Table)
 		} else {
 			err = s.router.Sync(t.Context(), nil)
 		}
@@ -280,7 +318,7 @@ func TestExistsAndRemove(t *testing.T) {
 // TestWhatOthersDoToTheTableIsSeen has somebody else flush, thin out and remove it.
 func TestWhatOthersDoToTheTableIsSeen(t *testing.T) {
 	s := start(t, "testi", "198.18.9.0/24")
-	changes, err := services.Changes(t.Context())
+	changes, err := netlink.RuleChanges(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

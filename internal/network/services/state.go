@@ -5,68 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 
-	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/network/nftables"
 )
-
-// maxListing bounds what nft may say of one table, in bytes.
-const maxListing = 16 << 20
-
-// errNoTable says that there is no such table.
-var errNoTable = errors.New("no such table")
-
-// listing returns the lines of a table in an order of their own: the kernel may list the
-// elements of a map in another order each time.
-func listing(ctx context.Context, table string) ([]string, error) {
-	text, err := nft(ctx, "--stateless", "list", "table", "ip", table)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for line := range strings.Lines(text) {
-		// An element's line holds several, separated by commas.
-		for part := range strings.SplitSeq(line, ",") {
-			if part = strings.Trim(part, " \t\n}{"); part != "" {
-				lines = append(lines, part)
-			}
-		}
-	}
-	slices.Sort(lines)
-	return lines, nil
-}
-
-// nft runs nft and returns what it prints.
-func nft(ctx context.Context, args ...string) (string, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "nft", args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C") // what it complains of is read
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	text, err := bounded.All(out, maxListing)
-	if err != nil {
-		cancel() // it may have more to say
-	}
-	err = errors.Join(err, cmd.Wait())
-	if strings.Contains(complaint.String(), "No such file or directory") {
-		return "", errNoTable
-	}
-	if err != nil {
-		return "", fmt.Errorf("nft %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
-	}
-	return string(text), nil
-}
 
 // Intact tells whether the table is as the last Sync has left it. Somebody else may have
 // removed or flushed it, or taken out a rule.
@@ -74,8 +18,8 @@ func (r *Router) Intact(ctx context.Context) (bool, error) {
 	r.mu.Lock()
 	written := r.written
 	r.mu.Unlock()
-	now, err := listing(ctx, r.cfg.Table)
-	if errors.Is(err, errNoTable) {
+	now, err := nftables.Listing(ctx, nftables.IPv4, r.cfg.Table)
+	if errors.Is(err, nftables.ErrNoTable) {
 		return false, nil
 	}
 	if err != nil {
@@ -89,7 +33,7 @@ func (r *Router) Intact(ctx context.Context) (bool, error) {
 // one of these reach the system whose table the kernel asks first. Without nft there are
 // none.
 func Sharing(ctx context.Context, own string, services netip.Prefix) ([]string, error) {
-	tables, err := nft(ctx, "list", "tables", "ip")
+	tables, err := nftables.Tables(ctx, nftables.IPv4)
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, nil
 	}
@@ -97,13 +41,12 @@ func Sharing(ctx context.Context, own string, services netip.Prefix) ([]string, 
 		return nil, fmt.Errorf("looking for other systems: %w", err)
 	}
 	var sharing []string
-	for line := range strings.Lines(tables) {
-		name, ok := strings.CutPrefix(strings.TrimSpace(line), "table ip ")
-		if !ok || name == own || !strings.HasPrefix(name, tablePrefix) {
+	for _, name := range tables {
+		if name == own || !strings.HasPrefix(name, tablePrefix) {
 			continue
 		}
-		lines, err := listing(ctx, name)
-		if errors.Is(err, errNoTable) {
+		lines, err := nftables.Listing(ctx, nftables.IPv4, name)
+		if errors.Is(err, nftables.ErrNoTable) {
 			continue // it ended just now
 		}
 		if err != nil {

@@ -24,8 +24,10 @@ import (
 // Deps is what workers stand on; one value serves all of a node. All fields are required
 // but Images. Everything in it may be called concurrently.
 type Deps struct {
-	Node      Node
-	Runtime   Runtime
+	Node    Node
+	Runtime Runtime
+	// Connected binds a sandbox that was just made to the addresses that it was given.
+	Connected func(ctx context.Context, sandbox string) error
 	Inventory Inventory
 	// Images is nil where images cannot be imported (a foreign runtime).
 	Images      Images

@@ -2,11 +2,13 @@ package podworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,8 @@ type machine struct {
 	hook func(ctx context.Context, h *corev1.LifecycleHandler) error
 	// command answers the commands of probes; nil has them succeed.
 	command func(command []string) (int32, error)
+	// unbound fails the binding of sandboxes to their addresses while it is set.
+	unbound atomic.Bool
 
 	mu         sync.Mutex
 	did        []string
@@ -76,7 +80,8 @@ func (m *machine) deps() *Deps {
 		Runtime: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
-		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
+		Connected: m.connected,
+		Clock:     clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
 	}
 }
 
@@ -112,6 +117,14 @@ func (m *machine) SandboxStatus(_ context.Context, id string) (cri.Sandbox, erro
 		}
 	}
 	return cri.Sandbox{}, cri.ErrNotFound
+}
+
+func (m *machine) connected(_ context.Context, sandbox string) error {
+	m.note(nil, "bind %s", sandbox)
+	if m.unbound.Load() {
+		return errors.New("no rules today")
+	}
+	return nil
 }
 
 func (m *machine) RunSandbox(_ context.Context, spec *cri.SandboxSpec) (string, error) {

@@ -18,6 +18,8 @@ import (
 type sandboxes struct {
 	*core
 	retry lifecycle.Retry
+	// bound is the sandbox that is bound to its addresses.
+	bound string
 }
 
 // get returns the sandbox to start containers in, making one where the plan has
@@ -27,6 +29,10 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 	dns, wantsCluster := runspec.DNS(pod, hostDNS())
 	spec := b.spec(pod, dns)
 	if p.Sandbox != nil {
+		// One of a former process may not have been bound any more.
+		if err := b.bind(s.ctx, p.Sandbox.ID); err != nil {
+			return nil, nil, b.failed(pod, err)
+		}
 		spec.Attempt = p.Sandbox.Attempt
 		return p.Sandbox, spec, 0
 	}
@@ -77,11 +83,26 @@ func (b *sandboxes) run(ctx context.Context, spec *cri.SandboxSpec) (cri.Sandbox
 	}
 	b.deps.Inventory.Own(id, b.uid)
 	s, err := b.deps.Runtime.SandboxStatus(ctx, id)
+	if err == nil {
+		err = b.bind(ctx, id)
+	}
 	if err != nil {
 		b.board.markDirty()
 		return cri.Sandbox{}, err
 	}
 	return s, nil
+}
+
+// bind binds the sandbox to its addresses. Nothing may run in one that is not bound.
+func (b *sandboxes) bind(ctx context.Context, id string) error {
+	if b.bound == id {
+		return nil
+	}
+	if err := b.deps.Connected(ctx, id); err != nil {
+		return err
+	}
+	b.bound = id
+	return nil
 }
 
 func (b *sandboxes) failed(pod *corev1.Pod, err error) time.Duration {

@@ -162,6 +162,21 @@ func TestNothingIsStartedBeforeTheVolumesAreThere(t *testing.T) {
 	eventually(t, "the pod runs", runs(w))
 }
 
+func TestNothingIsStartedInASandboxThatIsNotBoundToItsAddresses(t *testing.T) {
+	m := newMachine(t)
+	m.unbound.Store(true)
+	w := New(m.deps(), newPod(corev1.RestartPolicyAlways), Origin{})
+	begin(t, w)
+	eventually(t, "binding is tried again", func() bool {
+		return strings.Count(strings.Join(m.done(), ","), "bind sandbox0") > 1
+	})
+	if did := m.done(); slices.Contains(did, "create c") {
+		t.Errorf("did %q", did)
+	}
+	m.unbound.Store(false)
+	eventually(t, "the pod runs", runs(w))
+}
+
 func TestRefusedAndEvictedPodsFail(t *testing.T) {
 	m := newMachine(t)
 	w := New(m.deps(), newPod(corev1.RestartPolicyAlways), Origin{Refused: &status.Waiting{Reason: "OutOfcpu", Message: "no room"}})

@@ -1,0 +1,138 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/host/rtnl"
+)
+
+// Port is a link that is connected to the bridge.
+type Port struct {
+	// Link is its name on this machine.
+	Link string
+	// MAC and Addr are those of the pod behind it; Addr is not valid where it is not
+	// known what is behind the link, or not yet.
+	MAC  string
+	Addr netip.Addr
+}
+
+// maxResult bounds what the CNI library remembers of one pod, in bytes: it has the pod's
+// annotations in it, quoted.
+const maxResult = 8 << 20
+
+// PortReader knows the ports of one bridge and what was connected to them. It may be
+// used concurrently.
+type PortReader struct {
+	bridge string
+
+	mu sync.Mutex
+	// known are results that were read: a result is written once.
+	known map[string]Port
+}
+
+// NewPortReader returns the reader of a data directory's bridge.
+func NewPortReader(dir datadir.Dir) *PortReader {
+	return &PortReader{bridge: dir.Bridge(), known: map[string]Port{}}
+}
+
+// Ports returns the ports that are there now, by name. Of one whose result is not there
+// yet, or cannot be read, only the name is known; Check tells why.
+func (r *PortReader) Ports() ([]Port, error) {
+	links, err := rtnl.Links()
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(cacheDir, r.bridge+"-*"))
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	behind, read := map[string]Port{}, map[string]Port{}
+	for _, file := range files {
+		p, ok := r.known[file]
+		if !ok {
+			if p, err = r.result(file); err != nil {
+				continue
+			}
+		}
+		read[file], behind[p.Link] = p, p
+	}
+	r.known = read
+	var all []Port
+	for _, name := range ports(links, r.bridge) {
+		p := behind[name]
+		p.Link = name
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b Port) int { return strings.Compare(a.Link, b.Link) })
+	return all, nil
+}
+
+// Check fails where a sandbox was connected to the bridge and it cannot be told to which
+// port. One that was not connected, as those in the machine's network, passes.
+func (r *PortReader) Check(sandbox string) error {
+	files, err := filepath.Glob(filepath.Join(cacheDir, r.bridge+"-"+sandbox+"-*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if _, err := r.result(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// result reads what the bridge plugin answered for one pod: the links of the machine
+// that it made, the pod's link, and the address of the latter.
+func (r *PortReader) result(file string) (Port, error) {
+	raw, err := bounded.File(file, maxResult)
+	if err != nil {
+		return Port{}, fmt.Errorf("reading which port a pod has: %w", err)
+	}
+	var remembered struct {
+		Result struct {
+			Interfaces []struct{ Name, MAC, Sandbox string }
+			IPs        []struct {
+				Address   string
+				Interface int
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &remembered); err != nil {
+		return Port{}, fmt.Errorf("reading which port a pod has: %s: %w", file, err)
+	}
+	var p Port
+	for _, i := range remembered.Result.Interfaces {
+		if i.Sandbox == "" && i.Name != r.bridge {
+			p.Link = i.Name
+		}
+	}
+	for _, ip := range remembered.Result.IPs {
+		if ip.Interface < 0 || ip.Interface >= len(remembered.Result.Interfaces) {
+			continue
+		}
+		inside := remembered.Result.Interfaces[ip.Interface]
+		mac, err := net.ParseMAC(inside.MAC)
+		prefix, ipErr := netip.ParsePrefix(ip.Address)
+		if inside.Sandbox != "" && err == nil && len(mac) == 6 && ipErr == nil && prefix.Addr().Is4() {
+			p.MAC, p.Addr = mac.String(), prefix.Addr()
+		}
+	}
+	if p.Link == "" || !p.Addr.IsValid() {
+		return Port{}, fmt.Errorf("reading which port a pod has: %s names no link of this machine with an address behind it", file)
+	}
+	return p, nil
+}

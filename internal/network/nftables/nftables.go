@@ -1,0 +1,152 @@
+// Package nftables looks at tables of nftables and removes them, with the nft program.
+//
+// It owns what is the same for every table of ours: how it is opened, listed, compared
+// and removed. What the tables hold lives with their owners: network/services and
+// network/ports. That something has changed is told by host/netlink.
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/knftables"
+
+	"laterna.dev/laterna/internal/bounded"
+)
+
+// The families of tables that are ours.
+const (
+	IPv4   = knftables.IPv4Family
+	Bridge = knftables.BridgeFamily
+)
+
+// Families are all families that a system has a table of.
+var Families = []knftables.Family{IPv4, Bridge}
+
+// maxListing bounds what nft may say of one table, in bytes.
+const maxListing = 16 << 20
+
+// ErrNoTable says that there is no such table.
+var ErrNoTable = errors.New("no such table")
+
+// hint is the command that brings nft.
+const hint = "apt-get install --no-remove --no-install-recommends nftables"
+
+// Check fails where nft is not there. It runs nothing.
+func Check() error {
+	if _, err := exec.LookPath("nft"); err != nil {
+		return fmt.Errorf("nft is not on PATH (install with: %s)", hint)
+	}
+	return nil
+}
+
+// Listing returns the lines of a table in an order of their own: the kernel may list the
+// elements of a map or set in another order each time. Each element is a line.
+func Listing(ctx context.Context, family knftables.Family, table string) ([]string, error) {
+	text, err := run(ctx, "--stateless", "list", "table", string(family), table)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		if _, elements, ok := strings.Cut(line, "elements = {"); ok {
+			line = elements
+		}
+		// An element's line holds several, separated by commas.
+		for part := range strings.SplitSeq(line, ",") {
+			if part = strings.Trim(part, " \t\n}{"); part != "" {
+				lines = append(lines, part)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines, nil
+}
+
+// Tables returns the names of all tables of a family.
+func Tables(ctx context.Context, family knftables.Family) ([]string, error) {
+	text, err := run(ctx, "list", "tables", string(family))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "table "+string(family)+" "); ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// run runs nft and returns what it prints.
+func run(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nft", args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // what it complains of is read
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	text, err := bounded.All(out, maxListing)
+	if err != nil {
+		cancel() // it may have more to say
+	}
+	err = errors.Join(err, cmd.Wait())
+	if strings.Contains(complaint.String(), "No such file or directory") {
+		return "", ErrNoTable
+	}
+	if err != nil {
+		return "", fmt.Errorf("nft %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return string(text), nil
+}
+
+// Exists reports whether the table is there. Without nft there is none.
+func Exists(ctx context.Context, family knftables.Family, table string) (bool, error) {
+	_, err := Listing(ctx, family, table)
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, ErrNoTable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for nftables table %s %s: %w", family, table, err)
+	}
+	return true, nil
+}
+
+// Remove removes the table. It is no error when there is none.
+func Remove(ctx context.Context, family knftables.Family, table string) error {
+	nft, err := knftables.New(family, table)
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("removing nftables table %s %s: %w", family, table, err)
+	}
+	tx := nft.NewTransaction()
+	tx.Add(&knftables.Table{}) // so that deleting never fails
+	tx.Delete(&knftables.Table{})
+	if err := nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("removing nftables table %s %s: %w", family, table, err)
+	}
+	return nil
+}
+
+// RemoveAll removes the tables of that name of all families.
+func RemoveAll(ctx context.Context, table string) error {
+	var errs []error
+	for _, family := range Families {
+		errs = append(errs, Remove(ctx, family, table))
+	}
+	return errors.Join(errs...)
+}

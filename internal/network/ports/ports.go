@@ -1,0 +1,188 @@
+package ports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/knftables"
+
+	"laterna.dev/laterna/internal/host/rtnl"
+	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/nftables"
+)
+
+// Config says whose ports are bound. All fields are required.
+type Config struct {
+	// Table names the nftables table (datadir.Dir.HostName).
+	Table string
+	// Bridge is the link that the ports are of. It need not be there yet.
+	Bridge string
+	// Ports returns the ports that there are now. Of one without a valid address nothing is
+	// let through.
+	Ports func() ([]bridge.Port, error)
+}
+
+// Guard owns the table. It may be used concurrently.
+type Guard struct {
+	cfg Config
+
+	mu  sync.Mutex
+	nft knftables.Interface // nil until the first use, since making it runs nft twice
+	// bound are the elements of the sets, and rules the listing of the rest after the
+	// table was last written; nil when it never was.
+	bound map[string]*knftables.Element
+	rules []string
+}
+
+// New checks that nft is there. It runs nothing.
+func New(cfg Config) (*Guard, error) {
+	if err := nftables.Check(); err != nil {
+		return nil, fmt.Errorf("binding pods to their addresses: %w", err)
+	}
+	return &Guard{cfg: cfg}, nil
+}
+
+const (
+	linkSet    = "links"
+	addressSet = "addresses"
+)
+
+// elements are those of both sets for the ports, by a text that nft lists them as.
+func elements(all []bridge.Port) map[string]*knftables.Element {
+	want := map[string]*knftables.Element{}
+	for _, p := range all {
+		want[p.Link] = &knftables.Element{Set: linkSet, Key: []string{quoted(p.Link)}}
+		if p.Addr.IsValid() {
+			key := []string{quoted(p.Link), p.MAC, p.Addr.String()}
+			want[p.Link+" . "+p.MAC+" . "+p.Addr.String()] = &knftables.Element{Set: addressSet, Key: key}
+		}
+	}
+	return want
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+// Follow binds the ports that are there now, and forgets those that are gone. Every port
+// that is connected before the call is bound when it returns. The table is made where
+// there was none.
+func (g *Guard) Follow(ctx context.Context) error { return g.write(ctx, false) }
+
+// Sync writes the whole table anew, whatever is there.
+func (g *Guard) Sync(ctx context.Context) error { return g.write(ctx, true) }
+
+func (g *Guard) write(ctx context.Context, anew bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all, err := g.cfg.Ports()
+	if err == nil {
+		err = rtnl.SetNoLinkLocalLearning(g.cfg.Bridge)
+	}
+	if err == nil {
+		err = g.apply(ctx, elements(all), anew || g.rules == nil)
+	}
+	if err != nil {
+		return fmt.Errorf("binding pods to their addresses: %w", err)
+	}
+	return nil
+}
+
+// apply makes the elements of the sets those that are wanted, in one transaction.
+func (g *Guard) apply(ctx context.Context, want map[string]*knftables.Element, anew bool) (err error) {
+	if g.nft == nil {
+		if g.nft, err = knftables.New(nftables.Bridge, g.cfg.Table); err != nil {
+			return err
+		}
+	}
+	tx := g.nft.NewTransaction()
+	if anew {
+		addTable(tx)
+	}
+	for name, e := range want {
+		if anew || g.bound[name] == nil {
+			tx.Add(e)
+		}
+	}
+	for name, e := range g.bound {
+		if !anew && want[name] == nil {
+			tx.Delete(e)
+		}
+	}
+	if tx.NumOperations() == 0 {
+		return nil
+	}
+	if err := g.nft.Run(ctx, tx); err != nil {
+		// Somebody may have removed the table: the next time all of it is written.
+		g.rules = nil
+		return err
+	}
+	g.bound = want
+	if !anew {
+		return nil
+	}
+	lines, err := nftables.Listing(ctx, nftables.Bridge, g.cfg.Table)
+	if err != nil {
+		return err
+	}
+	g.rules, _ = split(lines, want)
+	return nil
+}
+
+// addTable makes the table without elements.
+func addTable(tx *knftables.Transaction) {
+	tx.Add(&knftables.Table{})
+	tx.Delete(&knftables.Table{})
+	tx.Add(&knftables.Table{Comment: knftables.PtrTo("laterna: what pods may send")})
+	tx.Add(&knftables.Set{Name: linkSet, Type: "ifname"})
+	tx.Add(&knftables.Set{Name: addressSet, Type: "ifname . ether_addr . ipv4_addr"})
+	tx.Add(&knftables.Chain{Name: "own"})
+	for _, rule := range []string{
+		"ether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4 " +
+			"iifname . ether saddr . arp saddr ip @" + addressSet + " iifname . arp saddr ether . arp saddr ip @" + addressSet + " accept",
+		"ether type ip iifname . ether saddr . ip saddr @" + addressSet + " accept",
+		"drop",
+	} {
+		tx.Add(&knftables.Rule{Chain: "own", Rule: rule})
+	}
+	// Frames to the addresses of bridge protocols (01:80:c2:00:00:0X) pass the input hook
+	// only.
+	for _, hook := range []knftables.BaseChainHook{knftables.PreroutingHook, knftables.InputHook} {
+		tx.Add(&knftables.Chain{
+			Name: string(hook), Type: knftables.PtrTo(knftables.FilterType), Hook: &hook,
+			Priority: knftables.PtrTo(knftables.BaseChainPriority("-300")),
+		})
+		tx.Add(&knftables.Rule{Chain: string(hook), Rule: "iifname @" + linkSet + " jump own"})
+	}
+}
+
+// split takes the lines of a listing apart: those of elements that are wanted are counted,
+// the rest, rules and elements of others, is returned.
+func split(lines []string, want map[string]*knftables.Element) (rules []string, found int) {
+	for _, l := range lines {
+		if want[strings.ReplaceAll(l, `"`, "")] != nil {
+			found++
+			continue
+		}
+		rules = append(rules, l)
+	}
+	return rules, found
+}
+
+// Intact tells whether the table is as it was last written. Somebody else may have
+// removed or flushed it, or taken out a rule or an element.
+func (g *Guard) Intact(ctx context.Context) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now, err := nftables.Listing(ctx, nftables.Bridge, g.cfg.Table)
+	if errors.Is(err, nftables.ErrNoTable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking after nftables table bridge %s: %w", g.cfg.Table, err)
+	}
+	rules, found := split(now, g.bound)
+	return found == len(g.bound) && slices.Equal(rules, g.rules), nil
+}
