@@ -110,6 +110,17 @@ func (a *Agent) runtimeChanged(uid types.UID, f inventory.Pod) {
 	}
 }
 
+// imagesChanged has pods look again for images that they wait for: one may have been
+// imported.
+func (a *Agent) imagesChanged() {
+	a.registrar.Changed()
+	a.pods.mu.Lock()
+	defer a.pods.mu.Unlock()
+	for _, w := range a.pods.byUID {
+		w.Poke()
+	}
+}
+
 // seen is when a pod was first seen: known from its sandbox, or now.
 func (a *Agent) seen(known string) string {
 	if known != "" {

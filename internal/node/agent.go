@@ -127,6 +127,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.revisions != nil {
 		background.Go(func() { _ = a.revisions.Run(ctx) })
 	}
+	background.Go(func() { rt.inventory.FollowImages(ctx, a.imagesChanged) })
 	background.Go(func() { a.rotateLogs(ctx) })
 	select {
 	case <-ctx.Done():

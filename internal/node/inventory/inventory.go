@@ -19,6 +19,8 @@ import (
 const (
 	// relistEvery bounds how long a lost event of the runtime goes unnoticed.
 	relistEvery = time.Second
+	// imageSettles is how long after containerd the CRI knows of an image.
+	imageSettles = 200 * time.Millisecond
 	// resubscribe is the pause before the runtime's events are asked for again.
 	resubscribe = 200 * time.Millisecond
 )
@@ -132,6 +134,40 @@ func (v *Inventory) subscribe(ctx context.Context, native bool, deliver func(cri
 		return cri.ContainerdEvents(ctx, v.cfg.Containerd, deliver)
 	}
 	return v.cfg.Client.Events(ctx, deliver)
+}
+
+// FollowImages tells, until ctx ends, that there may be one more image, once the CRI has
+// had the time to notice. Without containerd's own API it never does.
+func (v *Inventory) FollowImages(ctx context.Context, tell func()) {
+	if v.cfg.Containerd == "" {
+		return
+	}
+	changes := make(chan struct{}, 1)
+	go func() {
+		for ctx.Err() == nil {
+			err := cri.ImageEvents(ctx, v.cfg.Containerd, func() {
+				select {
+				case changes <- struct{}{}:
+				default:
+				}
+			})
+			if ctx.Err() == nil {
+				v.cfg.Log.Debug("events of images interrupted", "error", err)
+			}
+			wait.Pause(ctx, v.cfg.Wall, resubscribe)
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changes:
+		}
+		if !wait.Pause(ctx, v.cfg.Wall, imageSettles) {
+			return
+		}
+		tell()
+	}
 }
 
 // Relist compares the runtime with the last look, every second until ctx ends, and

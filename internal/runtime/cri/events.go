@@ -55,18 +55,33 @@ func (c *Client) Events(ctx context.Context, deliver func(Event)) error {
 
 // ContainerdEvents is Events over containerd's own API, which listens at the socket.
 func ContainerdEvents(ctx context.Context, socket string, deliver func(Event)) error {
+	return containerd(ctx, socket, []string{"/tasks/exit", "/tasks/start"}, func(any *anypb.Any) {
+		if e, ok := taskEvent(any); ok {
+			deliver(e)
+		}
+	})
+}
+
+// ImageEvents calls changed, until ctx or the stream ends, when an image was made or
+// named, by pulls and by imports. It is a hint as well: images are known to the CRI some
+// milliseconds later.
+func ImageEvents(ctx context.Context, socket string, changed func()) error {
+	return containerd(ctx, socket, []string{"/images/create", "/images/update"}, func(*anypb.Any) { changed() })
+}
+
+// containerd delivers events of the topics over containerd's own API.
+func containerd(ctx context.Context, socket string, topics []string, deliver func(*anypb.Any)) error {
 	conn, err := dial(socket)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	ctx = metadata.AppendToOutgoingContext(ctx, "containerd-namespace", containerdNamespace)
-	stream, err := eventsapi.NewEventsClient(conn).Subscribe(ctx, &eventsapi.SubscribeRequest{
-		Filters: []string{
-			fmt.Sprintf("namespace==%s,topic==\"/tasks/exit\"", containerdNamespace),
-			fmt.Sprintf("namespace==%s,topic==\"/tasks/start\"", containerdNamespace),
-		},
-	})
+	var filters []string
+	for _, topic := range topics {
+		filters = append(filters, fmt.Sprintf("namespace==%s,topic==%q", containerdNamespace, topic))
+	}
+	stream, err := eventsapi.NewEventsClient(conn).Subscribe(ctx, &eventsapi.SubscribeRequest{Filters: filters})
 	if err != nil {
 		return callError("subscribing to containerd's events", err)
 	}
@@ -75,9 +90,7 @@ func ContainerdEvents(ctx context.Context, socket string, deliver func(Event)) e
 		if err != nil {
 			return callError("receiving containerd's events", err)
 		}
-		if e, ok := taskEvent(envelope.GetEvent()); ok {
-			deliver(e)
-		}
+		deliver(envelope.GetEvent())
 	}
 }
 
