@@ -70,11 +70,6 @@ type entry struct {
 	// The last answer: an object, or why there is none.
 	object metav1.Object
 	err    error
-	// final says that object can never change, so that nothing watches it any more.
-	// Those who came before it was deleted keep it; who comes later has a new entry.
-	final bool
-	// before is what an earlier entry has, to be shared when it is the same.
-	before metav1.Object
 }
 
 // Reference keeps an object for one user.
@@ -88,27 +83,24 @@ type Reference struct {
 // Release is called. changed, unless nil, is called after every change of the answer:
 // first when the object or its absence is known, then when it appears, changes or
 // goes. It runs on the watch's goroutine and must return quickly; it may be called
-// once more while Release runs. An immutable object never changes for its user, also
-// when it is deleted; a user who comes after that gets what is there then.
+// once more while Release runs. An immutable object is followed like any other: it may be
+// deleted and made anew with other content, which volumes and environments show alike.
 func (c *Cache) Keep(key Key, changed func()) *Reference {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[key]
-	if e == nil || e.final {
-		e = c.follow(key, e)
+	if e == nil {
+		e = c.follow(key)
 	}
 	r := &Reference{c, e, changed}
 	e.refs[r] = struct{}{}
 	return r
 }
 
-// follow makes an entry in place of an earlier one, if there is one.
-func (c *Cache) follow(key Key, earlier *entry) *entry {
+// follow makes an entry.
+func (c *Cache) follow(key Key) *entry {
 	ctx, stop := context.WithCancel(c.ctx)
 	e := &entry{key: key, refs: map[*Reference]struct{}{}, stop: stop, known: make(chan struct{})}
-	if earlier != nil {
-		e.before = earlier.object
-	}
 	c.entries[key] = e
 	w := &watcher{cache: c, entry: e, source: c.sources[key.Kind]}
 	c.running.Go(func() { w.run(ctx) })
@@ -129,9 +121,7 @@ func (r *Reference) Release() {
 	if len(e.refs) > 0 {
 		return
 	}
-	if c.entries[e.key] == e {
-		delete(c.entries, e.key)
-	}
+	delete(c.entries, e.key)
 	e.stop()
 }
 
@@ -152,17 +142,13 @@ func (c *Cache) peek(e *entry) (object metav1.Object, err error, known bool) {
 }
 
 // Get returns an object that is kept, waiting for the first answer. One that nobody
-// keeps or watches any more is read from the API.
+// keeps is read from the API.
 func (c *Cache) Get(ctx context.Context, key Key) (metav1.Object, error) {
 	c.mu.Lock()
 	e := c.entries[key]
-	watched := e != nil && !e.final
 	c.mu.Unlock()
-	if !watched {
+	if e == nil {
 		object, err := c.sources[key.Kind].get(ctx, key)
-		if err != nil && e != nil && !apierrors.IsNotFound(err) {
-			object, err, _ = c.peek(e)
-		}
 		return object, named(key, err)
 	}
 	select {
@@ -206,11 +192,7 @@ func (c *Cache) answer(e *entry, object metav1.Object, err error) {
 		c.mu.Unlock()
 		return
 	}
-	if e.before != nil && object != nil && sameObject(e.before, object) {
-		object = e.before
-	}
-	e.object, e.err, e.before = object, err, nil
-	e.final = object != nil && immutable(object)
+	e.object, e.err = object, err
 	calls := make([]func(), 0, len(e.refs))
 	for r := range e.refs {
 		if r.changed != nil {

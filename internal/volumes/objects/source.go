@@ -96,14 +96,3 @@ func pick[T any](items []T, k Key, object func(*T) metav1.Object) metav1.Object 
 	}
 	return nil
 }
-
-// immutable tells whether an object can never change again.
-func immutable(object metav1.Object) bool {
-	switch o := object.(type) {
-	case *corev1.Secret:
-		return o.Immutable != nil && *o.Immutable
-	case *corev1.ConfigMap:
-		return o.Immutable != nil && *o.Immutable
-	}
-	return false
-}

@@ -40,10 +40,7 @@ type watcher struct {
 
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		final, err := w.follow(ctx)
-		if final {
-			return
-		}
+		err := w.follow(ctx)
 		if err != nil && ctx.Err() == nil {
 			w.cache.log.Debug("watching an object was interrupted", "object", w.entry.key, "error", err)
 		}
@@ -55,88 +52,84 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// follow lists where needed and then hands on events until the watch ends. It
-// returns true when there is nothing left to follow.
-func (w *watcher) follow(ctx context.Context) (final bool, err error) {
+// follow lists where needed and then hands on events until the watch ends.
+func (w *watcher) follow(ctx context.Context) error {
 	if w.version == "" {
 		object, version, err := w.source.list(ctx, w.entry.key)
 		if err != nil {
 			w.failed(ctx, err)
-			return false, err
+			return err
 		}
 		w.version = version
-		if w.found(object) {
-			return true, nil
-		}
+		w.found(object)
 	}
 	began := w.cache.clock.Now()
 	stream, err := w.source.watch(ctx, w.entry.key, w.version)
 	if err != nil {
 		w.tries, w.version = w.tries+1, ""
-		return false, err
+		return err
 	}
 	defer stream.Stop()
-	final, err = w.drain(ctx, stream)
+	err = w.drain(ctx, stream)
 	if err != nil {
 		w.version = ""
 	}
 	if w.tries++; err == nil && w.cache.clock.Since(began) >= steadyAfter {
 		w.tries = 0
 	}
-	return final, err
+	return err
 }
 
 // drain hands on events until the stream ends, which is no error: servers end
 // watches now and then.
-func (w *watcher) drain(ctx context.Context, stream watch.Interface) (final bool, err error) {
+func (w *watcher) drain(ctx context.Context, stream watch.Interface) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return true, nil
+			return nil
 		case event, ok := <-stream.ResultChan():
 			if !ok {
-				return false, nil
+				return nil
 			}
-			if final, err := w.event(event); final || err != nil {
-				return final, err
+			if err := w.event(event); err != nil {
+				return err
 			}
 		}
 	}
 }
 
-func (w *watcher) event(event watch.Event) (final bool, err error) {
+func (w *watcher) event(event watch.Event) error {
 	if event.Type == watch.Error {
-		return false, apierrors.FromObject(event.Object)
+		return apierrors.FromObject(event.Object)
 	}
 	object, ok := event.Object.(metav1.Object)
 	if !ok {
-		return false, nil
+		return nil
 	}
 	if event.Type == watch.Bookmark || object.GetName() == w.entry.key.Name {
 		w.version = object.GetResourceVersion()
 	}
 	if object.GetName() != w.entry.key.Name {
-		return false, nil
+		return nil
 	}
 	switch event.Type {
 	case watch.Added, watch.Modified:
-		return w.found(object), nil
+		w.found(object)
 	case watch.Deleted:
-		return w.found(nil), nil
+		w.found(nil)
 	}
-	return false, nil
+	return nil
 }
 
-// found hands on the object, or that there is none, and tells whether that is final.
-func (w *watcher) found(object metav1.Object) (final bool) {
+// found hands on the object, or that there is none.
+func (w *watcher) found(object metav1.Object) {
 	key := w.entry.key
 	if object == nil {
 		w.cache.answer(w.entry, nil, apierrors.NewNotFound(corev1.Resource(string(key.Kind)), key.Name))
-		return false
+		return
 	}
 	object.SetManagedFields(nil) // nobody here reads them, and they are large
 	w.cache.answer(w.entry, object, nil)
-	return immutable(object)
 }
 
 // failed makes an error the answer only while there is no better one: an object, or
