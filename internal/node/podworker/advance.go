@@ -52,6 +52,9 @@ func (w *Worker) advance(s *step, failed []broken) time.Duration {
 	default:
 		pause = lifecycle.Sooner(pause, w.start(s, p))
 	}
+	if left := lifecycle.Untold(w.reporter.remembered(pod), w.rt().Containers, w.deps.Wall.Now()); left > 0 {
+		return lifecycle.Sooner(pause, left)
+	}
 	if now := w.reporter.report(pod, false); lifecycle.Final(now.Phase) {
 		return w.finish(s)
 	}

@@ -1,0 +1,33 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/runtime/cri"
+)
+
+// attachable is how long a container that somebody is about to attach to must have run
+// to be told of as running.
+const attachable = 200 * time.Millisecond
+
+// Untold is for how long it is not yet told of a pod that it runs. `kubectl run -i` (its
+// containers have stdinOnce) prints the log of a container that it sees running, and
+// attaches to it; where that has ended meanwhile, it prints the log again. One that ends
+// at once is therefore told of only when it has ended, as a kubelet would, which looks
+// once a second.
+func Untold(pod *corev1.Pod, all []cri.Container, now time.Time) time.Duration {
+	once := slices.ContainsFunc(Run(&pod.Spec), func(c Container) bool { return c.Spec.Stdin && c.Spec.StdinOnce })
+	if !once || pod.Status.Phase != corev1.PodPending {
+		return 0
+	}
+	var left time.Duration
+	for _, c := range all {
+		if c.State == cri.ContainerRunning {
+			left = max(left, min(attachable-now.Sub(c.StartedAt), attachable))
+		}
+	}
+	return left
+}
