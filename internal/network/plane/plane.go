@@ -150,6 +150,7 @@ func (p *Plane) serveIPv4(ctx context.Context, api *API) error {
 	if err := api.Serve(l); err != nil {
 		return fmt.Errorf("serving the API on IPv4: %w", err)
 	}
+	p.cfg.Log.Info("the API is served on IPv4 too, where services are routed", "address", host)
 	api.Host = host
 	return nil
 }
