@@ -16,7 +16,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/network/bridge"
-	"laterna.dev/laterna/internal/network/services"
+	"laterna.dev/laterna/internal/network/nftables"
 )
 
 // running is a plane that runs until the test ends.
@@ -48,7 +48,7 @@ func running(t *testing.T) (*Plane, datadir.Dir) {
 			t.Error(err)
 		}
 		(<-served).Close()
-		for _, err := range []error{services.Remove(context.Background(), dir.HostName()), bridge.Cleanup(dir), os.RemoveAll(dir.RunDir)} {
+		for _, err := range []error{nftables.RemoveAll(context.Background(), dir.HostName()), bridge.Cleanup(dir), os.RemoveAll(dir.RunDir)} {
 			if err != nil {
 				t.Error(err)
 			}
