@@ -46,7 +46,7 @@ func roleOf(list podfields.List, c *corev1.Container) Role {
 		return Ephemeral
 	case list == podfields.Main:
 		return Main
-	case c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways:
+	case podfields.Sidecar(c):
 		return Sidecar
 	}
 	return Init

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -28,73 +29,13 @@ func Restarts(spec *corev1.PodSpec, c Container, ended *cri.Container) bool {
 }
 
 // RestartsAfter reports whether a container is started again that has ended with an exit
-// code: what its own rules say, else its own policy, else the pod's (KEP-5307).
+// code.
 func RestartsAfter(spec *corev1.PodSpec, c Container, code int32) bool {
-	switch c.Role {
-	case Ephemeral:
-		return false
-	case Sidecar:
-		return true
-	case Init:
-		if code == 0 {
-			return false
-		}
-	}
-	if rule := matching(c.Spec, code); rule != nil {
-		return true
-	}
-	policy := spec.RestartPolicy
-	if c.Spec.RestartPolicy != nil {
-		policy = corev1.RestartPolicy(*c.Spec.RestartPolicy)
-	}
-	switch policy {
-	case corev1.RestartPolicyNever:
-		return false
-	case corev1.RestartPolicyOnFailure:
-		return code != 0
-	}
-	return true
+	return podfields.RestartsAfter(spec, lists[c.Role], c.Spec, code)
 }
 
-// matching is the first of a container's rules that an exit code matches, nil when none
-// does. All actions that there are start the container again.
-func matching(c *corev1.Container, code int32) *corev1.ContainerRestartRule {
-	if c.RestartPolicy == nil {
-		return nil
-	}
-	for i := range c.RestartPolicyRules {
-		rule := &c.RestartPolicyRules[i]
-		if rule.ExitCodes == nil {
-			continue
-		}
-		in := slices.Contains(rule.ExitCodes.Values, code)
-		switch rule.ExitCodes.Operator {
-		case corev1.ContainerRestartRuleOnExitCodesOpIn:
-			if in {
-				return rule
-			}
-		case corev1.ContainerRestartRuleOnExitCodesOpNotIn:
-			if !in {
-				return rule
-			}
-		}
-	}
-	return nil
-}
-
-// MayRestartAll reports whether a container of a pod has a rule that restarts all.
-func MayRestartAll(spec *corev1.PodSpec) bool {
-	for _, c := range Only(spec, Init, Sidecar, Main) {
-		if slices.ContainsFunc(c.Spec.RestartPolicyRules, restartsAll) {
-			return true
-		}
-	}
-	return false
-}
-
-func restartsAll(rule corev1.ContainerRestartRule) bool {
-	return rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers
-}
+// lists are where containers of each role stand.
+var lists = map[Role]podfields.List{Init: podfields.Init, Sidecar: podfields.Init, Main: podfields.Main, Ephemeral: podfields.Ephemeral}
 
 // trigger is the container whose end has all containers of the pod restarted.
 func (d *decision) trigger(all []Container) *Container {
@@ -103,7 +44,7 @@ func (d *decision) trigger(all []Container) *Container {
 		if c.Role == Ephemeral || ended == nil || ended.State != cri.ContainerExited {
 			continue
 		}
-		if rule := matching(c.Spec, ended.ExitCode); rule != nil && restartsAll(*rule) {
+		if rule := podfields.MatchingRule(c.Spec, ended.ExitCode); rule != nil && podfields.RestartsAll(*rule) {
 			return &all[i]
 		}
 	}

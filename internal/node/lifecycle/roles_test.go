@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -298,7 +299,7 @@ func TestFirstMatchingRuleDecides(t *testing.T) {
 	var got []string
 	for code := range int32(5) {
 		action := "policy"
-		if rule := matching(c, code); rule != nil {
+		if rule := podfields.MatchingRule(c, code); rule != nil {
 			action = string(rule.Action)
 		}
 		got = append(got, action)

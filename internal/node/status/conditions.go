@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/lifecycle"
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -38,7 +39,7 @@ func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {
 		ready,
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
 	}
-	if lifecycle.MayRestartAll(&in.Pod.Spec) {
+	if podfields.MayRestartAll(&in.Pod.Spec) {
 		owned = append(owned, allRestarting(in, s.Phase))
 	}
 	out := make([]corev1.PodCondition, 0, len(owned))
