@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
 
+	"laterna.dev/laterna/internal/podfields"
 	"laterna.dev/laterna/internal/registry/core/podspec"
-	"laterna.dev/laterna/internal/registry/core/podspec/containers"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -102,25 +102,38 @@ func validateConditions(conditions []corev1.PodCondition, path *field.Path) fiel
 	return errs
 }
 
-// validateStates refuses to bring a container back that has ended for good.
+// validateStates refuses to bring a container back that has ended for good. Init
+// containers may run again while the pod has not ended, whatever the policy: they do
+// when its sandbox had to be made anew.
 func validateStates(p, old *corev1.Pod, path *field.Path) field.ErrorList {
-	sidecars := map[string]bool{}
-	for i := range old.Spec.InitContainers {
-		if c := &old.Spec.InitContainers[i]; containers.IsSidecar(c) {
-			sidecars[c.Name] = true
+	spec := &old.Spec
+	all := spec.RestartPolicy == corev1.RestartPolicyAlways || podfields.MayRestartAll(spec)
+	var errs field.ErrorList
+	for _, list := range []struct {
+		of       podfields.List
+		now, old []corev1.ContainerStatus
+		free     bool
+		path     string
+	}{
+		{podfields.Main, p.Status.ContainerStatuses, old.Status.ContainerStatuses, all, "containerStatuses"},
+		{podfields.Init, p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, all || !isTerminal(old.Status.Phase), "initContainerStatuses"},
+		{podfields.Ephemeral, p.Status.EphemeralContainerStatuses, old.Status.EphemeralContainerStatuses, false, "ephemeralContainerStatuses"},
+	} {
+		back := func(s *corev1.ContainerStatus) bool {
+			c := podfields.Container(spec, s.Name)
+			if c == nil {
+				c = &corev1.Container{}
+			}
+			return list.free || podfields.RestartsAfter(spec, list.of, c, s.State.Terminated.ExitCode)
 		}
+		errs = append(errs, validateTransition(list.now, list.old, back, path.Child(list.path))...)
 	}
-	restart := old.Spec.RestartPolicy
-	errs := validateTransition(p.Status.ContainerStatuses, old.Status.ContainerStatuses, restart, nil, path.Child("containerStatuses"))
-	errs = append(errs, validateTransition(p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, restart, sidecars, path.Child("initContainerStatuses"))...)
-	return append(errs, validateTransition(p.Status.EphemeralContainerStatuses, old.Status.EphemeralContainerStatuses,
-		corev1.RestartPolicyNever, nil, path.Child("ephemeralContainerStatuses"))...)
+	return errs
 }
 
-func validateTransition(now, old []corev1.ContainerStatus, restart corev1.RestartPolicy, free map[string]bool, path *field.Path) field.ErrorList {
-	if restart == corev1.RestartPolicyAlways {
-		return nil
-	}
+// validateTransition refuses that a container of old runs again now, unless back says
+// that it may.
+func validateTransition(now, old []corev1.ContainerStatus, back func(*corev1.ContainerStatus) bool, path *field.Path) field.ErrorList {
 	running := map[string]bool{}
 	for _, s := range now {
 		if s.State.Terminated == nil {
@@ -128,12 +141,8 @@ func validateTransition(now, old []corev1.ContainerStatus, restart corev1.Restar
 		}
 	}
 	var errs field.ErrorList
-	for i, s := range old {
-		ended := s.State.Terminated
-		if ended == nil || free[s.Name] || (ended.ExitCode != 0 && restart == corev1.RestartPolicyOnFailure) {
-			continue
-		}
-		if running[s.Name] {
+	for i := range old {
+		if s := &old[i]; s.State.Terminated != nil && running[s.Name] && !back(s) {
 			errs = append(errs, field.Forbidden(path.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
 		}
 	}

@@ -38,15 +38,16 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 	return &Storage{
 		Pods: pods,
 		ByPath: map[string]rest.Storage{
-			"pods":             pods,
-			"pods/status":      status,
-			"pods/binding":     bind,
-			"bindings":         &bindingsREST{bind},
-			"pods/eviction":    &evictionREST{pods: pods, status: status},
-			"pods/log":         &logREST{pods: pods, dial: dial},
-			"pods/exec":        &execREST{stream},
-			"pods/attach":      &attachREST{stream},
-			"pods/portforward": &portForwardREST{pods},
+			"pods":                     pods,
+			"pods/status":              status,
+			"pods/binding":             bind,
+			"bindings":                 &bindingsREST{bind},
+			"pods/ephemeralcontainers": pods.Subresource(ephemeralRules()),
+			"pods/eviction":            &evictionREST{pods: pods, status: status},
+			"pods/log":                 &logREST{pods: pods, dial: dial},
+			"pods/exec":                &execREST{stream},
+			"pods/attach":              &attachREST{stream},
+			"pods/portforward":         &portForwardREST{pods},
 		},
 	}, nil
 }
