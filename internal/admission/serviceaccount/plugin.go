@@ -54,7 +54,7 @@ func New(c Config) *Plugin {
 	if c.VolumeName == nil {
 		c.VolumeName = names.SimpleNameGenerator.GenerateName
 	}
-	return &Plugin{admission.NewHandler(admission.Create), c}
+	return &Plugin{admission.NewHandler(admission.Create, admission.Update), c}
 }
 
 // Read returns the service account that this plugin has read for the pod of a
@@ -101,6 +101,13 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 // Validate implements admission.ValidationInterface: later plugins may have changed
 // what Admit has checked.
 func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if debugged := debuggedOf(a); debugged != nil {
+		account, err := p.lookUp(ctx, a, debugged)
+		if err != nil {
+			return err
+		}
+		return p.validate(a, account, debugged)
+	}
 	pod := podOf(a)
 	if pod == nil {
 		return nil
@@ -143,6 +150,22 @@ func podOf(a admission.Attributes) *corev1.Pod {
 	}
 	pod, _ := a.GetObject().(*corev1.Pod)
 	return pod
+}
+
+// debuggedOf returns what there is to check of a pod that ephemeral containers are added
+// to, nil if something else happens: what these name of secrets is limited as for other
+// containers.
+func debuggedOf(a admission.Attributes) *corev1.Pod {
+	if a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "ephemeralcontainers" || a.GetOperation() != admission.Update {
+		return nil
+	}
+	pod, ok := a.GetObject().(*corev1.Pod)
+	if !ok || isMirror(pod) || pod.Spec.ServiceAccountName == "" {
+		return nil
+	}
+	return &corev1.Pod{ObjectMeta: pod.ObjectMeta, Spec: corev1.PodSpec{
+		ServiceAccountName: pod.Spec.ServiceAccountName, EphemeralContainers: pod.Spec.EphemeralContainers,
+	}}
 }
 
 func isMirror(pod *corev1.Pod) bool {

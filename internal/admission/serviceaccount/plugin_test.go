@@ -262,3 +262,30 @@ func TestDoesNotWaitForever(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+// TestEphemeralContainersAreLimitedToTheAccountsSecrets adds ephemeral containers to a pod
+// that has a secret from before its account was limited.
+func TestEphemeralContainersAreLimitedToTheAccountsSecrets(t *testing.T) {
+	limited := account("limited")
+	limited.Annotations = map[string]string{"kubernetes.io/enforce-mountable-secrets": "true"}
+	limited.Secrets = []corev1.ObjectReference{{Name: "mine"}}
+	p, _ := plugin(clock.Real(), limited)
+	for secret, refused := range map[string]bool{"mine": false, "other": true} {
+		old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{
+			ServiceAccountName: "limited", ImagePullSecrets: []corev1.LocalObjectReference{{Name: "from before"}},
+		}}
+		pod := old.DeepCopy()
+		pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: "e", EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: secret}}}},
+		}}}
+		a := admission.NewAttributesRecord(pod, old, corev1.SchemeGroupVersion.WithKind("Pod"), "n", "p",
+			corev1.SchemeGroupVersion.WithResource("pods"), "ephemeralcontainers", admission.Update, &metav1.UpdateOptions{}, false, &user.DefaultInfo{Name: "ann"})
+		err := p.Validate(t.Context(), a, nil)
+		if (err != nil) != refused {
+			t.Errorf("with secret %s: %v", secret, err)
+		}
+		if !p.Handles(admission.Update) {
+			t.Error("the plugin is not asked")
+		}
+	}
+}
