@@ -19,7 +19,7 @@ const attachable = 200 * time.Millisecond
 // at once is therefore told of only when it has ended, as a kubelet would, which looks
 // once a second.
 func Untold(pod *corev1.Pod, all []cri.Container, now time.Time) time.Duration {
-	once := slices.ContainsFunc(Run(&pod.Spec), func(c Container) bool { return c.Spec.Stdin && c.Spec.StdinOnce })
+	once := slices.ContainsFunc(Only(&pod.Spec, Main), func(c Container) bool { return c.Spec.Stdin && c.Spec.StdinOnce })
 	if !once || pod.Status.Phase != corev1.PodPending {
 		return 0
 	}

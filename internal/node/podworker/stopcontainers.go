@@ -143,6 +143,9 @@ func (e *ender) stop(s *step, c cri.Container, grace time.Duration, turn func(le
 	if turn != nil {
 		grace = turn(grace)
 	}
+	if s.wait.Err() != nil {
+		return s.wait.Err()
+	}
 	if err := e.deps.Runtime.StopContainer(s.wait, c.ID, max(grace, leastGrace)); err != nil {
 		return err
 	}
