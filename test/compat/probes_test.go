@@ -209,13 +209,18 @@ spec:
 	shared.running(t, ns, "p")
 }
 
-// TestProbesOfServersInPods asks nginx by the name of its port, is sent elsewhere, and is
-// not answered at all.
+// TestProbesOfServersInPods asks nginx by the name of its port, a server that sends
+// elsewhere, and one that does not answer.
 func TestProbesOfServersInPods(t *testing.T) {
 	t.Parallel()
 	ns := shared.namespace(t)
 	elsewhere := httptest.NewServer(http.RedirectHandler("http://other.example/", http.StatusFound))
 	defer elsewhere.Close()
+	mute, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nobody takes them
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
 	shared.apply(t, ns, fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
@@ -234,9 +239,9 @@ spec:
     readinessProbe: {httpGet: {host: 127.0.0.1, port: %d}, periodSeconds: 1}
   - name: mute
     image: busybox:1.28
-    command: [nc, -lk, -p, "81", -e, sleep, "3600"]
-    readinessProbe: {httpGet: {port: 81}, periodSeconds: 1}
-`, elsewhere.Listener.Addr().(*net.TCPAddr).Port))
+    command: [sleep, "3600"]
+    readinessProbe: {httpGet: {host: 127.0.0.1, port: %d}, periodSeconds: 1}
+`, elsewhere.Listener.Addr().(*net.TCPAddr).Port, mute.Addr().(*net.TCPAddr).Port))
 	ready := `{range .status.containerStatuses[*]}{.name}={.ready} {end}`
 	eventually(t, 40*time.Second, func() error {
 		if got := shared.field(t, ns, "pod/p", ready); got != "web=true sent=true mute=false " && got != "mute=false sent=true web=true " {
