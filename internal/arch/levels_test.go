@@ -199,6 +199,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/podworker", "internal/node/lifecycle"}:    "a worker does what is decided there",
 	{"internal/node/podworker", "internal/node/runspec"}:      "it asks the runtime for what a spec says",
 	{"internal/node/podworker", "internal/node/status"}:       "it reports",
+	{"internal/node/runspec", "internal/node/hook"}:           "a container is marked with its preStop hook",
 	{"internal/node/runspec", "internal/node/lifecycle"}:      "roles decide what a pod is given, and a container is marked for later decisions",
 	{"internal/node/runspec", "internal/node/status"}:         "the class of a pod decides what its memory is worth",
 	{"internal/node/status", "internal/node/lifecycle"}:       "roles decide what is told of a container",

@@ -153,3 +153,20 @@ func TestHooksEndWithTheirContext(t *testing.T) {
 		}
 	}
 }
+
+func TestAnnotations(t *testing.T) {
+	c := &corev1.Container{
+		Ports:     []corev1.ContainerPort{{Name: "web", ContainerPort: 80}},
+		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/a", Port: intstr.FromString("web")}}},
+	}
+	got := Annotated(Annotation(c))
+	if got == nil || got.HTTPGet == nil || got.HTTPGet.Path != "/a" || got.HTTPGet.Port.IntValue() != 80 {
+		t.Errorf("%+v", got)
+	}
+	c.Lifecycle.PreStop = command(strings.Repeat("x", mostAnnotation))
+	for _, text := range []string{Annotation(c), Annotation(&corev1.Container{}), "{", strings.Repeat("x", mostAnnotation+1)} {
+		if h := Annotated(text); h != nil {
+			t.Errorf("%.20q is %+v", text, h)
+		}
+	}
+}

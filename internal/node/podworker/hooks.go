@@ -242,15 +242,21 @@ func (h *hooks) end() {
 // its grace period, and returns what is left of that. A hook that takes longer goes on as
 // long as the container does. Several containers may be stopped at once.
 func (h *hooks) preStop(s *step, c cri.Container, grace time.Duration) time.Duration {
-	spec := lifecycle.Find(&s.pod.Spec, c.Name)
-	if spec == nil || spec.Lifecycle == nil || spec.Lifecycle.PreStop == nil || grace <= 0 || c.State != cri.ContainerRunning {
+	spec, handler := lifecycle.Find(&s.pod.Spec, c.Name), (*corev1.LifecycleHandler)(nil)
+	switch {
+	case spec == nil: // nothing but the container is known
+		spec, handler = &corev1.Container{Name: c.Name}, hook.Annotated(c.Annotations[hook.AnnotationPreStop])
+	case spec.Lifecycle != nil:
+		handler = spec.Lifecycle.PreStop
+	}
+	if handler == nil || grace <= 0 || c.State != cri.ContainerRunning {
 		return grace
 	}
 	began := h.deps.Wall.Now()
 	h.mu.Lock()
 	r := h.stopping[c.ID]
 	if r == nil {
-		r = h.run(s.ctx, s.pod, spec, c.ID, spec.Lifecycle.PreStop, func() {
+		r = h.run(s.ctx, s.pod, spec, c.ID, handler, func() {
 			h.deps.Events.Event(events.Container(s.pod, c.Name), corev1.EventTypeWarning, events.PreStopFailed, "PreStopHook failed")
 		})
 		h.stopping[c.ID] = r
@@ -261,7 +267,7 @@ func (h *hooks) preStop(s *step, c cri.Container, grace time.Duration) time.Dura
 	select {
 	case <-r.done:
 	case <-timer.C():
-		if spec.Lifecycle.PreStop.Exec != nil { // which will not outlive its container
+		if handler.Exec != nil { // which will not outlive its container
 			r.failed()
 		}
 	case <-s.wait.Done():

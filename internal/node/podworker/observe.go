@@ -103,8 +103,12 @@ func (o *observer) containerStatus(ctx context.Context, id, sandboxID string) (c
 		c.State = cri.ContainerCreated
 	}
 	if c.State == cri.ContainerExited {
-		if message := o.files.terminationMessage(ctx, c); message != "" {
+		switch message := o.files.terminationMessage(ctx, c); {
+		case message == "":
+		case c.Message == "":
 			c.Message = message
+		default:
+			c.Message += ": " + message
 		}
 	}
 	return c, nil

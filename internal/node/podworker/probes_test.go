@@ -9,7 +9,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -232,5 +234,28 @@ func TestAPreStopHookComesFirst(t *testing.T) {
 	}
 	if hooks != 1 {
 		t.Errorf("the hook was run %d times", hooks)
+	}
+}
+
+// TestAHookIsRunOfAPodThatIsGone: an agent that was away when the pod was removed finds
+// nothing but the container.
+func TestAHookIsRunOfAPodThatIsGone(t *testing.T) {
+	pod := newPod(corev1.RestartPolicyAlways)
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 3}}}
+	m := takenOver(t, pod)
+	m.containers[0].Annotations[hook.AnnotationPreStop] = hook.Annotation(&pod.Spec.Containers[0])
+	m.hook = func(_ context.Context, h *corev1.LifecycleHandler) error {
+		if h.Sleep == nil || h.Sleep.Seconds != 3 {
+			t.Errorf("ran %+v", h)
+		}
+		return nil
+	}
+	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p", UID: "u"}}
+	if !begin(t, New(m.deps(), gone, Origin{Gone: true, OnRuntime: true}))() {
+		t.Error("the pod is not gone")
+	}
+	did := m.done()
+	if i, j := slices.Index(did, "hook of c0"), slices.Index(did, "stop c0"); i < 0 || j < i {
+		t.Errorf("did %q", did)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/node/env"
+	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -69,6 +70,9 @@ func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) 
 	}
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		out[lifecycle.AnnotationGracePeriod] = strconv.FormatInt(*g, 10)
+	}
+	if h := hook.Annotation(c); h != "" {
+		out[hook.AnnotationPreStop] = h
 	}
 	return out
 }
