@@ -286,3 +286,43 @@ spec:
 	patch("False")
 	shared.sh(t, "kubectl wait -n "+ns+" pod/p --for=condition=Ready=false --timeout=20s")
 }
+
+// TestSidecarsAreProbed has a sidecar that starts slowly, and that is restarted when its
+// liveness probe fails: what follows waits for the first, and goes on at the second.
+func TestSidecarsAreProbed(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	shared.apply(t, ns, `
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  initContainers:
+  - name: side
+    image: busybox:1.28
+    restartPolicy: Always
+    command: [sh, -c, "trap 'exit 0' TERM; sleep 2; date +%s > /v/started; while :; do sleep 0.1; done"]
+    volumeMounts: [{name: v, mountPath: /v}]
+    startupProbe: {exec: {command: [ls, /v/started]}, periodSeconds: 1, failureThreshold: 60}
+    readinessProbe: {exec: {command: [ls, /v/ready]}, periodSeconds: 1}
+    livenessProbe: {exec: {command: [sh, -c, "! rm /v/ill"]}, periodSeconds: 1, failureThreshold: 1}
+  containers:
+  - name: c
+    image: busybox:1.28
+    command: [sh, -c, "cp /v/started /v/seen && touch /v/ready && sleep 3600"]
+    volumeMounts: [{name: v, mountPath: /v}]
+  volumes: [{name: v, emptyDir: {}}]
+`)
+	shared.running(t, ns, "p")
+	main := shared.field(t, ns, "pod/p", "{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}")
+	shared.sh(t, "kubectl exec -n "+ns+" p -c c -- touch /v/ill")
+	shared.sh(t, "kubectl wait -n "+ns+" pod/p --for=jsonpath='{.status.initContainerStatuses[0].restartCount}'=1 --timeout=50s")
+	shared.running(t, ns, "p")
+	contains(t, shared.eventsOf(t, ns, "p"),
+		"Warning Unhealthy spec.initContainers{side}: Startup probe failed: ls: /v/started: No such file or directory",
+		"Warning Unhealthy spec.initContainers{side}: Liveness probe failed",
+		"Normal Killing spec.initContainers{side}: Init container side failed liveness probe")
+	if now := shared.field(t, ns, "pod/p", "{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}"); now != main {
+		t.Errorf("the main container was %s and is %s", main, now)
+	}
+}

@@ -53,7 +53,7 @@ func tallied(in Input, s *corev1.PodStatus) (t tally) {
 		case lifecycle.Sidecar:
 			t.sidecar(k, mainStarted(s))
 		case lifecycle.Main:
-			t.main(&in.Pod.Spec, c, k)
+			t.main(&in.Pod.Spec, c, k, in.unhealthy(c))
 		}
 	}
 	return t
@@ -87,7 +87,15 @@ func (t *tally) sidecar(s *corev1.ContainerStatus, initialized bool) {
 	}
 }
 
-func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.ContainerStatus) {
+// unhealthy reports whether a container was stopped since a probe had failed, and is
+// started again for that.
+func (in Input) unhealthy(c lifecycle.Container) bool {
+	known := lifecycle.Runtime{Containers: in.Containers, Probed: in.Probed}
+	newest := known.Newest(c.Spec.Name)
+	return newest != nil && known.Fails(newest) && lifecycle.RestartsUnhealthy(&in.Pod.Spec, c)
+}
+
+func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.ContainerStatus, unhealthy bool) {
 	ended := s.State.Terminated
 	if ended == nil {
 		ended = s.LastTerminationState.Terminated
@@ -102,7 +110,7 @@ func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.Cont
 		if s.State.Terminated != nil && ended.ExitCode == 0 {
 			t.succeeded++
 		}
-		if ended.Reason == RestartingAllContainers || lifecycle.RestartsAfter(spec, c, ended.ExitCode) {
+		if ended.Reason == RestartingAllContainers || unhealthy || lifecycle.RestartsAfter(spec, c, ended.ExitCode) {
 			t.restarting++
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -288,6 +289,23 @@ func TestLastStateOfContainerThatRuntimeLost(t *testing.T) {
 		last := Pod(in).ContainerStatuses[0].LastTerminationState.Terminated
 		if last == nil || !last.StartedAt.Equal(&started) || !last.FinishedAt.Equal(&now) {
 			t.Errorf("%s: last state %+v", name, last)
+		}
+	}
+}
+
+// TestAPodGoesOnOfWhichAProbeHasFailed: its container is started again although it has
+// ended well.
+func TestAPodGoesOnOfWhichAProbeHasFailed(t *testing.T) {
+	for policy, want := range map[corev1.RestartPolicy]corev1.PodPhase{
+		corev1.RestartPolicyOnFailure: corev1.PodRunning, corev1.RestartPolicyNever: corev1.PodSucceeded,
+	} {
+		in := Input{
+			Pod:        &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: []corev1.Container{{Name: "c"}}}},
+			Containers: []cri.Container{{ID: "a", Name: "c", State: cri.ContainerExited}},
+			Probed:     map[string]lifecycle.Probed{"a": {Failed: true}},
+		}
+		if got := Pod(in).Phase; got != want {
+			t.Errorf("%s: %s, want %s", policy, got, want)
 		}
 	}
 }
