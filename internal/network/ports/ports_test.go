@@ -281,7 +281,8 @@ func TestAPodCannotTakeTheAddressOfAnotherOrOfTheGateway(t *testing.T) {
 	}
 	// What was believed until now is forgotten.
 	run(t, "ip", "-n", a.ns, "neigh", "flush", "all")
-	b.sends(t, frame(mac(t, a.MAC), mac(t, b.MAC), 0x0800, packet(b.Addr.String(), a.Addr, 0)))
+	// Its number tells it from the spoofed ones, since it is read only later.
+	b.sends(t, frame(mac(t, a.MAC), mac(t, b.MAC), 0x0800, packet(b.Addr.String(), a.Addr, 1<<16-1)))
 	if err := n.guard.Follow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
