@@ -75,6 +75,12 @@ func vanished(s *corev1.ContainerStatus) {
 func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
 	c, old := k.Spec, lifecycle.Reported(&in.Pod.Status, k.Spec.Name)
 	attempts := lifecycle.Attempts(in.Containers, c.Name)
+	// One that was made and never started is not told of: if it is made again, it is no
+	// restart.
+	made := len(attempts) > 0 && attempts[0].State == cri.ContainerCreated
+	if made {
+		attempts = attempts[1:]
+	}
 	if len(attempts) == 0 {
 		return withoutContainer(in, k, old)
 	}
@@ -90,7 +96,11 @@ func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
 	} else if old != nil {
 		out.LastTerminationState = keptLastState(in, old, out.ContainerID)
 	}
-	if w, ok := in.Waiting[c.Name]; ok && out.State.Running == nil {
+	w, waits := in.Waiting[c.Name]
+	if made && !waits {
+		w, waits = Waiting{Reason: ContainerCreating}, true
+	}
+	if waits && out.State.Running == nil {
 		if out.State.Terminated != nil {
 			out.LastTerminationState = out.State
 		}
@@ -197,7 +207,7 @@ func state(in Input, c cri.Container, old *corev1.ContainerStatus) corev1.Contai
 	case cri.ContainerExited, cri.ContainerUnknown:
 		return corev1.ContainerState{Terminated: terminated(in, c, old)}
 	}
-	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: ContainerCreating}}
+	return corev1.ContainerState{}
 }
 
 // terminated describes a dead container. What was reported once stays as it was

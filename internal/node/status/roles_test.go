@@ -183,3 +183,20 @@ func TestRestartOfAllContainers(t *testing.T) {
 		t.Errorf("waiting to be started again: %+v", c)
 	}
 }
+
+// TestContainerThatWasMadeOnlyIsNotToldOf holds for the first one and for a restart.
+func TestContainerThatWasMadeOnlyIsNotToldOf(t *testing.T) {
+	made := cri.Container{ID: "made", Name: "a", Attempt: 3}
+	p := pod("Always", "a")
+	c := Pod(input(p, made)).ContainerStatuses[0]
+	if c.ContainerID != "" || c.RestartCount != 0 || c.State.Waiting == nil || c.State.Waiting.Reason != ContainerCreating {
+		t.Errorf("the first: %+v", c)
+	}
+	c = Pod(input(p, made, exits("a", 2, 1))).ContainerStatuses[0]
+	if c.ContainerID != "containerd://a-dead" || c.RestartCount != 2 || c.State.Waiting == nil || c.LastTerminationState.Terminated == nil {
+		t.Errorf("a restart: %+v", c)
+	}
+	if attempt, _ := lifecycle.Next(nil, &c); attempt != 3 {
+		t.Errorf("made again it has number %d", attempt)
+	}
+}
