@@ -116,9 +116,7 @@ func (d *decision) mains(list []Container) (starts []Start, runs bool) {
 		asked := d.replace.Wants(newest)
 		switch {
 		case newest.State != cri.ContainerRunning:
-			restarts := Restarts(&d.pod.Spec, c, newest) ||
-				d.r.Fails(newest) && RestartsAfter(&d.pod.Spec, c, killed) // however it has ended
-			if restarts || asked {
+			if restarts := d.again(c, newest); restarts || asked {
 				starts = append(starts, Start{Container: c, Asked: !restarts})
 			}
 		case d.here(c.Spec.Name) == nil: // it is stopped, which is no end of its own

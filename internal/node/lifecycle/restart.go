@@ -34,6 +34,22 @@ func RestartsAfter(spec *corev1.PodSpec, c Container, code int32) bool {
 	return podfields.RestartsAfter(spec, lists[c.Role], c.Spec, code)
 }
 
+// RestartsUnhealthy reports whether a container is started again of which a probe has
+// failed. Its policy alone decides that, whatever it exits with.
+func RestartsUnhealthy(spec *corev1.PodSpec, c Container) bool {
+	bare := *c.Spec
+	bare.RestartPolicyRules = nil
+	return RestartsAfter(spec, Container{c.Role, &bare}, killed)
+}
+
+// again is Restarts, or RestartsUnhealthy of one that was stopped for that.
+func (d *decision) again(c Container, ended *cri.Container) bool {
+	if ended.State == cri.ContainerExited && d.r.Fails(ended) {
+		return RestartsUnhealthy(&d.pod.Spec, c)
+	}
+	return Restarts(&d.pod.Spec, c, ended)
+}
+
 // lists are where containers of each role stand.
 var lists = map[Role]podfields.List{Init: podfields.Init, Sidecar: podfields.Init, Main: podfields.Main, Ephemeral: podfields.Ephemeral}
 
@@ -41,7 +57,7 @@ var lists = map[Role]podfields.List{Init: podfields.Init, Sidecar: podfields.Ini
 func (d *decision) trigger(all []Container) *Container {
 	for i, c := range all {
 		ended := d.here(c.Spec.Name)
-		if c.Role == Ephemeral || ended == nil || ended.State != cri.ContainerExited {
+		if c.Role == Ephemeral || ended == nil || ended.State != cri.ContainerExited || d.r.Fails(ended) {
 			continue
 		}
 		if rule := podfields.MatchingRule(c.Spec, ended.ExitCode); rule != nil && podfields.RestartsAll(*rule) {

@@ -2,6 +2,7 @@ package podworker
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,16 +161,27 @@ func (w *Worker) stopUnhealthy(s *step) error {
 		if c.State != cri.ContainerRunning || failure == nil {
 			continue
 		}
-		message := "Container " + c.Name + " failed " + map[probe.Kind]string{probe.Liveness: "liveness", probe.Startup: "startup"}[failure.Kind] + " probe"
-		if s.pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
-			message += ", will be restarted"
-		}
-		w.ender.killing(s.pod, c, message)
+		w.ender.killing(s.pod, c, unhealthy(s.pod, c.Name, failure.Kind))
 		if err := w.ender.stopContainer(s, c, probeGrace(s.pod, failure)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unhealthy is the message of the Event about a container of which a probe has failed.
+func unhealthy(pod *corev1.Pod, name string, k probe.Kind) string {
+	message := name + " failed " + strings.ToLower(k.String()) + " probe"
+	for _, c := range lifecycle.Containers(&pod.Spec) {
+		switch {
+		case c.Spec.Name != name:
+		case c.Role == lifecycle.Sidecar:
+			return "Init container " + message
+		case lifecycle.RestartsUnhealthy(&pod.Spec, c):
+			return "Container " + message + ", will be restarted"
+		}
+	}
+	return "Container " + message
 }
 
 // probeGrace is how long a container has to end itself of which a probe has failed.
