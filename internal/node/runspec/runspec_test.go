@@ -307,3 +307,29 @@ func TestPodsTakeAFairShareOfTheRuntimesAnswers(t *testing.T) {
 		t.Errorf("left out of little: %v, %d annotations", sandbox.Labels, len(sandbox.Annotations))
 	}
 }
+
+// TestLimitsOfAPodCountInitContainers has one that needs more than the main container,
+// beside a sidecar.
+func TestLimitsOfAPodCountInitContainers(t *testing.T) {
+	of := func(name, cpu, memory string) corev1.Container {
+		list := corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}
+		return corev1.Container{Name: name, Resources: corev1.ResourceRequirements{Requests: list, Limits: list}}
+	}
+	always := corev1.ContainerRestartPolicyAlways
+	sidecar := of("s", "100m", "10Mi")
+	sidecar.RestartPolicy = &always
+	for name, tt := range map[string]struct {
+		init, main           []corev1.Container
+		shares, quota, bytes int64
+	}{
+		"the main ones need most":      {[]corev1.Container{sidecar, of("i", "200m", "20Mi")}, []corev1.Container{of("a", "1", "50Mi"), of("b", "1", "50Mi")}, 2150, 210_000, 110 << 20},
+		"an init container needs most": {[]corev1.Container{sidecar, of("i", "2", "200Mi")}, []corev1.Container{of("a", "1", "50Mi")}, 2150, 210_000, 210 << 20},
+		"one before the sidecar":       {[]corev1.Container{of("i", "2", "200Mi"), sidecar}, []corev1.Container{of("a", "1", "50Mi")}, 2048, 200_000, 200 << 20},
+		"one without a limit":          {[]corev1.Container{{Name: "i"}}, []corev1.Container{of("a", "1", "50Mi")}, 1024, 0, 0},
+	} {
+		got := PodLimits(&corev1.Pod{Spec: corev1.PodSpec{InitContainers: tt.init, Containers: tt.main}})
+		if got.CPUShares != tt.shares || got.CPUQuota != tt.quota || got.MemoryBytes != tt.bytes {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
