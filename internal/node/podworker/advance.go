@@ -3,6 +3,7 @@ package podworker
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,9 +71,12 @@ func (w *Worker) refuse(s *step, why *status.Waiting) time.Duration {
 }
 
 // blocked records once why a pod is not started: it has a field that would change
-// what it does and that the agent does not honour.
+// what it does and that the agent does not honour. Ephemeral containers are added to a
+// pod that runs, and hold only themselves up.
 func (w *Worker) blocked(pod *corev1.Pod) bool {
-	findings := podfields.Blocking(&pod.Spec)
+	spec := pod.Spec
+	spec.EphemeralContainers = nil
+	findings := podfields.Blocking(&spec)
 	if len(findings) == 0 {
 		return false
 	}
@@ -88,6 +92,23 @@ func (w *Worker) blocked(pod *corev1.Pod) bool {
 		}
 	}
 	return true
+}
+
+// unsupported is why an ephemeral container is not started, nil when it may be, as it is
+// with all others of a pod that is not blocked.
+func unsupported(spec *corev1.PodSpec, name string) error {
+	for i, c := range spec.EphemeralContainers {
+		if c.Name != name {
+			continue
+		}
+		own := fmt.Sprintf("spec.%s[%d].", podfields.Ephemeral, i)
+		for _, f := range podfields.Blocking(spec) {
+			if strings.HasPrefix(f.Path, own) {
+				return errors.New(f.String())
+			}
+		}
+	}
+	return nil
 }
 
 // deadlineLeft returns how long the pod may still be active, zero when there is no

@@ -178,6 +178,9 @@ func (t *starter) target(spec *corev1.PodSpec, c *corev1.Container) (id string, 
 
 // containerSpec puts together what a container is made from.
 func (t *starter) containerSpec(s *step, c *corev1.Container, sandbox *cri.Sandbox, image cri.Image, attempt uint32) (*cri.ContainerSpec, error) {
+	if err := unsupported(&s.pod.Spec, c.Name); err != nil {
+		return nil, err
+	}
 	self := t.reporter.withAddresses(s.pod, sandbox)
 	vars, err := t.environment(s.wait, self, c)
 	if err != nil {

@@ -100,3 +100,34 @@ func TestOneContainerRestartsAll(t *testing.T) {
 		}
 	}
 }
+
+// TestEphemeralContainerHoldsOnlyItselfUp has one with a field that is not honoured
+// added to a pod whose main container then has to be started again.
+func TestEphemeralContainerHoldsOnlyItselfUp(t *testing.T) {
+	m, pod := newMachine(t), newPod(corev1.RestartPolicyAlways)
+	w := New(m.deps(), pod, Origin{Seen: "now"})
+	begin(t, w)
+	eventually(t, "the pod runs", runs(w))
+	pod = pod.DeepCopy()
+	common := corev1.EphemeralContainerCommon{Name: "bad", Image: "i", ImagePullPolicy: corev1.PullIfNotPresent}
+	good := common
+	good.Name = "good"
+	common.VolumeDevices = []corev1.VolumeDevice{{Name: "v", DevicePath: "/d"}}
+	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: common}, {EphemeralContainerCommon: good}}
+	w.Update(pod)
+	eventually(t, "the other ephemeral container runs", func() bool { return slices.Contains(m.done(), "start good0") })
+	m.note(func() { m.ends("c0", cri.ContainerExited, 1) }, "end c0")
+	w.Kick()
+	eventually(t, "the main container runs again", func() bool { return slices.Contains(m.done(), "start c1") })
+	if got := only(m.done(), "create"); strings.Contains(got, "bad") {
+		t.Errorf("made: %s", got)
+	}
+	eventually(t, "the status says why", func() bool {
+		for _, c := range w.Snapshot().Status.EphemeralContainerStatuses {
+			if c.Name == "bad" && c.State.Waiting != nil && strings.Contains(c.State.Waiting.Message, "spec.ephemeralContainers[0].volumeDevices") {
+				return true
+			}
+		}
+		return false
+	})
+}
