@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -315,4 +316,25 @@ spec:
 		t.Errorf("restarts %q", got)
 	}
 	s.sh(t, "kubectl delete pod slow --now")
+}
+
+// TestExampleOfThePodsPage runs the pod of docs/pods.md.
+func TestExampleOfThePodsPage(t *testing.T) {
+	t.Parallel()
+	s, ns := shared, shared.namespace(t)
+	page, err := os.ReadFile("../../docs/pods.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, found := strings.Cut(string(page), "```yaml\n")
+	manifest, _, ended := strings.Cut(manifest, "```")
+	if !found || !ended {
+		t.Fatal("the page has no manifest")
+	}
+	s.apply(t, ns, manifest)
+	s.running(t, ns, "roles")
+	if got := s.sh(t, "kubectl logs roles -c main -n "+ns); got != "prepared\n" {
+		t.Errorf("the main container found %q", got)
+	}
+	s.sh(t, "kubectl delete pod roles -n "+ns+" --now")
 }
