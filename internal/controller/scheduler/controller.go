@@ -1,8 +1,11 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +36,9 @@ type Controller struct {
 	decided *queue.Queue // pods whose binding is to be written
 	pods    corelisters.PodLister
 	nodes   corelisters.NodeLister
-	ledger  *ledger
+	// namespaces are asked for their labels.
+	namespaces corelisters.NamespaceLister
+	ledger     *ledger
 
 	mu sync.Mutex
 	// unplaced are the pods that no node takes, and what they were told.
@@ -46,10 +51,13 @@ type Controller struct {
 func New(e env.Env) *Controller {
 	core := e.Informers.Core().V1()
 	c := &Controller{
-		env:      e,
-		loop:     run.New(e, "pods and nodes to schedule"),
-		pods:     core.Pods().Lister(),
-		nodes:    core.Nodes().Lister(),
+		env:   e,
+		loop:  run.New(e, "pods and nodes to schedule"),
+		pods:  core.Pods().Lister(),
+		nodes: core.Nodes().Lister(),
+
+		namespaces: core.Namespaces().Lister(),
+
 		ledger:   newLedger(),
 		unplaced: map[string]verdict{},
 		chosen:   map[string]decision{},
@@ -64,6 +72,7 @@ func New(e env.Env) *Controller {
 		AddFunc:    func(any) { c.retryAll() },
 		UpdateFunc: c.nodeChanged,
 	})
+	c.loop.Watch(core.Namespaces().Informer(), cache.ResourceEventHandlerFuncs{UpdateFunc: c.namespaceChanged})
 	return c
 }
 
@@ -75,7 +84,7 @@ func (c *Controller) podSeen(obj any) {
 	if !ok {
 		return
 	}
-	freed := c.ledger.seen(pod)
+	freed, changed := c.ledger.seen(pod)
 	switch {
 	case schedulable(pod):
 		c.waiting.AddObject(pod)
@@ -84,8 +93,20 @@ func (c *Controller) podSeen(obj any) {
 	default:
 		c.forget(pod)
 	}
-	if freed {
+	switch {
+	case freed:
 		c.retryAll()
+	case changed:
+		c.retry(social)
+	}
+}
+
+// namespaceChanged tries again what depends on labels of namespaces.
+func (c *Controller) namespaceChanged(before, after any) {
+	old, ok := before.(*corev1.Namespace)
+	n, also := after.(*corev1.Namespace)
+	if !ok || !also || !maps.Equal(old.Labels, n.Labels) {
+		c.retry(social)
 	}
 }
 
@@ -119,26 +140,42 @@ func (c *Controller) nodeChanged(before, after any) {
 	}
 }
 
-func (c *Controller) retryAll() {
+func (c *Controller) retryAll() { c.retry(func(verdict) bool { return true }) }
+
+// retry queues those that wait and are meant, the more important ones first.
+func (c *Controller) retry(meant func(verdict) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for key := range c.unplaced {
-		c.waiting.Add(key)
+	keys := slices.SortedFunc(maps.Keys(c.unplaced), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.unplaced[b].priority, c.unplaced[a].priority), c.unplaced[a].created.Compare(c.unplaced[b].created))
+	})
+	for _, key := range keys {
+		if meant(c.unplaced[key]) {
+			c.waiting.Add(key)
+		}
 	}
 }
 
-// candidates returns all nodes with what their pods ask for.
-func (c *Controller) candidates() ([]candidate, error) {
+// world returns all nodes with what their pods ask for, as they are for a pod.
+func (c *Controller) world(pod *corev1.Pod) (world, error) {
 	nodes, err := c.nodes.List(labels.Everything())
 	if err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", err)
+		return world{}, fmt.Errorf("listing nodes: %w", err)
 	}
-	all := make([]candidate, len(nodes))
+	w := world{nodes: make([]candidate, len(nodes)), namespace: c.labelsOf}
 	for i, node := range nodes {
-		used, ports := c.ledger.on(node.Name)
-		all[i] = candidate{node, used, ports}
+		w.nodes[i] = c.ledger.on(node, pod)
 	}
-	return all, nil
+	return w, nil
+}
+
+// labelsOf returns the labels of a namespace, none where it is gone.
+func (c *Controller) labelsOf(namespace string) labels.Set {
+	n, err := c.namespaces.Get(namespace)
+	if err != nil {
+		return nil
+	}
+	return n.Labels
 }
 
 // schedulable reports whether a pod waits for this scheduler to place it.

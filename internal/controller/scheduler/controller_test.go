@@ -169,7 +169,7 @@ func TestAPodIsToldWhyItWaits(t *testing.T) {
 	start(t, func(c *cluster) {
 		c.create(pod("p", list("cpu", "3")))
 		got := c.get("p").Status.Conditions
-		const why = "0/1 nodes are available: 1 Insufficient cpu."
+		const why = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 		if len(got) != 1 || got[0].Type != corev1.PodScheduled || got[0].Status != corev1.ConditionFalse || got[0].Reason != "Unschedulable" || got[0].Message != why {
 			t.Errorf("conditions %+v", got)
 		}

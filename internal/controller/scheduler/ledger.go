@@ -73,9 +73,29 @@ func portsOf(c *corev1.Container) []hostPort {
 	return ports
 }
 
-// booking is a demand on a node.
+// booking is a pod on a node, with what it asks for.
 type booking struct {
 	node string
+	pod  *corev1.Pod
+	demand
+	// repels are the terms by which the pod keeps others away.
+	repels []term
+}
+
+func book(pod *corev1.Pod, node string, d demand) booking {
+	return booking{node, pod, d, repelsOf(pod)}
+}
+
+// load is what the pods of a node ask for.
+type load struct {
+	amounts amounts
+	pods    map[types.UID]booking
+}
+
+// nomination is a place that is kept for a pod which others make way for.
+type nomination struct {
+	node     string
+	priority int32
 	demand
 }
 
@@ -84,36 +104,61 @@ type booking struct {
 type ledger struct {
 	mu    sync.Mutex
 	pods  map[types.UID]booking
-	nodes map[string]amounts
+	nodes map[string]*load
 	// assumed pods are decided about, and no watch has shown them bound yet.
 	assumed map[types.UID]bool
+	// nominated pods wait for others to end.
+	nominated map[types.UID]nomination
 }
 
 func newLedger() *ledger {
-	return &ledger{pods: map[types.UID]booking{}, nodes: map[string]amounts{}, assumed: map[types.UID]bool{}}
+	return &ledger{
+		pods: map[types.UID]booking{}, nodes: map[string]*load{},
+		assumed: map[types.UID]bool{}, nominated: map[types.UID]nomination{},
+	}
 }
 
 // seen takes over what a watch shows of a pod and tells whether the pod has given
-// something back. A pod that a watch still shows without a node keeps its
-// assumption.
-func (l *ledger) seen(pod *corev1.Pod) (freed bool) {
+// something back, or is another neighbour than before. A pod that a watch still shows
+// without a node keeps its assumption.
+func (l *ledger) seen(pod *corev1.Pod) (freed, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case ended(pod):
-		return l.remove(pod.UID)
+		delete(l.nominated, pod.UID)
+		freed = l.remove(pod.UID)
+		return freed, freed
 	case pod.Spec.NodeName != "":
 		delete(l.assumed, pod.UID)
-		return l.book(pod.UID, booking{pod.Spec.NodeName, demandOf(pod)})
+		delete(l.nominated, pod.UID)
+		return l.book(pod.UID, book(pod, pod.Spec.NodeName, demandOf(pod)))
+	case pod.Status.NominatedNodeName != "":
+		l.nominated[pod.UID] = nomination{pod.Status.NominatedNodeName, priorityOf(pod), demandOf(pod)}
 	}
-	return false
+	return false, false
 }
 
 // gone forgets a deleted pod and tells whether it had a place.
 func (l *ledger) gone(uid types.UID) (freed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.nominated, uid)
 	return l.remove(uid)
+}
+
+// nominate keeps a place for a pod.
+func (l *ledger) nominate(pod *corev1.Pod, node string, d demand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nominated[pod.UID] = nomination{node, priorityOf(pod), d}
+}
+
+// nominatedTo returns the node whose place is kept for a pod, or "".
+func (l *ledger) nominatedTo(uid types.UID) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nominated[uid].node
 }
 
 // assume books a decision.
@@ -121,7 +166,8 @@ func (l *ledger) assume(pod *corev1.Pod, node string, d demand) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.assumed[pod.UID] = true
-	l.book(pod.UID, booking{node, d})
+	delete(l.nominated, pod.UID)
+	l.book(pod.UID, book(pod, node, d))
 }
 
 // withdraw takes a decision back, unless a watch has confirmed it meanwhile.
@@ -141,30 +187,43 @@ func (l *ledger) placed(uid types.UID) bool {
 	return ok
 }
 
-// on returns what the pods of a node ask for.
-func (l *ledger) on(node string) (amounts, []hostPort) {
+// on returns a node with its pods, as it is for a pod: with the places that are kept for
+// others of at least the same priority.
+func (l *ledger) on(node *corev1.Node, pod *corev1.Pod) candidate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var ports []hostPort
-	for _, b := range l.pods {
-		if b.node == node {
-			ports = append(ports, b.ports...)
+	c := candidate{node: node, used: amounts{}}
+	if there := l.nodes[node.Name]; there != nil {
+		c.used.add(there.amounts, 1)
+		for _, b := range there.pods {
+			c.ports = append(c.ports, b.ports...)
+			c.pods = append(c.pods, b)
 		}
 	}
-	return maps.Clone(l.nodes[node]), ports
+	for uid, n := range l.nominated {
+		if n.node == node.Name && uid != pod.UID && n.priority >= priorityOf(pod) {
+			c.used.add(n.amounts, 1)
+			c.ports = append(c.ports, n.ports...)
+		}
+	}
+	return c
 }
 
-func (l *ledger) book(uid types.UID, b booking) (freed bool) {
-	if old, ok := l.pods[uid]; ok {
+func (l *ledger) book(uid types.UID, b booking) (freed, changed bool) {
+	old, ok := l.pods[uid]
+	if ok {
 		freed = old.node != b.node || !maps.Equal(old.amounts, b.amounts)
 		l.remove(uid)
 	}
-	if l.nodes[b.node] == nil {
-		l.nodes[b.node] = amounts{}
+	there := l.nodes[b.node]
+	if there == nil {
+		there = &load{amounts{}, map[types.UID]booking{}}
+		l.nodes[b.node] = there
 	}
-	l.nodes[b.node].add(b.amounts, 1)
+	there.amounts.add(b.amounts, 1)
+	there.pods[uid] = b
 	l.pods[uid] = b
-	return freed
+	return freed, !ok || freed || !maps.Equal(old.pod.Labels, b.pod.Labels) || (old.pod.DeletionTimestamp == nil) != (b.pod.DeletionTimestamp == nil)
 }
 
 func (l *ledger) remove(uid types.UID) bool {
@@ -172,13 +231,23 @@ func (l *ledger) remove(uid types.UID) bool {
 	if !ok {
 		return false
 	}
-	l.nodes[b.node].add(b.amounts, -1)
-	if l.nodes[b.node][corev1.ResourcePods] == 0 {
+	there := l.nodes[b.node]
+	there.amounts.add(b.amounts, -1)
+	delete(there.pods, uid)
+	if len(there.pods) == 0 {
 		delete(l.nodes, b.node)
 	}
 	delete(l.pods, uid)
 	delete(l.assumed, uid)
 	return true
+}
+
+// priorityOf returns the priority of a pod, which admission has set.
+func priorityOf(pod *corev1.Pod) int32 {
+	if pod.Spec.Priority == nil {
+		return 0
+	}
+	return *pod.Spec.Priority
 }
 
 // ended reports whether a pod uses nothing any more.

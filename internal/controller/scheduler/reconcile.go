@@ -9,6 +9,8 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
@@ -20,6 +22,7 @@ const (
 	unschedulable = "node(s) were unschedulable"
 	untolerated   = "node(s) had untolerated taint(s)"
 	affinity      = "node(s) didn't match Pod's node affinity/selector"
+	notNamed      = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
 	portsTaken    = "node(s) didn't have free ports for the requested pod ports"
 	tooMany       = "Too many pods"
 	insufficient  = "Insufficient "
@@ -30,36 +33,60 @@ const (
 // comparisons: tolerations with comparison operators are not honoured.
 const comparisons = false
 
+// world is what a decision is made from.
+type world struct {
+	nodes []candidate
+	// namespace returns the labels of a namespace.
+	namespace func(name string) labels.Set
+}
+
 // candidate is a node with what its pods ask for.
 type candidate struct {
 	node  *corev1.Node
 	used  amounts
 	ports []hostPort
+	pods  []booking
+}
+
+// refusal is what speaks against a node. It is final where it would be so without the
+// node's pods.
+type refusal struct {
+	reasons []string
+	final   bool
+}
+
+// unfit is why no node takes a pod, by node; where there are no nodes it is empty.
+type unfit map[string]refusal
+
+func (u unfit) String() string {
+	if len(u) == 0 {
+		return noNodes
+	}
+	reasons := map[string]int{}
+	for _, r := range u {
+		for _, reason := range r.reasons {
+			reasons[reason]++
+		}
+	}
+	return fmt.Sprintf(notAvailable, len(u), tally(reasons))
 }
 
 // choose returns the node for a pod, or "" and why there is none.
-func choose(pod *corev1.Pod, d demand, nodes []candidate) (node, why string) {
-	if len(nodes) == 0 {
-		return "", noNodes
-	}
-	var best candidate
-	reasons := map[string]int{}
-	for _, c := range nodes {
-		against := c.against(pod, d)
-		for _, reason := range against {
-			reasons[reason]++
-		}
-		if len(against) > 0 {
-			continue
-		}
-		if best.node == nil || c.better(best, d) {
-			best = c
+func (w world) choose(pod *corev1.Pod, d demand) (node string, why unfit) {
+	f := w.filter(pod, d)
+	why = unfit{}
+	var fit []candidate
+	for _, c := range w.nodes {
+		if r := f.against(c); len(r.reasons) > 0 {
+			why[c.node.Name] = r
+		} else {
+			fit = append(fit, c)
 		}
 	}
-	if best.node != nil {
-		return best.node.Name, ""
+	if len(fit) == 0 {
+		return "", why
 	}
-	return "", fmt.Sprintf(notAvailable, len(nodes), tally(reasons))
+	return w.best(pod, d, fit).node.Name, nil
 }
 
 // tally writes reasons as "1 Insufficient cpu, 2 Too many pods".
@@ -72,20 +99,74 @@ func tally(reasons map[string]int) string {
 	return strings.Join(items, ", ")
 }
 
+// filter is what a pod asks of a node, and of the other pods there are.
+type filter struct {
+	pod    *corev1.Pod
+	demand demand
+	// required is the pod's node selector and affinity.
+	required nodeaffinity.RequiredNodeAffinity
+	// named are the nodes that its affinity names; nil where it names none.
+	named      map[string]bool
+	neighbours neighbours
+	spread     spread
+}
+
+func (w world) filter(pod *corev1.Pod, d demand) filter {
+	f := filter{pod: pod, demand: d, required: nodeaffinity.GetRequiredNodeAffinity(pod), named: namedNodes(pod)}
+	f.neighbours = w.neighboursOf(pod)
+	f.spread = w.spreadOf(pod, f.required, corev1.DoNotSchedule)
+	return f
+}
+
 // against returns what speaks against the node; of several checks only the first
 // that fails speaks.
-func (c candidate) against(pod *corev1.Pod, d demand) []string {
+func (f filter) against(c candidate) refusal {
+	final := func(reason string) refusal { return refusal{[]string{reason}, true} }
 	switch {
-	case c.node.Spec.Unschedulable && !tolerates(pod, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}):
-		return []string{unschedulable}
-	case !c.tolerated(pod):
-		return []string{untolerated}
-	case !c.matches(pod):
-		return []string{affinity}
-	case !c.portsFree(d.ports):
-		return []string{portsTaken}
+	case f.named != nil && !f.named[c.node.Name]:
+		return final(notNamed)
+	case c.node.Spec.Unschedulable && !tolerates(f.pod, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}):
+		return final(unschedulable)
+	case !c.tolerated(f.pod):
+		return final(untolerated)
+	case !matches(f.required, c.node):
+		return final(affinity)
+	case !c.portsFree(f.demand.ports):
+		return refusal{reasons: []string{portsTaken}}
 	}
-	return c.lacks(d)
+	if lacks := c.lacks(f.demand); len(lacks) > 0 {
+		return refusal{lacks, c.tooSmall(f.demand)}
+	}
+	if r := f.spread.against(c.node); len(r.reasons) > 0 {
+		return r
+	}
+	return f.neighbours.against(c.node)
+}
+
+// namedNodes returns the nodes that required affinity names, where each of its terms
+// names some; else nil.
+func namedNodes(pod *corev1.Pod) map[string]bool {
+	a := pod.Spec.Affinity
+	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return nil
+	}
+	terms := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	if len(terms) == 0 {
+		return nil
+	}
+	named := map[string]bool{}
+	for _, t := range terms {
+		at := slices.IndexFunc(t.MatchFields, func(r corev1.NodeSelectorRequirement) bool {
+			return r.Key == metav1.ObjectNameField && r.Operator == corev1.NodeSelectorOpIn
+		})
+		if at < 0 {
+			return nil
+		}
+		for _, name := range t.MatchFields[at].Values {
+			named[name] = true
+		}
+	}
+	return named
 }
 
 // tolerated checks the node's taints. A node that is not ready counts as tainted
@@ -111,8 +192,8 @@ func tolerates(pod *corev1.Pod, taint corev1.Taint) bool {
 	return schedulinghelper.TolerationsTolerateTaint(logr.Discard(), pod.Spec.Tolerations, &taint, comparisons)
 }
 
-func (c candidate) matches(pod *corev1.Pod) bool {
-	match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(c.node)
+func matches(required nodeaffinity.RequiredNodeAffinity, node *corev1.Node) bool {
+	match, err := required.Match(node)
 	return err == nil && match
 }
 
@@ -137,32 +218,10 @@ func (c candidate) lacks(d demand) []string {
 	return reasons
 }
 
-// better reports whether c is the less used of two nodes, with the pod on it; of
-// nodes used alike, the one with fewer pods.
-func (c candidate) better(other candidate, d demand) bool {
-	a, b := c.free(d), other.free(d)
-	return a > b || a == b && c.used[corev1.ResourcePods] < other.used[corev1.ResourcePods]
-}
-
-// What a pod counts for that requests nothing, so that such pods spread.
-const (
-	leastCPU    = 100               // thousandths of a core
-	leastMemory = 200 * 1024 * 1024 // bytes
-)
-
-// free is the share of CPU and memory that stays free, in percent of both.
-func (c candidate) free(d demand) int64 {
-	return c.freeOf(corev1.ResourceCPU, max(d.amounts[corev1.ResourceCPU], leastCPU)) +
-		c.freeOf(corev1.ResourceMemory, max(d.amounts[corev1.ResourceMemory], leastMemory))
-}
-
-func (c candidate) freeOf(name corev1.ResourceName, wanted int64) int64 {
-	all := amount(name, c.node.Status.Allocatable[name])
-	used := c.used[name] + wanted
-	if all <= 0 || used >= all {
-		return 0
-	}
-	return (all - used) * 100 / all
+// tooSmall tells whether the node could not hold the pod if it were empty.
+func (c candidate) tooSmall(d demand) bool {
+	c.used = nil
+	return len(c.lacks(d)) > 0
 }
 
 // amount reads a quantity in the unit of amounts.

@@ -84,7 +84,9 @@ func requires(operator corev1.NodeSelectorOperator, values ...string) func(*core
 
 func TestChoose(t *testing.T) {
 	some := list("cpu", "1", "memory", "1Gi")
-	used := func(n *corev1.Node, a amounts, ports ...hostPort) candidate { return candidate{n, a, ports} }
+	used := func(n *corev1.Node, a amounts, ports ...hostPort) candidate {
+		return candidate{node: n, used: a, ports: ports}
+	}
 	for _, tc := range []struct {
 		name  string
 		pod   *corev1.Pod
@@ -117,9 +119,12 @@ func TestChoose(t *testing.T) {
 			"0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			name, why := choose(tc.pod, demandOf(tc.pod), tc.nodes)
-			if name+why != tc.want {
-				t.Errorf("chose %q (%s), want %q", name, why, tc.want)
+			name, why := world{nodes: tc.nodes}.choose(tc.pod, demandOf(tc.pod))
+			if name == "" {
+				name = why.String()
+			}
+			if name != tc.want {
+				t.Errorf("chose %q, want %q", name, tc.want)
 			}
 		})
 	}
@@ -149,8 +154,8 @@ func TestLedger(t *testing.T) {
 	p := pod("p", list("cpu", "1"), hostPort80)
 	expect := func(when string, node string, cpu int64, ports int) {
 		t.Helper()
-		if got, taken := l.on(node); got[corev1.ResourceCPU] != cpu || len(taken) != ports {
-			t.Errorf("%s: %d of %s and ports %v, want %d and %d", when, got[corev1.ResourceCPU], node, taken, cpu, ports)
+		if c := l.on(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, pod("q", nil)); c.used[corev1.ResourceCPU] != cpu || len(c.ports) != ports {
+			t.Errorf("%s: %d of %s and ports %v, want %d and %d", when, c.used[corev1.ResourceCPU], node, c.ports, cpu, ports)
 		}
 	}
 	l.assume(p, "a", demandOf(p))
@@ -159,19 +164,19 @@ func TestLedger(t *testing.T) {
 	if !l.placed(p.UID) {
 		t.Error("an assumed pod has no place")
 	}
-	if freed := l.seen(bound(p, "a")); freed {
+	if freed, _ := l.seen(bound(p, "a")); freed {
 		t.Error("binding freed something")
 	}
 	l.withdraw(p.UID)
 	expect("confirmed, so not withdrawn", "a", 1000, 1)
-	if freed := l.seen(bound(p, "b")); !freed {
+	if freed, _ := l.seen(bound(p, "b")); !freed {
 		t.Error("moving to another node freed nothing")
 	}
 	expect("moved", "a", 0, 0)
 	expect("moved", "b", 1000, 1)
 	over := bound(p, "b")
 	over.Status.Phase = corev1.PodSucceeded
-	if freed := l.seen(over); !freed || l.placed(p.UID) {
+	if freed, _ := l.seen(over); !freed || l.placed(p.UID) {
 		t.Error("a pod that ended still has its place")
 	}
 	expect("ended", "b", 0, 0)

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +29,20 @@ type verdict struct {
 	uid types.UID
 	why string
 	at  time.Time
+	// social pods wait for others to be somewhere, or not.
+	social   bool
+	priority int32
+	created  time.Time
+}
+
+func social(v verdict) bool { return v.social }
+
+func verdictOf(pod *corev1.Pod) verdict {
+	a := pod.Spec.Affinity
+	return verdict{
+		uid: pod.UID, priority: priorityOf(pod), created: pod.CreationTimestamp.Time,
+		social: len(pod.Spec.TopologySpreadConstraints) > 0 || a != nil && (a.PodAffinity != nil || a.PodAntiAffinity != nil),
+	}
 }
 
 // remind is how often a pod that waits for an unchanged reason gets an event.
@@ -46,14 +59,14 @@ func (c *Controller) decide(ctx context.Context, key string) error {
 		return err
 	}
 	c.expectRetry(key, pod)
-	nodes, err := c.candidates()
+	w, err := c.world(pod)
 	if err != nil {
 		return err
 	}
 	d := demandOf(pod)
-	node, why := choose(pod, d, nodes)
+	node, why := w.choose(pod, d)
 	if node == "" {
-		return c.refuse(ctx, key, pod, why)
+		return c.makeWay(ctx, key, pod, d, w, why)
 	}
 	c.ledger.assume(pod, node, d)
 	c.mu.Lock()
@@ -61,6 +74,7 @@ func (c *Controller) decide(ctx context.Context, key string) error {
 	c.chosen[key] = decision{pod, node}
 	c.mu.Unlock()
 	c.decided.Add(key)
+	c.retry(social) // it may be whom others wait for
 	return nil
 }
 
@@ -72,7 +86,9 @@ const patience = 10 * time.Second
 func (c *Controller) disown(key string, pod *corev1.Pod) {
 	c.mu.Lock()
 	told := c.unplaced[key].uid == pod.UID
-	c.unplaced[key] = verdict{uid: pod.UID, at: c.env.Wall.Now()}
+	v := verdictOf(pod)
+	v.at = c.env.Wall.Now()
+	c.unplaced[key] = v
 	c.mu.Unlock()
 	if !told {
 		c.loop.Events().Eventf(pod, corev1.EventTypeWarning, "FailedScheduling", "no scheduler called %q runs in Laterna (spec.schedulerName): the pod waits until somebody binds it to a node", pod.Spec.SchedulerName)
@@ -85,7 +101,7 @@ func (c *Controller) expectRetry(key string, pod *corev1.Pod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.unplaced[key].uid != pod.UID {
-		c.unplaced[key] = verdict{uid: pod.UID}
+		c.unplaced[key] = verdictOf(pod)
 	}
 }
 
@@ -112,10 +128,12 @@ func (c *Controller) refuse(ctx context.Context, key string, pod *corev1.Pod, wh
 	if told {
 		now = before.at
 	}
-	c.unplaced[key] = verdict{uid: pod.UID, why: why, at: now}
+	v := verdictOf(pod)
+	v.why, v.at = why, now
+	c.unplaced[key] = v
 	c.mu.Unlock()
 	if !told {
-		c.loop.Events().Event(pod, corev1.EventTypeWarning, "FailedScheduling", why)
+		c.loop.Events().Event(pod, corev1.EventTypeWarning, "FailedScheduling", cut(why))
 	}
 	if known {
 		return nil
@@ -123,10 +141,20 @@ func (c *Controller) refuse(ctx context.Context, key string, pod *corev1.Pod, wh
 	err := c.markUnschedulable(ctx, pod, why)
 	if err != nil {
 		c.mu.Lock()
-		c.unplaced[key] = verdict{uid: pod.UID}
+		c.unplaced[key] = verdictOf(pod)
 		c.mu.Unlock()
 	}
 	return err
+}
+
+// longest is how long the message of an event is at most.
+const longest = 1024
+
+func cut(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	return text[:longest-len(" ...")] + " ..."
 }
 
 func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why string) error {
@@ -143,15 +171,7 @@ func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why
 			condition.LastTransitionTime = old.LastTransitionTime
 		}
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID},
-		"status":   map[string]any{"conditions": []corev1.PodCondition{condition}},
-	})
-	if err != nil {
-		return fmt.Errorf("encoding condition: %w", err)
-	}
-	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	if err != nil && !run.Overtaken(err) {
+	if err := c.patch(ctx, pod, map[string]any{"conditions": []corev1.PodCondition{condition}}); err != nil {
 		return fmt.Errorf("writing condition: %w", err)
 	}
 	return nil
