@@ -15,6 +15,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-base/metrics"
 
 	"laterna.dev/laterna/internal/admission/cascade"
 	"laterna.dev/laterna/internal/admission/noderestriction"
@@ -28,7 +29,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 )
 
-// Config is what the plugins work with. All fields but LegacyTokens are required.
+// Config is what the plugins work with. All fields are required but those that say so.
 type Config struct {
 	// Client reads objects; it must pass admission without the plugins' help.
 	Client kubernetes.Interface
@@ -37,12 +38,21 @@ type Config struct {
 	// Authorizer decides about token audiences that no volume of a pod names.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Clock      clock.Wall
-	// LegacyTokens lets pods mount Secrets with tokens.
+	// LegacyTokens lets pods mount Secrets with tokens. Optional.
 	LegacyTokens bool
+	// PodSecurity is what holds in namespaces that do not say. Optional.
+	PodSecurity podsecurity.Settings
 }
 
-// NewChain returns the plugins in upstream's order.
-func NewChain(c Config) (admission.Interface, error) {
+// Chain is the plugins in upstream's order, and what is counted of them.
+type Chain struct {
+	Plugins admission.Interface
+	// Metrics count once they are registered.
+	Metrics []metrics.Registerable
+}
+
+// NewChain returns the plugins.
+func NewChain(c Config) (*Chain, error) {
 	namespaces, err := lifecycle.NewLifecycle(sets.New(metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic))
 	if err != nil {
 		return nil, fmt.Errorf("making namespace lifecycle admission: %w", err)
@@ -52,16 +62,20 @@ func NewChain(c Config) (admission.Interface, error) {
 	if err := namespaces.ValidateInitialization(); err != nil {
 		return nil, fmt.Errorf("making namespace lifecycle admission: %w", err)
 	}
-	return admission.NewChainHandler(
+	security, err := podsecurity.New(podsecurity.Config{Client: c.Client, Settings: c.PodSecurity})
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{Metrics: security.Metrics(), Plugins: admission.NewChainHandler(
 		namespaces,
 		cascade.New(),
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		nodetaint.New(),
-		podsecurity.New(c.Informers.Core().V1().Namespaces().Lister()),
+		security,
 		priority.New(),
 		tolerations.New(),
 		runtimeclass.New(c.Client),
 		topologylabels.New(c.Client),
-	), nil
+	)}, nil
 }

@@ -37,10 +37,10 @@ func TestChain(t *testing.T) {
 	admit := func(namespace string, u user.Info) (*corev1.Pod, error) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
 		a := libadmission.NewAttributesRecord(pod, nil, corev1.SchemeGroupVersion.WithKind("Pod"), namespace, "p", corev1.SchemeGroupVersion.WithResource("pods"), "", libadmission.Create, &metav1.CreateOptions{}, false, u)
-		if err := chain.(libadmission.MutationInterface).Admit(t.Context(), a, nil); err != nil {
+		if err := chain.Plugins.(libadmission.MutationInterface).Admit(t.Context(), a, nil); err != nil {
 			return nil, err
 		}
-		return pod, chain.(libadmission.ValidationInterface).Validate(t.Context(), a, nil)
+		return pod, chain.Plugins.(libadmission.ValidationInterface).Validate(t.Context(), a, nil)
 	}
 	ann := &user.DefaultInfo{Name: "ann"}
 	pod, err := admit("n", ann)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	libadmission "k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/client-go/informers"
@@ -14,8 +13,6 @@ import (
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
-	"laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/registry"
 	registryrbac "laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
@@ -28,10 +25,10 @@ type access struct {
 	roles     *rbac.Authorizer
 	all       authorizer.Authorizer
 	rules     authorizer.RuleResolver
-	admission libadmission.Interface
+	admission *admission.Chain
 }
 
-func newAccess(l *loopback, legacyTokens bool, kinds registry.Table, clk clock.Wall) (*access, error) {
+func newAccess(l *loopback, c Config) (*access, error) {
 	client, err := kubernetes.NewForConfig(l.config(process, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
@@ -44,9 +41,9 @@ func newAccess(l *loopback, legacyTokens bool, kinds registry.Table, clk clock.W
 	nodes, err := node.New(node.Config{
 		Pods:   a.informers.Core().V1().Pods().Informer(),
 		Client: client,
-		Rules:  bootstrap.NodeRules(kinds.Grants()),
-		Kinds:  kinds.NodeAccess(),
-		Clock:  clk,
+		Rules:  bootstrap.NodeRules(c.Kinds.Grants()),
+		Kinds:  c.Kinds.NodeAccess(),
+		Clock:  c.Wall,
 	})
 	if err != nil {
 		return nil, err
@@ -58,8 +55,9 @@ func newAccess(l *loopback, legacyTokens bool, kinds registry.Table, clk clock.W
 		Client:       client,
 		Informers:    a.informers,
 		Authorizer:   a.all,
-		Clock:        clk,
-		LegacyTokens: legacyTokens,
+		Clock:        c.Wall,
+		LegacyTokens: c.Tokens.Legacy,
+		PodSecurity:  c.PodSecurity,
 	})
 	return a, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/etcd"
@@ -28,6 +29,9 @@ type Config struct {
 	Keys     *keys.Ring
 	Tokens   TokensConfig
 	Kubelets KubeletsConfig
+	// PodSecurity is what pods may be where their namespace does not say, and who is
+	// exempt. Optional.
+	PodSecurity podsecurity.Settings
 	// Audit is optional.
 	Audit auditlog.Config
 	// Version is what /version answers; see VersionInfo.

@@ -209,7 +209,7 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.inner, s.config.Tokens.Legacy, s.config.Kinds, s.config.Wall); err != nil {
+	if s.access, err = newAccess(s.inner, s.config); err != nil {
 		return err
 	}
 	all, err := s.buildStorages(env)
@@ -221,7 +221,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	c.Authentication.APIAudiences = nil
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(s.tokens.Check), s.config.Wall)
 	c.Authorization.Authorizer = s.access.all
-	c.AdmissionControl = s.access.admission
+	c.AdmissionControl = s.access.admission.Plugins
 	if err := s.config.Audit.Apply(c, s.config.Kinds.Confidential()); err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		}
 	}
 	docs.serve(s.generic.Handler)
-	if err := serveMetrics(s.generic, s.tokens.Check.Metrics()); err != nil {
+	if err := serveMetrics(s.generic, append(s.tokens.Check.Metrics(), s.access.admission.Metrics...)); err != nil {
 		return err
 	}
 	mount(s.generic.Handler.NonGoRestfulMux, s.routes())

@@ -157,9 +157,8 @@ var levels = []level{
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"internal/admission", "internal/authz"}:                   "one answer to who is a node",
-	{"internal/admission", "internal/registry/core/namespace"}: "one list of the labels that are not honoured",
-	{"internal/apiserver", "internal/etcd"}:                    "the server opens its store",
+	{"internal/admission", "internal/authz"}: "one answer to who is a node",
+	{"internal/apiserver", "internal/etcd"}:  "the server opens its store",
 
 	{"internal/app/agent", "internal/app/config"}:    "it is built as it is configured",
 	{"internal/app/down", "internal/app/up"}:         "it waits for an orderly stop",
@@ -300,6 +299,7 @@ var owners = []owner{
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},
 	{"k8s.io/kubernetes", nil},
+	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},
 	{"k8s.io/kubectl", []string{"cmd/kubectl"}},
 }
 

@@ -40,6 +40,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	section(fs, "Network", c.bindNetwork)
 	section(fs, "Store", c.bindStore)
 	section(fs, "Audit", c.bindAudit)
+	section(fs, "Pod Security", c.bindPodSecurity)
 }
 
 func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
@@ -87,6 +88,16 @@ func (c *configFlags) bindAudit(fs *pflag.FlagSet) {
 	fs.IntVar(&a.LogMaxAge, "audit-log-maxage", a.LogMaxAge, "`DAYS` that old files of the audit log are kept; 0: for ever")
 	fs.IntVar(&a.LogMaxBackups, "audit-log-maxbackup", a.LogMaxBackups, "`COUNT` of old files of the audit log that are kept; 0: all")
 	fs.IntVar(&a.LogMaxSize, "audit-log-maxsize", a.LogMaxSize, "`MIB` at which the audit log begins a new file; 0: 100")
+}
+
+func (c *configFlags) bindPodSecurity(fs *pflag.FlagSet) {
+	p := &c.config.PodSecurity
+	fs.StringVar(&p.Enforce, "pod-security-enforce", p.Enforce, "`LEVEL` that pods are refused above in namespaces without the label: privileged, baseline or restricted, with a version as in baseline:v1.30")
+	fs.StringVar(&p.Audit, "pod-security-audit", p.Audit, "`LEVEL` above which the audit log says so of pods and of templates of pods")
+	fs.StringVar(&p.Warn, "pod-security-warn", p.Warn, "`LEVEL` above which their author is warned")
+	fs.StringSliceVar(&p.ExemptUsernames, "pod-security-exempt-usernames", nil, "`NAMES`, separated by commas, of users whose requests are not checked")
+	fs.StringSliceVar(&p.ExemptNamespaces, "pod-security-exempt-namespaces", nil, "`NAMES` of namespaces that are not checked, whatever their labels say")
+	fs.StringSliceVar(&p.ExemptRuntimeClasses, "pod-security-exempt-runtime-classes", nil, "`NAMES` of RuntimeClasses whose pods are not checked")
 }
 
 // complete reads the file, if one is named, and lets the flags win over it.

@@ -26,6 +26,8 @@ var (
 		"etcd-servers", "etcd-cafile", "etcd-certfile", "etcd-keyfile",
 		"encryption-provider-config", "encryption-provider-config-automatic-reload",
 		"legacy-service-account-tokens", "legacy-service-account-token-clean-up-period",
+		"pod-security-enforce", "pod-security-audit", "pod-security-warn",
+		"pod-security-exempt-usernames", "pod-security-exempt-namespaces", "pod-security-exempt-runtime-classes",
 		"audit-policy-file", "audit-log-path", "audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize",
 	}
 	allowedWithNode = append([]string{"node", "node-name", "node-ip", "cri-endpoint"}, allowed...)

@@ -15,6 +15,7 @@ import (
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 )
@@ -47,6 +48,8 @@ type Config struct {
 	Network Network `json:"network,omitzero"`
 	Node    Node    `json:"node,omitzero"`
 	Audit   Audit   `json:"audit,omitzero"`
+
+	PodSecurity PodSecurity `json:"podSecurity,omitzero"`
 }
 
 // Serving is where the API is served and what beside the API.
@@ -101,6 +104,25 @@ type Node struct {
 	CRIEndpoint string `json:"criEndpoint,omitempty"`
 }
 
+// PodSecurity is how far the Pod Security Standards are kept in namespaces whose labels do
+// not say, and who is exempt. A level may have a version, as in baseline:v1.30.
+type PodSecurity struct {
+	Enforce              string   `json:"enforce,omitempty"`
+	Audit                string   `json:"audit,omitempty"`
+	Warn                 string   `json:"warn,omitempty"`
+	ExemptUsernames      []string `json:"exemptUsernames,omitempty"`
+	ExemptNamespaces     []string `json:"exemptNamespaces,omitempty"`
+	ExemptRuntimeClasses []string `json:"exemptRuntimeClasses,omitempty"`
+}
+
+// Settings is the same in the terms of the admission plugin.
+func (c PodSecurity) Settings() podsecurity.Settings {
+	return podsecurity.Settings{
+		Enforce: c.Enforce, Audit: c.Audit, Warn: c.Warn,
+		Usernames: c.ExemptUsernames, Namespaces: c.ExemptNamespaces, RuntimeClasses: c.ExemptRuntimeClasses,
+	}
+}
+
 // Audit is the log of requests.
 type Audit struct {
 	PolicyFile string `json:"policyFile,omitempty"`
@@ -126,6 +148,8 @@ func Default() Config {
 		},
 		Node:  Node{Enabled: true},
 		Audit: Audit{LogMaxAge: 366, LogMaxBackups: 100, LogMaxSize: 100}, // as k8s.io/apiserver
+
+		PodSecurity: PodSecurity{Enforce: "privileged", Audit: "privileged", Warn: "privileged"},
 	}
 }
 

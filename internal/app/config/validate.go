@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -51,6 +52,12 @@ func (c *Config) Validate() error {
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
 		{"encryption-provider-config", atrest.ValidateFlags(context.Background(), c.Store.EncryptionProviderConfig, c.Store.EncryptionProviderReload)},
 		{"legacy-service-account-token-clean-up-period", validCleanUp(c.Tokens.LegacyCleanUpPeriod.Duration)},
+		{"pod-security-enforce", podsecurity.Settings{Enforce: c.PodSecurity.Enforce}.Validate()},
+		{"pod-security-audit", podsecurity.Settings{Audit: c.PodSecurity.Audit}.Validate()},
+		{"pod-security-warn", podsecurity.Settings{Warn: c.PodSecurity.Warn}.Validate()},
+		{"pod-security-exempt-usernames", podsecurity.Settings{Usernames: c.PodSecurity.ExemptUsernames}.Validate()},
+		{"pod-security-exempt-namespaces", podsecurity.Settings{Namespaces: c.PodSecurity.ExemptNamespaces}.Validate()},
+		{"pod-security-exempt-runtime-classes", podsecurity.Settings{RuntimeClasses: c.PodSecurity.ExemptRuntimeClasses}.Validate()},
 		{"audit-policy-file", auditlog.Validate(c.Audit.Log(nil))},
 	} {
 		if check.err != nil {

@@ -73,11 +73,12 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 			RootCAs:              p.Identity.Authority.Pool(),
 			GetClientCertificate: p.Identity.Kubelets.GetClientCertificate,
 		}},
-		Audit:   c.Audit.Log(p.Stdout),
-		Version: p.Version,
-		Clock:   p.Clock,
-		Wall:    p.Wall,
-		Log:     p.Log,
+		PodSecurity: c.PodSecurity.Settings(),
+		Audit:       c.Audit.Log(p.Stdout),
+		Version:     p.Version,
+		Clock:       p.Clock,
+		Wall:        p.Wall,
+		Log:         p.Log,
 	})
 }
 

@@ -79,9 +79,7 @@ func rules() resource.Rules[*corev1.Namespace] {
 		Validate: func(_ context.Context, n *corev1.Namespace) field.ErrorList {
 			return validateFinalizers(n.Spec.Finalizers)
 		},
-		WarnCreate: func(ctx context.Context, n *corev1.Namespace) []string { return warnings(ctx, n, nil) },
-		WarnUpdate: warnings,
-		Reset:      []string{"status", "spec.finalizers"},
+		Reset: []string{"status", "spec.finalizers"},
 	}
 }
 

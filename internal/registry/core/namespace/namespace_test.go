@@ -214,23 +214,3 @@ func TestRowAndFields(t *testing.T) {
 		}
 	}
 }
-
-func TestSecurityLabelsAreWarnedOfWhenTheyAreSet(t *testing.T) {
-	with := func(labels map[string]string) *corev1.Namespace {
-		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels}}
-	}
-	strict := with(map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"})
-	open := with(map[string]string{"pod-security.kubernetes.io/enforce": "privileged"})
-	want := []string{"metadata.labels: pod-security.kubernetes.io/enforce=restricted is not honoured by Laterna: no pod is refused, warned of or noted for what it may do"}
-	if got := rules().WarnCreate(t.Context(), strict); !slices.Equal(got, want) {
-		t.Errorf("a new namespace: %q", got)
-	}
-	for name, tc := range map[string]struct {
-		now, before *corev1.Namespace
-		want        []string
-	}{"set": {strict, open, want}, "kept": {strict, strict, nil}, "taken away": {open, strict, nil}} {
-		if got := rules().WarnUpdate(t.Context(), tc.now, tc.before); !slices.Equal(got, tc.want) {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-}

@@ -1,0 +1,4 @@
+package podsecurity
+
+// APIVersion is the version that counts go by.
+var APIVersion = apiVersion.String()
