@@ -33,7 +33,7 @@ import (
 type Config struct {
 	// Client reads objects; it must pass admission without the plugins' help.
 	Client kubernetes.Interface
-	// Informers are asked for namespaces; they are to be started afterwards.
+	// Informers are asked for namespaces and priority classes; they are to be started afterwards.
 	Informers informers.SharedInformerFactory
 	// Authorizer decides about token audiences that no volume of a pod names.
 	Authorizer authorizer.UnconditionalAuthorizer
@@ -73,7 +73,7 @@ func NewChain(c Config) (*Chain, error) {
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		nodetaint.New(),
 		security,
-		priority.New(),
+		priority.New(c.Client, c.Informers.Scheduling().V1().PriorityClasses().Lister()),
 		tolerations.New(),
 		runtimeclass.New(c.Client),
 		topologylabels.New(c.Client),

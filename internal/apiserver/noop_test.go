@@ -46,6 +46,8 @@ var unchanged = map[string]struct {
 		`{"subjects":[{"kind":"User","name":"u"}]}`},
 	"endpointslices": {"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/e", `{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.2"]}],"ports":[{"port":80}]}`,
 		`{"endpoints":[{"addresses":["10.0.0.2"]}],"ports":[{"port":80}]}`},
+	"priorityclasses": {"/apis/scheduling.k8s.io/v1/priorityclasses/p", `{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{"name":"p"},"value":7}`,
+		`{"value":7}`},
 	"runtimeclasses": {"/apis/node.k8s.io/v1/runtimeclasses/r", `{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{"name":"r"},"handler":"h","overhead":{"podFixed":{"memory":"1024Ki","cpu":0.1}}}`,
 		`{"handler":"h","overhead":{"podFixed":{"memory":"1024Ki","cpu":0.1}}}`},
 	"csidrivers": {"/apis/storage.k8s.io/v1/csidrivers/d", `{"apiVersion":"storage.k8s.io/v1","kind":"CSIDriver","metadata":{"name":"d"},"spec":{"podInfoOnMount":true}}`,

@@ -94,6 +94,7 @@ var levels = []level{
 	{"internal/registry/projection", 3},
 	{"internal/registry/rbac", 3},
 	{"internal/registry/resource", 3},
+	{"internal/registry/scheduling", 3},
 	{"internal/registry/scheme", 3},
 	{"internal/registry/storage", 3},
 	{"internal/registry/core/podspec", 3},
@@ -157,8 +158,9 @@ var levels = []level{
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"internal/admission", "internal/authz"}: "one answer to who is a node",
-	{"internal/apiserver", "internal/etcd"}:  "the server opens its store",
+	{"internal/admission", "internal/authz"}:               "one answer to who is a node",
+	{"internal/admission", "internal/registry/scheduling"}: "one list of the priority classes of the system",
+	{"internal/apiserver", "internal/etcd"}:                "the server opens its store",
 
 	{"internal/app/agent", "internal/app/config"}:    "it is built as it is configured",
 	{"internal/app/down", "internal/app/up"}:         "it waits for an orderly stop",
@@ -225,6 +227,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/registry/operator", "internal/registry/resource"}:            "kinds are made of it",
 	{"internal/registry/projection", "internal/registry/resource"}:          "kinds are made of it",
 	{"internal/registry/rbac", "internal/registry/resource"}:                "kinds are made of it",
+	{"internal/registry/scheduling", "internal/registry/resource"}:          "kinds are made of it",
 	{"internal/registry/storage", "internal/registry/resource"}:             "kinds are made of it",
 
 	{"internal/registry/discovery", "internal/registry/core/endpoints"}:    "slices and endpoints take the same addresses",

@@ -21,6 +21,7 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
@@ -39,6 +40,7 @@ import (
 	"laterna.dev/laterna/internal/registry/node/runtimeclass"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/rbac"
+	"laterna.dev/laterna/internal/registry/scheduling/priorityclass"
 	"laterna.dev/laterna/internal/registry/storage/csidriver"
 	"laterna.dev/laterna/internal/registry/storage/csinode"
 )
@@ -86,6 +88,9 @@ func Kinds() Table {
 			{Serve: guarded(rbac.RoleBinding())},
 			{Serve: guarded(rbac.ClusterRole())},
 			{Serve: guarded(rbac.ClusterRoleBinding())},
+		}},
+		{schedulingv1.SchemeGroupVersion, schedulingv1.AddToScheme, []Kind{
+			{Serve: Stored(priorityclass.Definition())},
 		}},
 		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
 			{Serve: Stored(csidriver.Definition())},

@@ -1,6 +1,6 @@
 // Package systemobjects keeps the objects that a server itself makes, and makes again when
 // somebody has removed or changed them: the system namespaces, the service kubernetes and
-// its endpoints.
+// its endpoints, the priority classes of the system.
 //
 // It owns what these objects say. It writes to their storages directly, as nobody; what the
 // storages check is in internal/registry/core. Default roles are kept by
@@ -31,6 +31,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/resource"
+	"laterna.dev/laterna/internal/registry/scheduling/priorityclass"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -45,8 +46,9 @@ const (
 // Config is what a Keeper needs. Every field is required.
 type Config struct {
 	Scheme *runtime.Scheme
-	// Namespaces, Services, Endpoints and Slices are the storages of these objects.
-	Namespaces, Services, Endpoints, Slices Storage
+	// Namespaces, Services, Endpoints, Slices and Priorities are the storages of these
+	// objects.
+	Namespaces, Services, Endpoints, Slices, Priorities Storage
 	// Repair brings the books on service addresses and node ports in line.
 	Repair func(context.Context) error
 	// Range holds the cluster addresses of services; the kubernetes service has the first.
@@ -76,12 +78,15 @@ func New(c Config) *Keeper { return &Keeper{c} }
 // same work of other servers.
 func (k *Keeper) Keep(ctx context.Context) error {
 	errs := make(chan error)
-	names := systemnamespaces.Names()
+	names, priorities := systemnamespaces.Names(), priorityclass.System()
 	for _, name := range names {
 		go func() { errs <- k.namespace(ctx, name) }()
 	}
+	for _, class := range priorities {
+		go func() { errs <- k.ensure(ctx, k.config.Priorities, class, nil) }()
+	}
 	var first error
-	for range names {
+	for range len(names) + len(priorities) {
 		if err := <-errs; err != nil && first == nil {
 			first = err
 		}
