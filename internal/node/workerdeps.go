@@ -1,10 +1,14 @@
 package node
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
@@ -23,8 +27,8 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
 		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn, Pulled: a.registrar.Changed,
-		NoClusterDNS: a.noClusterDNS(),
-		Clock:        a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
+		NoClusterDNS: a.noClusterDNS(), Handler: runtimeHandler(a.cfg.Client),
+		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}
 }
 
@@ -43,6 +47,19 @@ func (a *Agent) listServices() (all []*corev1.Service) {
 		all = append(all, s.(*corev1.Service))
 	}
 	return all
+}
+
+// runtimeHandler returns what tells by which handler pods of a RuntimeClass are run.
+func runtimeHandler(client kubernetes.Interface) func(ctx context.Context, class string) (string, error) {
+	return func(ctx context.Context, class string) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, rereadTime)
+		defer cancel()
+		c, err := client.NodeV1().RuntimeClasses().Get(ctx, class, metav1.GetOptions{})
+		if err != nil {
+			return "", fmt.Errorf("failed to get RuntimeClass %s: %w", class, err)
+		}
+		return c.Handler, nil
+	}
 }
 
 // noClusterDNS returns what says once, on the node and not on each of its pods, that

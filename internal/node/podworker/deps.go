@@ -50,6 +50,8 @@ type Deps struct {
 	Turn func(ctx context.Context) (done func(), ok bool)
 	// Pulled tells that the node has one more image.
 	Pulled func()
+	// Handler returns what runs pods of a RuntimeClass, by the runtime's configuration.
+	Handler func(ctx context.Context, class string) (string, error)
 	// NoClusterDNS tells that a pod wants the cluster's DNS, which there is none of.
 	NoClusterDNS func()
 

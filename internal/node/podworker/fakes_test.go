@@ -81,7 +81,14 @@ func (m *machine) deps() *Deps {
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
 		Connected: m.connected,
-		Clock:     clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
+		Handler: func(_ context.Context, class string) (string, error) {
+			if class == "missing" {
+				return "", errors.New(`runtimeclasses.node.k8s.io "missing" not found`)
+			}
+			return "handler-of-" + class, nil
+		},
+
+		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
 	}
 }
 
@@ -128,10 +135,13 @@ func (m *machine) connected(_ context.Context, sandbox string) error {
 }
 
 func (m *machine) RunSandbox(_ context.Context, spec *cri.SandboxSpec) (string, error) {
-	id := fmt.Sprintf("sandbox%d", spec.Attempt)
+	id, by := fmt.Sprintf("sandbox%d", spec.Attempt), ""
+	if spec.RuntimeHandler != "" {
+		by = " by " + spec.RuntimeHandler
+	}
 	m.note(func() {
 		m.sandboxes = append(m.sandboxes, cri.Sandbox{ID: id, Attempt: spec.Attempt, IPs: []string{"10.0.0.9"}})
-	}, "run sandbox")
+	}, "run sandbox%s", by)
 	return id, nil
 }
 

@@ -51,6 +51,13 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 			return nil, nil, b.failed(pod, err)
 		}
 	}
+	if class := pod.Spec.RuntimeClassName; class != nil && *class != "" {
+		handler, err := b.deps.Handler(s.ctx, *class)
+		if err != nil {
+			return nil, nil, b.failed(pod, err)
+		}
+		spec.RuntimeHandler = handler
+	}
 	done, ok := b.deps.Turn(s.wait)
 	if !ok {
 		return nil, nil, again

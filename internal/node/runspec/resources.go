@@ -76,7 +76,7 @@ func PodLimits(pod *corev1.Pod) cgroups.Limits {
 	if share <= 0 {
 		share = together(pod, cpuRequest)
 	}
-	out.CPUShares = shares(share)
+	out.CPUShares = shares(share + pod.Spec.Overhead.Cpu().MilliValue())
 	cpu, memory := true, true
 	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
 		cpu, memory = cpu && !c.Resources.Limits.Cpu().IsZero(), memory && !c.Resources.Limits.Memory().IsZero()
@@ -87,7 +87,18 @@ func PodLimits(pod *corev1.Pod) cgroups.Limits {
 	if out.MemoryBytes <= 0 && memory {
 		out.MemoryBytes = together(pod, func(c *corev1.Container) int64 { return c.Resources.Limits.Memory().Value() })
 	}
+	addOverhead(&out, pod.Spec.Overhead)
 	return out
+}
+
+// addOverhead adds what the pod needs besides its containers to the limits that there are.
+func addOverhead(out *cgroups.Limits, overhead corev1.ResourceList) {
+	if out.CPUQuota > 0 {
+		out.CPUQuota += quota(overhead.Cpu())
+	}
+	if out.MemoryBytes > 0 {
+		out.MemoryBytes += overhead.Memory().Value()
+	}
 }
 
 // together is what the containers of a pod need at most at one time, given what each

@@ -222,6 +222,20 @@ func TestPodLimits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}
+	overhead := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("10Mi")}
+	for _, tt := range []struct {
+		container corev1.Container
+		want      cgroups.Limits
+	}{
+		{c("250m", "500m", "20Mi"), cgroups.Limits{CPUShares: 512, CPUPeriod: 100000, CPUQuota: 75000, MemoryBytes: 30 << 20}},
+		{c("250m", "", ""), cgroups.Limits{CPUShares: 512, CPUPeriod: 100000}},
+	} {
+		p := testPod(tt.container)
+		p.Spec.Overhead = overhead
+		if got := PodLimits(p); got != tt.want {
+			t.Errorf("with the overhead of a class: %+v, want %+v", got, tt.want)
+		}
+	}
 }
 
 func TestHosts(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 func (c *Client) RunSandbox(ctx context.Context, spec *SandboxSpec) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, sandboxTimeout)
 	defer cancel()
-	r, err := c.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: sandboxConfig(spec)})
+	r, err := c.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: sandboxConfig(spec), RuntimeHandler: spec.RuntimeHandler})
 	if err != nil {
 		return "", callError("running sandbox", err)
 	}

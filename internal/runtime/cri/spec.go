@@ -19,6 +19,9 @@ type SandboxSpec struct {
 	Security     SandboxSecurity
 	// Resources is the sum over the pod, for runtimes that account a whole pod.
 	Resources *Resources
+	// RuntimeHandler names what runs the pod, by the runtime's configuration; empty is its
+	// default. A runtime that does not know it refuses the sandbox.
+	RuntimeHandler string
 }
 
 // DNS is a resolver configuration. When all is empty the runtime copies the host's.

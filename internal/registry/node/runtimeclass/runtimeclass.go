@@ -1,7 +1,7 @@
 // Package runtimeclass owns the RuntimeClass kind of node.k8s.io/v1: validation, table
 // and storage. What a class means for the pods that name it is decided at their
-// creation, in internal/admission/runtimeclass; the agent has one container runtime and
-// holds such pods back.
+// creation, in internal/admission/runtimeclass; whether a node's runtime has the handler
+// shows when the agent makes the pod's sandbox.
 package runtimeclass
 
 import (
@@ -22,9 +22,6 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// Unused is the warning of a new class.
-const Unused = "the agent of this program has one container runtime: pods that name this class wait on its nodes"
-
 // Definition describes classes of container runtimes.
 func Definition() resource.Definition[*nodev1.RuntimeClass] {
 	return resource.Definition[*nodev1.RuntimeClass]{
@@ -38,7 +35,7 @@ func Definition() resource.Definition[*nodev1.RuntimeClass] {
 			ValidateUpdate: func(_ context.Context, c, old *nodev1.RuntimeClass) field.ErrorList {
 				return apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))
 			},
-			WarnCreate:          func(_ context.Context, c *nodev1.RuntimeClass) []string { return append(warnings(c), Unused) },
+			WarnCreate:          func(_ context.Context, c *nodev1.RuntimeClass) []string { return warnings(c) },
 			WarnUpdate:          func(_ context.Context, c, _ *nodev1.RuntimeClass) []string { return warnings(c) },
 			AllowCreateOnUpdate: true,
 		},

@@ -31,16 +31,13 @@ func TestClassesThatAreRefused(t *testing.T) {
 	if errs := rules.ValidateUpdate(t.Context(), &nodev1.RuntimeClass{Handler: "a"}, &nodev1.RuntimeClass{Handler: "b"}); len(errs) != 1 || !strings.Contains(errs[0].Error(), "handler: Invalid value: \"a\": field is immutable") {
 		t.Errorf("another handler: %v", errs)
 	}
-	if got := rules.WarnCreate(t.Context(), &nodev1.RuntimeClass{}); len(got) != 1 || got[0] != Unused {
-		t.Errorf("warned %q", got)
-	}
 }
 
 func TestOldLabelsOfNodesAreWarnedOf(t *testing.T) {
 	rules := Definition().Rules
 	c := &nodev1.RuntimeClass{Scheduling: &nodev1.Scheduling{NodeSelector: map[string]string{"beta.kubernetes.io/os": "linux", "disk": "ssd"}}}
 	want := `scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/os" instead`
-	if got := rules.WarnCreate(t.Context(), c); len(got) != 2 || got[0] != want || got[1] != Unused {
+	if got := rules.WarnCreate(t.Context(), c); len(got) != 1 || got[0] != want {
 		t.Errorf("create: %q", got)
 	}
 	if got := rules.WarnUpdate(t.Context(), c, c); len(got) != 1 || got[0] != want {
