@@ -146,13 +146,17 @@ func (c *Controller) retryAll() { c.retry(func(verdict) bool { return true }) }
 func (c *Controller) retry(meant func(verdict) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	keys := slices.SortedFunc(maps.Keys(c.unplaced), func(a, b string) int {
+	var keys []string
+	for key, v := range c.unplaced {
+		if meant(v) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int {
 		return cmp.Or(cmp.Compare(c.unplaced[b].priority, c.unplaced[a].priority), c.unplaced[a].created.Compare(c.unplaced[b].created))
 	})
 	for _, key := range keys {
-		if meant(c.unplaced[key]) {
-			c.waiting.Add(key)
-		}
+		c.waiting.Add(key)
 	}
 }
 

@@ -68,13 +68,7 @@ func (t term) matches(pod *corev1.Pod, namespace func(string) labels.Set) bool {
 	if !t.selector.Matches(labels.Set(pod.Labels)) {
 		return false
 	}
-	return t.namespaces[pod.Namespace] || !t.ofNamespace.Empty() && t.ofNamespace.Matches(namespace(pod.Namespace)) || everywhere(t.ofNamespace)
-}
-
-// everywhere tells whether a selector selects all namespaces.
-func everywhere(s labels.Selector) bool {
-	_, selectable := s.Requirements()
-	return selectable && s.Empty()
+	return t.namespaces[pod.Namespace] || t.ofNamespace.Matches(namespace(pod.Namespace))
 }
 
 func requiredTerms(pod *corev1.Pod, all []corev1.PodAffinityTerm) (terms []term) {
