@@ -26,7 +26,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	w := begin(t)
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
-		"nodes": w.nodes, "pods": w.pods, "roles": w.roles, "issuers": w.issuers,
+		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "roles": w.roles, "issuers": w.issuers,
 	} {
 		t.Log(name)
 		job()

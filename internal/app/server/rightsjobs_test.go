@@ -128,11 +128,26 @@ func (w *world) nodes() {
 		Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "out", Effect: corev1.TaintEffectNoExecute}}},
 	}, metav1.CreateOptions{})
 	w.must(err)
-	w.eventually("it is told that its taint evicts nobody", w.toldOf("silent"))
 	w.eventually("the silent node is tainted", func() bool {
 		n, err := nodes.Get(ctx, "silent", metav1.GetOptions{})
 		return err == nil && len(n.Status.Conditions) == 4 && slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeUnreachable })
 	})
+}
+
+// evictions has a pod on a node that nobody may stay on.
+func (w *world) evictions() {
+	w.eventually("a pod can be made", func() bool {
+		_, err := w.admin.CoreV1().Pods("default").Create(w.Context(), &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "unwelcome"},
+			Spec:       corev1.PodSpec{NodeName: "silent", AutomountServiceAccountToken: ptr.To(false), Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+		}, metav1.CreateOptions{})
+		return err == nil
+	})
+	w.eventually("the pod that its node's taint evicts ends", func() bool {
+		p, err := w.admin.CoreV1().Pods("default").Get(w.Context(), "unwelcome", metav1.GetOptions{})
+		return err == nil && p.DeletionTimestamp != nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Reason == "DeletionByTaintManager" })
+	})
+	w.eventually("it is told why", w.toldOf("unwelcome"))
 }
 
 func (w *world) pods() {

@@ -20,6 +20,7 @@ import (
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
 	"laterna.dev/laterna/internal/controller/serviceaccounttoken"
+	"laterna.dev/laterna/internal/controller/tainteviction"
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
 	"laterna.dev/laterna/internal/ownapi"
@@ -63,6 +64,7 @@ func (m *Manager) builders() []builder {
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
 		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
 		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
+		{tainteviction.Name, func(g given) (runner, error) { return tainteviction.New(g.Env), nil }},
 		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
 	if c.Settled != nil {

@@ -3,14 +3,13 @@
 // taints.
 //
 // Heartbeats are judged by when they arrive here, on wall time, so that neither a
-// skewed clock of a node nor a test clock makes a node fail. Evicting pods is not done,
-// neither from such nodes nor from those that somebody taints with NoExecute, which an
-// event on the node says; the pods of nodes that are removed are podgc's.
+// skewed clock of a node nor a test clock makes a node fail. Evicting pods from nodes with
+// taints is internal/controller/tainteviction's; the pods of nodes that are removed are
+// podgc's.
 package nodelifecycle
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,14 +42,12 @@ type Controller struct {
 	mu sync.Mutex
 	// heard is when a node was last heard of.
 	heard map[string]time.Time
-	// told are the taints of each node that an event was about.
-	told map[string][]string
 }
 
 // New makes a controller. Call it before the informers are started.
 func New(e env.Env) *Controller {
 	nodes := e.Informers.Core().V1().Nodes()
-	c := &Controller{wall: e.Wall, loop: run.New(e, "nodes and leases"), nodes: nodes.Lister(), heard: map[string]time.Time{}, told: map[string][]string{}}
+	c := &Controller{wall: e.Wall, loop: run.New(e, "nodes and leases"), nodes: nodes.Lister(), heard: map[string]time.Time{}}
 	c.decide = reconciler{
 		now:          e.Wall.Now,
 		heard:        c.lastHeard,
@@ -58,7 +55,6 @@ func New(e env.Env) *Controller {
 		update:       run.Commits(e, e.Client.CoreV1().Nodes().Update),
 	}
 	c.queue = c.loop.Queue(1, c.sync)
-	c.loop.RecordAs(Name)
 	c.loop.Watch(nodes.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.nodeAdded,
 		UpdateFunc: c.nodeChanged,
@@ -104,7 +100,6 @@ func (c *Controller) nodeGone(obj any) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.heard, node.Name)
-		delete(c.told, node.Name)
 	}
 }
 
@@ -140,25 +135,10 @@ func (c *Controller) sync(ctx context.Context, name string) error {
 	if err != nil {
 		return nil // removed
 	}
-	c.tell(n)
 	next, err := c.decide.reconcile(ctx, n)
 	if err != nil {
 		return err
 	}
 	c.queue.AddAfter(name, next)
 	return nil
-}
-
-// tell says of every taint that would evict pods, once, that it evicts none.
-func (c *Controller) tell(n *corev1.Node) {
-	now := evicting(n)
-	c.mu.Lock()
-	before := c.told[n.Name]
-	c.told[n.Name] = now
-	c.mu.Unlock()
-	for _, taint := range now {
-		if !slices.Contains(before, taint) {
-			c.loop.Events().Eventf(n, corev1.EventTypeWarning, "TaintEvictsNobody", "The taint %s keeps new pods away; pods that run here are not evicted yet: delete them to move them", taint)
-		}
-	}
 }

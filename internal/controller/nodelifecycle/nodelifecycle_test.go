@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -180,39 +179,6 @@ func TestController(t *testing.T) {
 		}
 		if got := state(); got != "True" {
 			t.Errorf("after it came back: %s", got)
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		factory.Shutdown()
-	})
-}
-
-func TestTaintThatEvictsNobodyIsToldOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := node(is("Ready", "True"))
-		n.Spec.Taints = []corev1.Taint{{Key: "a", Effect: corev1.TaintEffectNoSchedule}, {Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute}}
-		client := fake.NewClientset(n)
-		ctx, cancel := context.WithCancel(t.Context())
-		factory := informers.NewSharedInformerFactory(client, 0)
-		c := New(env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)})
-		factory.Start(ctx.Done())
-		done := make(chan error)
-		go func() { done <- c.Run(ctx) }()
-		synctest.Wait()
-		for _, patch := range []string{
-			`{"spec":{"taints":[{"key":"gpu","value":"x","effect":"NoExecute"}]}}`, `{"metadata":{"labels":{"a":"b"}}}`,
-		} {
-			if _, err := client.CoreV1().Nodes().Patch(ctx, "a", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
-		all, err := client.CoreV1().Events("").List(ctx, metav1.ListOptions{})
-		if err != nil || len(all.Items) != 1 || all.Items[0].Count != 1 || all.Items[0].Reason != "TaintEvictsNobody" || !strings.HasPrefix(all.Items[0].Message, "The taint gpu=x:NoExecute keeps new pods away") {
-			t.Errorf("events %+v, %v", all.Items, err)
 		}
 		cancel()
 		if err := <-done; err != nil {

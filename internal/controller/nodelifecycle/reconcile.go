@@ -84,16 +84,6 @@ var owned = []string{
 	corev1.TaintNodeNetworkUnavailable,
 }
 
-// evicting lists the taints that others have set and that ask for the eviction of pods.
-func evicting(n *corev1.Node) (all []string) {
-	for _, t := range n.Spec.Taints {
-		if t.Effect == corev1.TaintEffectNoExecute && !slices.Contains(owned, t.Key) {
-			all = append(all, t.ToString())
-		}
-	}
-	return all
-}
-
 // taintsFor returns the taints that a node should have. Those of other owners, and
 // those that it has already, stay as they are.
 func taintsFor(n *corev1.Node, now time.Time) []corev1.Taint {

@@ -59,7 +59,6 @@ func controllers() []controller {
 		}},
 		{name: "node-controller", rules: []rbacv1.PolicyRule{
 			on("update", "core", "nodes nodes/status"),
-			events(),
 		}},
 		{name: "pod-garbage-collector", rules: []rbacv1.PolicyRule{
 			on("get", "core", "nodes"),
@@ -85,6 +84,11 @@ func controllers() []controller {
 				events(),
 			},
 			system: trackedIn(tokenTracking, "get list watch update")},
+		{name: "taint-eviction-controller", rules: []rbacv1.PolicyRule{
+			on("delete", "core", "pods"),
+			on("patch", "core", "pods/status"),
+			events(),
+		}},
 		{name: "testclock-controller", system: trackedIn(testClock, "list watch patch")},
 		{name: "tokenissuer-controller", rules: []rbacv1.PolicyRule{
 			on("get list watch create", configv1.GroupName, configv1.Authentications.Resource),
