@@ -30,6 +30,7 @@ var levels = []level{
 	{"internal/host/machine", 1},
 	{"internal/host/mounts", 1},
 	{"internal/host/netlink", 1},
+	{"internal/host/netns", 1},
 	{"internal/host/procfs", 1},
 	{"internal/host/resident", 1},
 	{"internal/host/rootfd", 1},

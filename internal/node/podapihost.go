@@ -86,6 +86,29 @@ func (h host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) 
 	return h.a.cri().AttachURL(ctx, id, s)
 }
 
+// Network implements podapi.Host. A runtime that does not tell where the pod's network
+// is forwards itself.
+func (h host) Network(ctx context.Context, c podapi.Container, ports []uint16) (podapi.Network, error) {
+	_, now, err := h.find(c)
+	if err != nil {
+		return podapi.Network{}, err
+	}
+	sandbox := now.Runtime.Sandbox()
+	if sandbox == nil || sandbox.State != cri.SandboxReady {
+		return podapi.Network{}, &podapi.Problem{Code: http.StatusInternalServerError, Message: fmt.Sprintf("pod %q is not running", c.Pod)}
+	}
+	path, ok, err := h.a.cri().SandboxNetwork(ctx, sandbox.ID)
+	if err != nil || ok {
+		return podapi.Network{Namespace: path}, err
+	}
+	numbers := make([]int32, 0, len(ports))
+	for _, p := range ports {
+		numbers = append(numbers, int32(p))
+	}
+	url, err := h.a.cri().PortForwardURL(ctx, sandbox.ID, numbers)
+	return podapi.Network{URL: url}, err
+}
+
 // Log implements podapi.Host.
 func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 	w, now, err := h.find(c)

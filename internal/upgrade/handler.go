@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,22 +45,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	client, in, err := take(w, header)
+	client, err := take(w, header)
 	if err != nil {
 		backend.Close()
 		h.Fail(w, r, err)
 		return
 	}
 	relay := &relay{
-		client: client, backend: backend, framing: framing, clock: h.Clock,
-		fromClient: in, fromBackend: bufio.NewReaderSize(backend, bufferSize), pongs: newPongs(),
+		client: client.Conn, backend: backend, framing: framing, clock: h.Clock,
+		fromClient: bufio.NewReader(client), fromBackend: bufio.NewReaderSize(backend, bufferSize), pongs: newPongs(),
 		beat: cmp.Or(h.beat, beat),
 	}
 	if h.Gone != nil {
 		relay.gone = func() bool { return h.Gone(backend) }
 	}
 	if h.Hold != nil {
-		relay.held = newHeld(h.Hold, func(p []byte) error { return relay.write(client, p) })
+		relay.held = newHeld(h.Hold, func(p []byte) error { return relay.write(client.Conn, p) })
 	}
 	relay.run(r.Context())
 }
@@ -82,29 +83,40 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(refusal.Body)
 }
 
+// Take makes a request's connection ours, and tells the client of the upgrade to
+// protocol; header is told besides. A client that asks for another one is an error, and
+// not answered.
+func Take(w http.ResponseWriter, r *http.Request, protocol string, header http.Header) (*Conn, error) {
+	wanted, ok := upgradeOf(r.Header)
+	if !ok || !strings.EqualFold(wanted, protocol) {
+		return nil, apierrors.NewBadRequest("Upgrade request to " + protocol + " required")
+	}
+	return take(w, toClient(header, protocol))
+}
+
 // take makes the request's connection ours, and tells the client of the upgrade.
-func take(w http.ResponseWriter, header http.Header) (net.Conn, *bufio.Reader, error) {
+func take(w http.ResponseWriter, header http.Header) (*Conn, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, fmt.Errorf("error hijacking connection: %w", err)
+		return nil, fmt.Errorf("error hijacking connection: %w", err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("error hijacking connection: %w", err)
+		return nil, fmt.Errorf("error hijacking connection: %w", err)
 	}
 	out := buffered.Writer
 	fmt.Fprintf(out, "HTTP/1.1 %d %s\r\n", http.StatusSwitchingProtocols, http.StatusText(http.StatusSwitchingProtocols))
 	if err := header.Write(out); err != nil {
 		conn.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	fmt.Fprint(out, "\r\n")
 	if err := out.Flush(); err != nil {
 		conn.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	// The server's own reader is left: it ends the request's context with the client's
 	// input.
 	rest, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	return conn, bufio.NewReader(&Conn{Conn: conn, rest: rest}), nil
+	return &Conn{Conn: conn, rest: rest}, nil
 }

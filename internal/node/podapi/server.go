@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,8 @@ type Host interface {
 	// ExecURL and AttachURL prepare a stream on the runtime's streaming server.
 	ExecURL(ctx context.Context, c Container, command []string, s cri.Streams) (string, error)
 	AttachURL(ctx context.Context, c Container, s cri.Streams) (string, error)
+	// Network is the way to the ports of a pod that runs; c has no container's name.
+	Network(ctx context.Context, c Container, ports []uint16) (Network, error)
 }
 
 // Problem is an error with the HTTP status that it is answered with.
@@ -84,6 +87,8 @@ type Server struct {
 	mux *http.ServeMux
 	// hold is for attach: the output is also the container's log.
 	hold *upgrade.Hold
+	// forwards counts the connections to ports of pods.
+	forwards atomic.Int64
 }
 
 // New returns a server with all its routes.
@@ -116,6 +121,8 @@ func (s *Server) routes() []route {
 		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: "create", serve: s.exec},
 		{pattern: "/attach/{namespace}/{pod}/{container}", subresources: proxy, verb: "create", serve: s.attach},
 		{pattern: "/attach/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: "create", serve: s.attach},
+		{pattern: "/portForward/{namespace}/{pod}", subresources: proxy, verb: "create", serve: s.portForward},
+		{pattern: "/portForward/{namespace}/{pod}/{uid}", subresources: proxy, verb: "create", serve: s.portForward},
 	}
 }
 

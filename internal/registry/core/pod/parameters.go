@@ -3,6 +3,8 @@ package pod
 import (
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,12 +13,15 @@ import (
 )
 
 // RegisterParameters makes the scheme read the query parameters of pods/log,
-// pods/exec and pods/attach.
+// pods/exec, pods/attach and pods/portforward.
 func RegisterParameters(s *runtime.Scheme) error {
 	if err := register(s, readLogOptions); err != nil {
 		return err
 	}
 	if err := register(s, readExecOptions); err != nil {
+		return err
+	}
+	if err := register(s, readPortForwardOptions); err != nil {
 		return err
 	}
 	return register(s, readAttachOptions)
@@ -71,6 +76,20 @@ func readExecOptions(query url.Values, o *corev1.PodExecOptions) error {
 
 func readAttachOptions(query url.Values, o *corev1.PodAttachOptions) error {
 	return readAll(query, streamParameters(&o.Stdin, &o.Stdout, &o.Stderr, &o.TTY, &o.Container))
+}
+
+// readPortForwardOptions reads the numbers of ports, parted by commas.
+func readPortForwardOptions(query url.Values, o *corev1.PodPortForwardOptions) error {
+	for _, value := range query["ports"] {
+		for text := range strings.SplitSeq(value, ",") {
+			port, err := strconv.ParseInt(text, 10, 32)
+			if err != nil || len(o.Ports) > maxForwardPorts {
+				return fmt.Errorf("ports: must be at most %d numbers, separated by commas", maxForwardPorts)
+			}
+			o.Ports = append(o.Ports, int32(port))
+		}
+	}
+	return nil
 }
 
 func streamParameters(stdin, stdout, stderr, tty *bool, container *string) []parameter {

@@ -47,7 +47,7 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 			"pods/log":                 &logREST{pods: pods, dial: dial},
 			"pods/exec":                &execREST{stream},
 			"pods/attach":              &attachREST{stream},
-			"pods/portforward":         &portForwardREST{pods},
+			"pods/portforward":         &portForwardREST{stream},
 		},
 	}, nil
 }
