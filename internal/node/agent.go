@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -41,6 +42,7 @@ type Agent struct {
 	volumes  *place.Manager
 	fresh    *freshpath.Follower
 	updates  *onupdate.Runner
+	puller   *imagepull.Puller
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 	// revisions is nil where tokens are not replaced when the issuer changes.
@@ -113,6 +115,11 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	closers = append(closers, func() { rt.client.Close() })
+	puller, collector, err := a.openImages(rt)
+	if err != nil {
+		return err
+	}
+	a.puller = puller
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
 	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })
@@ -129,6 +136,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	background.Go(func() { rt.inventory.FollowImages(ctx, a.imagesChanged) })
 	background.Go(func() { a.rotateLogs(ctx) })
+	background.Go(func() { collector.Run(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil

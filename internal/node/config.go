@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/podworker"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	Connected func(ctx context.Context, sandbox string) error
 	Groups    podworker.Groups
 	PodAPI    PodAPI
+	// Images says how images are kept; the zero value is upstream's way.
+	Images Images
 
 	// Clock is the system's clock: tokens, back-offs and deadlines follow it.
 	Clock clock.API
@@ -71,6 +74,15 @@ type Endpoint struct {
 // about to answer there, or when ctx ends.
 type RuntimeProvider interface {
 	Endpoint(ctx context.Context) (Endpoint, error)
+}
+
+// Images is how the node keeps images.
+type Images struct {
+	// Verify says which images that are present a pod may use without credentials.
+	Verify imagepull.Verification
+	// High and Low are how full the disk of images may be, in percent, before and after
+	// unused ones are removed. Zero stands for 85 and 80.
+	High, Low int
 }
 
 // PodAPI is how the agent's own endpoint is served.
@@ -104,6 +116,12 @@ func (c *Config) complete() error {
 	}
 	if c.Connected == nil {
 		c.Connected = func(context.Context, string) error { return nil }
+	}
+	if c.Images.High == 0 {
+		c.Images.High = 85
+	}
+	if c.Images.Low == 0 {
+		c.Images.Low = min(80, c.Images.High)
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = 110

@@ -1,6 +1,7 @@
 package podapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -15,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 
+	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/upgrade"
 )
 
@@ -67,6 +69,9 @@ func (s *Server) forwardSocket(w http.ResponseWriter, r *http.Request, f *forwar
 	ws.Close()
 	<-done
 }
+
+// maxText bounds a message in base64, in bytes.
+const maxText = 1 << 20
 
 // socketForward is a WebSocket with the connections on it.
 type socketForward struct {
@@ -133,7 +138,15 @@ func (m *socketForward) pass(message io.Reader, buf []byte) error {
 		if channel -= '0'; channel > 9 {
 			return nil
 		}
-		message = base64.NewDecoder(base64.StdEncoding, message)
+		raw, err := bounded.All(message, maxText)
+		if err != nil {
+			return err
+		}
+		data, err := base64.StdEncoding.AppendDecode(nil, raw)
+		if err != nil {
+			return err
+		}
+		message = bytes.NewReader(data)
 	}
 	if channel%2 != 0 || int(channel)/2 >= len(m.inputs) {
 		return nil

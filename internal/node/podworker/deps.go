@@ -31,6 +31,7 @@ type Deps struct {
 	Inventory Inventory
 	// Images is nil where images cannot be imported (a foreign runtime).
 	Images      Images
+	Pulls       Pulls
 	Groups      Groups
 	Volumes     Volumes
 	SubPaths    SubPaths
@@ -105,10 +106,19 @@ type ContainerRuntime interface {
 	RemoveContainer(ctx context.Context, id string) error
 }
 
-// ImageRuntime finds and pulls images.
+// ImageRuntime finds images.
 type ImageRuntime interface {
 	ImageStatus(ctx context.Context, ref string) (*cri.Image, error)
-	PullImage(ctx context.Context, ref string, sandbox *cri.SandboxSpec) (string, error)
+}
+
+// Pulls pulls images with what pods have for it. It is internal/node/imagepull.
+type Pulls interface {
+	// Pull returns the image, and how long the pull waited for others.
+	Pull(ctx context.Context, pod *corev1.Pod, image string, sandbox *cri.SandboxSpec) (found *cri.Image, waited time.Duration, err error)
+	// May says whether the pod may use an image that is present without pulling it.
+	May(ctx context.Context, pod *corev1.Pod, image string, present *cri.Image) (bool, error)
+	// CheckName says why a name is not an image's.
+	CheckName(image string) error
 }
 
 // Inventory knows whose what is on the runtime.

@@ -77,7 +77,7 @@ func (m *machine) deps() *Deps {
 			IPs: []string{"192.0.2.1"}, ClusterDomain: "cluster.local", Instance: "i", Root: m.dir, LogRoot: logs.Name(), Runtime: "fake",
 			Memory: 1 << 30, Allocatable: func() corev1.ResourceList { return nil },
 		},
-		Runtime: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
+		Runtime: m, Pulls: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
 		Connected: m.connected,
@@ -238,11 +238,17 @@ func (m *machine) ImageStatus(context.Context, string) (*cri.Image, error) {
 	return &cri.Image{ID: "image"}, nil
 }
 
-func (m *machine) PullImage(ctx context.Context, _ string, _ *cri.SandboxSpec) (string, error) {
+func (m *machine) Pull(ctx context.Context, _ *corev1.Pod, _ string, _ *cri.SandboxSpec) (*cri.Image, time.Duration, error) {
 	m.pulls <- struct{}{}
 	<-ctx.Done()
-	return "", ctx.Err()
+	return nil, 0, ctx.Err()
 }
+
+func (m *machine) May(context.Context, *corev1.Pod, string, *cri.Image) (bool, error) {
+	return true, nil
+}
+
+func (m *machine) CheckName(string) error { return nil }
 
 type inventory struct{}
 

@@ -1,7 +1,6 @@
 package podworker
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -27,14 +26,17 @@ const presencePause = 5 * time.Second
 // When there is none it notes why, and returns the pause before the next try.
 func (i *images) get(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	pod, state := s.pod, i.container(c.Name)
+	if err := i.deps.Pulls.CheckName(c.Image); err != nil {
+		message := fmt.Sprintf("Failed to apply default image tag %q: %s", c.Image, err)
+		return nil, i.refused(pod, c, events.InspectFailed, status.InvalidImageName, message)
+	}
 	found, err := i.deps.Runtime.ImageStatus(s.wait, c.Image)
 	if err != nil {
 		if s.wait.Err() != nil {
 			return nil, again
 		}
 		message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, cri.Message(err))
-		i.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.InspectFailed, message)
-		return nil, i.noImage(pod, c, status.ImageInspectError, message)
+		return nil, i.refused(pod, c, events.InspectFailed, status.ImageInspectError, message)
 	}
 	imported := false
 	if images := i.deps.Images; found != nil && c.ImagePullPolicy == corev1.PullAlways && images != nil {
@@ -42,15 +44,27 @@ func (i *images) get(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*c
 			i.log("origin of image not known", "image", c.Image, "error", err)
 		}
 	}
-	switch {
-	case found != nil && (c.ImagePullPolicy != corev1.PullAlways || imported):
-		i.pulled(pod, c, imported)
-		state.pull, state.pullError = lifecycle.Backoff{}, ""
-		return found, 0
-	case c.ImagePullPolicy == corev1.PullNever:
+	if found != nil && (c.ImagePullPolicy != corev1.PullAlways || imported) {
+		may, err := i.deps.Pulls.May(s.wait, pod, c.Image, found)
+		switch {
+		case s.wait.Err() != nil:
+			return nil, again
+		case err != nil:
+			message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, err)
+			return nil, i.refused(pod, c, events.InspectFailed, status.ImageInspectError, message)
+		case may:
+			i.pulled(pod, c, imported)
+			state.pull, state.pullError = lifecycle.Backoff{}, ""
+			return found, 0
+		}
+	}
+	if c.ImagePullPolicy == corev1.PullNever {
 		message := fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)
-		i.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, events.ErrImageNeverPull, message)
-		return nil, i.noImage(pod, c, status.ErrImageNeverPull, message)
+		if found != nil {
+			message = fmt.Sprintf("Container image %q is present with pull policy of Never but does not have the proper credentials: "+
+				"the pod's imagePullSecrets have none that it was pulled with", c.Image)
+		}
+		return nil, i.refused(pod, c, events.ErrImageNeverPull, status.ErrImageNeverPull, message)
 	}
 	return i.pull(s, c, sandbox)
 }
@@ -79,8 +93,10 @@ func (i *images) pull(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*
 	i.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.Pulling, "Pulling image %q", c.Image)
 	start := i.deps.Wall.Now()
 	var image *cri.Image
+	var waited time.Duration
 	var err error
-	if i.reporter.await(s, func() { image, err = i.pullImage(s.wait, c.Image, sandbox) }); err != nil {
+	i.reporter.await(s, func() { image, waited, err = i.deps.Pulls.Pull(s.wait, s.pod, c.Image, sandbox) })
+	if err != nil {
 		if s.wait.Err() != nil {
 			return nil, again
 		}
@@ -93,27 +109,18 @@ func (i *images) pull(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*
 		// The next step shows the back-off, as upstream's next sync does.
 		return nil, again
 	}
-	took := i.deps.Wall.Since(start).Round(time.Millisecond)
+	i.deps.Pulled()
+	took := i.deps.Wall.Since(start)
 	i.deps.Events.Eventf(ref, corev1.EventTypeNormal, events.Pulled,
-		"Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.", c.Image, took, took, image.Size)
+		"Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.", c.Image, (took - waited).Truncate(time.Millisecond), took.Truncate(time.Millisecond), image.Size)
 	state.pull, state.pullError = lifecycle.Backoff{}, ""
 	return image, 0
 }
 
-func (i *images) pullImage(wait context.Context, name string, sandbox *cri.SandboxSpec) (*cri.Image, error) {
-	ref, err := i.deps.Runtime.PullImage(wait, name, sandbox)
-	if err != nil {
-		return nil, err
-	}
-	i.deps.Pulled()
-	image, err := i.deps.Runtime.ImageStatus(wait, ref)
-	if err != nil {
-		return nil, err
-	}
-	if image == nil {
-		return nil, fmt.Errorf("the runtime pulled %s and does not know it", ref)
-	}
-	return image, nil
+// refused is noImage with an Event of its own that says why, at each look.
+func (i *images) refused(pod *corev1.Pod, c *corev1.Container, event, reason, message string) time.Duration {
+	i.deps.Events.Event(events.Container(pod, c.Name), corev1.EventTypeWarning, event, message)
+	return i.noImage(pod, c, reason, message)
 }
 
 // noImage notes why a container has no image, and the pause before another look.

@@ -1,0 +1,263 @@
+package imagepull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/runtime/cri"
+)
+
+// registries stands for a runtime and the registries behind it.
+type registries struct {
+	mu sync.Mutex
+	// password is what is asked for; "" asks for none.
+	password string
+	pulls    []string
+	// hang has images of these hosts never come.
+	hang map[string]bool
+	now  map[string]int
+	most int
+}
+
+func (r *registries) ImageStatus(context.Context, string) (*cri.Image, error) {
+	return &cri.Image{ID: "sha256:id", Size: 7}, nil
+}
+
+func (r *registries) PullImage(ctx context.Context, ref string, _ *cri.SandboxSpec, login *cri.Login) (string, error) {
+	by := "anonymous"
+	if login != nil {
+		by = login.Username
+	}
+	r.mu.Lock()
+	r.pulls = append(r.pulls, by)
+	hang := r.hang[registryOf(ref)]
+	r.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	if r.password == "" || login != nil && login.Password.Reveal() == r.password {
+		return "sha256:id", nil
+	}
+	if login == nil {
+		return "", errors.New("no basic auth credentials")
+	}
+	return "", fmt.Errorf("unauthorized: %s with %s", login.Username, login.Password.Reveal())
+}
+
+func pod(secrets ...string) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"}}
+	for _, s := range secrets {
+		p.Spec.ImagePullSecrets = append(p.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: s})
+	}
+	return p
+}
+
+// puller has the Secrets "<user>" with the password "<user>-pw" for r.example.
+func puller(t *testing.T, r *registries, dir string, change func(*Config)) (*Puller, *[]string) {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := OpenRecords(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missing []string
+	cfg := Config{
+		Runtime: r, Records: records, Parallel: 2, Clock: clock.Real(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Missing: func(_ *corev1.Pod, names []string) { missing = append(missing, names...) },
+		Secret: func(_ context.Context, namespace, name string) (*corev1.Secret, error) {
+			if name == "absent" {
+				return nil, errors.New("not found")
+			}
+			s := secret(corev1.SecretTypeDockercfg, ".dockercfg", fmt.Sprintf(`{"r.example":{"username":%q,"password":"%s-pw"}}`, name, name))
+			s.Namespace, s.Name, s.UID = namespace, name, types.UID(namespace+name)
+			if name == "broken" {
+				s.Data[".dockercfg"] = []byte("{")
+			}
+			return s, nil
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return New(cfg), &missing
+}
+
+func TestEveryFittingCredentialIsTriedInTurn(t *testing.T) {
+	r := &registries{password: "bob-pw"}
+	p, missing := puller(t, r, t.TempDir(), nil)
+	image, _, err := p.Pull(t.Context(), pod("absent", "ann", "bob"), "r.example/app:1", nil)
+	if err != nil || image.ID != "sha256:id" || !slices.Equal(r.pulls, []string{"ann", "bob"}) || !slices.Equal(*missing, []string{"absent"}) {
+		t.Errorf("%v, %v; pulls %q, missing %q", image, err, r.pulls, *missing)
+	}
+}
+
+func TestFailuresOfAllCredentialsAreJoinedWithoutSecrets(t *testing.T) {
+	p, _ := puller(t, &registries{password: "other"}, t.TempDir(), nil)
+	_, _, err := p.Pull(t.Context(), pod("ann", "bob"), "r.example/app:1", nil)
+	if err == nil || err.Error() != "[unauthorized: ann with [redacted], unauthorized: bob with [redacted]]" {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := p.Pull(t.Context(), pod("ann"), "r.example/app:1", nil); err == nil || err.Error() != "unauthorized: ann with [redacted]" {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := p.Pull(t.Context(), pod("ann"), "other.example/app:1", nil); err == nil || err.Error() != "no basic auth credentials" {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := p.Pull(t.Context(), pod("broken"), "r.example/app:1", nil); err == nil || !strings.Contains(err.Error(), "image pull secret ns/broken") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestPresentImageIsForThoseWhoCouldPullIt is KEP-2535.
+func TestPresentImageIsForThoseWhoCouldPullIt(t *testing.T) {
+	dir := t.TempDir()
+	r := &registries{password: "ann-pw"}
+	p, _ := puller(t, r, dir, nil)
+	present := &cri.Image{ID: "sha256:id"}
+	may := func(p *Puller, pod *corev1.Pod) bool {
+		t.Helper()
+		ok, err := p.May(t.Context(), pod, "r.example/app:1", present)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	if !may(p, pod()) {
+		t.Error("an image that was always there is kept from pods")
+	}
+	if _, _, err := p.Pull(t.Context(), pod("ann"), "r.example/app:1", nil); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := puller(t, r, dir, nil) // as after a restart
+	for what, tt := range map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{
+		"the same secret": {pod("ann"), true}, "one of several": {pod("bob", "ann"), true}, "another": {pod("bob"), false}, "none": {pod(), false},
+	} {
+		if got := may(again, tt.pod); got != tt.want {
+			t.Errorf("%s: %t", what, got)
+		}
+	}
+	elsewhere := pod("ann")
+	elsewhere.Namespace = "other"
+	if !may(again, elsewhere) {
+		t.Error("the same login from another namespace is refused")
+	}
+	for policy, want := range map[string]bool{NeverVerify: true, NeverVerifyAllowlistedImages: false, AlwaysVerify: false} {
+		p, _ := puller(t, r, dir, func(c *Config) { c.Verify.Policy = policy })
+		if got := may(p, pod()); got != want {
+			t.Errorf("%s: %t", policy, got)
+		}
+	}
+	r.password = ""
+	if _, _, err := p.Pull(t.Context(), pod(), "r.example/app:1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if !may(again, pod()) {
+		t.Error("an image that anyone can pull is kept from pods")
+	}
+	raw := ""
+	for _, name := range files(t, dir) {
+		raw += name
+	}
+	if strings.Contains(raw, "ann-pw") {
+		t.Error("the records hold a password")
+	}
+}
+
+func files(t *testing.T, dir string) (contents []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir + "/pulled")
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("%d records, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(dir + "/pulled/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := e.Info()
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v, %v", e.Name(), info.Mode(), err)
+		}
+		contents = append(contents, string(raw))
+	}
+	return contents
+}
+
+// TestPullThatWasCutOffDoesNotMakeAnImagePreloaded ends the agent between a pull and its
+// record.
+func TestPullThatWasCutOffDoesNotMakeAnImagePreloaded(t *testing.T) {
+	dir := t.TempDir()
+	p, _ := puller(t, &registries{}, dir, nil)
+	if _, err := p.cfg.Records.Begin("r.example/app:1"); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := puller(t, &registries{}, dir, nil)
+	if ok, err := again.May(t.Context(), pod(), "r.example/app:1", &cri.Image{ID: "x"}); ok || err != nil {
+		t.Errorf("%t, %v", ok, err)
+	}
+	if ok, err := again.May(t.Context(), pod(), "r.example/other:1", &cri.Image{ID: "y"}); !ok || err != nil {
+		t.Errorf("%t, %v", ok, err)
+	}
+}
+
+func TestAllowedImagesNeedNoCheck(t *testing.T) {
+	v := Verification{Policy: NeverVerifyAllowlistedImages, Allow: []string{"r.example/team/*", "docker.io/library/busybox"}}
+	for image, want := range map[string]bool{"r.example/team/app:1": true, "r.example/teams/app": false, "busybox:1.28": true, "nginx": false} {
+		if got := v.trusts(known{preloaded: true}, image); got != want {
+			t.Errorf("%s: %t", image, got)
+		}
+	}
+}
+
+// TestRegistryThatNeverAnswersKeepsNobodyElseWaiting fills all places with pulls that hang.
+func TestRegistryThatNeverAnswersKeepsNobodyElseWaiting(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := &registries{hang: map[string]bool{"dead.example": true}}
+		p, _ := puller(t, r, dir, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { _, _, _ = p.Pull(ctx, pod(), "dead.example/app", nil) })
+		}
+		synctest.Wait()
+		if len(r.pulls) != 2 {
+			t.Errorf("%d pulls at a time", len(r.pulls))
+		}
+		start := time.Now()
+		_, waited, err := p.Pull(t.Context(), pod(), "r.example/app", nil)
+		if err != nil || time.Since(start) > long || waited != time.Since(start) {
+			t.Errorf("%v after %s, waited %s", err, time.Since(start), waited)
+		}
+		if len(r.pulls) != 3 {
+			t.Errorf("%d pulls", len(r.pulls))
+		}
+		cancel()
+		all.Wait()
+		if len(p.places.registries) != 0 || len(p.places.all) != 0 {
+			t.Error("places are kept")
+		}
+	})
+}
