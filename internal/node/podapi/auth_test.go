@@ -111,7 +111,7 @@ func serve(t *testing.T, cas *x509.CertPool) (addr string, reviewed chan authori
 	}
 	own := newAuthority(t)
 	server := New(Config{
-		NodeName: "n1", Client: client, ClientCAs: cas, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
+		NodeName: "n1", Host: ports{}, Client: client, ClientCAs: cas, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.cert.Raw}, PrivateKey: own.key}}},
 	})
 	go func() { _ = server.Serve(t.Context(), l) }()

@@ -111,6 +111,15 @@ func (s settings) renderCRI2(t *toml) {
 	t.set("snapshotter", snapshotter)
 	t.set("default_runtime_name", "runc")
 	s.renderRunc(t, cri)
+	t.table("plugins", cri, "registry")
+	t.set("config_path", s.registries())
+}
+
+// registries are the directories that say how registries are reached, with which
+// authorities and mirrors: a directory HOST:PORT with a file hosts.toml for each. Ours
+// counts for more than the machine's.
+func (s settings) registries() string {
+	return filepath.Join(s.root, "certs.d") + ":/etc/containerd/certs.d:/etc/docker/certs.d"
 }
 
 func (s settings) renderCRI3(t *toml) {
@@ -119,6 +128,8 @@ func (s settings) renderCRI3(t *toml) {
 	t.set("snapshotter", snapshotter)
 	t.table("plugins", images, "pinned_images")
 	t.set("sandbox", s.sandboxImage)
+	t.table("plugins", images, "registry")
+	t.set("config_path", s.registries())
 	t.table("plugins", runtime)
 	s.renderRuntime(t)
 	t.table("plugins", runtime, "cni")
