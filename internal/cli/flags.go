@@ -62,6 +62,12 @@ func (c *configFlags) bindNode(fs *pflag.FlagSet) {
 	fs.StringVar(&n.Name, "node-name", "", "`NAME` of the node (default: the host name)")
 	fs.StringVar(&n.IP, "node-ip", "", "`ADDRESS` of the node (default: the one by which this machine reaches others)")
 	fs.StringVar(&n.CRIEndpoint, "cri-endpoint", "", "unix:///`SOCKET` of a container runtime to use instead of a private containerd")
+	i := &n.Images
+	fs.IntVar(&i.MaxParallelPulls, "max-parallel-image-pulls", i.MaxParallelPulls, "`COUNT` of images that are pulled at the same time")
+	fs.IntVar(&i.GCHighThreshold, "image-gc-high-threshold", i.GCHighThreshold, "`PERCENT` of the disk of images in use above which unused images are removed; 100: none are")
+	fs.IntVar(&i.GCLowThreshold, "image-gc-low-threshold", i.GCLowThreshold, "`PERCENT` of the disk of images in use down to which they are removed")
+	fs.StringVar(&i.CredentialsVerification, "image-pull-credentials-verification-policy", i.CredentialsVerification, "`POLICY` for images that are present: NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages or AlwaysVerify")
+	fs.StringSliceVar(&i.VerificationAllowlist, "preloaded-images-verification-allowlist", nil, "`IMAGES`, separated by commas, that NeverVerifyAllowlistedImages takes as they are; /* at the end stands for all below")
 }
 
 func (c *configFlags) bindNetwork(fs *pflag.FlagSet) {

@@ -83,6 +83,8 @@ type Images struct {
 	// High and Low are how full the disk of images may be, in percent, before and after
 	// unused ones are removed. Zero stands for 85 and 80.
 	High, Low int
+	// Parallel bounds the pulls that go on at a time; zero stands for 5.
+	Parallel int
 }
 
 // PodAPI is how the agent's own endpoint is served.
@@ -119,6 +121,9 @@ func (c *Config) complete() error {
 	}
 	if c.Images.High == 0 {
 		c.Images.High = 85
+	}
+	if c.Images.Parallel == 0 {
+		c.Images.Parallel = 5
 	}
 	if c.Images.Low == 0 {
 		c.Images.Low = min(80, c.Images.High)

@@ -15,9 +15,6 @@ import (
 	"laterna.dev/laterna/internal/node/imagepull"
 )
 
-// parallelPulls bounds the pulls that go on at a time.
-const parallelPulls = 5
-
 // openImages makes what pulls the images of pods, and what removes them.
 func (a *Agent) openImages(rt *runtime) (*imagepull.Puller, *imagepull.Collector, error) {
 	records, err := a.openPullRecords()
@@ -25,7 +22,7 @@ func (a *Agent) openImages(rt *runtime) (*imagepull.Puller, *imagepull.Collector
 		return nil, nil, err
 	}
 	puller := imagepull.New(imagepull.Config{
-		Runtime: rt.client, Secret: a.objects.Secret, Records: records, Verify: a.cfg.Images.Verify, Parallel: parallelPulls,
+		Runtime: rt.client, Secret: a.objects.Secret, Records: records, Verify: a.cfg.Images.Verify, Parallel: a.cfg.Images.Parallel,
 		Clock: a.cfg.Wall, Log: a.cfg.Log,
 		Missing: func(pod *corev1.Pod, names []string) {
 			a.Event(pod, corev1.EventTypeWarning, events.PullSecrets, fmt.Sprintf(

@@ -18,6 +18,7 @@ var honoured = []string{
 	"hostNetwork",
 	"hostPID",
 	"hostname",
+	"imagePullSecrets",
 	"nodeName",
 	"nodeSelector",
 	"overhead",

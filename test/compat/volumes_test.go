@@ -85,6 +85,7 @@ func TestB14CertificateOfASecret(t *testing.T) {
 		return err
 	})
 	contains(t, page, "subject: CN=www.kubia-example.com", "HTTP/1.1 200 OK")
+	contains(t, s.sh(t, "curl -sS -k -v https://"+s.forward(t, ns, true, "fortune-https", ":443")+" 2>&1"), "subject: CN=www.kubia-example.com", "200 OK")
 	servesCertificate(t, ip+":443", filepath.Join(dir, "https.cert"), filepath.Join(dir, "https.key"))
 	if generated := s.sh(t, "kubectl logs -n "+ns+" fortune-https -c html-generator"); !strings.Contains(generated, "every 25 seconds") {
 		t.Errorf("the generator says %q", generated)

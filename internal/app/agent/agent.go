@@ -106,6 +106,8 @@ type Config struct {
 	URL         string
 	Credentials Credentials
 	Runtime     managed.Runtime
+	// Images is how images are pulled and kept.
+	Images config.Images
 	// Connected is told of each sandbox; nil where the network is not ours.
 	Connected func(ctx context.Context, sandbox string) error
 	// Listener accepts clients of the node's own API.
@@ -187,6 +189,10 @@ func newAgent(c Config) (*node.Agent, error) {
 			Listener:  c.Listener,
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Credentials.Serving.GetCertificate},
 			ClientCAs: c.Credentials.ClientCAs,
+		},
+		Images: node.Images{
+			Verify: c.Images.Verification(), Parallel: c.Images.MaxParallelPulls,
+			High: c.Images.GCHighThreshold, Low: c.Images.GCLowThreshold,
 		},
 		Clock: c.Clock,
 		Wall:  c.Wall,

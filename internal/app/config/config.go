@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/node/imagepull"
 )
 
 const (
@@ -102,6 +103,19 @@ type Node struct {
 	// CRIEndpoint names a container runtime that somebody else runs; empty means
 	// a private containerd of this data directory.
 	CRIEndpoint string `json:"criEndpoint,omitempty"`
+	Images      Images `json:"images"`
+}
+
+// Images is how the node pulls and keeps images; names and meanings are the kubelet's.
+type Images struct {
+	MaxParallelPulls int `json:"maxParallelPulls"`
+	// GCHighThreshold and GCLowThreshold are in percent.
+	GCHighThreshold int `json:"gcHighThreshold"`
+	GCLowThreshold  int `json:"gcLowThreshold"`
+	// CredentialsVerification is one of the policies of KEP-2535, and
+	// VerificationAllowlist the images that NeverVerifyAllowlistedImages takes.
+	CredentialsVerification string   `json:"credentialsVerification"`
+	VerificationAllowlist   []string `json:"verificationAllowlist,omitempty"`
 }
 
 // PodSecurity is how far the Pod Security Standards are kept in namespaces whose labels do
@@ -146,7 +160,9 @@ func Default() Config {
 			ServiceClusterIPRange: "10.96.0.0/16",
 			ClusterDomain:         "cluster.local",
 		},
-		Node:  Node{Enabled: true},
+		Node: Node{Enabled: true, Images: Images{
+			MaxParallelPulls: 5, GCHighThreshold: 85, GCLowThreshold: 80, CredentialsVerification: imagepull.NeverVerifyPreloadedImages,
+		}},
 		Audit: Audit{LogMaxAge: 366, LogMaxBackups: 100, LogMaxSize: 100}, // as k8s.io/apiserver
 
 		PodSecurity: PodSecurity{Enforce: "privileged", Audit: "privileged", Warn: "privileged"},

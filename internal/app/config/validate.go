@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
@@ -44,6 +45,9 @@ func (c *Config) Validate() error {
 		{"node-name", validName(c.Node.Name)},
 		{"node-ip", validNodeIP(c.Node.IP)},
 		{"cri-endpoint", validEndpoint(c.Node.CRIEndpoint)},
+		{"max-parallel-image-pulls", validParallelPulls(c.Node.Images.MaxParallelPulls)},
+		{"image-gc-high-threshold", validThresholds(c.Node.Images)},
+		{"image-pull-credentials-verification-policy", c.Node.Images.Verification().Validate()},
 		{"cluster-cidr", validPrefix(c.Network.ClusterCIDR, 24)},
 		{"service-cluster-ip-range", validPrefix(c.Network.ServiceClusterIPRange, 29)},
 		{"service-cluster-ip-range", disjoint(c.Network.ServiceClusterIPRange, c.Network.ClusterCIDR)},
@@ -109,6 +113,25 @@ func validAlgorithm(s string) error {
 		return fmt.Errorf("%q is not one of RS256, ES256, ES384 and ES512", s)
 	}
 	return nil
+}
+
+func validParallelPulls(n int) error {
+	if n < 1 || n > 100 {
+		return fmt.Errorf("%d is not between 1 and 100", n)
+	}
+	return nil
+}
+
+func validThresholds(c Images) error {
+	if c.GCLowThreshold < 1 || c.GCHighThreshold > 100 || c.GCLowThreshold > c.GCHighThreshold {
+		return fmt.Errorf("%d percent, with --image-gc-low-threshold %d: must be at most 100, and not below the low one, which is at least 1", c.GCHighThreshold, c.GCLowThreshold)
+	}
+	return nil
+}
+
+// Verification is when credentials are asked for, in the terms of the node.
+func (c Images) Verification() imagepull.Verification {
+	return imagepull.Verification{Policy: c.CredentialsVerification, Allow: c.VerificationAllowlist}
 }
 
 func validName(s string) error {

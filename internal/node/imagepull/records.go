@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -213,6 +214,20 @@ const (
 	NeverVerifyAllowlistedImages = "NeverVerifyAllowlistedImages"
 	AlwaysVerify                 = "AlwaysVerify"
 )
+
+// Validate says what is wrong with a policy; none is the default.
+func (v Verification) Validate() error {
+	all := []string{NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages, AlwaysVerify}
+	if v.Policy != "" && !slices.Contains(all, v.Policy) {
+		return fmt.Errorf("%q is not one of %s", v.Policy, strings.Join(all, ", "))
+	}
+	for _, a := range v.Allow {
+		if _, err := repositoryOf(strings.TrimSuffix(a, "/*")); err != nil || strings.Contains(strings.TrimSuffix(a, "/*"), "*") {
+			return fmt.Errorf("%q in the list of images is not the name of a repository, or of those below it, such as registry.example/team/*", a)
+		}
+	}
+	return nil
+}
 
 func (v Verification) trusts(k known, image string) bool {
 	switch v.Policy {

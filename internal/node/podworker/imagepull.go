@@ -38,22 +38,16 @@ func (i *images) get(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*c
 		message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, cri.Message(err))
 		return nil, i.refused(pod, c, events.InspectFailed, status.ImageInspectError, message)
 	}
-	imported := false
-	if images := i.deps.Images; found != nil && c.ImagePullPolicy == corev1.PullAlways && images != nil {
-		if imported, err = images.Imported(s.wait, c.Image); err != nil {
-			i.log("origin of image not known", "image", c.Image, "error", err)
-		}
-	}
-	if found != nil && (c.ImagePullPolicy != corev1.PullAlways || imported) {
-		may, err := i.deps.Pulls.May(s.wait, pod, c.Image, found)
+	if found != nil {
+		use, imported, err := i.usable(s, c, found)
 		switch {
 		case s.wait.Err() != nil:
 			return nil, again
 		case err != nil:
 			message := fmt.Sprintf("Failed to inspect image %q: %s", c.Image, err)
 			return nil, i.refused(pod, c, events.InspectFailed, status.ImageInspectError, message)
-		case may:
-			i.pulled(pod, c, imported)
+		case use:
+			i.pulled(pod, c, imported && c.ImagePullPolicy == corev1.PullAlways)
 			state.pull, state.pullError = lifecycle.Backoff{}, ""
 			return found, 0
 		}
@@ -67,6 +61,23 @@ func (i *images) get(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*c
 		return nil, i.refused(pod, c, events.ErrImageNeverPull, status.ErrImageNeverPull, message)
 	}
 	return i.pull(s, c, sandbox)
+}
+
+// usable says whether an image that is present is used as it is: an imported one always,
+// others unless they are to be pulled again, and by pods that could have pulled them.
+func (i *images) usable(s *step, c *corev1.Container, found *cri.Image) (use, imported bool, err error) {
+	if c.ImagePullPolicy != corev1.PullAlways {
+		if use, err = i.deps.Pulls.May(s.wait, s.pod, c.Image, found); use || err != nil {
+			return use, false, err
+		}
+	}
+	if i.deps.Images == nil {
+		return false, false, nil
+	}
+	if imported, err = i.deps.Images.Imported(s.wait, c.Image); err != nil {
+		i.log("origin of image not known", "image", c.Image, "error", err)
+	}
+	return imported, imported, nil
 }
 
 func (i *images) pulled(pod *corev1.Pod, c *corev1.Container, imported bool) {
