@@ -53,10 +53,14 @@ func (f *imageFlags) open(cmd *cobra.Command, maxSize int64) (*images.Store, err
 	if err := awaitSocket(cmd.Context(), dir, socket); err != nil {
 		return nil, err
 	}
-	// What is imported is printed; the log would say it again.
-	return images.Open(images.Config{
+	cfg := images.Config{
+		// What is imported is printed; the log would say it again.
 		Socket: socket, Root: dir.Containerd(), MaxSize: maxSize, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	if out := cmd.ErrOrStderr(); isTerminal(out) {
+		cfg.Progress = func(p images.Progress) { fmt.Fprint(out, progressLine(p)) }
+	}
+	return images.Open(cfg)
 }
 
 // socketTimeout is how long a containerd that is being started is waited for.
@@ -153,11 +157,30 @@ func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, f
 		if err != nil {
 			errs = append(errs, err)
 		}
+		if isTerminal(cmd.ErrOrStderr()) {
+			fmt.Fprint(cmd.ErrOrStderr(), clearLine)
+		}
 		for _, image := range imported {
 			fmt.Fprintf(cmd.OutOrStdout(), "imported %s\n", images.Familiar(image.Name))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// clearLine takes back what stands on a terminal's line.
+const clearLine = "\r\x1b[K"
+
+// progressLine overwrites a terminal's line with how far an import is.
+func progressLine(p images.Progress) string {
+	doing := fmt.Sprintf("%s of %s", bytesOf(p.Done), bytesOf(p.Total))
+	if p.Unpacking {
+		doing += ", unpacking"
+	}
+	line := fmt.Sprintf("importing %s", images.Familiar(p.Image))
+	if p.Count > 1 {
+		line += fmt.Sprintf(" (%d of %d)", p.Number, p.Count)
+	}
+	return clearLine + line + ": " + doing
 }
 
 func newImageList() *cobra.Command {

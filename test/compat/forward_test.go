@@ -127,8 +127,8 @@ spec:
   terminationGracePeriodSeconds: 0
   hostNetwork: %[2]t
   containers:
-  - {name: sum, image: "busybox:1.28", command: [nc, -lk, -p, "%[3]d", -e, sh, -c, "sha256sum; echo end"]}
-  - {name: much, image: "busybox:1.28", command: [nc, -lk, -p, "%[4]d", -e, sh, -c, "yes 0123456789abcde | head -n 1000000"]}
+  - {name: sum, image: "busybox:1.28", command: [nc, -ll, -p, "%[3]d", -e, sh, -c, "sha256sum; echo end"]}
+  - {name: much, image: "busybox:1.28", command: [nc, -ll, -p, "%[4]d", -e, sh, -c, "yes 0123456789abcde | head -n 1000000"]}
 `
 
 // TestForwardedConnectionsAreWholeBothWays sends until an end that only the client's half

@@ -83,7 +83,10 @@ func (s *system) newRegistry(t testing.TB) *privateRegistry {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // pulls of pods that are being deleted
+		server.Close()
+	})
 	r.host = server.Listener.Addr().String()
 
 	dir := filepath.Join(s.Dir, "containerd", "certs.d", r.host)
@@ -242,7 +245,6 @@ func TestRegistryThatLiesHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
 	ns := shared.namespace(t)
 	stop := make(chan struct{})
-	t.Cleanup(func() { close(stop) })
 	lies := map[string]func(w http.ResponseWriter, req *http.Request) bool{
 		"digest": func(w http.ResponseWriter, req *http.Request) bool {
 			if !strings.Contains(req.URL.Path, "/blobs/") || req.Method != http.MethodGet {
@@ -280,6 +282,9 @@ func TestRegistryThatLiesHarmsNobodyElse(t *testing.T) {
 		image := r.push(t, "liar/"+what+":1")
 		r.lie.Store(&lie)
 		shared.login(t, ns, what, r, registryPassword)
+		if what == "silence" {
+			t.Cleanup(func() { close(stop) }) // before the registry is closed
+		}
 		for i := range 3 {
 			shared.apply(t, ns, pullerPod(fmt.Sprintf("%s-%d", what, i), image, "  imagePullSecrets: [{name: "+what+"}]\n"))
 		}

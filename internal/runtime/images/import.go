@@ -105,8 +105,10 @@ func (s *Store) store(ctx context.Context, f files, bundles []bundle, room func(
 		return nil, err
 	}
 	defer func() { release(err != nil) }()
-	for _, b := range bundles {
-		if err := s.write(ctx, f, b); err != nil {
+	m := s.reporter(bundles)
+	for i, b := range bundles {
+		m.begin(i)
+		if err := s.write(ctx, f, b, m); err != nil {
 			return nil, fmt.Errorf("image %s: %w", b.names[0], err)
 		}
 	}
@@ -135,19 +137,20 @@ func (b bundle) images() (all []Image) {
 }
 
 // write stores one image: its layers, unpacked too, then what refers to them.
-func (s *Store) write(ctx context.Context, f files, b bundle) error {
+func (s *Store) write(ctx context.Context, f files, b bundle, m *reporter) error {
 	for i, layer := range b.layers {
-		if err := s.writeBlob(ctx, f, layer, nil); err != nil {
+		if err := s.writeBlob(ctx, f, layer, nil, m); err != nil {
 			return fmt.Errorf("writing layer %d: %w", i+1, err)
 		}
 	}
+	m.unpack()
 	if err := s.unpack(ctx, b); err != nil {
 		return err
 	}
-	if err := s.writeBlob(ctx, f, b.config, b.configLabels()); err != nil {
+	if err := s.writeBlob(ctx, f, b.config, b.configLabels(), m); err != nil {
 		return fmt.Errorf("writing configuration: %w", err)
 	}
-	if err := s.writeBlob(ctx, f, b.manifest, b.manifestLabels()); err != nil {
+	if err := s.writeBlob(ctx, f, b.manifest, b.manifestLabels(), m); err != nil {
 		return fmt.Errorf("writing manifest: %w", err)
 	}
 	return nil
@@ -207,9 +210,11 @@ func (s *Store) undoing(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // writeBlob stores a blob unless it is there, and sets its labels.
-func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[string]string) error {
+func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[string]string, m *reporter) error {
 	digest := b.Digest.String()
-	written, err := s.ensureBlob(ctx, f, b, labels)
+	before := m.now.Done
+	written, err := s.ensureBlob(ctx, f, b, labels, m)
+	m.set(before + b.Size) // also what was there, and not what was sent twice
 	if err != nil || written {
 		return err
 	}
@@ -229,13 +234,13 @@ func (s *Store) writeBlob(ctx context.Context, f files, b blob, labels map[strin
 
 // ensureBlob uploads a blob unless it is there, which it reports. While another import
 // uploads the same blob, containerd answers Unavailable.
-func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[string]string) (written bool, err error) {
+func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[string]string, m *reporter) (written bool, err error) {
 	for {
 		_, err := s.content().Info(ctx, &contentapi.InfoRequest{Digest: b.Digest.String()})
 		if status.Code(err) != codes.NotFound {
 			return false, err
 		}
-		switch err = s.upload(ctx, f, b, labels); status.Code(err) {
+		switch err = s.upload(ctx, f, b, labels, m); status.Code(err) {
 		case codes.OK:
 			return true, nil
 		case codes.AlreadyExists:
@@ -253,7 +258,7 @@ func (s *Store) ensureBlob(ctx context.Context, f files, b blob, labels map[stri
 
 // upload sends a blob in parts; containerd checks length and digest at the end. The
 // error of a blob that is there already has the code AlreadyExists.
-func (s *Store) upload(ctx context.Context, f files, b blob, labels map[string]string) error {
+func (s *Store) upload(ctx context.Context, f files, b blob, labels map[string]string, m *reporter) error {
 	r := io.NopCloser(bytes.NewReader(b.data))
 	if b.member != "" {
 		var err error
@@ -288,6 +293,7 @@ func (s *Store) upload(ctx context.Context, f files, b blob, labels map[string]s
 			return err
 		}
 		offset += int64(n)
+		m.set(m.now.Done + int64(n))
 	}
 }
 

@@ -63,6 +63,8 @@ type Config struct {
 	// MaxSize is how many bytes the images of one archive may unpack to; zero is
 	// DefaultMaxSize.
 	MaxSize int64
+	// Progress, if set, is told how far an import is.
+	Progress func(Progress)
 	// Clock must run with real time.
 	Clock clock.Wall
 	Log   *slog.Logger
@@ -77,6 +79,7 @@ type Store struct {
 	max   int64
 	clock clock.Wall
 	log   *slog.Logger
+	told  func(Progress)
 }
 
 // Open returns a store.
@@ -91,7 +94,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening image store: %w", err)
 	}
 	return &Store{
-		conn: conn, cri: runtime, disk: disk{cfg.Root}, max: cmp.Or(cfg.MaxSize, DefaultMaxSize), clock: cfg.Clock, log: cfg.Log,
+		conn: conn, cri: runtime, disk: disk{cfg.Root}, max: cmp.Or(cfg.MaxSize, DefaultMaxSize), clock: cfg.Clock, log: cfg.Log, told: cfg.Progress,
 	}, nil
 }
 
