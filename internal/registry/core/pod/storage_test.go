@@ -3,7 +3,6 @@ package pod
 import (
 	"context"
 	"crypto/tls"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -324,19 +323,6 @@ func TestServedAs(t *testing.T) {
 	}
 	if len(s.ByPath) != 10 {
 		t.Errorf("%d paths", len(s.ByPath))
-	}
-}
-
-func TestForwardingOfPortsSaysThatItIsNotThere(t *testing.T) {
-	s := newServer(t, Kubelets{})
-	s.create("a", oneContainer)
-	forward := s.ByPath["pods/portforward"].(rest.Connecter)
-	if _, err := forward.Connect(s.ctx, "missing", nil, nil); !errors.IsNotFound(err) {
-		t.Errorf("of a pod that is not there: %v", err)
-	}
-	_, err := forward.Connect(s.ctx, "a", nil, nil)
-	if status, ok := err.(errors.APIStatus); !ok || status.Status().Code != http.StatusNotImplemented || !strings.Contains(err.Error(), "does not forward ports of pods yet") {
-		t.Errorf("of a pod: %v", err)
 	}
 }
 
