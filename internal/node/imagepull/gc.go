@@ -173,7 +173,8 @@ func (c *Collector) kept(ctx context.Context, i cri.Image) bool {
 		known, err := c.cfg.Records.find(i.ID, "")
 		return err != nil || known.record == nil
 	}
-	for _, name := range i.Tags {
+	// The sandbox image of all pods has a digest and no tag; no container uses it.
+	for _, name := range slices.Concat(i.Tags, i.Digests) {
 		if imported, err := c.cfg.Imported(ctx, name); err != nil || imported {
 			return true
 		}

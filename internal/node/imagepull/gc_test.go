@@ -58,7 +58,7 @@ func collector(t *testing.T, s *stock, dir string) (*Collector, *[]string) {
 	note := func(message string) { told = append(told, message) }
 	return NewCollector(CollectorConfig{
 		Stock: s, Disk: s.disk, Records: records, High: 85, Low: 60, Failed: note, Short: note, Clock: clock.Real(),
-		Imported: func(_ context.Context, ref string) (bool, error) { return ref == "imported:1", nil },
+		Imported: func(_ context.Context, ref string) (bool, error) { return ref == "imported:1" || ref == "pause@sha256:1", nil },
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), &told
 }
@@ -66,7 +66,7 @@ func collector(t *testing.T, s *stock, dir string) (*Collector, *[]string) {
 func TestUnusedImagesGoTheLongestUnusedFirst(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stock{other: 20}
+		s := &stock{other: 10}
 		c, told := collector(t, s, dir)
 		look := func() {
 			t.Helper()
@@ -76,7 +76,7 @@ func TestUnusedImagesGoTheLongestUnusedFirst(t *testing.T) {
 			time.Sleep(collectPeriod)
 		}
 		s.add("late", "early", "used", "imported")
-		s.images = append(s.images, cri.Image{ID: "pinned", Pinned: true, Size: 10})
+		s.images = append(s.images, cri.Image{ID: "pinned", Pinned: true, Size: 10}, cri.Image{ID: "sandbox", Digests: []string{"pause@sha256:1"}})
 		s.running = []cri.Container{{Image: "used"}, {ImageRef: "early:1"}, {Image: "late"}}
 		look()
 		s.running = []cri.Container{{Image: "used"}, {Image: "late"}}
