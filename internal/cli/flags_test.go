@@ -16,7 +16,7 @@ import (
 )
 
 // The flags that the contract of the program names, and those that reach an etcd
-// cluster with TLS. --enable-swagger-ui comes with the issue that brings Swagger UI.
+// cluster with TLS, and the kubelet's that say how images are pulled and kept. --enable-swagger-ui comes with the issue that brings Swagger UI.
 var (
 	allowed = []string{
 		"data-dir", "disk-reserve", "listen", "config", "test-clock", "v", "help",
@@ -30,7 +30,11 @@ var (
 		"pod-security-exempt-usernames", "pod-security-exempt-namespaces", "pod-security-exempt-runtime-classes",
 		"audit-policy-file", "audit-log-path", "audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize",
 	}
-	allowedWithNode = append([]string{"node", "node-name", "node-ip", "cri-endpoint"}, allowed...)
+	allowedWithNode = append([]string{
+		"node", "node-name", "node-ip", "cri-endpoint",
+		"max-parallel-image-pulls", "image-gc-high-threshold", "image-gc-low-threshold",
+		"image-pull-credentials-verification-policy", "preloaded-images-verification-allowlist",
+	}, allowed...)
 )
 
 func TestOnlyAllowedFlagsExist(t *testing.T) {
