@@ -82,7 +82,7 @@ PREFIX ?= /usr/local
 
 .PHONY: pages
 pages: ## the parts of docs that are made from the code
-	LATERNA_WRITE_PAGES=1 $(GO) test -count=1 -run 'TestPageOf|TestReferenceOf' ./internal/podfields ./internal/app ./internal/cli
+	LATERNA_WRITE_PAGES=1 $(GO) test -count=1 -run 'TestPageOf|TestReferenceOf' ./internal/podfields ./internal/app/... ./internal/cli
 
 .PHONY: picture
 picture: build images ## the README's picture of a terminal, from a run on this machine

@@ -58,8 +58,10 @@ func collector(t *testing.T, s *stock, dir string) (*Collector, *[]string) {
 	note := func(message string) { told = append(told, message) }
 	return NewCollector(CollectorConfig{
 		Stock: s, Disk: s.disk, Records: records, High: 85, Low: 60, Failed: note, Short: note, Clock: clock.Real(),
-		Imported: func(_ context.Context, ref string) (bool, error) { return ref == "imported:1" || ref == "pause@sha256:1", nil },
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Imported: func(_ context.Context, ref string) (bool, error) {
+			return ref == "imported:1" || ref == "pause@sha256:1", nil
+		},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), &told
 }
 
