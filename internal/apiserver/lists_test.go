@@ -135,8 +135,8 @@ func (s *system) heldByReaders(n int, open func() *http.Response, least int64, e
 // heapAtRest returns what is in use when that has not changed for half a second.
 func heapAtRest() int64 {
 	last := int64(0)
-	for same := 0; same < 10; same++ {
-		time.Sleep(50 * time.Millisecond)
+	for same := 0; same < 5; same++ {
+		time.Sleep(100 * time.Millisecond)
 		runtime.GC()
 		now := heapLive()
 		if now > last+1<<20 || now < last-1<<20 {

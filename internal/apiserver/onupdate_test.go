@@ -84,7 +84,7 @@ func TestRulesOnUpdateNeedTheRightToExec(t *testing.T) {
 	if code, raw := s.fetch(admin, "POST", "/api/v1/namespaces/default/serviceaccounts", account, "Content-Type", "application/json"); code != http.StatusCreated {
 		t.Fatalf("%d %s", code, raw)
 	}
-	writer := ruleOf("get create update patch", "pods pods/status pods/binding bindings")
+	writer := ruleOf("get create update patch", "pods pods/status pods/binding bindings pods/ephemeralcontainers")
 	for who, rules := range map[string][]rbacv1.PolicyRule{"pat": {writer}, "eve": {writer, ruleOf("create", "pods/exec")}} {
 		_, err := s.admin().RbacV1().ClusterRoles().Create(t.Context(), clusterRole(who, rules...), metav1.CreateOptions{})
 		must(t, err)
@@ -137,7 +137,14 @@ func TestRulesOnUpdateNeedTheRightToExec(t *testing.T) {
 			}
 		}
 	}
-	pod := make("")
+	pod := make(hup)
+	for _, mediaType := range []string{"application/merge-patch+json", "application/strategic-merge-patch+json"} {
+		code, raw := s.fetch(clients["pat"], "PATCH", ofPods+"/"+pod+"/ephemeralcontainers", strings.NewReader(onlyRules(pod, run)), "Content-Type", mediaType)
+		if code != http.StatusForbidden {
+			t.Errorf("rules that come with ephemeral containers: %d %s", code, raw)
+		}
+	}
+	pod = make("")
 	if code, raw := s.writeRules(clients["eve"], admin, "POST", "pods/binding", "/binding", "application/json", onUpdateWays[10].body, pod, "- {"); code != http.StatusUnprocessableEntity {
 		t.Errorf("a binding with rules that are none: %d %s", code, raw)
 	}
@@ -169,7 +176,9 @@ func (s *system) writeRules(client, admin *http.Client, method, resource, suffix
 // allWaysAreKnown fails when pods can be written in a way that is not tried.
 func (s *system) allWaysAreKnown(t *testing.T) {
 	t.Helper()
-	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true, "pods/portforward create": true}
+	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true, "pods/portforward create": true,
+		// They keep annotations as they are, but do not take those that their writer may not have.
+		"pods/ephemeralcontainers update": true, "pods/ephemeralcontainers patch": true}
 	for _, way := range onUpdateWays {
 		known[way.resource+" "+way.verb] = true
 	}

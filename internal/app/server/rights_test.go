@@ -17,6 +17,7 @@ import (
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/scheduler"
+	"laterna.dev/laterna/internal/controller/tainteviction"
 )
 
 // TestControllersDoTheirWorkWithTheirOwnRights has each controller do all that it does,
@@ -168,11 +169,11 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"create configmaps":                         {"root-ca-cert-publisher"},
 		"create pods":                               nil,
 		"update pods":                               nil,
-		"delete pods":                               {"pod-garbage-collector", emptying, scheduler.User},
+		"delete pods":                               {"pod-garbage-collector", emptying, scheduler.User, tainteviction.Name},
 		"create pods/exec":                          nil,
 		"get pods/log":                              nil,
 		"create pods/binding":                       {scheduler.User},
-		"patch pods/status":                         {"pod-garbage-collector", scheduler.User},
+		"patch pods/status":                         {"pod-garbage-collector", scheduler.User, tainteviction.Name},
 		"create serviceaccounts":                    {"service-account-controller"},
 		"update serviceaccounts":                    {"service-account-token-controller"},
 		"create serviceaccounts/token":              nil,
