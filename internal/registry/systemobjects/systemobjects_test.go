@@ -109,18 +109,19 @@ func (s *store) written() []string {
 
 // world is a keeper over stores.
 type world struct {
-	keeper                                  *Keeper
-	namespaces, services, endpoints, slices *store
-	repaired                                int
-	repairErr                               error
-	log                                     bytes.Buffer
+	keeper                                              *Keeper
+	namespaces, services, endpoints, slices, priorities *store
+
+	repaired  int
+	repairErr error
+	log       bytes.Buffer
 }
 
 func newWorld(advertise string) *world {
-	w := &world{namespaces: &store{}, services: &store{}, endpoints: &store{}, slices: &store{}}
+	w := &world{namespaces: &store{}, services: &store{}, endpoints: &store{}, slices: &store{}, priorities: &store{}}
 	w.keeper = New(Config{
 		Scheme:     runtime.NewScheme(),
-		Namespaces: w.namespaces, Services: w.services, Endpoints: w.endpoints, Slices: w.slices,
+		Namespaces: w.namespaces, Services: w.services, Endpoints: w.endpoints, Slices: w.slices, Priorities: w.priorities,
 		Repair:    func(context.Context) error { w.repaired++; return w.repairErr },
 		Range:     netip.MustParsePrefix("10.96.0.0/16"),
 		Advertise: netip.MustParseAddrPort(advertise),
@@ -168,7 +169,10 @@ func TestMissingObjectsAreMade(t *testing.T) {
 	if s := w.slice(); s.AddressType != discoveryv1.AddressTypeIPv4 || s.Labels[discoveryv1.LabelServiceName] != "kubernetes" || s.Endpoints[0].Addresses[0] != "10.0.0.5" || *s.Ports[0].Port != 6443 {
 		t.Errorf("slice %+v", s)
 	}
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices} {
+	if got := slices.Sorted(maps.Keys(w.priorities.objects)); !slices.Equal(got, []string{"/system-cluster-critical", "/system-node-critical"}) {
+		t.Errorf("priority classes %q", got)
+	}
+	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
 		s.written()
 	}
 	w.keep(t)
