@@ -176,7 +176,7 @@ func TestMissingObjectsAreMade(t *testing.T) {
 		s.written()
 	}
 	w.keep(t)
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices} {
+	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
 		if again := s.written(); len(again) > 0 {
 			t.Errorf("nothing has changed, and yet: %q", again)
 		}
@@ -250,7 +250,7 @@ func TestSliceOfAnotherFamilyIsReplaced(t *testing.T) {
 
 func TestServersMayMakeTheSameAtOnce(t *testing.T) {
 	w := newWorld("10.0.0.5:6443")
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices} {
+	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
 		s.taken = true
 	}
 	w.keep(t)
