@@ -222,7 +222,7 @@ spec:
     command: [sleep, "3600"]
     startupProbe: {exec: {command: ["true"]}, periodSeconds: 1}
     readinessProbe: {exec: {command: [sleep, "0.4"]}, periodSeconds: 1, failureThreshold: 1}
-    livenessProbe: {exec: {command: [sleep, "0.4"]}, periodSeconds: 1, failureThreshold: 1}
+    livenessProbe: {exec: {command: [sleep, "0.4"]}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 1}
 `)
 	s.running(t, "default", "ready")
 	since := s.field(t, "default", "pod/ready", `{.status.conditions[?(@.type=="Ready")].lastTransitionTime} {.status.containerStatuses[0].containerID}`)
