@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/probe"
+	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/objects"
@@ -202,8 +203,7 @@ type Objects interface {
 
 // Pods reads, reports about and removes the pods of a namespace.
 type Pods interface {
-	Get(ctx context.Context, name string, o metav1.GetOptions) (*corev1.Pod, error)
-	UpdateStatus(ctx context.Context, pod *corev1.Pod, o metav1.UpdateOptions) (*corev1.Pod, error)
+	statuswriter.Pods
 	Delete(ctx context.Context, name string, o metav1.DeleteOptions) error
 }
 

@@ -26,7 +26,7 @@ func (w *Worker) end(s *step) time.Duration {
 		return pause
 	}
 	if !s.gone {
-		w.reporter.writer.flush(s.ctx)
+		w.reporter.writer.Flush(s.ctx)
 		if err := w.deletePod(s.ctx, s.pod); err != nil {
 			w.log("pod not deleted", "error", err)
 			return again

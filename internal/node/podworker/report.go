@@ -1,20 +1,20 @@
 package podworker
 
 import (
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
 // reporter says how the pod is: on the board and, by its writer, to the API.
 type reporter struct {
 	*core
-	writer statusWriter
+	writer *statuswriter.Writer
 	// failed is why the pod has failed beside its containers, nil while it has not.
 	failed *status.Waiting
 	// restarting says that all containers are being removed to be started again.
@@ -40,7 +40,7 @@ func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	}
 	s := status.Pod(in)
 	r.board.show(func(now *Snapshot) { now.Status = &s })
-	r.writer.write(s)
+	r.writer.Write(s)
 	return s
 }
 
@@ -73,23 +73,8 @@ func (r *reporter) remembered(pod *corev1.Pod) *corev1.Pod {
 	}
 	out := *pod
 	out.Status = *last
-	out.Status.Conditions = mergeConditions(last.Conditions, pod.Status.Conditions)
+	out.Status.Conditions = status.MergeConditions(last.Conditions, pod.Status.Conditions)
 	return &out
-}
-
-// mergeConditions is ours, with those that others own as theirs has them.
-func mergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
-	out := slices.Clone(ours)
-	for _, c := range theirs {
-		i := slices.IndexFunc(out, func(k corev1.PodCondition) bool { return k.Type == c.Type })
-		switch {
-		case i < 0:
-			out = append(out, c)
-		case !slices.Contains(status.Owned, c.Type):
-			out[i] = c
-		}
-	}
-	return out
 }
 
 // withAddresses is the pod as it sees itself: its status has its addresses, which

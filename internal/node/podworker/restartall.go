@@ -18,7 +18,7 @@ func (w *Worker) restartAll(s *step, p lifecycle.Plan) time.Duration {
 	}
 	w.reporter.restarting = true
 	w.reporter.report(s.pod, false)
-	w.reporter.writer.flush(s.wait)
+	w.reporter.writer.Flush(s.wait)
 	if s.wait.Err() != nil {
 		return again
 	}

@@ -8,6 +8,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
+	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
 )
@@ -41,9 +42,12 @@ type Worker struct {
 }
 
 // newWorker puts the parts of a worker together.
-func newWorker(k *core) *Worker {
+func newWorker(k *core, pod *corev1.Pod) *Worker {
 	files := &files{k}
-	w := &Worker{core: k, reporter: &reporter{core: k, writer: statusWriter{deps: k.deps}}, observer: &observer{k, files}, sandboxes: &sandboxes{core: k}}
+	writer := statuswriter.New(statuswriter.Config{
+		Pods: func(namespace string) statuswriter.Pods { return k.deps.Pods(namespace) }, Clock: k.deps.Wall, Log: k.deps.Log,
+	}, pod)
+	w := &Worker{core: k, reporter: &reporter{core: k, writer: writer}, observer: &observer{k, files}, sandboxes: &sandboxes{core: k}}
 	w.probes = &probes{core: k, reporter: w.reporter, watched: map[string]*watched{}}
 	w.hooks = &hooks{core: k, reporter: w.reporter, starting: map[string]*hookRun{}, stopping: map[string]*hookRun{}, looked: map[string]bool{}}
 	w.ender = &ender{k, w.observer, w.reporter, w.probes, w.hooks}
@@ -79,8 +83,7 @@ type Origin struct {
 
 // New makes the worker of a pod, which does nothing before Run.
 func New(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
-	w := newWorker(&core{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}})
-	w.reporter.writer.base = pod
+	w := newWorker(&core{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}}, pod)
 	for name, id := range o.Restarting {
 		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
 	}
@@ -95,7 +98,7 @@ func (w *Worker) Snapshot() *Snapshot { return w.board.snapshot() }
 
 // Update gives the worker the pod as it is in the API now.
 func (w *Worker) Update(pod *corev1.Pod) {
-	w.reporter.writer.observe(pod)
+	w.reporter.writer.Observe(pod)
 	current := w.board.update(pod)
 	w.deps.Updates.Sync(current)
 	w.deps.Volumes.Sync(current)
@@ -104,7 +107,7 @@ func (w *Worker) Update(pod *corev1.Pod) {
 
 // Remove tells the worker that the API has the pod no more; pod is how it was last.
 func (w *Worker) Remove(pod *corev1.Pod) {
-	w.reporter.writer.observe(pod)
+	w.reporter.writer.Observe(pod)
 	w.board.remove(pod)
 	w.board.signal()
 }
@@ -155,8 +158,8 @@ func (w *Worker) Replace(r onupdate.Restart) (done <-chan struct{}) {
 // Run steps until the pod is gone everywhere or ctx ends; a step under way ends first.
 // It reports whether the pod is gone.
 func (w *Worker) Run(ctx context.Context) (gone bool) {
-	w.reporter.writer.start(ctx)
-	defer w.reporter.writer.stop()
+	w.reporter.writer.Start(ctx)
+	defer w.reporter.writer.Stop()
 	defer w.volumes.cancel()
 	defer w.releaseObjects()
 	defer w.hooks.end()

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -165,4 +166,19 @@ func truth(b bool) corev1.ConditionStatus {
 		return corev1.ConditionTrue
 	}
 	return corev1.ConditionFalse
+}
+
+// MergeConditions is the conditions ours, with those that others own as theirs has them.
+func MergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
+	out := slices.Clone(ours)
+	for _, c := range theirs {
+		i := slices.IndexFunc(out, func(k corev1.PodCondition) bool { return k.Type == c.Type })
+		switch {
+		case i < 0:
+			out = append(out, c)
+		case !slices.Contains(Owned, c.Type):
+			out[i] = c
+		}
+	}
+	return out
 }

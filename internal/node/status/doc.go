@@ -3,5 +3,5 @@
 //
 // It owns phase, conditions and container statuses with upstream's reasons. When a
 // container is started or given up is decided in internal/node/lifecycle; writing the
-// status to the API is internal/node/podworker's.
+// status to the API is internal/node/statuswriter's.
 package status
