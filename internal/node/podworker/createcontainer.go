@@ -7,10 +7,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
-	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -19,7 +19,7 @@ import (
 type starter struct {
 	*core
 	images   *images
-	files    *files
+	files    *containerfiles.Files
 	observer *observer
 	ender    *ender
 	reporter *reporter
@@ -54,7 +54,7 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 		}
 		return pause
 	}
-	if err := t.placeProfile(spec); err != nil {
+	if err := t.files.PlaceProfile(pod, spec); err != nil {
 		return t.notStarted(pod, c, status.CreateContainerError, err)
 	}
 	id, err := t.create(s, sandbox, spec, sandboxSpec)
@@ -101,24 +101,6 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 		t.board.signal() // the next one may be started
 	}
 	return 0
-}
-
-// placeProfile puts the seccomp profile of a container where the runtime may read it.
-func (t *starter) placeProfile(spec *cri.ContainerSpec) error {
-	profile := &spec.Security.Seccomp
-	if profile.Kind != cri.ProfileLocalhost {
-		return nil
-	}
-	if spec.Security.Privileged { // which no runtime gives a filter
-		*profile = cri.Profile{Kind: cri.ProfileUnconfined}
-		return nil
-	}
-	path, err := seccomp.Place(seccomp.Dir(t.deps.Node.Root), profile.Localhost, t.deps.Volumes.PodDir(t.uid))
-	if err != nil {
-		return err
-	}
-	profile.Localhost = path
-	return nil
 }
 
 // create makes a container. The end of the agent does not stop it half-way, but
@@ -189,7 +171,7 @@ func (t *starter) containerSpec(s *step, c *corev1.Container, sandbox *cri.Sandb
 	if self, err = resolveSubPaths(self, c, vars); err != nil {
 		return nil, err
 	}
-	mounts, err := t.files.mounts(self, c)
+	mounts, err := t.files.Mounts(self, c)
 	if err != nil {
 		return nil, err
 	}

@@ -13,13 +13,13 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/objects"
-	"laterna.dev/laterna/internal/volumes/place"
 )
 
 // Deps is what workers stand on; one value serves all of a node. All fields are required
@@ -155,20 +155,17 @@ type Groups interface {
 
 // Volumes publishes the volumes of pods and keeps them fresh.
 type Volumes interface {
+	containerfiles.Volumes
 	// Setup returns when every volume of the pod is published, or with ctx's error.
 	// It may be called again. It records FailedMount events itself.
 	Setup(ctx context.Context, pod *corev1.Pod) error
 	// Sync tells that the pod's labels or annotations have changed.
 	Sync(pod *corev1.Pod)
-	// MountsFor returns the mounts of a container that is about to start.
-	MountsFor(pod *corev1.Pod, container string) ([]place.Mount, error)
 	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when
 	// there is none.
 	ReadFile(uid types.UID, volume, path string, limit int64) ([]byte, error)
 	// Teardown removes the pod's directory with all its volumes.
 	Teardown(ctx context.Context, uid types.UID) error
-	// PodDir is the pod's directory.
-	PodDir(uid types.UID) string
 }
 
 // SubPaths lets subPaths follow updates in running containers.

@@ -5,7 +5,8 @@
 // A Worker is the only one to change what its pod has on the runtime, step by step in
 // one goroutine; it is told of changes and shows a Snapshot to whoever asks. What it
 // stands on is named in Deps. What must happen to a container is internal/node/lifecycle's
-// to decide, what the runtime is asked for is runspec's and env's, the pod's status
-// status's. Which pods there are, and what is to be done with them as a whole, is
+// to decide, what the runtime is asked for is runspec's and env's, what containers have
+// of the pod's directory containerfiles', the pod's status status's, and its way to the API
+// statuswriter's. Which pods there are, and what is to be done with them as a whole, is
 // internal/node's.
 package podworker

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/lifecycle"
@@ -108,7 +109,7 @@ func (h *hooks) paid(c cri.Container) {
 
 // owedFile says by being there that a container owes its postStart hook.
 func owedFile(container string, attempt uint32) string {
-	return filepath.Join(messageDir(container), fmt.Sprintf("postStart.%d", attempt))
+	return filepath.Join(containerfiles.Dir(container), fmt.Sprintf("postStart.%d", attempt))
 }
 
 func (h *hooks) inPodDir(do func(root *os.Root) error) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -14,7 +15,7 @@ import (
 // observer looks at what the pod has on the runtime and shows it.
 type observer struct {
 	*core
-	files *files
+	files *containerfiles.Files
 }
 
 // refresh reads what the pod has on the runtime. A pause asks for another look,
@@ -103,7 +104,7 @@ func (o *observer) containerStatus(ctx context.Context, id, sandboxID string) (c
 		c.State = cri.ContainerCreated
 	}
 	if c.State == cri.ContainerExited {
-		switch message := o.files.terminationMessage(ctx, c); {
+		switch message := o.files.TerminationMessage(ctx, o.board.snapshot().Pod, c); {
 		case message == "":
 		case c.Message == "":
 			c.Message = message

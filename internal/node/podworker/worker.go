@@ -6,7 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/lifecycle"
+	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -43,7 +45,9 @@ type Worker struct {
 
 // newWorker puts the parts of a worker together.
 func newWorker(k *core, pod *corev1.Pod) *Worker {
-	files := &files{k}
+	files := &containerfiles.Files{
+		Volumes: k.deps.Volumes, Profiles: seccomp.Dir(k.deps.Node.Root), ClusterDomain: k.deps.Node.ClusterDomain, Logs: k.deps.Logs, Clock: k.deps.Wall,
+	}
 	writer := statuswriter.New(statuswriter.Config{
 		Pods: func(namespace string) statuswriter.Pods { return k.deps.Pods(namespace) }, Clock: k.deps.Wall, Log: k.deps.Log,
 	}, pod)

@@ -1,4 +1,4 @@
-package podworker
+package containerfiles
 
 import (
 	"context"
@@ -9,15 +9,38 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/node/seccomp"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/place"
 )
 
-// files makes and reads what containers have in the pod's directory beside volumes.
-type files struct{ *core }
+// Files makes and reads what containers have in the directories of their pods. All fields
+// are required. It is safe for concurrent use.
+type Files struct {
+	Volumes Volumes
+	// Profiles is the directory of seccomp profiles.
+	Profiles string
+	// ClusterDomain is in the names of pods that have a subdomain.
+	ClusterDomain string
+	// Logs is the directory of all pod logs.
+	Logs *os.Root
+	// Clock is real time.
+	Clock clock.Wall
+}
+
+// Volumes are the volumes of pods, see place.Manager.
+type Volumes interface {
+	// MountsFor returns the mounts of a container that is about to start.
+	MountsFor(pod *corev1.Pod, container string) ([]place.Mount, error)
+	// PodDir is the pod's directory.
+	PodDir(uid types.UID) string
+}
 
 const (
 	// A termination message has at most messageBytes; one that is taken from the
@@ -27,10 +50,10 @@ const (
 	logMessageLines = 80
 )
 
-// mounts are a container's volumes, its /etc/hosts and the file for its
+// Mounts are a container's volumes, its /etc/hosts and the file for its
 // termination message.
-func (f *files) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
-	volumes, err := f.deps.Volumes.MountsFor(pod, c.Name)
+func (f *Files) Mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error) {
+	volumes, err := f.Volumes.MountsFor(pod, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +66,7 @@ func (f *files) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error
 			Propagation: propagation(m.Propagation),
 		})
 	}
-	dir := f.deps.Volumes.PodDir(f.uid)
+	dir := f.Volumes.PodDir(pod.UID)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making pod directory: %w", err)
 	}
@@ -68,13 +91,31 @@ func (f *files) mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error
 	return out, nil
 }
 
-// messageDir is where the termination messages of a container are, in the pod's directory.
-func messageDir(container string) string { return filepath.Join("containers", container) }
+// PlaceProfile puts the seccomp profile of a container where the runtime may read it.
+func (f *Files) PlaceProfile(pod *corev1.Pod, spec *cri.ContainerSpec) error {
+	profile := &spec.Security.Seccomp
+	if profile.Kind != cri.ProfileLocalhost {
+		return nil
+	}
+	if spec.Security.Privileged { // which no runtime gives a filter
+		*profile = cri.Profile{Kind: cri.ProfileUnconfined}
+		return nil
+	}
+	path, err := seccomp.Place(f.Profiles, profile.Localhost, f.Volumes.PodDir(pod.UID))
+	if err != nil {
+		return err
+	}
+	profile.Localhost = path
+	return nil
+}
+
+// Dir is what a container has to itself in the pod's directory.
+func Dir(container string) string { return filepath.Join("containers", container) }
 
 // terminationFile makes the file that a container's termination message goes to and
 // returns its path in the pod's directory. Every user of the container may write it.
 func terminationFile(root *os.Root, container string) (string, error) {
-	dir := messageDir(container)
+	dir := Dir(container)
 	if err := root.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("making container directory: %w", err)
 	}
@@ -94,16 +135,16 @@ func terminationFile(root *os.Root, container string) (string, error) {
 	return path, nil
 }
 
-// terminationMessage is what a dead container left in its file, or, where the pod
+// TerminationMessage is what a dead container left in its file, or, where the pod
 // asks for it, the end of its log.
-func (f *files) terminationMessage(ctx context.Context, c cri.Container) string {
-	if message := f.readMessage(c); message != "" {
+func (f *Files) TerminationMessage(ctx context.Context, pod *corev1.Pod, c cri.Container) string {
+	if message := f.readMessage(pod, c); message != "" {
 		return message
 	}
 	if c.ExitCode == 0 || c.Annotations[runspec.AnnotationTerminationPolicy] != string(corev1.TerminationMessageFallbackToLogsOnError) {
 		return ""
 	}
-	src := logs.Source{Root: f.deps.Logs, Path: runspec.ContainerLog(f.board.snapshot().Pod, c.Name, c.Attempt), Clock: f.deps.Wall}
+	src := logs.Source{Root: f.Logs, Path: runspec.ContainerLog(pod, c.Name, c.Attempt), Clock: f.Clock}
 	message, err := logs.End(ctx, src, logMessageLines, logMessageBytes)
 	if err != nil {
 		return ""
@@ -112,11 +153,11 @@ func (f *files) terminationMessage(ctx context.Context, c cri.Container) string 
 }
 
 // readMessage reads the end of the file that the container has for its message.
-func (f *files) readMessage(c cri.Container) string {
-	dir := f.deps.Volumes.PodDir(f.uid)
+func (f *Files) readMessage(pod *corev1.Pod, c cri.Container) string {
+	dir := f.Volumes.PodDir(pod.UID)
 	for _, m := range c.Mounts {
 		rel, err := filepath.Rel(dir, m.HostPath)
-		if err != nil || filepath.Dir(rel) != messageDir(c.Name) {
+		if err != nil || filepath.Dir(rel) != Dir(c.Name) {
 			continue
 		}
 		root, err := os.OpenRoot(dir)

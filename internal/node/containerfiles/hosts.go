@@ -1,4 +1,4 @@
-package podworker
+package containerfiles
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ const (
 
 // writeHosts makes the hosts file of a pod say what it should, whatever its containers,
 // which may write to it, have made of it.
-func (f *files) writeHosts(root *os.Root, pod *corev1.Pod) error {
+func (f *Files) writeHosts(root *os.Root, pod *corev1.Pod) error {
 	var ips []string
 	for _, ip := range pod.Status.PodIPs {
 		ips = append(ips, ip.IP)
@@ -38,7 +38,7 @@ func (f *files) writeHosts(root *os.Root, pod *corev1.Pod) error {
 			return fmt.Errorf("reading the machine's hosts file: %w", err)
 		}
 	}
-	content := runspec.Hosts(pod, ips, f.deps.Node.ClusterDomain, host)
+	content := runspec.Hosts(pod, ips, f.ClusterDomain, host)
 	if err := rewrite(root, hostsFile, content, hostsMode); err != nil {
 		return fmt.Errorf("writing hosts file: %w", err)
 	}
