@@ -42,7 +42,7 @@ type Agent struct {
 	volumes  *place.Manager
 	fresh    *freshpath.Follower
 	updates  *onupdate.Runner
-	puller   *imagepull.Puller
+	images   *imagepull.Getter
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 	// revisions is nil where tokens are not replaced when the issuer changes.
@@ -115,11 +115,15 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	closers = append(closers, func() { rt.client.Close() })
-	puller, collector, err := a.openImages(rt)
+	images, collector, err := imagepull.Open(imagepull.NodeConfig{
+		NodeName: a.cfg.NodeName, Root: a.cfg.Root, Runtime: rt.client, Secret: a.objects.Secret, Imports: rt.endpoint.Images,
+		Verify: a.cfg.Images.Verify, High: a.cfg.Images.High, Low: a.cfg.Images.Low, Parallel: a.cfg.Images.Parallel,
+		Pulled: a.registrar.Changed, Events: a.recorder, Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
+	})
 	if err != nil {
 		return err
 	}
-	a.puller = puller
+	a.images = images
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
 	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })

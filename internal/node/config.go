@@ -67,7 +67,7 @@ type Endpoint struct {
 	// containerd or its events must not be used.
 	Containerd string
 	// Images is nil where images cannot be imported (a foreign runtime).
-	Images podworker.Images
+	Images imagepull.Imports
 }
 
 // RuntimeProvider knows the container runtime. Endpoint returns when the runtime is

@@ -22,11 +22,11 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 			IPs: a.cfg.NodeIPs, ClusterDomain: a.cfg.ClusterDomain, Instance: a.cfg.Instance, Root: a.cfg.Root,
 			LogRoot: a.cfg.logRoot(), Runtime: rt.version.Name, Memory: a.registrar.Facts().Memory, Allocatable: a.Allocatable,
 		},
-		Runtime: rt.client, Connected: a.cfg.Connected, Inventory: rt.inventory, Images: rt.endpoint.Images, Pulls: a.puller, Groups: a.cfg.Groups,
+		Runtime: rt.client, Connected: a.cfg.Connected, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups,
 		Volumes: a.volumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
-		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn, Pulled: a.registrar.Changed,
+		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn,
 		NoClusterDNS: a.noClusterDNS(), Handler: runtimeHandler(a.cfg.Client),
 		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}

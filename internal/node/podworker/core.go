@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 )
@@ -25,10 +26,8 @@ type containerState struct {
 	waiting *status.Waiting
 	// announced is the container whose back-off was recorded.
 	announced string
-	// pull is the back-off of the image.
-	pull      lifecycle.Backoff
-	pullEnded time.Time
-	pullError string
+	// pulls are those of its image that have failed.
+	pulls imagepull.Failures
 	// broken is the container that was stopped since its postStart hook had failed.
 	broken *hookError
 	// killed is the container whose stopping was recorded.

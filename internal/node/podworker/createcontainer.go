@@ -9,6 +9,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
@@ -18,7 +19,6 @@ import (
 // starter makes and starts containers.
 type starter struct {
 	*core
-	images   *images
 	files    *containerfiles.Files
 	observer *observer
 	ender    *ender
@@ -31,7 +31,7 @@ type starter struct {
 // container's waiting reason and an Event; the pause says when to try again.
 func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sandboxSpec *cri.SandboxSpec) time.Duration {
 	pod, c, state := s.pod, k.Spec, t.container(k.Spec.Name)
-	image, pause := t.images.get(s, c, sandboxSpec)
+	image, pause := t.image(s, c, sandboxSpec)
 	if image == nil {
 		return pause
 	}
@@ -101,6 +101,22 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 		t.board.signal() // the next one may be started
 	}
 	return 0
+}
+
+// image returns the container's image, or the pause before the next try.
+func (t *starter) image(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
+	state := t.container(c.Name)
+	a := t.deps.Images.Get(s.wait, imagepull.Request{
+		Pod: s.pod, Container: c, Sandbox: sandbox, Failures: &state.pulls, Waiting: state.waiting,
+		Await: func(work func()) { t.reporter.await(s, work) },
+	})
+	if a.Waiting != nil {
+		state.waiting = a.Waiting
+	}
+	if a.Hold {
+		state.Retry.Later(t.now(), a.Pause, a.Pause)
+	}
+	return a.Image, a.Pause
 }
 
 // create makes a container. The end of the agent does not stop it half-way, but

@@ -8,13 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/hook"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -22,17 +22,15 @@ import (
 	"laterna.dev/laterna/internal/volumes/objects"
 )
 
-// Deps is what workers stand on; one value serves all of a node. All fields are required
-// but Images. Everything in it may be called concurrently.
+// Deps is what workers stand on; one value serves all of a node. All fields are required.
+// Everything in it may be called concurrently.
 type Deps struct {
 	Node    Node
 	Runtime Runtime
 	// Connected binds a sandbox that was just made to the addresses that it was given.
-	Connected func(ctx context.Context, sandbox string) error
-	Inventory Inventory
-	// Images is nil where images cannot be imported (a foreign runtime).
+	Connected   func(ctx context.Context, sandbox string) error
+	Inventory   Inventory
 	Images      Images
-	Pulls       Pulls
 	Groups      Groups
 	Volumes     Volumes
 	SubPaths    SubPaths
@@ -45,13 +43,11 @@ type Deps struct {
 	Pods func(namespace string) Pods
 	// Services are all services; they are shared: read only.
 	Services func() []*corev1.Service
-	Events   Events
+	Events   imagepull.Events
 	// Logs is the directory of all pod logs.
 	Logs *os.Root
 	// Turn waits until a sandbox may be made, or until ctx ends; done gives the turn up.
 	Turn func(ctx context.Context) (done func(), ok bool)
-	// Pulled tells that the node has one more image.
-	Pulled func()
 	// Handler returns what runs pods of a RuntimeClass, by the runtime's configuration.
 	Handler func(ctx context.Context, class string) (string, error)
 	// NoClusterDNS tells that a pod wants the cluster's DNS, which there is none of.
@@ -85,7 +81,6 @@ type Node struct {
 type Runtime interface {
 	SandboxRuntime
 	ContainerRuntime
-	ImageRuntime
 }
 
 // SandboxRuntime makes and ends sandboxes.
@@ -107,21 +102,6 @@ type ContainerRuntime interface {
 	RemoveContainer(ctx context.Context, id string) error
 }
 
-// ImageRuntime finds images.
-type ImageRuntime interface {
-	ImageStatus(ctx context.Context, ref string) (*cri.Image, error)
-}
-
-// Pulls pulls images with what pods have for it. It is internal/node/imagepull.
-type Pulls interface {
-	// Pull returns the image, and how long the pull waited for others.
-	Pull(ctx context.Context, pod *corev1.Pod, image string, sandbox *cri.SandboxSpec) (found *cri.Image, waited time.Duration, err error)
-	// May says whether the pod may use an image that is present without pulling it.
-	May(ctx context.Context, pod *corev1.Pod, image string, present *cri.Image) (bool, error)
-	// CheckName says why a name is not an image's.
-	CheckName(image string) error
-}
-
 // Inventory knows whose what is on the runtime.
 type Inventory interface {
 	Own(id string, uid types.UID)
@@ -140,10 +120,9 @@ type Hooks interface {
 	Run(ctx context.Context, c hook.Container, h *corev1.LifecycleHandler) (note string, err error)
 }
 
-// Images knows where images came from. It is internal/runtime/images.
+// Images finds and pulls images, see imagepull.Getter.
 type Images interface {
-	// Imported says whether the image was imported from an archive.
-	Imported(ctx context.Context, ref string) (bool, error)
+	Get(ctx context.Context, r imagepull.Request) imagepull.Answer
 }
 
 // Groups names, makes and removes the control groups of pods.
@@ -202,10 +181,4 @@ type Objects interface {
 type Pods interface {
 	statuswriter.Pods
 	Delete(ctx context.Context, name string, o metav1.DeleteOptions) error
-}
-
-// Events records Events and does not wait.
-type Events interface {
-	Event(about apiruntime.Object, eventType, reason, message string)
-	Eventf(about apiruntime.Object, eventType, reason, format string, args ...any)
 }

@@ -20,6 +20,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/hook"
+	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -72,14 +73,16 @@ func (m *machine) deps() *Deps {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { logs.Close() })
+	log := slog.New(slog.NewTextHandler(m.t.Output(), nil))
+	images := &imagepull.Getter{Find: m.ImageStatus, Pulls: m, Pulled: func() {}, Events: nothing{}, Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log}
 	return &Deps{
 		Node: Node{
 			IPs: []string{"192.0.2.1"}, ClusterDomain: "cluster.local", Instance: "i", Root: m.dir, LogRoot: logs.Name(), Runtime: "fake",
 			Memory: 1 << 30, Allocatable: func() corev1.ResourceList { return nil },
 		},
-		Runtime: m, Pulls: m, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
+		Runtime: m, Images: images, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
-		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, Pulled: func() {}, NoClusterDNS: func() {},
+		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, NoClusterDNS: func() {},
 		Connected: m.connected,
 		Handler: func(_ context.Context, class string) (string, error) {
 			if class == "missing" {
@@ -88,7 +91,7 @@ func (m *machine) deps() *Deps {
 			return "handler-of-" + class, nil
 		},
 
-		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(m.t.Output(), nil)),
+		Clock: clock.APIOf(clock.Real()), Wall: clock.Real(), Log: log,
 	}
 }
 

@@ -56,7 +56,7 @@ func newWorker(k *core, pod *corev1.Pod) *Worker {
 	w.hooks = &hooks{core: k, reporter: w.reporter, starting: map[string]*hookRun{}, stopping: map[string]*hookRun{}, looked: map[string]bool{}}
 	w.ender = &ender{k, w.observer, w.reporter, w.probes, w.hooks}
 	w.starter = &starter{
-		core: k, images: &images{k, w.reporter}, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter, probes: w.probes, hooks: w.hooks,
+		core: k, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter, probes: w.probes, hooks: w.hooks,
 	}
 	return w
 }
