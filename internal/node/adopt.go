@@ -35,7 +35,9 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 		a.updates.Adopt(pod)
 	}
 	a.volumes.Adopt(adopted)
-	a.reportProjections(adopted...)
+	for _, pod := range adopted {
+		a.projections.Add(pod)
+	}
 
 	a.pods.mu.Lock()
 	defer a.pods.mu.Unlock()

@@ -16,6 +16,8 @@ import (
 
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/imagepull"
+	"laterna.dev/laterna/internal/node/podapi"
+	"laterna.dev/laterna/internal/node/podhost"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -147,6 +149,15 @@ func (a *Agent) Run(ctx context.Context) error {
 	case err := <-served:
 		return err
 	}
+}
+
+// servePodAPI serves the node's HTTPS endpoint until ctx ends.
+func (a *Agent) servePodAPI(ctx context.Context) error {
+	return podapi.New(podapi.Config{
+		NodeName: a.cfg.NodeName, Client: a.cfg.Client,
+		Host: podhost.Host{Workers: a.pods.all, Runtime: a.cri, Logs: a.logs, Clock: a.cfg.Wall},
+		TLS:  a.cfg.PodAPI.TLS, ClientCAs: a.cfg.PodAPI.ClientCAs, Clock: a.cfg.Wall, Log: a.cfg.Log,
+	}).Serve(ctx, a.cfg.PodAPI.Listener)
 }
 
 // openVolumes makes what publishes the volumes of pods.

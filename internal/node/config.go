@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -142,3 +143,12 @@ func (c *Config) podRoot() string { return filepath.Join(c.Root, "pods") }
 
 // logRoot is the directory of all pod logs.
 func (c *Config) logRoot() string { return filepath.Join(c.Root, "logs", "pods") }
+
+// apiVersion is the version of the API as servers are told it, such as "1.37".
+func (c *Config) apiVersion() string {
+	version := strings.TrimPrefix(c.Version, "v")
+	if parts := strings.SplitN(version, ".", 3); len(parts) == 3 {
+		return parts[0] + "." + parts[1]
+	}
+	return version
+}

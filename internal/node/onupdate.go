@@ -39,7 +39,7 @@ func (a *Agent) newUpdates(ctx context.Context, snapshot func(types.UID) []publi
 			return out
 		},
 		PodDir: func(uid types.UID) string { return a.volumes.PodDir(uid) },
-		Event:  k.event, Changed: a.projectionChanged, Clock: a.cfg.Wall, Log: a.cfg.Log,
+		Event:  k.event, Changed: a.projections.Changed, Clock: a.cfg.Wall, Log: a.cfg.Log,
 	})
 }
 
@@ -54,7 +54,7 @@ func (a *Agent) newFollower(volumes freshpath.Volumes) *freshpath.Follower {
 // volumesChanged tells that the volumes of a pod show something else, or why they do
 // not.
 func (a *Agent) volumesChanged(uid types.UID) {
-	a.projectionChanged(uid)
+	a.projections.Changed(uid)
 	if a.revisions != nil {
 		a.revisions.Moved()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
@@ -38,15 +37,4 @@ func (a *Agent) outcomes(uid types.UID) (all []podprojection.Outcome) {
 		})
 	}
 	return all
-}
-
-// projectionChanged tells that the volumes of a pod show something else, or why they do
-// not.
-func (a *Agent) projectionChanged(uid types.UID) { a.projections.Changed(uid) }
-
-// reportProjections has what pods have loaded reported from now on.
-func (a *Agent) reportProjections(pods ...*corev1.Pod) {
-	for _, pod := range pods {
-		a.projections.Add(pod)
-	}
 }

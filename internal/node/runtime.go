@@ -41,7 +41,7 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 	}
 	rt := &runtime{client: client, endpoint: endpoint, inventory: inventory.New(inventory.Config{
 		Client: client, Containerd: endpoint.Containerd, Instance: a.cfg.Instance, Wall: a.cfg.Wall, Log: a.cfg.Log,
-	}), prober: probe.New(probe.Config{Exec: client, Version: a.apiVersion(), Wall: a.cfg.Wall})}
+	}), prober: probe.New(probe.Config{Exec: client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall})}
 	for {
 		if rt.version, err = client.Version(ctx); err == nil {
 			a.cfg.Log.Info("container runtime connected", "runtime", rt.version.Name, "version", rt.version.Version)

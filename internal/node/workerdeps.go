@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,21 +23,12 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		},
 		Runtime: rt.client, Connected: a.cfg.Connected, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups,
 		Volumes: a.volumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
-		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.apiVersion(), Wall: a.cfg.Wall}),
+		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
 		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn,
 		NoClusterDNS: a.noClusterDNS(), Handler: runtimeHandler(a.cfg.Client),
 		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}
-}
-
-// apiVersion is the version of the API as servers are told it, such as "1.37".
-func (a *Agent) apiVersion() string {
-	version := strings.TrimPrefix(a.cfg.Version, "v")
-	if parts := strings.SplitN(version, ".", 3); len(parts) == 3 {
-		return parts[0] + "." + parts[1]
-	}
-	return version
 }
 
 // listServices are all services of the cluster. They are shared: read only.

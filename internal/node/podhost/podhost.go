@@ -1,13 +1,15 @@
-package node
+package podhost
 
 import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
@@ -16,24 +18,26 @@ import (
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
-// host is the agent as its HTTPS endpoint sees it.
-type host struct{ a *Agent }
-
-var _ podapi.Host = host{}
-
-func (a *Agent) servePodAPI(ctx context.Context) error {
-	return podapi.New(podapi.Config{
-		NodeName: a.cfg.NodeName, Host: host{a}, Client: a.cfg.Client,
-		TLS: a.cfg.PodAPI.TLS, ClientCAs: a.cfg.PodAPI.ClientCAs, Clock: a.cfg.Wall, Log: a.cfg.Log,
-	}).Serve(ctx, a.cfg.PodAPI.Listener)
+// Host is the pods of a node as its HTTPS endpoint sees them. All fields are required.
+type Host struct {
+	// Workers are those of all pods of the node, in no order.
+	Workers func() []*podworker.Worker
+	// Runtime is what the pods run on.
+	Runtime func() *cri.Client
+	// Logs is the directory of all pod logs.
+	Logs *os.Root
+	// Clock is real time.
+	Clock clock.Wall
 }
+
+var _ podapi.Host = Host{}
 
 // Pods implements podapi.Host: the statuses are the newest, also where the API does
 // not have them yet.
-func (h host) Pods() []*corev1.Pod {
+func (h Host) Pods() []*corev1.Pod {
 	var out []*corev1.Pod
-	for _, now := range h.a.pods.snapshots() {
-		if !now.Gone {
+	for _, w := range h.Workers() {
+		if now := w.Snapshot(); !now.Gone {
 			out = append(out, now.Reported())
 		}
 	}
@@ -41,10 +45,8 @@ func (h host) Pods() []*corev1.Pod {
 }
 
 // find returns the worker of a pod by name, and the pod.
-func (h host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, error) {
-	h.a.pods.mu.Lock()
-	defer h.a.pods.mu.Unlock()
-	for _, w := range h.a.pods.byUID {
+func (h Host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, error) {
+	for _, w := range h.Workers() {
 		now := w.Snapshot()
 		if now.API.Namespace == c.Namespace && now.API.Name == c.Pod && (c.UID == "" || c.UID == now.API.UID) && !now.Gone {
 			return w, now, nil
@@ -54,7 +56,7 @@ func (h host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, 
 }
 
 // running is the ID of a container that streams can be opened to, and its pod.
-func (h host) running(c podapi.Container) (string, *corev1.Pod, error) {
+func (h Host) running(c podapi.Container) (string, *corev1.Pod, error) {
 	_, now, err := h.find(c)
 	if err != nil {
 		return "", nil, err
@@ -66,16 +68,16 @@ func (h host) running(c podapi.Container) (string, *corev1.Pod, error) {
 }
 
 // ExecURL implements podapi.Host.
-func (h host) ExecURL(ctx context.Context, c podapi.Container, command []string, s cri.Streams) (string, error) {
+func (h Host) ExecURL(ctx context.Context, c podapi.Container, command []string, s cri.Streams) (string, error) {
 	id, _, err := h.running(c)
 	if err != nil {
 		return "", err
 	}
-	return h.a.cri().ExecURL(ctx, id, command, s)
+	return h.Runtime().ExecURL(ctx, id, command, s)
 }
 
 // AttachURL implements podapi.Host. The streams must fit how the container was made.
-func (h host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) (string, error) {
+func (h Host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) (string, error) {
 	id, pod, err := h.running(c)
 	if err != nil {
 		return "", err
@@ -83,12 +85,12 @@ func (h host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) 
 	if k := lifecycle.Find(&pod.Spec, c.Name); k != nil {
 		s.TTY = k.TTY
 	}
-	return h.a.cri().AttachURL(ctx, id, s)
+	return h.Runtime().AttachURL(ctx, id, s)
 }
 
 // Network implements podapi.Host. A runtime that does not tell where the pod's network
 // is forwards itself.
-func (h host) Network(ctx context.Context, c podapi.Container, ports []uint16) (podapi.Network, error) {
+func (h Host) Network(ctx context.Context, c podapi.Container, ports []uint16) (podapi.Network, error) {
 	_, now, err := h.find(c)
 	if err != nil {
 		return podapi.Network{}, err
@@ -97,7 +99,7 @@ func (h host) Network(ctx context.Context, c podapi.Container, ports []uint16) (
 	if sandbox == nil || sandbox.State != cri.SandboxReady {
 		return podapi.Network{}, &podapi.Problem{Code: http.StatusInternalServerError, Message: fmt.Sprintf("pod %q is not running", c.Pod)}
 	}
-	path, ok, err := h.a.cri().SandboxNetwork(ctx, sandbox.ID)
+	path, ok, err := h.Runtime().SandboxNetwork(ctx, sandbox.ID)
 	if err != nil || ok {
 		return podapi.Network{Namespace: path}, err
 	}
@@ -105,12 +107,12 @@ func (h host) Network(ctx context.Context, c podapi.Container, ports []uint16) (
 	for _, p := range ports {
 		numbers = append(numbers, int32(p))
 	}
-	url, err := h.a.cri().PortForwardURL(ctx, sandbox.ID, numbers)
+	url, err := h.Runtime().PortForwardURL(ctx, sandbox.ID, numbers)
 	return podapi.Network{URL: url}, err
 }
 
 // Log implements podapi.Host.
-func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
+func (h Host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 	w, now, err := h.find(c)
 	if err != nil {
 		return logs.Source{}, err
@@ -139,7 +141,7 @@ func (h host) Log(c podapi.Container, previous bool) (logs.Source, error) {
 	}
 	id := attempts[0].ID
 	return logs.Source{
-		Root: h.a.logs, Path: runspec.ContainerLog(now.API, c.Name, attempts[0].Attempt), Clock: h.a.cfg.Wall,
+		Root: h.Logs, Path: runspec.ContainerLog(now.API, c.Name, attempts[0].Attempt), Clock: h.Clock,
 		Running: func() bool {
 			return slices.ContainsFunc(w.Snapshot().Running(), func(k cri.Container) bool { return k.ID == id })
 		},
