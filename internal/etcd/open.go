@@ -48,8 +48,9 @@ func (s *Server) refuse(err error) error {
 
 // open reads the store in a goroutine of its own: the library ends the goroutine that
 // finds a fault, panics, and waits without an end for locks and for goroutines that have
-// ended.
+// ended. What it opens after ctx has ended it gives up again.
 func (s *Server) open(ctx context.Context, sc config.ServerConfig) error {
+	var read *etcdserver.EtcdServer
 	opened := make(chan error, 1)
 	go func() {
 		var err error
@@ -63,17 +64,28 @@ func (s *Server) open(ctx context.Context, sc config.ServerConfig) error {
 		// reading it is a fault of an address.
 		debug.SetPanicOnFault(true)
 		err = errGivenUp
-		err = s.read(sc)
+		read, err = s.read(sc)
 	}()
 	select {
 	case err := <-opened:
 		if errors.Is(err, errGivenUp) {
 			return <-s.faults
 		}
+		if err == nil {
+			s.etcd = read
+			s.applied, _ = schema.ReadConsistentIndex(read.Backend().ReadTx())
+		}
 		return err
 	case err := <-s.faults:
 		return err
 	case <-ctx.Done():
+		go func() {
+			if <-opened == nil {
+				elections.Lock()
+				defer elections.Unlock()
+				s.release(context.WithoutCancel(ctx), read)
+			}
+		}()
 		return context.Cause(ctx)
 	}
 }
@@ -93,21 +105,33 @@ func asError(cause any) error {
 }
 
 // read checks what the library does not, and lets it read the rest.
-func (s *Server) read(sc config.ServerConfig) error {
+func (s *Server) read(sc config.ServerConfig) (*etcdserver.EtcdServer, error) {
 	if err := checkLocks(sc.BackendPath(), sc.WALDir()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkRoom(s.config.Dir); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkFiles(sc.MemberDir(), sc.BackendPath(), sc.WALDir()); err != nil {
-		return err
+		return nil, err
 	}
-	e, err := etcdserver.NewServer(sc)
-	if err != nil {
-		return err
+	return etcdserver.NewServer(sc)
+}
+
+// release gives up a store that was opened and is not started, until ctx ends. Only a
+// server that runs closes its log, and with it the log's locks: this one runs for a
+// moment, without becoming the leader. One that meets a fault is left as it is.
+func (s *Server) release(ctx context.Context, opened *etcdserver.EtcdServer) {
+	ended := make(chan struct{})
+	go func() {
+		opened.Cfg.ElectionTicks = 1 // no head start to an election
+		opened.Start()
+		opened.HardStop()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-s.faults:
+	case <-ctx.Done():
 	}
-	s.etcd = e
-	s.applied, _ = schema.ReadConsistentIndex(e.Backend().ReadTx())
-	return nil
 }

@@ -327,7 +327,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Stop implements component.Component. Connections that are still open are cut. A store
 // that has ended with a fault is left as it is, since the library waits for what has
 // ended; its locks end with the process.
-func (s *Server) Stop(context.Context) error {
+func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		close(s.stopped)
 		faulty := s.hasEnded()
@@ -335,8 +335,8 @@ func (s *Server) Stop(context.Context) error {
 		switch {
 		case s.etcd == nil:
 		case s.grpc == nil:
+			s.release(ctx, s.etcd)
 			elections.Unlock()
-			s.etcd.Cleanup()
 		case faulty:
 			go s.grpc.Stop()
 		default:

@@ -92,6 +92,47 @@ func TestServerKeepsWhatItAcknowledged(t *testing.T) {
 	}
 }
 
+// TestStoreThatWasOpenedAndNotStartedIsFreeAgain is of a start that fails after it has
+// opened the store, in a process that tries again: new stores, and one with a log.
+func TestStoreThatWasOpenedAndNotStartedIsFreeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "etcd")
+	open := func() {
+		t.Helper()
+		s := etcd.New(etcd.Config{Dir: dir, SocketDir: t.TempDir(), Wall: clock.Real(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Log("given up after", time.Since(began))
+	}
+	open()
+	open()
+	s, e := start(t, dir)
+	client, err := e.NewClient(slog.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Put(t.Context(), "kept", "value"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(client.Close(), s.Stop(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	open()
+	_, e = start(t, dir)
+	if client, err = e.NewClient(slog.Default()); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if got, err := client.Get(t.Context(), "kept"); err != nil || len(got.Kvs) != 1 {
+		t.Errorf("a write was lost: %v, %v", got, err)
+	}
+}
+
 func TestServerReplacesSocketOfAKilledOne(t *testing.T) {
 	run := t.TempDir()
 	if err := os.WriteFile(filepath.Join(run, "etcd.sock"), nil, 0o600); err != nil {

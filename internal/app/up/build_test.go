@@ -1,6 +1,7 @@
 package up
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"os"
@@ -44,15 +45,15 @@ func guest(t *testing.T) Guest {
 }
 
 // TestFailedStartLeavesNothingOpen: a guest's process goes on, and may start another system
-// at the same place.
+// at the same place, or the same one when the cause is removed.
 func TestFailedStartLeavesNothingOpen(t *testing.T) {
-	for name, spoil := range map[string]func(t *testing.T, dir datadir.Dir){
-		"the store":        func(t *testing.T, dir datadir.Dir) { put(t, dir.Etcd()) },
-		"the certificates": func(t *testing.T, dir datadir.Dir) { put(t, dir.PKI()) },
+	for name, spoiled := range map[string]func(datadir.Dir) string{
+		"the store":        datadir.Dir.Etcd,
+		"the certificates": datadir.Dir.PKI,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, dir := settings(t)
-			spoil(t, dir)
+			put(t, spoiled(dir))
 			if err := RunAsGuest(t.Context(), c, guest(t)); err == nil {
 				t.Fatal("it has started")
 			}
@@ -66,6 +67,15 @@ func TestFailedStartLeavesNothingOpen(t *testing.T) {
 				t.Fatalf("the directory stays taken: %v", err)
 			}
 			release()
+			if err := os.Remove(spoiled(dir)); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			again, ready := guest(t), false
+			again.Ready = func() { ready = true; cancel() }
+			if err := RunAsGuest(ctx, c, again); err != nil || !ready {
+				t.Errorf("with the cause removed: ready %t, %v", ready, err)
+			}
 		})
 	}
 }
