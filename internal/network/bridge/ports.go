@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
@@ -26,10 +24,6 @@ type Port struct {
 	MAC  string
 	Addr netip.Addr
 }
-
-// maxResult bounds what the CNI library remembers of one pod, in bytes: it has the pod's
-// annotations in it, quoted.
-const maxResult = 8 << 20
 
 // PortReader knows the ports of one bridge and what was connected to them. It may be
 // used concurrently.
@@ -98,33 +92,21 @@ func (r *PortReader) Check(sandbox string) error {
 // result reads what the bridge plugin answered for one pod: the links of the machine
 // that it made, the pod's link, and the address of the latter.
 func (r *PortReader) result(file string) (Port, error) {
-	raw, err := bounded.File(file, maxResult)
+	remembered, err := readResult(file)
 	if err != nil {
 		return Port{}, fmt.Errorf("reading which port a pod has: %w", err)
 	}
-	var remembered struct {
-		Result struct {
-			Interfaces []struct{ Name, MAC, Sandbox string }
-			IPs        []struct {
-				Address   string
-				Interface int
-			}
-		}
-	}
-	if err := json.Unmarshal(raw, &remembered); err != nil {
-		return Port{}, fmt.Errorf("reading which port a pod has: %s: %w", file, err)
-	}
 	var p Port
-	for _, i := range remembered.Result.Interfaces {
+	for _, i := range remembered.Interfaces {
 		if i.Sandbox == "" && i.Name != r.bridge {
 			p.Link = i.Name
 		}
 	}
-	for _, ip := range remembered.Result.IPs {
-		if ip.Interface < 0 || ip.Interface >= len(remembered.Result.Interfaces) {
+	for _, ip := range remembered.IPs {
+		if ip.Interface < 0 || ip.Interface >= len(remembered.Interfaces) {
 			continue
 		}
-		inside := remembered.Result.Interfaces[ip.Interface]
+		inside := remembered.Interfaces[ip.Interface]
 		mac, err := net.ParseMAC(inside.MAC)
 		prefix, ipErr := netip.ParsePrefix(ip.Address)
 		if inside.Sandbox != "" && err == nil && len(mac) == 6 && ipErr == nil && prefix.Addr().Is4() {

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
@@ -29,22 +27,14 @@ func readConnected(dir datadir.Dir) connected {
 	c := connected{ports: map[string]bool{}}
 	files, _ := filepath.Glob(filepath.Join(cacheDir, dir.Bridge()+"-*"))
 	for _, file := range files {
-		raw, err := bounded.File(file, bounded.Document)
+		remembered, err := readResult(file)
 		if err != nil {
 			continue
 		}
-		var cached struct {
-			Result struct {
-				Interfaces []struct{ Name, Mac, Sandbox string }
-			}
-		}
-		if json.Unmarshal(raw, &cached) != nil {
-			continue
-		}
-		for _, i := range cached.Result.Interfaces {
+		for _, i := range remembered.Interfaces {
 			switch {
 			case i.Name == dir.Bridge():
-				if mac, err := net.ParseMAC(i.Mac); err == nil {
+				if mac, err := net.ParseMAC(i.MAC); err == nil {
 					c.address = mac
 				}
 			case i.Sandbox == "" && strings.HasPrefix(i.Name, "veth"):

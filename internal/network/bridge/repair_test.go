@@ -26,7 +26,8 @@ func connect(t *testing.T, dir datadir.Dir, id, mac string) (port string) {
 	port = "veth" + dir.Hash[:6] + id
 	ip(t, "link", "add", port, "type", "veth", "peer", "name", "p"+port)
 	t.Cleanup(func() { exec.Command("ip", "link", "del", port).Run() })
-	raw, err := json.Marshal(map[string]any{"result": map[string]any{"interfaces": []map[string]string{
+	// Annotations are in it, of up to 256 KiB, quoted more than once.
+	raw, err := json.Marshal(map[string]any{"config": make([]byte, 2<<20), "result": map[string]any{"interfaces": []map[string]string{
 		{"name": dir.Bridge(), "mac": mac}, {"name": port, "mac": "9e:93:52:c2:19:8c"}, {"name": "eth0", "sandbox": "/run/netns/x"},
 	}}})
 	if err != nil {
