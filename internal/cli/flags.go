@@ -24,7 +24,11 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	fs.SortFlags = false
 	f := &c.config
 	fs.StringVar(&f.DataDir, "data-dir", f.DataDir, "`DIR` that keeps all data")
-	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, "`ADDRESS:PORT` to serve the API at; pods also reach it in their own network")
+	listen := "`ADDRESS:PORT` to serve the API at; pods also reach it in their own network"
+	if node {
+		listen += "; at an IPv6 address 127.0.0.1:PORT is served too, as services are routed in IPv4"
+	}
+	fs.StringVar(&f.Serving.Listen, "listen", f.Serving.Listen, listen)
 	if node {
 		fs.BoolVar(&f.Node.Enabled, "node", true, "run pods on this machine (needs root); --node=false: the API alone")
 	}

@@ -11,6 +11,10 @@ import (
 	"laterna.dev/laterna/internal/network/plane"
 )
 
+// Routes tells whether services are routed: where pods have the network of the managed
+// runtime.
+func Routes(c config.Node) bool { return c.Enabled && c.CRIEndpoint == "" }
+
 // Network chooses the network of the managed runtime, which is nil where no such network is
 // needed. Links and rules come with Routed.
 func Network(c config.Node, ranges config.Network, dir datadir.Dir, wall clock.Wall, log *slog.Logger) (*plane.Plane, error) {

@@ -49,12 +49,26 @@ func NamesOf(listen net.Addr, c config.Node, network config.Network, dir datadir
 	return n, nil
 }
 
+// loopback is the address in IPv4 by which this machine reaches itself.
+func loopback(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
 // Local is where clients on this machine reach the server.
 func (n Names) Local() netip.AddrPort {
 	if n.Listen.Addr().IsUnspecified() {
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), n.Listen.Port())
+		return loopback(n.Listen.Port())
 	}
 	return n.Listen
+}
+
+// Routed is where programs of this machine are led that call the service kubernetes: an
+// address of IPv4, as services are, at which the server listens too.
+func (n Names) Routed() netip.AddrPort {
+	if n.Local().Addr().Is4() {
+		return n.Local()
+	}
+	return loopback(n.Listen.Port())
 }
 
 // URL is what clients on this machine call the server.

@@ -75,9 +75,9 @@ func (w *world) start(c config.Config, dir datadir.Dir) {
 			w.Error(err)
 		}
 	})
-	listener, err := Listen(w.Context(), c.Serving.Listen)
+	listeners, err := Listen(w.Context(), c.Serving.Listen, false)
 	w.must(err)
-	names, err := identity.NamesOf(listener.Addr(), c.Node, c.Network, dir, log)
+	names, err := identity.NamesOf(listeners[0].Addr(), c.Node, c.Network, dir, log)
 	w.must(err)
 	store := NewStore(c.Store, dir, wall, log)
 	group.Opened("store", store.Stop)
@@ -89,7 +89,7 @@ func (w *world) start(c config.Config, dir datadir.Dir) {
 	w.must(err)
 	ready := manager.NewReadiness(true)
 	api := API(c, dir, Parts{
-		Store: store, Keys: keys, Names: names, Identity: w.identity, Listener: listener, Ready: ready,
+		Store: store, Keys: keys, Names: names, Identity: w.identity, Listeners: listeners, Ready: ready,
 		Stdout: io.Discard, Version: apiserver.Version{Program: "0.0.1"}, Clock: system, Wall: wall, Log: log,
 	})
 	w.controllers = manager.New(manager.Config{

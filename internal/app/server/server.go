@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/apiserver"
@@ -20,14 +22,28 @@ import (
 	"laterna.dev/laterna/internal/tokens/keys"
 )
 
-// Listen opens the listener of the API, so that a taken port is told before anything
-// starts. An API that is built with it closes it.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen opens the listeners of the API, so that a taken port is told before anything
+// starts: the one at address first. Where services are routed and that is an IPv6 address,
+// the same port of IPv4's loopback is next, since they are routed in IPv4. An API that is
+// built with them closes them.
+func Listen(ctx context.Context, address string, routed bool) ([]net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listening for the API: %w (choose another address with --listen)", err)
 	}
-	return l, nil
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the listener's address: %w", err), l.Close())
+	}
+	same := identity.Names{Listen: at}.Routed()
+	if !routed || at.Addr().IsUnspecified() || same == at {
+		return []net.Listener{l}, nil
+	}
+	second, err := new(net.ListenConfig).Listen(ctx, "tcp4", same.String())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listening for the API at %s, which is added to the IPv6 address %s since services are routed in IPv4: %w (choose another port with --listen)", same, at, err), l.Close())
+	}
+	return []net.Listener{l, second}, nil
 }
 
 // Keys returns the ring of keys that sign tokens; the API runs it on its store. No key takes
@@ -42,7 +58,8 @@ type Parts struct {
 	Keys     *keys.Ring
 	Names    identity.Names
 	Identity *identity.Identity
-	Listener net.Listener
+	// Listeners are those of Listen.
+	Listeners []net.Listener
 	// Ready is what /readyz asks of controllers.
 	Ready *manager.Readiness
 	// Stdout is where an audit log at - goes.
@@ -84,7 +101,7 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 
 func serving(p Parts) apiserver.ServingConfig {
 	s := apiserver.ServingConfig{
-		Listeners:         []net.Listener{p.Listener},
+		Listeners:         p.Listeners,
 		Advertise:         p.Names.Advertised(),
 		GetCertificate:    p.Identity.Server.GetCertificate,
 		IssuerCertificate: p.Identity.Authority.Hosts().Certificate,

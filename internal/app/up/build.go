@@ -17,16 +17,18 @@ import (
 
 // build makes the parts of the system, each of what was made before it, and puts them into
 // group in the order of their start: store, API and runtime at once, then what works with
-// the API. It opens the listener, so that a taken port is told before anything starts, and
+// the API. It opens the listeners, so that a taken port is told before anything starts, and
 // then the store: nothing that a running system has is written before the store is this
 // process's.
 func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, group *component.Group) error {
-	listener, err := server.Listen(ctx, c.Serving.Listen)
+	listeners, err := server.Listen(ctx, c.Serving.Listen, agent.Routes(c.Node))
 	if err != nil {
 		return err
 	}
-	group.Opened("listener of the API", closing(listener))
-	names, err := identity.NamesOf(listener.Addr(), c.Node, c.Network, dir, p.log)
+	for _, l := range listeners {
+		group.Opened("listener of the API", closing(l))
+	}
+	names, err := identity.NamesOf(listeners[0].Addr(), c.Node, c.Network, dir, p.log)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	}
 	ready := manager.NewReadiness(c.TestClock)
 	api := server.API(c, dir, server.Parts{
-		Store: store, Keys: keys, Names: names, Identity: id, Listener: listener, Ready: ready,
+		Store: store, Keys: keys, Names: names, Identity: id, Listeners: listeners, Ready: ready,
 		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
 	})
 	controllers := manager.New(manager.Config{
@@ -74,7 +76,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 		first, second = append(first, runtime), append(second, node)
 	}
 	if network != nil {
-		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Local(), Serve: api.Serve}))
+		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve}))
 	}
 	second = append(second, diskKeeper(c, dir, p, node))
 	group.Add(first...)

@@ -50,7 +50,8 @@ type Config struct {
 type API struct {
 	// Service is the address of the kubernetes service.
 	Service netip.Addr
-	// Listen is where the server listens, Host where programs of the machine reach it.
+	// Listen is where the server listens, Host where programs of the machine reach it in
+	// IPv4.
 	Listen, Host netip.AddrPort
 	// Serve has the server listen at one more place.
 	Serve func(net.Listener) error
@@ -104,9 +105,6 @@ func (p *Plane) Connected(ctx context.Context, sandbox string) error {
 // Run serves the API on the gateway, writes the rules and keeps them until ctx ends.
 func (p *Plane) Run(ctx context.Context, api API) error {
 	gateway := netip.AddrPortFrom(p.bridge.Gateway, api.Listen.Port())
-	if err := p.serveIPv4(ctx, &api); err != nil {
-		return err
-	}
 	// A server that listens on all addresses listens on this one.
 	if !api.Listen.Addr().IsUnspecified() {
 		l, err := bridge.FreebindListen(ctx, gateway.String())
@@ -132,26 +130,6 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 	}
 	p.tellSharing(ctx)
 	p.repair(ctx, routed)
-	return nil
-}
-
-// serveIPv4 serves the API on this machine's IPv4 loopback address where it listens on an
-// IPv6 address: services are routed in IPv4, and the gateway does not exist before the
-// first pod.
-func (p *Plane) serveIPv4(ctx context.Context, api *API) error {
-	if api.Host.Addr().Is4() {
-		return nil
-	}
-	host := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), api.Listen.Port())
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp4", host.String())
-	if err != nil {
-		return fmt.Errorf("listening for the API on IPv4, where services are routed: %w (choose another port with --listen)", err)
-	}
-	if err := api.Serve(l); err != nil {
-		return fmt.Errorf("serving the API on IPv4: %w", err)
-	}
-	p.cfg.Log.Info("the API is served on IPv4 too, where services are routed", "address", host)
-	api.Host = host
 	return nil
 }
 
