@@ -14,6 +14,9 @@ func (d Dir) EncryptionKey() string { return filepath.Join(d.Path, "pki", "encry
 // Etcd holds the embedded store.
 func (d Dir) Etcd() string { return filepath.Join(d.Path, "etcd") }
 
+// NodePort has the port of the node's own API.
+func (d Dir) NodePort() string { return filepath.Join(d.Path, "node-port") }
+
 // Pods holds a directory for each pod of the node, with its volumes.
 func (d Dir) Pods() string { return filepath.Join(d.Path, "pods") }
 

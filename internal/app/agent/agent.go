@@ -78,15 +78,6 @@ func Runtime(c config.Node, dir datadir.Dir, wall clock.Wall, log *slog.Logger) 
 	})
 }
 
-// Listen opens the listener of the node's own API, which an agent that runs with it closes.
-func Listen(ctx context.Context, ip netip.Addr) (net.Listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(ip, 0).String())
-	if err != nil {
-		return nil, fmt.Errorf("listening for the node's own API: %w (choose an address of this machine with --node-ip)", err)
-	}
-	return l, nil
-}
-
 // Credentials are as whom the agent calls the API, and as whom it answers.
 type Credentials struct {
 	// CA is the bundle by which it verifies the API, ClientCAs that by which it verifies

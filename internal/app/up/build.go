@@ -90,7 +90,7 @@ func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, n
 	if err != nil {
 		return nil, nil, err
 	}
-	listener, err := agent.Listen(ctx, names.NodeIP)
+	listener, err := agent.Listen(ctx, names.NodeIP, dir, p.log)
 	if err != nil {
 		return nil, nil, err
 	}
