@@ -111,9 +111,7 @@ func TestAPodWithRawPacketsDoesNotTakeTheAddressOfAnother(t *testing.T) {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error { // the node's own API is at another port now
-		return s.command(t, "kubectl", "exec", "peer", "--", "true").Run()
-	})
+	s.sh(t, "kubectl exec peer -- true") // at once: the node's own API keeps its port
 	attacked("after a restart")
 	s.sh(t, "kubectl delete pod evil --grace-period=0 --force")
 	eventually(t, 20*time.Second, func() error {
