@@ -17,17 +17,26 @@ const attachable = 200 * time.Millisecond
 // containers have stdinOnce) prints the log of a container that it sees running, and
 // attaches to it; where that has ended meanwhile, it prints the log again. One that ends
 // at once is therefore told of only when it has ended, as a kubelet would, which looks
-// once a second.
+// once a second. `kubectl debug -i` attaches to what it sees running without the log, and
+// prints the log only of what it sees ended: without the pause it would print nothing.
 func Untold(pod *corev1.Pod, all []cri.Container, now time.Time) time.Duration {
 	once := slices.ContainsFunc(Only(&pod.Spec, Main), func(c Container) bool { return c.Spec.Stdin && c.Spec.StdinOnce })
-	if !once || pod.Status.Phase != corev1.PodPending {
-		return 0
-	}
+	once = once && pod.Status.Phase == corev1.PodPending
 	var left time.Duration
 	for _, c := range all {
-		if c.State == cri.ContainerRunning {
+		if c.State == cri.ContainerRunning && (once || untoldDebugger(pod, c.Name)) {
 			left = max(left, min(attachable-now.Sub(c.StartedAt), attachable))
 		}
 	}
 	return left
+}
+
+// untoldDebugger tells whether a container is an ephemeral one with an input of which it
+// is not told yet that it runs.
+func untoldDebugger(pod *corev1.Pod, name string) bool {
+	asked := slices.ContainsFunc(pod.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == name && c.Stdin })
+	told := slices.ContainsFunc(pod.Status.EphemeralContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.Name == name && s.State.Running != nil
+	})
+	return asked && !told
 }
