@@ -44,11 +44,11 @@ func TestPods(t *testing.T) {
 	})
 
 	t.Run("fields that are not honoured", func(t *testing.T) {
-		body := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"foreign"},"spec":{"containers":[{"name":"main","image":"i"}],"volumes":[{"name":"h","hostPath":{"path":"/"}}]}}`
+		body := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"foreign"},"spec":{"containers":[{"name":"main","image":"i"}],"volumes":[{"name":"h","nfs":{"server":"s","path":"/"}}]}}`
 		resp, err := client.Post("https://"+s.addr+pods, "application/json", strings.NewReader(body))
 		must(t, err)
 		defer resp.Body.Close()
-		want := `299 - "spec.volumes[0].hostPath: this field is not honoured by Laterna: volumes of this kind are not mounted, and the pod does not start"`
+		want := `299 - "spec.volumes[0].nfs: this field is not honoured by Laterna: volumes of this kind are not mounted, and the pod does not start"`
 		if got := resp.Header.Values("Warning"); resp.StatusCode != http.StatusCreated || len(got) != 1 || got[0] != want {
 			t.Errorf("%s, warnings %q", resp.Status, got)
 		}

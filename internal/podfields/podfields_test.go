@@ -59,8 +59,8 @@ containers: [{name: a, image: i}, {name: b, image: i, resizePolicy: [{resourceNa
 `, want: []Finding{{Path: "spec.containers[1].resizePolicy", Message: notHonoured}}},
 		"a volume kind blocks": {spec: `
 containers: [{name: a, image: i}]
-volumes: [{name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}]
-`, want: []Finding{{Path: "spec.volumes[1].hostPath", Blocks: true,
+volumes: [{name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}, {name: n, nfs: {server: s, path: /}}]
+`, want: []Finding{{Path: "spec.volumes[2].nfs", Blocks: true,
 			Message: notHonoured + ": volumes of this kind are not mounted, and the pod does not start"}}},
 		"a projected source blocks": {spec: `
 containers: [{name: a, image: i}]

@@ -125,6 +125,8 @@ var honoured = []string{
 	"volumes[].emptyDir.medium",
 	"volumes[].emptyDir.mode",
 	"volumes[].emptyDir.sizeLimit",
+	"volumes[].hostPath.path",
+	"volumes[].hostPath.type",
 	"volumes[].projected.defaultMode",
 	"volumes[].projected.defaultUser",
 	"volumes[].projected.sources[].configMap.items[].key",

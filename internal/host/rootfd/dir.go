@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is a handle on a directory or, from Resolve, on any file. It stays on the same
+// Dir is a handle on a directory or, from OpenAny and Resolve, on any file. It stays on the same
 // file whatever is renamed. Its methods may be called concurrently.
 type Dir struct {
 	fd   int
@@ -30,6 +30,16 @@ const (
 // Open opens a directory by path; links in the path are followed.
 func Open(path string) (*Dir, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &Dir{fd, path}, nil
+}
+
+// OpenAny opens whatever is at a path; links in the path are followed. Nothing is read or
+// started by it: a device or a pipe is only looked at.
+func OpenAny(path string) (*Dir, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -191,5 +201,19 @@ func (d *Dir) Touch(name string) (*Dir, error) {
 		return nil, d.fail("create", name, err)
 	}
 	unix.Close(fd)
+	return d.child(name, unix.O_PATH, plain)
+}
+
+// Create makes an empty file of exactly this mode below d. The error is fs.ErrExist when
+// something is there, also a link that leads nowhere.
+func (d *Dir) Create(name string, mode fs.FileMode) (*Dir, error) {
+	fd, err := unix.Openat(d.fd, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, d.fail("create", name, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+		return nil, d.fail("chmod", name, err)
+	}
 	return d.child(name, unix.O_PATH, plain)
 }

@@ -144,6 +144,24 @@ func (d *Dir) BindOnto(target *Dir) error {
 	return nil
 }
 
+// BindSlaveOnto is BindOnto without what is mounted inside d, for a directory that others
+// own: what they mount there later appears at target too, and what is done at target,
+// unmounting above all, does not reach them.
+func (d *Dir) BindSlaveOnto(target *Dir) error {
+	tree, err := d.Clone()
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	if err := tree.setAttr(unix.MountAttr{Propagation: unix.MS_SLAVE}); err != nil {
+		return d.fail("set propagation", "", err)
+	}
+	if err := attach(tree.fd, target.fd); err != nil {
+		return fmt.Errorf("binding %s: %w", d.name, target.fail("mount", "", err))
+	}
+	return nil
+}
+
 func attach(mount, onto int) error {
 	return unix.MoveMount(mount, "", onto, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }

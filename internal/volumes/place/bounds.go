@@ -25,7 +25,7 @@ const (
 
 // inMemory tells whether the volume lies on a tmpfs.
 func (s *spot) inMemory() bool {
-	return s.source.EmptyDir == nil || s.source.EmptyDir.Medium == corev1.StorageMediumMemory
+	return s.shows() || s.source.EmptyDir != nil && s.source.EmptyDir.Medium == corev1.StorageMediumMemory
 }
 
 // want are the bounds that the tmpfs shall have.

@@ -72,10 +72,13 @@ func (m *Manager) mountFor(uid types.UID, container string, index int, mount *co
 	}
 	out := Mount{
 		Name: mount.Name, HostPath: filepath.Join(m.path, s.dir), ContainerPath: path.Join("/", mount.MountPath),
-		ReadOnly: mount.ReadOnly || s.source.EmptyDir == nil, Propagation: corev1.MountPropagationNone,
+		ReadOnly: mount.ReadOnly || s.shows(), Propagation: corev1.MountPropagationNone,
 	}
 	if mount.MountPropagation != nil {
 		out.Propagation = *mount.MountPropagation
+	}
+	if s.source.HostPath != nil {
+		return s.hostPathMount(container, index, mount, out)
 	}
 	if mount.SubPath == "" {
 		return out, nil

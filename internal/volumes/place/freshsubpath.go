@@ -41,7 +41,7 @@ func (m *Manager) content(uid types.UID, volume string) (*spot, error) {
 		return nil, fmt.Errorf("pod %s: %w", uid, fs.ErrNotExist)
 	}
 	s, _ := m.spot(uid, volume)
-	if s == nil || s.source.EmptyDir != nil {
+	if s == nil || !s.shows() {
 		return nil, fmt.Errorf("content of volume %q: %w", volume, fs.ErrNotExist)
 	}
 	// Asked of the kernel, since what an earlier process made counts too.

@@ -17,8 +17,8 @@ import (
 )
 
 // makeNested makes the mount points that whole volumes need inside this one, which are
-// directories, before the volume shows anything. Those of subPaths are made when a
-// container starts, see nest: only then is it known what they are.
+// directories, before the volume shows anything. Those of subPaths and of hostPath volumes
+// are made when a container starts, see nest: only then is it known what they are.
 func makeNested(dir *rootfd.Dir, name string, spec *corev1.Pod) error {
 	for _, point := range nested(name, spec) {
 		made, err := dir.MkdirAll(point, nestedMode)
@@ -37,13 +37,18 @@ func nested(name string, spec *corev1.Pod) (points []string) {
 		for i := range c.VolumeMounts {
 			inner := &c.VolumeMounts[i]
 			outer, inside := around(c.VolumeMounts, i)
-			if outer >= 0 && c.VolumeMounts[outer].Name == name && !partial(inner) && !partial(&c.VolumeMounts[outer]) {
+			if outer >= 0 && c.VolumeMounts[outer].Name == name && !partial(inner) && !partial(&c.VolumeMounts[outer]) && !ofHost(spec, inner.Name) {
 				points = append(points, inside)
 			}
 		}
 	}
 	slices.Sort(points)
 	return slices.Compact(points)
+}
+
+// ofHost tells whether a volume of the pod is a path of the node.
+func ofHost(spec *corev1.Pod, volume string) bool {
+	return slices.ContainsFunc(spec.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == volume && v.HostPath != nil })
 }
 
 func partial(m *corev1.VolumeMount) bool { return m.SubPath != "" || m.SubPathExpr != "" }
@@ -68,8 +73,8 @@ func around(mounts []corev1.VolumeMount, i int) (outer int, inside string) {
 // read-only, the runtime could not. What is there already stays.
 func (m *Manager) nest(spec *corev1.Pod, mounts []corev1.VolumeMount, all []Mount, i int) error {
 	j, inside := around(mounts, i)
-	if j < 0 {
-		return nil
+	if j < 0 || ofHost(spec, mounts[j].Name) {
+		return nil // what is missing in a path of the node, the runtime makes
 	}
 	isDir, err := m.isDir(all[i].HostPath)
 	if err != nil {
@@ -81,7 +86,7 @@ func (m *Manager) nest(spec *corev1.Pod, mounts []corev1.VolumeMount, all []Moun
 	}
 	defer outer.Close()
 	s, _ := m.spot(spec.UID, mounts[j].Name)
-	content := s != nil && s.source.EmptyDir == nil
+	content := s != nil && s.shows()
 	refuse := func(why string) error {
 		return fmt.Errorf("it cannot be mounted at %s inside volume %q, %s; mount it elsewhere", all[i].ContainerPath, mounts[j].Name, why)
 	}
@@ -159,7 +164,10 @@ func (m *Manager) open(hostPath string) (*rootfd.Dir, error) {
 }
 
 func (m *Manager) isDir(hostPath string) (bool, error) {
-	file, err := m.open(hostPath)
+	file, err := rootfd.OpenAny(hostPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // of the node, where the runtime makes a directory
+	}
 	if err != nil {
 		return false, err
 	}

@@ -27,8 +27,8 @@ const (
 	nestedMode fs.FileMode = 0o755 // of mount points inside a volume
 )
 
-// spot is where a volume of a pod lies, as publish.Place: a tmpfs, or a directory for an
-// emptyDir on disk.
+// spot is where a volume of a pod lies, as publish.Place: a tmpfs, a directory for an
+// emptyDir on disk, or a path of the node's own for a hostPath.
 type spot struct {
 	m      *Manager
 	uid    types.UID
@@ -68,6 +68,8 @@ func plugin(v *corev1.Volume) string {
 		return "downward-api"
 	case "emptyDir":
 		return "empty-dir"
+	case "hostPath":
+		return "host-path"
 	default:
 		return kind
 	}
@@ -76,6 +78,9 @@ func plugin(v *corev1.Volume) string {
 // Open implements publish.Place.
 func (s *spot) Open(spec *corev1.Pod) (*atomicdir.Dir, error) {
 	s.spec.Store(spec)
+	if s.source.HostPath != nil {
+		return nil, prepareHostPath(s.source)
+	}
 	parent, err := s.m.root.MkdirAll(filepath.Dir(s.dir), dirMode)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,9 @@ func (s *spot) Open(spec *corev1.Pod) (*atomicdir.Dir, error) {
 	}
 	return s.content, nil
 }
+
+// shows tells whether the volume shows API content.
+func (s *spot) shows() bool { return projection.Projected(s.source) }
 
 // mountContent makes the tmpfs of a volume that shows API content.
 func (s *spot) mountContent(parent *rootfd.Dir, spec *corev1.Pod) error {
@@ -156,6 +164,9 @@ func (s *spot) tmpfs(parent *rootfd.Dir, spec *corev1.Pod) (*rootfd.Dir, error) 
 // Gone implements publish.Place: a container must never get the bare directory below a
 // mount that somebody else has taken away.
 func (s *spot) Gone() (how string, err error) {
+	if s.source.HostPath != nil {
+		return "", nil // nothing of it is ours; each start of a container looks again
+	}
 	if s.inMemory() {
 		there, err := s.m.root.MountPoint(s.dir)
 		if err != nil || there {

@@ -47,7 +47,11 @@ func (s *spot) bindSubPath(container string, index int, subPath string) (string,
 		return "", err
 	}
 	defer parent.Close()
-	if err := bind(file, parent, strconv.Itoa(index)); err != nil {
+	attach := file.BindOnto
+	if s.source.HostPath != nil {
+		attach = file.BindSlaveOnto
+	}
+	if err := bind(file, parent, strconv.Itoa(index), attach); err != nil {
 		return "", err
 	}
 	return filepath.Join(s.m.path, place, strconv.Itoa(index)), nil
@@ -67,13 +71,13 @@ func subPathError(subPath string, err error) error {
 
 // resolve opens what is at subPath now.
 func (s *spot) resolve(subPath string) (*rootfd.Dir, error) {
-	root, err := s.m.root.Sub(s.dir)
+	root, err := s.openRoot()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	subPath = path.Clean(subPath)
-	if s.source.EmptyDir == nil && subPath != "." {
+	if s.shows() && subPath != "." {
 		// Not by the volume's own links: in a sticky directory the kernel may refuse to
 		// follow those of another user (fs.protected_symlinks), as a token's link is.
 		file, err := root.Lookup("..data/" + subPath)
@@ -88,6 +92,14 @@ func (s *spot) resolve(subPath string) (*rootfd.Dir, error) {
 	return root.Resolve(subPath, permissions(st.Mode))
 }
 
+// openRoot opens the volume's own directory.
+func (s *spot) openRoot() (*rootfd.Dir, error) {
+	if s.source.HostPath != nil {
+		return rootfd.Open(hostPath(s.source))
+	}
+	return s.m.root.Sub(s.dir)
+}
+
 // permissions are the permission bits and the sticky bit of a file.
 func permissions(mode uint32) fs.FileMode {
 	bits := fs.FileMode(mode & 0o777)
@@ -97,8 +109,8 @@ func permissions(mode uint32) fs.FileMode {
 	return bits
 }
 
-// bind mounts file on the new entry name below parent, in place of an earlier one.
-func bind(file, parent *rootfd.Dir, name string) error {
+// bind has file attached to the new entry name below parent, in place of an earlier one.
+func bind(file, parent *rootfd.Dir, name string, attach func(target *rootfd.Dir) error) error {
 	if err := parent.Unmount(name); err != nil {
 		return err
 	}
@@ -119,5 +131,5 @@ func bind(file, parent *rootfd.Dir, name string) error {
 		return err
 	}
 	defer target.Close()
-	return file.BindOnto(target)
+	return attach(target)
 }

@@ -183,7 +183,7 @@ func TestSetupEndsWithItsContext(t *testing.T) {
 
 func TestUnsupportedVolumes(t *testing.T) {
 	for volume, want := range map[string]string{
-		"hostPath: {path: /etc}":                "spec.volumes[0].hostPath: volumes of this kind are not supported",
+		"nfs: {server: s, path: /}":             "spec.volumes[0].nfs: volumes of this kind are not supported",
 		"persistentVolumeClaim: {claimName: x}": "spec.volumes[0].persistentVolumeClaim: ",
 		"emptyDir: {medium: HugePages}":         `spec.volumes[0].emptyDir.medium: "HugePages" is not supported`,
 		"projected: {sources: [{secret: {name: s}}, {podCertificate: {signerName: a/b}}]}": "spec.volumes[0].projected.sources[1].podCertificate: ",

@@ -57,7 +57,7 @@ func (pub *Publisher) visit(v *volume) (out *outcome, open bool) {
 	switch err := pub.open(v); {
 	case err != nil:
 		out.failed(err)
-	case v.content == nil: // an emptyDir
+	case v.content == nil: // an emptyDir or hostPath
 		out.usable = true
 	default:
 		pub.publish(v, out)
