@@ -59,7 +59,7 @@ func flagsByField(t *testing.T) map[string]*pflag.Flag {
 		var c configFlags
 		set := pflag.NewFlagSet("", pflag.ContinueOnError)
 		c.bind(set, true)
-		value := map[string]string{"bool": "true", "int": "7", "duration": "77h"}[f.Value.Type()]
+		value := map[string]string{"bool": "true", "int": "7", "int64": "7", "duration": "77h"}[f.Value.Type()]
 		switch {
 		case value == "":
 			value = "other"

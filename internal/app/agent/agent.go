@@ -99,6 +99,8 @@ type Config struct {
 	Runtime     managed.Runtime
 	// Images is how images are pulled and kept.
 	Images config.Images
+	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
+	PodMaxPids int64
 	// Connected is told of each sandbox; nil where the network is not ours.
 	Connected func(ctx context.Context, sandbox string) error
 	// Listener accepts clients of the node's own API.
@@ -175,7 +177,7 @@ func newAgent(c Config) (*node.Agent, error) {
 		Operators:     operators,
 		Runtime:       provider{c.Runtime},
 		Connected:     c.Connected,
-		Groups:        podworker.HostGroups{Hierarchy: groups, Name: c.Dir.HostName()},
+		Groups:        podworker.HostGroups{Hierarchy: groups, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids},
 		PodAPI: node.PodAPI{
 			Listener:  c.Listener,
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Credentials.Serving.GetCertificate},

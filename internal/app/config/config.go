@@ -103,7 +103,9 @@ type Node struct {
 	// CRIEndpoint names a container runtime that somebody else runs; empty means
 	// a private containerd of this data directory.
 	CRIEndpoint string `json:"criEndpoint,omitempty"`
-	Images      Images `json:"images"`
+	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
+	PodMaxPids int64  `json:"podMaxPids"`
+	Images     Images `json:"images"`
 }
 
 // Images is how the node pulls and keeps images; names and meanings are the kubelet's.
@@ -160,7 +162,7 @@ func Default() Config {
 			ServiceClusterIPRange: "10.96.0.0/16",
 			ClusterDomain:         "cluster.local",
 		},
-		Node: Node{Enabled: true, Images: Images{
+		Node: Node{Enabled: true, PodMaxPids: 4096, Images: Images{
 			MaxParallelPulls: 5, GCHighThreshold: 85, GCLowThreshold: 80, CredentialsVerification: imagepull.NeverVerifyPreloadedImages,
 		}},
 		Audit: Audit{LogMaxAge: 366, LogMaxBackups: 100, LogMaxSize: 100}, // as k8s.io/apiserver

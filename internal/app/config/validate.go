@@ -45,6 +45,7 @@ func (c *Config) Validate() error {
 		{"node-name", validName(c.Node.Name)},
 		{"node-ip", validNodeIP(c.Node.IP)},
 		{"cri-endpoint", validEndpoint(c.Node.CRIEndpoint)},
+		{"pod-max-pids", validPids(c.Node.PodMaxPids)},
 		{"max-parallel-image-pulls", validParallelPulls(c.Node.Images.MaxParallelPulls)},
 		{"image-gc-high-threshold", validThresholds(c.Node.Images)},
 		{"image-pull-credentials-verification-policy", c.Node.Images.Verification().Validate()},
@@ -114,6 +115,17 @@ func validAlgorithm(s string) error {
 	}
 	return nil
 }
+
+func validPids(n int64) error {
+	if n != -1 && (n < leastPids || n > mostPids) {
+		return fmt.Errorf("%d is not between %d and %d; -1: no limit", n, leastPids, mostPids)
+	}
+	return nil
+}
+
+// leastPids are enough for the sandbox and a runtime's helpers beside a program; more
+// than mostPids the kernel does not number.
+const leastPids, mostPids = 16, 1 << 22
 
 func validParallelPulls(n int) error {
 	if n < 1 || n > 100 {

@@ -18,6 +18,8 @@ type Limits struct {
 	// CPUPeriod and CPUQuota are in microseconds.
 	CPUPeriod, CPUQuota int64
 	MemoryBytes         int64
+	// Pids is how many processes and threads there may be at one time.
+	Pids int64
 }
 
 // MakePod makes the group of one pod with its limits, before the runtime makes those
@@ -33,11 +35,12 @@ func (h Hierarchy) MakePod(name, podUID string, l Limits) error {
 		if err != nil {
 			return err
 		}
-		return write(dir, l.unified())
+		return errors.Join(write(dir, l.unified()), h.limitPids(parent, dir, l))
 	}
 	return errors.Join(
 		h.makeController("cpu", parent, l.cpu()),
 		h.makeController("memory", parent, l.memory()),
+		h.makeController("pids", parent, l.pids()),
 	)
 }
 
@@ -71,6 +74,22 @@ func (h Hierarchy) makeUnified(parent string) (string, error) {
 	return dir, write(dir, []file{{"cgroup.subtree_control", "+cpu +memory"}})
 }
 
+// limitPids is apart from the other limits of version 2, so that a machine that does not
+// hand out the controller, as in a container, lacks this limit alone.
+func (h Hierarchy) limitPids(parent, dir string, l Limits) error {
+	if l.Pids <= 0 {
+		return nil
+	}
+	at := h.root
+	for _, part := range strings.Split(strings.Trim(parent, "/"), "/") {
+		if err := write(at, []file{{"cgroup.subtree_control", "+pids"}}); err != nil {
+			return err
+		}
+		at = filepath.Join(at, part)
+	}
+	return write(dir, l.pids())
+}
+
 // makeSlice asks systemd for a slice with the limits: it would undo what others write
 // to the files of its groups.
 func (h Hierarchy) makeSlice(slice string, l Limits) error {
@@ -88,6 +107,7 @@ func (h Hierarchy) makeSlice(slice string, l Limits) error {
 		set("CPUQuotaPerSecUSec", l.CPUQuota*1_000_000/l.CPUPeriod)
 	}
 	set("MemoryMax", l.MemoryBytes)
+	set("TasksMax", l.Pids)
 	args := []string{
 		"call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
 		"StartTransientUnit", "ssa(sv)a(sa(sv))", slice, "replace", strconv.Itoa(len(properties) / 3),
@@ -141,6 +161,13 @@ func (l Limits) memory() []file {
 		return nil
 	}
 	return []file{{"memory.limit_in_bytes", strconv.FormatInt(l.MemoryBytes, 10)}}
+}
+
+func (l Limits) pids() []file {
+	if l.Pids <= 0 {
+		return nil
+	}
+	return []file{{"pids.max", strconv.FormatInt(l.Pids, 10)}}
 }
 
 func (l Limits) unified() (out []file) {

@@ -11,6 +11,9 @@ import (
 type HostGroups struct {
 	Hierarchy cgroups.Hierarchy
 	Name      string
+	// MaxPids is how many processes and threads a pod may have, none when it is not
+	// positive.
+	MaxPids int64
 }
 
 // Pod implements Groups.
@@ -18,6 +21,7 @@ func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, s
 
 // MakePod implements Groups.
 func (g HostGroups) MakePod(uid types.UID, l cgroups.Limits) error {
+	l.Pids = max(g.MaxPids, 0)
 	return g.Hierarchy.MakePod(g.Name, string(uid), l)
 }
 
