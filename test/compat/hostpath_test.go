@@ -52,6 +52,11 @@ func TestHostPathVolumesShowTheNode(t *testing.T) {
 	s := shared
 	ns := s.namespace(t)
 	dir := t.TempDir()
+	// Mounts pass on from a shared one only; the machine's own may be private.
+	for _, flags := range []string{"-t tmpfs tmpfs ", "--make-shared "} {
+		s.sh(t, "mount "+flags+dir)
+	}
+	t.Cleanup(func() { s.sh(t, "umount -l "+dir) })
 	s.apply(t, ns, strings.ReplaceAll(hostPathPods, "DIR", dir))
 	s.running(t, ns, "writer")
 	sh := func(pod, script string) string {
@@ -78,6 +83,10 @@ func TestHostPathVolumesShowTheNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.running(t, ns, "waits")
+	s.sh(t, "mkdir "+late+"/inner; mount -t tmpfs tmpfs "+late+"/inner; touch "+late+"/inner/mounted; mount --make-private "+late+"/inner")
+	if got := sh("waits", "ls /v/inner"); strings.TrimSpace(got) != "mounted" {
+		t.Errorf("a later mount of the node, in the container: %q", got)
+	}
 
 	s.sh(t, "kubectl delete pod -n "+ns+" writer waits --now")
 	if got, err := os.ReadFile(filepath.Join(dir, "made/deep/a/b/g")); err != nil || string(got) != "two\n" {
@@ -93,7 +102,7 @@ func TestKubectlDebugNodeShowsTheMachine(t *testing.T) {
 	if err := os.WriteFile(marker, []byte("of the node"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	node := s.sh(t, "kubectl get nodes -o name")
+	node := strings.TrimSpace(s.sh(t, "kubectl get nodes -o name"))
 	out := s.sh(t, "kubectl debug -n "+ns+" "+node+" --image=busybox:1.28 -- sleep 3600")
 	_, rest, ok := strings.Cut(out, "debugging pod ")
 	pod, _, _ := strings.Cut(rest, " ")
@@ -109,7 +118,7 @@ func TestKubectlDebugNodeShowsTheMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.sh(t, "kubectl exec -n "+ns+" "+pod+" -- readlink /proc/self/ns/"+space); got != own {
+		if got := strings.TrimSpace(s.sh(t, "kubectl exec -n "+ns+" "+pod+" -- readlink /proc/self/ns/"+space)); got != own {
 			t.Errorf("%s namespace %s, the node's is %s", space, got, own)
 		}
 	}
