@@ -48,7 +48,28 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 			return refusal("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
 		}
 	}
-	return n.short(pod)
+	if why := n.short(pod); why != nil {
+		return why
+	}
+	return n.lacks(pod)
+}
+
+// lacks refuses what the node's runtime would ignore: groups that the pod does not want.
+func (n Node) lacks(pod *corev1.Pod) *status.Waiting {
+	const strict = corev1.SupplementalGroupsPolicyStrict
+	sc := pod.Spec.SecurityContext
+	if sc == nil || sc.SupplementalGroupsPolicy == nil || *sc.SupplementalGroupsPolicy != strict || knowsStrictGroups(n.Seen) {
+		return nil
+	}
+	if node := n.Reread(); node != nil && knowsStrictGroups(node) {
+		return nil
+	}
+	return refusal("SupplementalGroupsPolicyNotSupported", "SupplementalGroupsPolicy=%s is not supported in this node", strict)
+}
+
+func knowsStrictGroups(node *corev1.Node) bool {
+	f := node.Status.Features
+	return f != nil && f.SupplementalGroupsPolicy != nil && *f.SupplementalGroupsPolicy
 }
 
 // systemCritical is the lowest priority of pods that are never evicted.

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/node/admit"
 )
@@ -41,6 +42,8 @@ func TestRefuse(t *testing.T) {
 		}
 		return p
 	}
+	strict := asks("0")
+	strict.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyStrict)}
 	hostIPC := func(s *corev1.PodSpec) { s.HostIPC, s.SecurityContext.Sysctls = true, s.SecurityContext.Sysctls[1:] }
 	for name, tt := range map[string]struct {
 		pod    *corev1.Pod
@@ -64,6 +67,7 @@ func TestRefuse(t *testing.T) {
 		"unsafe sysctl":        {pod: sysctl("kernel.msgmax", nil), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.msgmax" not allowlisted`},
 		"the host's network":   {pod: sysctl("net.ipv4.tcp_rmem", func(s *corev1.PodSpec) { s.HostNetwork = true }), reason: "SysctlForbidden", text: `forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host net enabled`},
 		"the host's IPC":       {pod: sysctl("kernel.shm_rmid_forced", hostIPC), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.shm_rmid_forced" not allowed with host ipc enabled`},
+		"strict groups":        {pod: strict, reason: "SupplementalGroupsPolicyNotSupported", text: "SupplementalGroupsPolicy=Strict is not supported in this node"},
 	} {
 		seen := func(labels map[string]string) *corev1.Node {
 			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}}
@@ -94,5 +98,27 @@ func TestNewPodsAreRefusedWhileTheDiskIsFull(t *testing.T) {
 	node.Status.Conditions[0].Status = corev1.ConditionFalse
 	if why := n.Refuse(asks("0")); why != nil {
 		t.Errorf("without pressure: %+v", why)
+	}
+}
+
+// TestStrictGroupsNeedARuntimeThatKnowsThem, as the node tells it now or told it last.
+func TestStrictGroupsNeedARuntimeThatKnowsThem(t *testing.T) {
+	pod := asks("0")
+	pod.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyStrict)}
+	node := func(features *corev1.NodeFeatures) *corev1.Node {
+		return &corev1.Node{Status: corev1.NodeStatus{Features: features}}
+	}
+	knows, not := node(&corev1.NodeFeatures{SupplementalGroupsPolicy: ptr.To(true)}), node(&corev1.NodeFeatures{SupplementalGroupsPolicy: ptr.To(false)})
+	for name, tt := range map[string]struct {
+		seen, now *corev1.Node
+		want      bool
+	}{
+		"known": {knows, nil, true}, "known just now": {node(nil), knows, true}, "unknown": {not, not, false}, "never told": {node(nil), nil, false},
+	} {
+		room := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3")}
+		got := admit.Node{Allocatable: room, Seen: tt.seen, Reread: func() *corev1.Node { return tt.now }}.Refuse(pod)
+		if (got == nil) != tt.want {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -31,6 +31,7 @@ func (r *Registrar) build(ctx context.Context) *corev1.Node {
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: r.cfg.Port}},
 			NodeInfo:        r.nodeInfo(runtime),
 			Conditions:      r.conditions(runtime),
+			Features:        runtime.Features,
 		},
 	}
 	if images, err := r.cfg.Images(ctx); err == nil {
@@ -153,6 +154,9 @@ func merge(into *corev1.NodeStatus, want corev1.NodeStatus, now metav1.Time) {
 	into.Capacity, into.Allocatable = want.Capacity, want.Allocatable
 	into.Addresses, into.DaemonEndpoints = want.Addresses, want.DaemonEndpoints
 	into.NodeInfo, into.Images = want.NodeInfo, want.Images
+	if want.Features != nil { // else the runtime does not answer, and what it can stays known
+		into.Features = want.Features
+	}
 }
 
 func owned(conditions []corev1.NodeCondition, t corev1.NodeConditionType) bool {

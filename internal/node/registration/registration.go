@@ -63,6 +63,8 @@ type Runtime struct {
 	Version string
 	// NotReady says what is wrong, one sentence each; empty when all is well.
 	NotReady []string
+	// Features are those of the node that are the runtime's; nil while it does not answer.
+	Features *corev1.NodeFeatures
 }
 
 // Registrar keeps one node registered. Its methods may be called concurrently.

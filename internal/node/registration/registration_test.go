@@ -214,6 +214,23 @@ func TestNodeIsRegisteredAgain(t *testing.T) {
 	s.eventually("told of the other node", func() bool { return s.told() > before })
 }
 
+// TestFeaturesOfTheRuntimeAreTold, and stay known while it does not answer.
+func TestFeaturesOfTheRuntimeAreTold(t *testing.T) {
+	s, strict := newSetup(t), true
+	s.setRuntime(Runtime{Version: "containerd://2", Features: &corev1.NodeFeatures{SupplementalGroupsPolicy: &strict}})
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	s.setRuntime(Down())
+	s.Changed()
+	s.eventually("not ready", func() bool {
+		s.clock.Step(retryEvery)
+		return readyCondition(s.node()).Status == corev1.ConditionFalse
+	})
+	if f := s.node().Status.Features; f == nil || f.SupplementalGroupsPolicy == nil || !*f.SupplementalGroupsPolicy {
+		t.Errorf("features %+v", f)
+	}
+}
+
 func TestLeaseIsRenewed(t *testing.T) {
 	s := newSetup(t)
 	s.run()

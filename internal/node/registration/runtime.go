@@ -13,7 +13,7 @@ import (
 
 // Asked is a container runtime that can be asked how it is, see cri.Client.
 type Asked interface {
-	Status(ctx context.Context) ([]cri.Condition, error)
+	Status(ctx context.Context) (cri.Status, error)
 	ListImages(ctx context.Context) ([]cri.Image, error)
 }
 
@@ -25,12 +25,13 @@ func Down() Runtime { return Runtime{NotReady: []string{down}} }
 // Ask asks a runtime of this version for its state.
 func Ask(ctx context.Context, r Asked, version cri.Version) Runtime {
 	out := Runtime{Version: version.Name + "://" + version.Version}
-	conditions, err := r.Status(ctx)
+	status, err := r.Status(ctx)
 	if err != nil {
 		out.NotReady = append(out.NotReady, down)
 		return out
 	}
-	for _, c := range conditions {
+	out.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: &status.StrictGroups}
+	for _, c := range status.Conditions {
 		if c.Status || (c.Type != cri.RuntimeReady && c.Type != cri.NetworkReady) {
 			continue
 		}

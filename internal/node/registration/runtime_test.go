@@ -12,11 +12,14 @@ import (
 // answering is a runtime that answers so.
 type answering struct {
 	conditions []cri.Condition
+	strict     bool
 	images     []cri.Image
 	err        error
 }
 
-func (a answering) Status(context.Context) ([]cri.Condition, error) { return a.conditions, a.err }
+func (a answering) Status(context.Context) (cri.Status, error) {
+	return cri.Status{Conditions: a.conditions, StrictGroups: a.strict}, a.err
+}
 func (a answering) ListImages(context.Context) ([]cri.Image, error) { return a.images, a.err }
 
 func TestAsk(t *testing.T) {
@@ -35,6 +38,20 @@ func TestAsk(t *testing.T) {
 		if got.Version != "containerd://1.6.20" || !slices.Equal(got.NotReady, tt.want) {
 			t.Errorf("%s: %+v, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// TestNodeTellsWhetherTheRuntimeKnowsStrictGroups, as status.features; nothing while the
+// runtime does not answer.
+func TestNodeTellsWhetherTheRuntimeKnowsStrictGroups(t *testing.T) {
+	for _, strict := range []bool{true, false} {
+		got := Ask(t.Context(), answering{strict: strict}, cri.Version{}).Features
+		if got == nil || got.SupplementalGroupsPolicy == nil || *got.SupplementalGroupsPolicy != strict {
+			t.Errorf("%v: %+v", strict, got)
+		}
+	}
+	if got := Ask(t.Context(), answering{err: errors.New("away")}, cri.Version{}).Features; got != nil {
+		t.Errorf("no answer: %+v", got)
 	}
 }
 

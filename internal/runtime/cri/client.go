@@ -88,17 +88,17 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	return Version{Name: r.RuntimeName, Version: r.RuntimeVersion}, nil
 }
 
-// Status asks whether the runtime and its network are ready.
-func (c *Client) Status(ctx context.Context) ([]Condition, error) {
+// Status asks whether the runtime and its network are ready, and what it can.
+func (c *Client) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := c.runtime.Status(ctx, &runtimeapi.StatusRequest{})
 	if err != nil {
-		return nil, callError("asking for the runtime's status", err)
+		return Status{}, callError("asking for the runtime's status", err)
 	}
-	var out []Condition
+	out := Status{StrictGroups: r.GetFeatures().GetSupplementalGroupsPolicy()}
 	for _, cond := range r.GetStatus().GetConditions() {
-		out = append(out, Condition{Type: cond.Type, Status: cond.Status, Reason: cond.Reason, Message: cond.Message})
+		out.Conditions = append(out.Conditions, Condition{Type: cond.Type, Status: cond.Status, Reason: cond.Reason, Message: cond.Message})
 	}
 	return out, nil
 }

@@ -77,6 +77,14 @@ type Image struct {
 	Pinned   bool
 }
 
+// Status is how a runtime is and what it can.
+type Status struct {
+	Conditions []Condition
+	// StrictGroups tells that the runtime knows supplementalGroupsPolicy Strict; one that
+	// does not would ignore it.
+	StrictGroups bool
+}
+
 // Condition is one condition of the runtime, RuntimeReady or NetworkReady.
 type Condition struct {
 	Type    string
