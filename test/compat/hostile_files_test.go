@@ -65,7 +65,7 @@ func TestHostsFileOfAnySizeHarmsNobody(t *testing.T) {
 	ns := shared.namespace(t)
 	before := shared.peak(t)
 	shared.apply(t, ns, sparseHosts)
-	shared.sh(t, "kubectl wait -n "+ns+" pod/sparse --for=jsonpath='{.status.containerStatuses[1].restartCount}'=2 --timeout=55s")
+	shared.sh(t, "kubectl wait -n "+ns+" pod/sparse --for=jsonpath='{.status.containerStatuses[0].restartCount}'=2 --timeout=55s")
 	shared.running(t, ns, "sparse")
 	if said := shared.sh(t, "kubectl logs -n "+ns+" sparse -c hostile --previous"); strings.Contains(said, "dd: ") {
 		t.Fatalf("the file was not made: %s", said)
