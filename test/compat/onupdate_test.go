@@ -186,7 +186,8 @@ func TestCrashedContainerGetsTheRepair(t *testing.T) {
 	t.Parallel()
 	w := newWeb(t, "gzip maybe", checkNginx, "      - {volumes: [config], container: nginx, restart: true}")
 	eventually(t, 45*time.Second, func() error {
-		if why := w.field(t, w.ns, "pod/web", "{.status.containerStatuses[0].state.waiting.reason}"); why != "CrashLoopBackOff" {
+		// Statuses stand in the order of names: curl, nginx.
+		if why := w.field(t, w.ns, "pod/web", "{.status.containerStatuses[1].state.waiting.reason}"); why != "CrashLoopBackOff" {
 			return fmt.Errorf("nginx waits for %q", why)
 		}
 		return nil
@@ -194,7 +195,7 @@ func TestCrashedContainerGetsTheRepair(t *testing.T) {
 	w.patch("gzip on;")
 	w.told("Warning", "UpdateNotChecked", `volume "config" is published without its check: container nginx is not running (CrashLoopBackOff)`)
 	eventually(t, 8*time.Second, func() error { // sooner than its back-off is over
-		if ready := w.field(t, w.ns, "pod/web", "{.status.containerStatuses[0].ready}"); ready != "true" {
+		if ready := w.field(t, w.ns, "pod/web", "{.status.containerStatuses[1].ready}"); ready != "true" {
 			return fmt.Errorf("ready: %s", ready)
 		}
 		return nil
