@@ -376,16 +376,17 @@ spec:
 			t.Fatal(err)
 		}
 		var got strings.Builder
+		var ended error
 		for {
-			_, message, err := ws.ReadMessage()
-			if err != nil {
+			var message []byte
+			if _, message, ended = ws.ReadMessage(); ended != nil {
 				break
 			}
 			got.Write(message)
 		}
 		ws.Close()
 		if got.String() != want.String() {
-			t.Errorf("%q: %d bytes of %d", protocol, got.Len(), want.Len())
+			t.Errorf("%q: %d bytes of %d, then %v", protocol, got.Len(), want.Len(), ended)
 		}
 	}
 }

@@ -236,7 +236,13 @@ func TestImageNamesThatAreNoneAreTold(t *testing.T) {
 	ns := shared.namespace(t)
 	shared.apply(t, ns, pullerPod("bad", "UPPER/Case:1", ""))
 	contains(t, shared.waits(t, ns, "bad", 30*time.Second, "InvalidImageName"), `Failed to apply default image tag "UPPER/Case:1": couldn't parse image name "UPPER/Case:1": `)
-	contains(t, shared.sh(t, "kubectl describe pod -n "+ns+" bad"), "InspectFailed", "Error: InvalidImageName")
+	eventually(t, 5*time.Second, func() error { // Events may come after the status
+		said := shared.sh(t, "kubectl describe pod -n "+ns+" bad")
+		if !strings.Contains(said, "InspectFailed") || !strings.Contains(said, "Error: InvalidImageName") {
+			return fmt.Errorf("no Events:\n%s", said)
+		}
+		return nil
+	})
 }
 
 // TestRegistryThatLiesHarmsNobodyElse answers pulls with other content, other sizes, and

@@ -75,6 +75,7 @@ func tooMany(now *operatorv1.KubeAPIServerStatus, want string, at time.Time, exc
 	if len(ending) < excess {
 		return e
 	}
+	slices.Reverse(ending) // of those that end in one second the oldest, which stands last
 	slices.SortStableFunc(ending, func(a, b trusted) int { return a.ExpirationTime.Compare(b.ExpirationTime.Time) })
 	e.Ends, e.RoomAt = ending[excess-1].Name, ending[excess-1].ExpirationTime.Time
 	return e
