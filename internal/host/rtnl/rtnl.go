@@ -1,8 +1,8 @@
 // Package rtnl reads, makes, connects and removes network links and reads routes over
-// rtnetlink(7), and tells of changes.
+// rtnetlink(7).
 //
 // It owns the messages to the kernel; which links and routes matter lives with the
-// callers. It imports nothing of ours.
+// callers, and who hears of changes in host/netlink. It imports nothing of ours.
 package rtnl
 
 import (
@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -120,23 +119,28 @@ func Links() ([]Link, error) {
 	return links, nil
 }
 
-// DeleteLink removes a link. It is no error when there is none of that name.
-func DeleteLink(name string) error {
+// indexOf is the index of a link, 0 when there is none of that name.
+func indexOf(name string) (int, error) {
 	links, err := Links()
 	if err != nil {
+		return 0, err
+	}
+	for _, l := range links {
+		if l.Name == name {
+			return l.Index, nil
+		}
+	}
+	return 0, nil
+}
+
+// DeleteLink removes a link. It is no error when there is none of that name.
+func DeleteLink(name string) error {
+	index, err := indexOf(name)
+	if err != nil || index == 0 {
 		return err
 	}
-	at := slices.IndexFunc(links, func(l Link) bool { return l.Name == name })
-	if at < 0 {
-		return nil
-	}
-	request := make([]byte, unix.SizeofNlMsghdr+unix.SizeofIfInfomsg)
-	order := binary.NativeEndian
-	order.PutUint32(request[0:], uint32(len(request)))
-	order.PutUint16(request[4:], unix.RTM_DELLINK)
-	order.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	order.PutUint32(request[unix.SizeofNlMsghdr+linkIndex:], uint32(links[at].Index))
-	if err := talk(request); err != nil && !errors.Is(err, unix.ENODEV) {
+	err = newMessage(unix.RTM_DELLINK, 0, ifinfomsg(unix.AF_UNSPEC, index, 0)).send()
+	if err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("deleting link %s: %w", name, err)
 	}
 	return nil
