@@ -76,14 +76,12 @@ func List(ctx context.Context, dir datadir.Dir) ([]Resource, error) {
 
 // Processes counts the processes that run containers of the directory; what cannot be read
 // counts as nothing: another user may not look, and has not started them either.
-func Processes(ctx context.Context, dir datadir.Dir) (n int) {
-	all, _ := List(ctx, dir)
-	for _, r := range all {
-		if r.Kind == Process {
-			n++
-		}
+func Processes(ctx context.Context, dir datadir.Dir) int {
+	if !privileged() {
+		return 0
 	}
-	return n
+	found, _ := processes(ctx, dir)
+	return len(found)
 }
 
 // privileged tells whether this user could have run pods: another one's systems have
@@ -206,7 +204,11 @@ func RemoveAll(ctx context.Context, dir datadir.Dir, grace time.Duration, clk cl
 		Ended: func() {
 			// Removing what containers wrote takes a little room itself. They would have
 			// taken that too while they ran.
-			if _, err := reserve.At(dir.Reserve()).ReleaseIfShort(); err != nil {
+			held := reserve.At(dir.Reserve())
+			if !held.Wanted() {
+				return
+			}
+			if err := held.Release(); err != nil {
 				log.Warn("the disk is full, and its reserve cannot be used", "error", err)
 			}
 		},

@@ -16,14 +16,15 @@ import (
 // start must be able to write. While containers run they would take it first; what the
 // store writes then has its place, and the agent ends who takes most.
 func useReserve(ctx context.Context, dir datadir.Dir, log *slog.Logger) error {
-	if hostresources.Processes(ctx, dir) > 0 {
+	held := reserve.At(dir.Reserve())
+	if !held.Wanted() || hostresources.Processes(ctx, dir) > 0 {
 		return nil
 	}
-	released, err := reserve.At(dir.Reserve()).ReleaseIfShort()
-	if released && err == nil {
-		log.Warn("the disk of the data directory is full: its reserve is used for this start")
+	if err := held.Release(); err != nil {
+		return err
 	}
-	return err
+	log.Warn("the disk of the data directory is full: its reserve is used for this start")
+	return nil
 }
 
 // diskKeeper keeps the reserve and has the node, if there is one, make room.

@@ -117,15 +117,12 @@ func (r Reserve) Release() error {
 	return nil
 }
 
-// ReleaseIfShort gives the reserve back when the file system is full, and tells whether
-// it did. What cannot be measured is not full.
-func (r Reserve) ReleaseIfShort() (released bool, err error) {
+// Wanted tells whether the file system is full while the reserve is held. What cannot be
+// measured is not full.
+func (r Reserve) Wanted() bool {
 	if !r.Held() {
-		return false, nil
+		return false
 	}
 	room, err := machine.RoomOf(filepath.Dir(r.dir))
-	if err != nil || !Default(room).Short(room) {
-		return false, nil
-	}
-	return true, r.Release()
+	return err == nil && Default(room).Short(room)
 }
