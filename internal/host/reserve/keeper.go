@@ -49,14 +49,14 @@ type Keeper struct {
 // NewKeeper makes a Keeper, which has taken nothing yet.
 func NewKeeper(cfg Config) *Keeper { return &Keeper{cfg: cfg} }
 
-// Run looks at the file system once a second until ctx ends. The reserve stays.
+// Run looks at the file system once a second until ctx ends, the first time after a
+// second: a start that writes would wait for the disk while the reserve is made. The
+// reserve stays.
 func (k *Keeper) Run(ctx context.Context) error {
-	for {
+	for wait.Pause(ctx, k.cfg.Clock, lookEvery) {
 		k.look(ctx)
-		if !wait.Pause(ctx, k.cfg.Clock, lookEvery) {
-			return nil
-		}
 	}
+	return nil
 }
 
 // amounts are what is kept, and by what a full file system is told: a user who keeps
