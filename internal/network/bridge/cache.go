@@ -24,8 +24,7 @@ func sandboxes(dir datadir.Dir) map[string]bool {
 			ids[strings.TrimSpace(id)] = true
 		}
 	}
-	results, _ := filepath.Glob(filepath.Join(cacheDir, dir.Bridge()+"-*"))
-	for _, file := range results {
+	for _, file := range resultFiles(dir.Bridge()) {
 		rest := strings.TrimPrefix(filepath.Base(file), dir.Bridge()+"-")
 		id, _, _ := strings.Cut(rest, "-")
 		ids[id] = true
@@ -37,7 +36,7 @@ func sandboxes(dir datadir.Dir) map[string]bool {
 // cacheFiles returns what the CNI library remembers of the sandboxes: a result for
 // this network, and one for the loopback that the runtime adds.
 func cacheFiles(dir datadir.Dir, ids map[string]bool) []string {
-	files, _ := filepath.Glob(filepath.Join(cacheDir, dir.Bridge()+"-*"))
+	files := resultFiles(dir.Bridge())
 	for id := range ids {
 		files = append(files, filepath.Join(cacheDir, "cni-loopback-"+id+"-lo"))
 	}

@@ -6,10 +6,8 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/rtnl"
@@ -27,45 +25,28 @@ type Port struct {
 
 // PortReader knows the ports of one bridge and what was connected to them. It may be
 // used concurrently.
-type PortReader struct {
-	bridge string
-
-	mu sync.Mutex
-	// known are results that were read: a result is written once.
-	known map[string]Port
-}
+type PortReader struct{ results *results }
 
 // NewPortReader returns the reader of a data directory's bridge.
 func NewPortReader(dir datadir.Dir) *PortReader {
-	return &PortReader{bridge: dir.Bridge(), known: map[string]Port{}}
+	return &PortReader{&results{bridge: dir.Bridge()}}
 }
 
-// Ports returns the ports that are there now, by name. Of one whose result is not there
+// Ports returns the ports that there are now, by name. Of one whose result is not there
 // yet, or cannot be read, only the name is known; Check tells why.
 func (r *PortReader) Ports() ([]Port, error) {
 	links, err := rtnl.Links()
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(cacheDir, r.bridge+"-*"))
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	behind, read := map[string]Port{}, map[string]Port{}
-	for _, file := range files {
-		p, ok := r.known[file]
-		if !ok {
-			if p, err = r.result(file); err != nil {
-				continue
-			}
+	behind := map[string]Port{}
+	for file, one := range r.results.all() {
+		if p, err := r.port(file, one); err == nil {
+			behind[p.Link] = p
 		}
-		read[file], behind[p.Link] = p, p
 	}
-	r.known = read
 	var all []Port
-	for _, name := range ports(links, r.bridge) {
+	for _, name := range ports(links, r.results.bridge) {
 		p := behind[name]
 		p.Link = name
 		all = append(all, p)
@@ -77,28 +58,27 @@ func (r *PortReader) Ports() ([]Port, error) {
 // Check fails where a sandbox was connected to the bridge and it cannot be told to which
 // port. One that was not connected, as those in the machine's network, passes.
 func (r *PortReader) Check(sandbox string) error {
-	files, err := filepath.Glob(filepath.Join(cacheDir, r.bridge+"-"+sandbox+"-*"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		if _, err := r.result(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	for _, file := range resultFiles(r.results.bridge + "-" + sandbox) {
+		one, err := readResult(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			_, err = r.port(file, one)
+		}
+		if err != nil {
+			return fmt.Errorf("reading which port a pod has: %w", err)
 		}
 	}
 	return nil
 }
 
-// result reads what the bridge plugin answered for one pod: the links of the machine
-// that it made, the pod's link, and the address of the latter.
-func (r *PortReader) result(file string) (Port, error) {
-	remembered, err := readResult(file)
-	if err != nil {
-		return Port{}, fmt.Errorf("reading which port a pod has: %w", err)
-	}
+// port reads in what the bridge plugin answered for one pod the links of the machine that
+// it made, the pod's link, and the address of the latter.
+func (r *PortReader) port(file string, remembered result) (Port, error) {
 	var p Port
 	for _, i := range remembered.Interfaces {
-		if i.Sandbox == "" && i.Name != r.bridge {
+		if i.Sandbox == "" && i.Name != r.results.bridge {
 			p.Link = i.Name
 		}
 	}
@@ -114,7 +94,7 @@ func (r *PortReader) result(file string) (Port, error) {
 		}
 	}
 	if p.Link == "" || !p.Addr.IsValid() {
-		return Port{}, fmt.Errorf("reading which port a pod has: %s names no link of this machine with an address behind it", file)
+		return Port{}, fmt.Errorf("%s names no link of this machine with an address behind it", file)
 	}
 	return p, nil
 }

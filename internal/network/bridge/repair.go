@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/rtnl"
 )
 
@@ -22,18 +20,13 @@ type connected struct {
 	ports map[string]bool
 }
 
-// readConnected reads what the CNI library remembers. What is not understood is left out.
-func readConnected(dir datadir.Dir) connected {
+// connected tells how pods are connected by what the CNI library remembers.
+func (r *PortReader) connected() connected {
 	c := connected{ports: map[string]bool{}}
-	files, _ := filepath.Glob(filepath.Join(cacheDir, dir.Bridge()+"-*"))
-	for _, file := range files {
-		remembered, err := readResult(file)
-		if err != nil {
-			continue
-		}
+	for _, remembered := range r.results.all() {
 		for _, i := range remembered.Interfaces {
 			switch {
-			case i.Name == dir.Bridge():
+			case i.Name == r.results.bridge:
 				if mac, err := net.ParseMAC(i.MAC); err == nil {
 					c.address = mac
 				}
@@ -48,8 +41,8 @@ func readConnected(dir datadir.Dir) connected {
 // Repair makes the bridge again, with its address, when somebody has removed it, sets it
 // up, and connects the pods to it that are not. It tells what it did, "" for nothing.
 // Before the first pod there is nothing to repair.
-func (n Network) Repair(dir datadir.Dir) (did string, err error) {
-	known := readConnected(dir)
+func (n Network) Repair(r *PortReader) (did string, err error) {
+	known := r.connected()
 	if len(known.ports) == 0 {
 		return "", nil
 	}

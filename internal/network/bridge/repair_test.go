@@ -56,7 +56,8 @@ func TestBrokenBridgeIsRepairedWithItsPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if did, err := n.Repair(dir); did != "" || err != nil {
+	reader := NewPortReader(dir)
+	if did, err := n.Repair(reader); did != "" || err != nil {
 		t.Errorf("before the first pod: %q, %v", did, err)
 	}
 	const mac = "52:7b:65:e6:17:56"
@@ -76,7 +77,7 @@ func TestBrokenBridgeIsRepairedWithItsPods(t *testing.T) {
 		if test.broken != nil {
 			ip(t, test.broken...)
 		}
-		if did, err := n.Repair(dir); did != test.did || err != nil {
+		if did, err := n.Repair(reader); did != test.did || err != nil {
 			t.Errorf("%s: %q, %v; want %q", test.name, did, err, test.did)
 		}
 		link, err := net.InterfaceByName(n.Bridge)

@@ -3,6 +3,8 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"sync"
 
 	"laterna.dev/laterna/internal/bounded"
 )
@@ -33,4 +35,39 @@ func readResult(file string) (result, error) {
 		return result{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return remembered.Result, nil
+}
+
+// resultFiles returns the files that the CNI library has of sandboxes on a bridge.
+func resultFiles(bridge string) []string {
+	files, _ := filepath.Glob(filepath.Join(cacheDir, bridge+"-*")) // which fails for bad patterns only
+	return files
+}
+
+// results are what the CNI library remembers of one bridge, each read once: a result is
+// written once. They may be used concurrently.
+type results struct {
+	bridge string
+
+	mu    sync.Mutex
+	known map[string]result
+}
+
+// all returns what is remembered now, by file. What cannot be read, or not yet, is left
+// out.
+func (r *results) all() map[string]result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := map[string]result{}
+	for _, file := range resultFiles(r.bridge) {
+		one, ok := r.known[file]
+		if !ok {
+			var err error
+			if one, err = readResult(file); err != nil {
+				continue
+			}
+		}
+		now[file] = one
+	}
+	r.known = now
+	return now
 }

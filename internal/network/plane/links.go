@@ -22,7 +22,7 @@ func (p *Plane) repairLinks(ctx context.Context) {
 		p.cfg.Log.Warn("a removed bridge of pods is made again only after a while", "error", err, "seconds", check.Seconds())
 	}
 	for {
-		did, err := p.bridge.Repair(p.cfg.Dir)
+		did, err := p.bridge.Repair(p.reader)
 		if err != nil && ctx.Err() == nil {
 			p.cfg.Log.Error("pods are cut off: their bridge is broken and cannot be repaired; `laterna down` and `laterna up` make it anew", "bridge", p.bridge.Bridge, "error", err)
 		}
