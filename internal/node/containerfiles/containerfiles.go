@@ -66,13 +66,9 @@ func (f *Files) Mounts(pod *corev1.Pod, c *corev1.Container) ([]cri.Mount, error
 			Propagation: propagation(m.Propagation),
 		})
 	}
-	dir := f.Volumes.PodDir(pod.UID)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("making pod directory: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
+	dir, root, err := f.openPodDir(pod.UID)
 	if err != nil {
-		return nil, fmt.Errorf("opening pod directory: %w", err)
+		return nil, err
 	}
 	defer root.Close()
 	if hosts {
@@ -109,21 +105,40 @@ func (f *Files) PlaceProfile(pod *corev1.Pod, spec *cri.ContainerSpec) error {
 	return nil
 }
 
-// Dir is what a container has to itself in the pod's directory.
-func Dir(container string) string { return filepath.Join("containers", container) }
+// openPodDir opens a pod's directory, which is made where there is none.
+func (f *Files) openPodDir(pod types.UID) (path string, root *os.Root, err error) {
+	path = f.Volumes.PodDir(pod)
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return "", nil, fmt.Errorf("making pod directory: %w", err)
+	}
+	if root, err = os.OpenRoot(path); err != nil {
+		return "", nil, fmt.Errorf("opening pod directory: %w", err)
+	}
+	return path, root, nil
+}
+
+// ownDir is what a container has to itself in the pod's directory.
+func ownDir(container string) string { return filepath.Join("containers", container) }
+
+// makeDir makes what a container has to itself.
+func makeDir(root *os.Root, container string) error {
+	if err := root.MkdirAll(ownDir(container), 0o755); err != nil {
+		return fmt.Errorf("making container directory: %w", err)
+	}
+	return nil
+}
 
 // terminationFile makes the file that a container's termination message goes to and
 // returns its path in the pod's directory. Every user of the container may write it.
 func terminationFile(root *os.Root, container string) (string, error) {
-	dir := Dir(container)
-	if err := root.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("making container directory: %w", err)
+	if err := makeDir(root, container); err != nil {
+		return "", err
 	}
 	var id [4]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return "", fmt.Errorf("naming termination message: %w", err)
 	}
-	path := filepath.Join(dir, hex.EncodeToString(id[:]))
+	path := filepath.Join(ownDir(container), hex.EncodeToString(id[:]))
 	f, err := root.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return "", fmt.Errorf("making termination message: %w", err)
@@ -157,7 +172,7 @@ func (f *Files) readMessage(pod *corev1.Pod, c cri.Container) string {
 	dir := f.Volumes.PodDir(pod.UID)
 	for _, m := range c.Mounts {
 		rel, err := filepath.Rel(dir, m.HostPath)
-		if err != nil || filepath.Dir(rel) != Dir(c.Name) {
+		if err != nil || filepath.Dir(rel) != ownDir(c.Name) {
 			continue
 		}
 		root, err := os.OpenRoot(dir)

@@ -2,12 +2,7 @@ package podworker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,6 +20,7 @@ import (
 // not seen the end of is run again, as a preStop hook is: they run at least once.
 type hooks struct {
 	*core
+	files    *containerfiles.Files
 	reporter *reporter
 
 	mu sync.Mutex
@@ -77,52 +73,14 @@ func (h *hooks) owe(spec *corev1.Container, attempt uint32) error {
 	if postStart(spec) == nil {
 		return nil
 	}
-	return h.inPodDir(func(root *os.Root) error {
-		path := owedFile(spec.Name, attempt)
-		if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("making container directory: %w", err)
-		}
-		f, err := root.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return fmt.Errorf("noting a postStart hook: %w", err)
-		}
-		return f.Close()
-	})
-}
-
-// owes reports whether a container owes its postStart hook.
-func (h *hooks) owes(c cri.Container) bool {
-	err := h.inPodDir(func(root *os.Root) error {
-		_, err := root.Lstat(owedFile(c.Name, c.Attempt))
-		return err
-	})
-	return !errors.Is(err, fs.ErrNotExist)
+	return h.files.Owe(h.uid, spec.Name, attempt)
 }
 
 // paid notes that a container's postStart hook is done.
 func (h *hooks) paid(c cri.Container) {
-	err := h.inPodDir(func(root *os.Root) error { return root.Remove(owedFile(c.Name, c.Attempt)) })
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := h.files.Paid(h.uid, c.Name, c.Attempt); err != nil {
 		h.log("the end of a postStart hook is not noted: it may be run again", "container", c.Name, "error", err)
 	}
-}
-
-// owedFile says by being there that a container owes its postStart hook.
-func owedFile(container string, attempt uint32) string {
-	return filepath.Join(containerfiles.Dir(container), fmt.Sprintf("postStart.%d", attempt))
-}
-
-func (h *hooks) inPodDir(do func(root *os.Root) error) error {
-	dir := h.deps.Volumes.PodDir(h.uid)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("making pod directory: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fmt.Errorf("opening pod directory: %w", err)
-	}
-	defer root.Close()
-	return do(root)
 }
 
 // begin runs the postStart hook of a container that runs, if it owes it.
@@ -135,7 +93,7 @@ func (h *hooks) begin(ctx context.Context, pod *corev1.Pod, c cri.Container) {
 		return
 	}
 	h.looked[c.ID] = true
-	if !h.owes(c) {
+	if !h.files.Owes(h.uid, c.Name, c.Attempt) {
 		return
 	}
 	h.board.probed(c.ID, &lifecycle.Probed{Hook: true})

@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/probe"
+	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -76,13 +77,11 @@ func (p *probes) begin(pod *corev1.Pod, c cri.Container) {
 
 // before is what the API has of a container that ran before this agent, nil of another.
 func (p *probes) before(pod *corev1.Pod, c cri.Container) *probe.State {
-	id := p.deps.Node.Runtime + "://" + c.ID
-	for _, s := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses) {
-		if s.Name == c.Name && s.ContainerID == id && s.State.Running != nil {
-			return &probe.State{Started: s.Started != nil && *s.Started, Ready: s.Ready}
-		}
+	s := lifecycle.Reported(&pod.Status, c.Name)
+	if s == nil || s.ContainerID != status.ContainerID(p.deps.Node.Runtime, c.ID) || s.State.Running == nil {
+		return nil
 	}
-	return nil
+	return &probe.State{Started: s.Started != nil && *s.Started, Ready: s.Ready}
 }
 
 // show shows what is known of a container. It is called with mu held.

@@ -151,7 +151,7 @@ func TestHooksOfAnEarlierAgentAreRunAgain(t *testing.T) {
 		if got := slices.Contains(m.done(), "hook of c0"); got != owed {
 			t.Errorf("owed: %v, run: %v", owed, got)
 		}
-		if w.hooks.owes(cri.Container{Name: "c"}) {
+		if w.hooks.files.Owes(w.uid, "c", 0) {
 			t.Error("still owed")
 		}
 	}

@@ -53,7 +53,7 @@ func newWorker(k *core, pod *corev1.Pod) *Worker {
 	}, pod)
 	w := &Worker{core: k, reporter: &reporter{core: k, writer: writer}, observer: &observer{k, files}, sandboxes: &sandboxes{core: k}}
 	w.probes = &probes{core: k, reporter: w.reporter, watched: map[string]*watched{}}
-	w.hooks = &hooks{core: k, reporter: w.reporter, starting: map[string]*hookRun{}, stopping: map[string]*hookRun{}, looked: map[string]bool{}}
+	w.hooks = &hooks{core: k, files: files, reporter: w.reporter, starting: map[string]*hookRun{}, stopping: map[string]*hookRun{}, looked: map[string]bool{}}
 	w.ender = &ender{k, w.observer, w.reporter, w.probes, w.hooks}
 	w.starter = &starter{
 		core: k, files: files, observer: w.observer, ender: w.ender, reporter: w.reporter, probes: w.probes, hooks: w.hooks,

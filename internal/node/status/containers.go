@@ -86,7 +86,7 @@ func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
 	}
 	newest := attempts[0]
 	out := corev1.ContainerStatus{
-		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: containerID(in.Runtime, newest.ID),
+		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: ContainerID(in.Runtime, newest.ID),
 		RestartCount: int32(newest.Attempt), VolumeMounts: volumeMounts(c),
 	}
 	resources(&out, k)
@@ -213,7 +213,7 @@ func state(in Input, c cri.Container, old *corev1.ContainerStatus) corev1.Contai
 // terminated describes a dead container. What was reported once stays as it was
 // reported, since the file of the termination message may be gone.
 func terminated(in Input, c cri.Container, old *corev1.ContainerStatus) *corev1.ContainerStateTerminated {
-	id := containerID(in.Runtime, c.ID)
+	id := ContainerID(in.Runtime, c.ID)
 	if old != nil {
 		for _, s := range []corev1.ContainerState{old.State, old.LastTerminationState} {
 			if s.Terminated != nil && s.Terminated.ContainerID == id {
@@ -268,7 +268,8 @@ func volumeMounts(c *corev1.Container) []corev1.VolumeMountStatus {
 	return out
 }
 
-func containerID(runtime, id string) string { return runtime + "://" + id }
+// ContainerID is a container of a runtime as statuses name it.
+func ContainerID(runtime, id string) string { return runtime + "://" + id }
 
 // stamp is in whole seconds, as the API stores it, so that a status read back
 // compares equal. A missing time stays missing.
