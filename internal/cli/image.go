@@ -15,6 +15,7 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/runtime/containerd"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/runtime/images"
@@ -172,7 +173,7 @@ const clearLine = "\r\x1b[K"
 
 // progressLine overwrites a terminal's line with how far an import is.
 func progressLine(p images.Progress) string {
-	doing := fmt.Sprintf("%s of %s", bytesOf(p.Done), bytesOf(p.Total))
+	doing := fmt.Sprintf("%s of %s", plain.Bytes(p.Done), plain.Bytes(p.Total))
 	if p.Unpacking {
 		doing += ", unpacking"
 	}
@@ -208,7 +209,7 @@ func listImages(ctx context.Context, cmd *cobra.Command, store *images.Store) er
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "IMAGE\tID\tSIZE\tIMPORTED")
 	for _, image := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%v\n", images.Familiar(image.Name), shortID(image.ID), bytesOf(image.Size), image.Imported)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%v\n", images.Familiar(image.Name), shortID(image.ID), plain.Bytes(image.Size), image.Imported)
 	}
 	return w.Flush()
 }
@@ -220,19 +221,6 @@ func shortID(id string) string {
 		return id
 	}
 	return id[len(prefix) : len(prefix)+length]
-}
-
-// bytesOf prints a size in binary units.
-func bytesOf(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, units := float64(n)/unit, "KMGTPE"
-	for value >= unit && len(units) > 1 {
-		value, units = value/unit, units[1:]
-	}
-	return fmt.Sprintf("%.1f %ciB", value, units[0])
 }
 
 func newImageRemove() *cobra.Command {

@@ -18,16 +18,6 @@ import (
 	"laterna.dev/laterna/internal/status"
 )
 
-func TestBytesOf(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 5 << 30: "5.0 GiB", 1 << 62: "4.0 EiB",
-	} {
-		if got := bytesOf(n); got != want {
-			t.Errorf("bytesOf(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestShortID(t *testing.T) {
 	for id, want := range map[string]string{
 		"sha256:0123456789abcdef": "0123456789ab",

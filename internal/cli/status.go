@@ -54,7 +54,7 @@ func printStatus(out io.Writer, s status.Status) {
 		row("Data directory", "%s", s.DataDir)
 	}
 	if s.PID != 0 {
-		row("Process", "%d, running for %s, %s resident", s.PID, duration.HumanDuration(time.Since(s.Since)), bytesOf(s.Resident))
+		row("Process", "%d, running for %s, %s resident", s.PID, duration.HumanDuration(time.Since(s.Since)), plain.Bytes(s.Resident))
 	}
 	if s.Left > 0 {
 		row("Left running", "%d processes of containers, which the next start takes over and `laterna down` ends", s.Left)
@@ -72,7 +72,7 @@ func printStatus(out io.Writer, s status.Status) {
 		row("Damaged", "%s: %s; %s", o.String(), o.Why, o.Advice())
 	}
 	if s.DataDir != "" {
-		row("Disk", "store %s, images %s, %s free", bytesOf(s.StoreBytes), bytesOf(s.ImageBytes), bytesOf(s.Free))
+		row("Disk", "store %s, images %s, %s free", plain.Bytes(s.StoreBytes), plain.Bytes(s.ImageBytes), plain.Bytes(s.Free))
 		if s.Full {
 			row("Disk is full", "pods cannot write, and no new ones are started; `laterna doctor` tells how to make room")
 		}

@@ -82,9 +82,10 @@ type Images struct {
 	// Verify says which images that are present a pod may use without credentials.
 	Verify imagepull.Verification
 	// High and Low are how full the disk of images may be, in percent, before and after
-	// unused ones are removed. Zero stands for 85 and 80.
+	// unused ones are removed. Zero stands for the defaults of imagepull.
 	High, Low int
-	// Parallel bounds the pulls that go on at a time; zero stands for 5.
+	// Parallel bounds the pulls that go on at a time; zero stands for
+	// imagepull.DefaultParallel.
 	Parallel int
 }
 
@@ -121,13 +122,13 @@ func (c *Config) complete() error {
 		c.Connected = func(context.Context, string) error { return nil }
 	}
 	if c.Images.High == 0 {
-		c.Images.High = 85
+		c.Images.High = imagepull.DefaultHigh
 	}
 	if c.Images.Parallel == 0 {
-		c.Images.Parallel = 5
+		c.Images.Parallel = imagepull.DefaultParallel
 	}
 	if c.Images.Low == 0 {
-		c.Images.Low = min(80, c.Images.High)
+		c.Images.Low = min(imagepull.DefaultLow, c.Images.High)
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = 110

@@ -1,7 +1,8 @@
 // Package plain shows text from elsewhere (tokens, servers, archives) to people, so that
 // it can neither drive a terminal nor look like another text.
 //
-// It owns that escaping, and the quoting of words that people paste into a shell; what is
+// It owns that escaping, the quoting of words that people paste into a shell, and sizes in
+// units; what is
 // said to whom lives with those who say it.
 package plain
 

@@ -163,7 +163,8 @@ func Default() Config {
 			ClusterDomain:         "cluster.local",
 		},
 		Node: Node{Enabled: true, PodMaxPids: 4096, Images: Images{
-			MaxParallelPulls: 5, GCHighThreshold: 85, GCLowThreshold: 80, CredentialsVerification: imagepull.NeverVerifyPreloadedImages,
+			MaxParallelPulls: imagepull.DefaultParallel, GCHighThreshold: imagepull.DefaultHigh, GCLowThreshold: imagepull.DefaultLow,
+			CredentialsVerification: imagepull.NeverVerifyPreloadedImages,
 		}},
 		Audit: Audit{LogMaxAge: 366, LogMaxBackups: 100, LogMaxSize: 100}, // as k8s.io/apiserver
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -18,6 +19,13 @@ import (
 const (
 	collectPeriod = 5 * time.Minute
 	minAge        = 2 * time.Minute
+)
+
+// Upstream's defaults of what an operator may set, see Config and CollectorConfig.
+const (
+	DefaultParallel = 5
+	DefaultHigh     = 85
+	DefaultLow      = 80
 )
 
 // Disk is how full the file system of the images is, in bytes.
@@ -99,7 +107,7 @@ func (c *Collector) collect(ctx context.Context) error {
 	if freed < goal && ctx.Err() == nil {
 		c.cfg.Short(fmt.Sprintf("Insufficient free disk space on the node's image filesystem (%d%% of %s used). "+
 			"Failed to free sufficient space by deleting unused images (freed %d bytes). Investigate disk usage, as it could be used by active images, logs, or other data.",
-			disk.percent(), size(disk.Size), freed))
+			disk.percent(), plain.Bytes(int64(disk.Size)), freed))
 	}
 	return nil
 }
@@ -180,14 +188,4 @@ func (c *Collector) kept(ctx context.Context, i cri.Image) bool {
 		}
 	}
 	return false
-}
-
-// size is a number of bytes in binary units.
-func size(n uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	f, u := float64(n), 0
-	for f >= 1024 && u < len(units)-1 {
-		f, u = f/1024, u+1
-	}
-	return fmt.Sprintf("%.1f %s", f, units[u])
 }

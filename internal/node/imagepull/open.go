@@ -9,10 +9,10 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/node/events"
 )
 
@@ -111,10 +111,9 @@ func diskOf(ctx context.Context, rt NodeRuntime) (Disk, error) {
 	if err != nil {
 		return Disk{}, err
 	}
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return Disk{}, fmt.Errorf("looking at the file system of images: %w", err)
+	room, err := machine.RoomOf(dir)
+	if err != nil {
+		return Disk{}, err
 	}
-	block := uint64(s.Bsize)
-	return Disk{Size: s.Blocks * block, Used: (s.Blocks - s.Bavail) * block}, nil
+	return Disk{Size: room.AllBytes, Used: room.AllBytes - room.Bytes}, nil
 }
