@@ -106,6 +106,7 @@ var levels = []level{
 	{"internal/runtime/images", 3},
 	{"internal/runtime/managed", 3},
 	{"internal/runtime/pause", 3},
+	{"internal/runtime/stdio", 3},
 	{"internal/tokens/review", 3},
 	{"internal/etcd/damaged", 3},
 	{"internal/tokens/uses", 3},
@@ -263,6 +264,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/runtime/images", "internal/runtime/pause"}:       "the sandbox image is one of them",
 	{"internal/runtime/managed", "internal/runtime/containerd"}: "it brings the daemon up",
 	{"internal/runtime/managed", "internal/runtime/images"}:     "a runtime that is ready has its images",
+	{"internal/runtime/stdio", "internal/runtime/cri"}:          "it stands before a CRI client",
 	{"internal/runtime/managed", "internal/runtime/pause"}:      "the daemon is told the sandbox image",
 
 	{"internal/tokens/uses", "internal/tokens/review"}: "it writes down what a check notices",

@@ -69,6 +69,9 @@ type Endpoint struct {
 	Containerd string
 	// Images is nil where images cannot be imported (a foreign runtime).
 	Images imagepull.Imports
+	// Streams is where the streams of containers are whose end the runtime loses, see
+	// runtime/stdio; empty when it does not.
+	Streams string
 }
 
 // RuntimeProvider knows the container runtime. Endpoint returns when the runtime is

@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/node/probe"
 	"laterna.dev/laterna/internal/node/registration"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/runtime/stdio"
 	"laterna.dev/laterna/internal/wait"
 )
 
@@ -20,6 +21,7 @@ const reconnect = 200 * time.Millisecond
 // runtime is the container runtime that the agent is connected to.
 type runtime struct {
 	client    *cri.Client
+	whole     *stdio.Client // client, for the containers of pods
 	endpoint  Endpoint
 	version   cri.Version
 	inventory *inventory.Inventory
@@ -39,7 +41,10 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt := &runtime{client: client, endpoint: endpoint, inventory: inventory.New(inventory.Config{
+	whole := stdio.New(ctx, client, stdio.Config{
+		Dir: endpoint.Streams, Logs: a.logs, LogRoot: a.cfg.logRoot(), Wall: a.cfg.Wall, Log: a.cfg.Log,
+	})
+	rt := &runtime{client: client, whole: whole, endpoint: endpoint, inventory: inventory.New(inventory.Config{
 		Client: client, Containerd: endpoint.Containerd, Instance: a.cfg.Instance, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}), prober: probe.New(probe.Config{Exec: client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall})}
 	for {

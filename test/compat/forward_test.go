@@ -349,7 +349,7 @@ metadata: {name: p}
 spec:
   restartPolicy: Never
   terminationGracePeriodSeconds: 0
-  containers: [{name: main, image: "busybox:1.28", command: [sh, -c, "seq 20000; sleep 1"]}] # what a container prints as it ends containerd may lose
+  containers: [{name: main, image: "busybox:1.28", command: [sh, -c, "seq 20000"]}]
 `)
 	eventually(t, 30*time.Second, func() error {
 		if phase := s.field(t, ns, "pod/p", "{.status.phase}"); phase != "Succeeded" {

@@ -32,6 +32,9 @@ var unneeded = []string{
 	"io.containerd.tracing.processor.v1.otlp",
 }
 
+// criPlugin is the CRI service, and the directory that it keeps things in.
+const criPlugin = "io.containerd.grpc.v1.cri"
+
 // settings is what the configuration file depends on.
 type settings struct {
 	version      version
@@ -97,21 +100,20 @@ func (s settings) renderDaemon(t *toml) {
 }
 
 func (s settings) renderCRI2(t *toml) {
-	const cri = "io.containerd.grpc.v1.cri"
-	t.table("plugins", cri)
+	t.table("plugins", criPlugin)
 	t.set("sandbox_image", s.sandboxImage)
 	s.renderRuntime(t)
 	t.set("disable_tcp_service", true)
 	t.set("stream_server_address", "127.0.0.1")
 	t.set("stream_server_port", "0")
-	t.table("plugins", cri, "cni")
+	t.table("plugins", criPlugin, "cni")
 	t.set("bin_dir", s.programs.CNI)
 	t.set("conf_dir", s.cniConfDir)
-	t.table("plugins", cri, "containerd")
+	t.table("plugins", criPlugin, "containerd")
 	t.set("snapshotter", snapshotter)
 	t.set("default_runtime_name", "runc")
-	s.renderRunc(t, cri)
-	t.table("plugins", cri, "registry")
+	s.renderRunc(t, criPlugin)
+	t.table("plugins", criPlugin, "registry")
 	t.set("config_path", s.registries())
 }
 
@@ -142,7 +144,7 @@ func (s settings) renderCRI3(t *toml) {
 	t.table("plugins", runtime, "containerd")
 	t.set("default_runtime_name", "runc")
 	s.renderRunc(t, runtime)
-	t.table("plugins", "io.containerd.grpc.v1.cri")
+	t.table("plugins", criPlugin)
 	t.set("disable_tcp_service", true)
 	t.set("stream_server_address", "127.0.0.1")
 	t.set("stream_server_port", "0")

@@ -96,6 +96,21 @@ func TestParseVersion(t *testing.T) {
 	}
 }
 
+func TestVersionsThatLoseOutputAreKnown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1.5.18": true, "1.6.0": true, "1.6.20~ds1": true, "1.6.21": true, "1.6.22": false, "1.6.36-rc.1": false,
+		"1.7.2": true, "1.7.3": false, "1.7.24~ds1": false, "1.6.x": true, "2.0.4": false, "1.8.0": false,
+	} {
+		v, err := parseVersion("containerd x " + text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.losesOutput(); got != want {
+			t.Errorf("%s loses output: %t, want %t", text, got, want)
+		}
+	}
+}
+
 func TestVersionIsAskedAgainAfterAnUpgrade(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "containerd")

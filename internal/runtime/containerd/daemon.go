@@ -69,6 +69,9 @@ type Info struct {
 	Rebooted bool
 	// Driver is the control group driver that was configured.
 	Driver cgroups.Driver
+	// Streams is where containers' output must be read beside this containerd, which
+	// loses its end, see runtime/stdio; empty for those that do not.
+	Streams string
 }
 
 // Daemon is the managed containerd of one data directory. Its methods may be called
@@ -102,6 +105,9 @@ func (d *Daemon) Start(ctx context.Context) (Info, error) {
 		return Info{}, fmt.Errorf("managed containerd: %w", err)
 	}
 	info := Info{Endpoint: "unix://" + s.socket, Socket: s.socket, Version: s.version.Text, Driver: s.driver}
+	if s.version.losesOutput() {
+		info.Streams = filepath.Join(s.state, criPlugin, "containers")
+	}
 	if info.Rebooted, err = d.noteBoot(); err != nil {
 		return Info{}, fmt.Errorf("managed containerd: %w", err)
 	}

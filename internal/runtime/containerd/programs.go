@@ -184,6 +184,29 @@ func parseVersion(out string) (version, error) {
 	return version{}, fmt.Errorf("no version in %q", strings.TrimSpace(out))
 }
 
+// losesOutput reports whether this containerd closes the streams of a container that has
+// ended before it has read them to their end, as 1.5 to 1.6.21 and 1.7.0 to 1.7.2 do.
+func (v version) losesOutput() bool {
+	if v.Major != 1 || v.Minor > 7 {
+		return false
+	}
+	_, after, _ := strings.Cut(v.Text, ".")
+	_, patch, _ := strings.Cut(after, ".")
+	if i := strings.IndexFunc(patch, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
+		patch = patch[:i]
+	}
+	n, err := strconv.Atoi(patch)
+	switch {
+	case err != nil:
+		return true // such as a build of a branch: a second reader does no harm
+	case v.Minor == 7:
+		return n <= 2
+	case v.Minor == 6:
+		return n <= 21
+	}
+	return true
+}
+
 // fileIdentity changes whenever a package upgrade replaces the file.
 func fileIdentity(path string) (string, error) {
 	var st unix.Stat_t

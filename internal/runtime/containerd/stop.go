@@ -247,8 +247,8 @@ func (d *Daemon) leftovers() []string {
 	paths := []string{d.state(), d.Socket(), d.Socket() + ".ttrpc", filepath.Join(d.cfg.RunDir, "runc")}
 	for _, pattern := range []string{
 		configFile(d.cfg.RunDir, "*"),
-		filepath.Join(d.cfg.Root, "io.containerd.grpc.v1.cri", "sandboxes", "*"),
-		filepath.Join(d.cfg.Root, "io.containerd.grpc.v1.cri", "containers", "*"),
+		filepath.Join(d.cfg.Root, criPlugin, "sandboxes", "*"),
+		filepath.Join(d.cfg.Root, criPlugin, "containers", "*"),
 	} {
 		found, _ := filepath.Glob(pattern)
 		paths = append(paths, found...)

@@ -28,6 +28,8 @@ type Endpoint struct {
 	// nil for a runtime that somebody else runs.
 	Containerd string
 	Images     *images.Store
+	// Streams is containerd.Info's.
+	Streams string
 }
 
 // Config is what a private containerd is made of. Every field is required.
@@ -95,7 +97,8 @@ func (r foreign) Endpoint(context.Context) (Endpoint, error) {
 type managed struct {
 	daemon  *containerd.Daemon
 	store   *images.Store
-	started chan struct{} // closed when the daemon answers and has the sandbox image
+	info    containerd.Info // before started is closed it is bringUp's
+	started chan struct{}   // closed when the daemon answers and has the sandbox image
 	failed  chan error
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -125,7 +128,8 @@ func (r *managed) Start(ctx context.Context) error {
 }
 
 func (r *managed) bringUp(ctx context.Context) error {
-	if _, err := r.daemon.Start(ctx); err != nil {
+	var err error
+	if r.info, err = r.daemon.Start(ctx); err != nil {
 		return err
 	}
 	if _, err := r.store.EnsurePause(ctx); err != nil {
@@ -156,7 +160,7 @@ func (r *managed) Stop(ctx context.Context) error {
 func (r *managed) Endpoint(ctx context.Context) (Endpoint, error) {
 	select {
 	case <-r.started:
-		return Endpoint{CRI: r.daemon.Socket(), Containerd: r.daemon.Socket(), Images: r.store}, nil
+		return Endpoint{CRI: r.daemon.Socket(), Containerd: r.daemon.Socket(), Images: r.store, Streams: r.info.Streams}, nil
 	case <-ctx.Done():
 		return Endpoint{}, ctx.Err()
 	}
