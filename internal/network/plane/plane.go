@@ -33,6 +33,8 @@ const (
 	check = 30 * time.Second
 	// settle is how long after a change it is looked: others change in several steps.
 	settle = time.Second
+	// afterStart is how long what the start does not need waits for it to be over.
+	afterStart = time.Second
 )
 
 // Config of a Plane. All fields are required.
@@ -122,21 +124,30 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 		Backends:     []netip.AddrPort{gateway},
 		HostBackends: []netip.AddrPort{api.Host},
 	}
-	if err := p.sync(ctx, routed); err != nil {
+	route := func(ctx context.Context) error { return p.router.Sync(ctx, []services.Service{routed}) }
+	if err := p.persist(ctx, route); err != nil {
 		return nil // asked to stop
+	}
+	// What need not be there before the system answers runs a dozen programs. The first pod
+	// has its ports bound before it runs all the same.
+	if !wait.Pause(ctx, p.cfg.Clock, afterStart) {
+		return nil
+	}
+	if err := p.persist(ctx, p.guard.Sync); err != nil {
+		return nil
 	}
 	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
 		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
 	p.tellSharing(ctx)
-	p.repair(ctx, routed)
+	p.repair(ctx, func(ctx context.Context) error { return errors.Join(route(ctx), p.guard.Sync(ctx)) })
 	return nil
 }
 
-// sync writes the rules, again until it succeeds or ctx ends.
-func (p *Plane) sync(ctx context.Context, routed services.Service) error {
+// persist writes rules, again until it succeeds or ctx ends.
+func (p *Plane) persist(ctx context.Context, write func(context.Context) error) error {
 	for {
-		err := errors.Join(p.router.Sync(ctx, []services.Service{routed}), p.guard.Sync(ctx))
+		err := write(ctx)
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -148,7 +159,7 @@ func (p *Plane) sync(ctx context.Context, routed services.Service) error {
 // repair writes the rules again when somebody has removed them, as `nft flush
 // ruleset`, `nft flush table` and restarts of firewalls do, and takes out those of ports
 // that are gone, until ctx ends. The bridge of the pods is repaired likewise.
-func (p *Plane) repair(ctx context.Context, routed services.Service) {
+func (p *Plane) repair(ctx context.Context, write func(context.Context) error) {
 	var bridge sync.WaitGroup
 	bridge.Go(func() { p.repairLinks(ctx) })
 	defer bridge.Wait()
@@ -174,7 +185,7 @@ func (p *Plane) repair(ctx context.Context, routed services.Service) {
 			continue
 		}
 		p.cfg.Log.Warn("rules of the pod network were removed or changed by somebody else, writing them again")
-		if p.sync(ctx, routed) != nil {
+		if p.persist(ctx, write) != nil {
 			return
 		}
 	}
