@@ -5,14 +5,11 @@ package podgc
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
@@ -45,12 +42,9 @@ type Controller struct {
 	queue  *queue.Queue // "node/<name>", "pod/<namespace>/<name>" and "tell/<namespace>/<name>"
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
-	byNode cache.Indexer
+	podsOf func(node string) []*corev1.Pod
 	decide reconciler
 }
-
-// nodeIndex finds the pods of a node.
-const nodeIndex = "podgc.nodeName"
 
 // Prefixes of keys.
 const (
@@ -64,29 +58,22 @@ func New(e env.Env) *Controller {
 	core := e.Informers.Core().V1()
 	pods := core.Pods().Informer()
 	c := &Controller{
-		env:    e,
-		loop:   run.New(e, "pods and nodes"),
-		pods:   core.Pods().Lister(),
-		nodes:  core.Nodes().Lister(),
-		byNode: pods.GetIndexer(),
+		env:   e,
+		loop:  run.New(e, "pods and nodes"),
+		pods:  core.Pods().Lister(),
+		nodes: core.Nodes().Lister(),
 	}
-	c.decide = c.reconciler()
 	c.queue = c.loop.Queue(1, c.sync)
 	c.loop.RecordAs(Name)
-	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
-		c.loop.Fail(fmt.Errorf("indexing pods by node: %w", err))
+	var err error
+	if c.podsOf, err = run.PodsByNode(pods); err != nil {
+		c.loop.Fail(err)
 		return c
 	}
+	c.decide = c.reconciler()
 	c.loop.Watch(pods, run.Present(c.podSeen))
 	c.loop.Watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.nodeGone})
 	return c
-}
-
-func nodeName(obj any) ([]string, error) {
-	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-		return []string{pod.Spec.NodeName}, nil
-	}
-	return nil, nil
 }
 
 func (c *Controller) reconciler() reconciler {
@@ -95,16 +82,7 @@ func (c *Controller) reconciler() reconciler {
 		live: func(ctx context.Context, name string) (*corev1.Node, error) {
 			return c.env.Client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		},
-		podsOf: func(node string) ([]*corev1.Pod, error) {
-			objs, err := c.byNode.ByIndex(nodeIndex, node)
-			pods := make([]*corev1.Pod, 0, len(objs))
-			for _, obj := range objs {
-				if pod, ok := obj.(*corev1.Pod); ok {
-					pods = append(pods, pod)
-				}
-			}
-			return pods, err
-		},
+		podsOf:  c.podsOf,
 		fail:    c.fail,
 		remove:  c.remove,
 		missing: c.missing,
@@ -162,19 +140,10 @@ func (c *Controller) missing(pod *corev1.Pod) {
 // agent.
 func (c *Controller) fail(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error {
 	condition.LastTransitionTime = metav1.NewTime(c.env.Wall.Now())
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID},
-		"status":   map[string]any{"phase": corev1.PodFailed, "conditions": []corev1.PodCondition{condition}},
-	})
-	if err != nil {
-		return fmt.Errorf("encoding status: %w", err)
-	}
-	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	return err
+	return run.PatchPodStatus(ctx, c.env, pod, map[string]any{"phase": corev1.PodFailed, "conditions": []corev1.PodCondition{condition}})
 }
 
 func (c *Controller) remove(ctx context.Context, pod *corev1.Pod) error {
 	c.env.Log.InfoContext(ctx, "deleting a pod that has no agent", "pod", pod.Namespace+"/"+pod.Name, "node", pod.Spec.NodeName)
-	options := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
-	return c.env.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, options)
+	return run.DeletePod(ctx, c.env, pod, ptr.To[int64](0))
 }

@@ -49,9 +49,7 @@ func TestReconcileNode(t *testing.T) {
 			r := reconciler{
 				cached: func(string) (*corev1.Node, error) { return nil, tc.cached },
 				live:   func(context.Context, string) (*corev1.Node, error) { return nil, tc.live },
-				podsOf: func(string) ([]*corev1.Pod, error) {
-					return []*corev1.Pod{pod("p", "a"), pod("q", "a", over)}, nil
-				},
+				podsOf: func(string) []*corev1.Pod { return []*corev1.Pod{pod("p", "a"), pod("q", "a", over)} },
 				fail: func(_ context.Context, _ *corev1.Pod, c corev1.PodCondition) error {
 					if c.Type != corev1.DisruptionTarget || c.Reason != "DeletionByPodGC" {
 						t.Errorf("condition %+v", c)

@@ -16,7 +16,7 @@ import (
 type reconciler struct {
 	cached  func(name string) (*corev1.Node, error)
 	live    func(ctx context.Context, name string) (*corev1.Node, error)
-	podsOf  func(node string) ([]*corev1.Pod, error)
+	podsOf  func(node string) []*corev1.Pod
 	fail    func(ctx context.Context, pod *corev1.Pod, condition corev1.PodCondition) error
 	remove  func(ctx context.Context, pod *corev1.Pod) error
 	missing func(pod *corev1.Pod)
@@ -52,12 +52,8 @@ func (r reconciler) node(ctx context.Context, name string) error {
 	if gone, err := r.gone(ctx, name); !gone {
 		return err
 	}
-	pods, err := r.podsOf(name)
-	if err != nil {
-		return fmt.Errorf("listing pods of node %s: %w", name, err)
-	}
 	var failed []error
-	for _, pod := range pods {
+	for _, pod := range r.podsOf(name) {
 		if err := r.orphan(ctx, pod); err != nil && !run.Overtaken(err) {
 			failed = append(failed, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err))
 		}

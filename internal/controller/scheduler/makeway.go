@@ -2,12 +2,9 @@ package scheduler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/controller/run"
 )
@@ -30,7 +27,7 @@ func (c *Controller) makeWay(ctx context.Context, key string, pod *corev1.Pod, d
 			return err
 		}
 	}
-	if err := c.patch(ctx, pod, map[string]any{"nominatedNodeName": p.node}); err != nil {
+	if err := run.PatchPodStatus(ctx, c.env, pod, map[string]any{"nominatedNodeName": p.node}); err != nil && !run.Overtaken(err) {
 		return fmt.Errorf("nominating node %s: %w", p.node, err)
 	}
 	return c.refuse(ctx, key, pod, text)
@@ -41,33 +38,11 @@ func (c *Controller) evict(ctx context.Context, victim, pod *corev1.Pod, node st
 	if victim.DeletionTimestamp != nil {
 		return nil
 	}
-	condition := corev1.PodCondition{
-		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
-		Reason:  corev1.PodReasonPreemptionByScheduler,
-		Message: Name + ": preempting to accommodate a higher priority pod", LastTransitionTime: metav1.Now(),
-		ObservedGeneration: victim.Generation,
-	}
-	if err := c.patch(ctx, victim, map[string]any{"conditions": []corev1.PodCondition{condition}}); err != nil {
-		return fmt.Errorf("telling %s/%s that it is preempted: %w", victim.Namespace, victim.Name, err)
-	}
-	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(victim.UID))}
-	if err := c.env.Client.CoreV1().Pods(victim.Namespace).Delete(ctx, victim.Name, options); err != nil && !run.Overtaken(err) {
-		return fmt.Errorf("preempting %s/%s: %w", victim.Namespace, victim.Name, err)
+	err := run.Disrupt(ctx, c.env, victim, corev1.PodReasonPreemptionByScheduler, Name+": preempting to accommodate a higher priority pod")
+	if err != nil {
+		return fmt.Errorf("preempting for %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	c.env.Log.InfoContext(ctx, "a pod makes way for a more important one", "pod", victim.Namespace+"/"+victim.Name, "for", pod.Namespace+"/"+pod.Name, "node", node)
 	c.loop.Events().Eventf(victim, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", pod.UID, node)
-	return nil
-}
-
-// patch writes part of a pod's status.
-func (c *Controller) patch(ctx context.Context, pod *corev1.Pod, status map[string]any) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID}, "status": status})
-	if err != nil {
-		return fmt.Errorf("encoding status: %w", err)
-	}
-	_, err = c.env.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	if err != nil && !run.Overtaken(err) {
-		return err
-	}
 	return nil
 }

@@ -163,7 +163,7 @@ func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why
 		Status:             corev1.ConditionFalse,
 		Reason:             corev1.PodReasonUnschedulable,
 		Message:            why,
-		LastTransitionTime: metav1.Now(),
+		LastTransitionTime: metav1.NewTime(c.env.Wall.Now()),
 		ObservedGeneration: pod.Generation,
 	}
 	for _, old := range pod.Status.Conditions {
@@ -171,7 +171,8 @@ func (c *Controller) markUnschedulable(ctx context.Context, pod *corev1.Pod, why
 			condition.LastTransitionTime = old.LastTransitionTime
 		}
 	}
-	if err := c.patch(ctx, pod, map[string]any{"conditions": []corev1.PodCondition{condition}}); err != nil {
+	err := run.PatchPodStatus(ctx, c.env, pod, map[string]any{"conditions": []corev1.PodCondition{condition}})
+	if err != nil && !run.Overtaken(err) {
 		return fmt.Errorf("writing condition: %w", err)
 	}
 	return nil

@@ -6,14 +6,10 @@ package tainteviction
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -33,7 +29,7 @@ type Controller struct {
 	queue  *queue.Queue // pods, by namespace and name
 	pods   corelisters.PodLister
 	nodes  corelisters.NodeLister
-	byNode cache.Indexer
+	podsOf func(node string) []*corev1.Pod
 
 	mu sync.Mutex
 	// arrived is when taints were first seen, by node.
@@ -48,21 +44,19 @@ type marking struct {
 	since time.Time
 }
 
-// nodeIndex finds the pods of a node.
-const nodeIndex = "tainteviction.nodeName"
-
 // New makes a controller. Call it before the informers are started.
 func New(e env.Env) *Controller {
 	core := e.Informers.Core().V1()
 	pods := core.Pods().Informer()
 	c := &Controller{
-		env: e, loop: run.New(e, "pods and nodes"), pods: core.Pods().Lister(), nodes: core.Nodes().Lister(), byNode: pods.GetIndexer(),
+		env: e, loop: run.New(e, "pods and nodes"), pods: core.Pods().Lister(), nodes: core.Nodes().Lister(),
 		arrived: map[string]map[mark]time.Time{}, marked: map[string]marking{},
 	}
 	c.queue = c.loop.Queue(4, c.sync)
 	c.loop.RecordAs(Name)
-	if err := pods.AddIndexers(cache.Indexers{nodeIndex: nodeName}); err != nil {
-		c.loop.Fail(fmt.Errorf("indexing pods by node: %w", err))
+	var err error
+	if c.podsOf, err = run.PodsByNode(pods); err != nil {
+		c.loop.Fail(err)
 		return c
 	}
 	c.loop.Watch(pods, run.Handlers(c.podChanged))
@@ -72,13 +66,6 @@ func New(e env.Env) *Controller {
 
 // Run deletes pods until ctx ends.
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
-
-func nodeName(obj any) ([]string, error) {
-	if pod, ok := obj.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-		return []string{pod.Spec.NodeName}, nil
-	}
-	return nil, nil
-}
 
 func (c *Controller) podChanged(obj any) {
 	if name, ok := run.NameOf(obj); ok {
@@ -110,12 +97,8 @@ func (c *Controller) nodeChanged(obj any) {
 	if same(before, now) {
 		return
 	}
-	pods, err := c.byNode.ByIndex(nodeIndex, name.Name)
-	if err != nil {
-		return // there is the index
-	}
-	for _, obj := range pods {
-		c.podChanged(obj)
+	for _, pod := range c.podsOf(name.Name) {
+		c.podChanged(pod)
 	}
 }
 
@@ -174,24 +157,6 @@ func (c *Controller) forget(key string) {
 // evict says why a pod ends, and deletes it.
 func (c *Controller) evict(ctx context.Context, key string, pod *corev1.Pod) error {
 	c.loop.Events().Eventf(pod, corev1.EventTypeNormal, "TaintManagerEviction", "Marking for deletion Pod %s", key)
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID},
-		"status": map[string]any{"conditions": []corev1.PodCondition{{
-			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(c.env.Wall.Now()),
-			Reason: "DeletionByTaintManager", Message: "Taint manager: deleting due to NoExecute taint", ObservedGeneration: pod.Generation,
-		}}},
-	})
-	if err != nil {
-		return fmt.Errorf("encoding condition: %w", err)
-	}
-	pods := c.env.Client.CoreV1().Pods(pod.Namespace)
-	if _, err := pods.Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil && !run.Overtaken(err) {
-		return fmt.Errorf("telling %s that its node has a taint: %w", key, err)
-	}
 	c.env.Log.InfoContext(ctx, "deleting a pod that does not tolerate the taints of its node", "pod", key, "node", pod.Spec.NodeName)
-	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(pod.UID))}
-	if err := pods.Delete(ctx, pod.Name, options); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("deleting %s, which does not tolerate the taints of its node: %w", key, err)
-	}
-	return nil
+	return run.Disrupt(ctx, c.env, pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
 }
