@@ -69,7 +69,7 @@ func (r *portForwardREST) forwardLocation(ctx context.Context, name string, o *c
 		return nil, err
 	}
 	if p.Spec.NodeName == "" {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", name))
+		return nil, notScheduled(name)
 	}
 	query := url.Values{}
 	if len(o.Ports) > 0 {

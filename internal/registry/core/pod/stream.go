@@ -140,7 +140,7 @@ func (r *streamREST) location(ctx context.Context, podName string, s streams) (*
 		return nil, err
 	}
 	if p.Spec.NodeName == "" {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", podName))
+		return nil, notScheduled(podName)
 	}
 	for _, f := range []struct {
 		param string
@@ -183,3 +183,8 @@ type asCreate struct{ authorizer.Attributes }
 
 // GetVerb implements authorizer.Attributes.
 func (asCreate) GetVerb() string { return "create" }
+
+// notScheduled refuses a connection to a pod that no node runs yet.
+func notScheduled(pod string) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod))
+}
