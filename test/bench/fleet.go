@@ -42,6 +42,13 @@ func (b *bench) fleet(ctx context.Context) (*fleet, error) {
 	if b.shared != nil {
 		return b.shared, nil
 	}
+	f, err := b.newFleet(ctx)
+	b.shared = f
+	return f, err
+}
+
+// newFleet returns a fleet of a row's own.
+func (b *bench) newFleet(ctx context.Context) (*fleet, error) {
 	s, err := b.started()
 	if err != nil {
 		return nil, err
@@ -59,7 +66,6 @@ func (b *bench) fleet(ctx context.Context) (*fleet, error) {
 	if _, err := f.client.CoreV1().ConfigMaps(namespace).Create(ctx, sequence(sharedMap, 0), metav1.CreateOptions{}); err != nil {
 		return nil, err
 	}
-	b.shared = f
 	return f, nil
 }
 

@@ -87,9 +87,28 @@ func running(pod *corev1.Pod) (bool, error) {
 	return false, nil
 }
 
+// condition tells whether a pod is as is waited for; its error says that it never will be.
+type condition func(*corev1.Pod) (bool, error)
+
+// ready returns whether a pod is Ready.
+func ready(pod *corev1.Pod) (bool, error) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			return true, nil
+		}
+	}
+	_, err := running(pod)
+	return false, err
+}
+
 // runAll creates pods at once, and returns the time from the first request until
 // the watch has told that all are Running.
 func runAll(ctx context.Context, client kubernetes.Interface, pods []*corev1.Pod) (time.Duration, error) {
+	return awaitAll(ctx, client, pods, running)
+}
+
+// awaitAll is runAll for pods that are waited for in another way.
+func awaitAll(ctx context.Context, client kubernetes.Interface, pods []*corev1.Pod, until condition) (time.Duration, error) {
 	w, err := watchPods(ctx, client, "")
 	if err != nil {
 		return 0, err
@@ -104,14 +123,14 @@ func runAll(ctx context.Context, client kubernetes.Interface, pods []*corev1.Pod
 		return 0, err
 	}
 	err = await(ctx, w, func(_ watch.EventType, pod *corev1.Pod) (bool, error) {
-		if ok, err := running(pod); !ok || err != nil {
+		if ok, err := until(pod); !ok || err != nil {
 			return false, err
 		}
 		delete(waiting, pod.Name)
 		return len(waiting) == 0, nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%d of %d pods are not Running: %w", len(waiting), len(pods), err)
+		return 0, fmt.Errorf("%d of %d pods are not as they should be: %w", len(waiting), len(pods), err)
 	}
 	return time.Since(begin), nil
 }
@@ -143,10 +162,30 @@ func measurePod(ctx context.Context, b *bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	var times durations
-	for range max(b.rounds, 10) {
-		pod := plainPod("single")
-		d, err := runAll(ctx, f.client, []*corev1.Pod{pod})
+	running, err := f.oneByOne(ctx, max(b.rounds, 20), plainPod("single"), running)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := f.oneByOne(ctx, max(b.rounds, 20), readinessPod("single"), ready)
+	if err != nil {
+		return nil, err
+	}
+	bare, err := f.bareCalls(ctx, min(b.rounds, 5))
+	if err != nil {
+		return nil, fmt.Errorf("runtime's calls alone: %w", err)
+	}
+	pod := running.figure("one pod, create → Running", 400*time.Millisecond)
+	pod.Note += "; " + bare.String()
+	probed := ready.figure("one pod, create → Ready by an exec readiness probe", 0)
+	probed.Note += fmt.Sprintf("; %s × create → Running", number(float64(ready.median())/float64(running.median())))
+	return []figure{pod, probed}, nil
+}
+
+// oneByOne creates and deletes a pod several times, and returns how long it took each time
+// until it was as is asked for.
+func (f *fleet) oneByOne(ctx context.Context, rounds int, pod *corev1.Pod, until condition) (times durations, err error) {
+	for range rounds {
+		d, err := awaitAll(ctx, f.client, []*corev1.Pod{pod}, until)
 		if err != nil {
 			return nil, err
 		}
@@ -155,13 +194,42 @@ func measurePod(ctx context.Context, b *bench) ([]figure, error) {
 			return nil, err
 		}
 	}
-	bare, err := f.bareCalls(ctx, min(b.rounds, 5))
+	return times, nil
+}
+
+// readinessPod is a pod that is ready when a command in it succeeds.
+func readinessPod(name string) *corev1.Pod {
+	pod := plainPod(name)
+	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}, PeriodSeconds: 1,
+	}
+	return pod
+}
+
+// measureHundredPods creates 100 pods on a system of their own.
+func measureHundredPods(ctx context.Context, b *bench) ([]figure, error) {
+	const many = 100
+	f, err := b.newFleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.grow(ctx, many)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.remove(f.system); err != nil {
+		return nil, err
+	}
+	if f, err = b.newFleet(ctx); err != nil {
+		return nil, err
+	}
+	bare, err := f.bareAtOnce(ctx, many)
 	if err != nil {
 		return nil, fmt.Errorf("runtime's calls alone: %w", err)
 	}
-	pod := times.figure("one pod, create → Running", 400*time.Millisecond)
-	pod.Note += "; " + bare.String()
-	return []figure{pod}, nil
+	return []figure{{What: "100 pods created at once → all Running", Value: d.Seconds(), Unit: "s",
+		Note: fmt.Sprintf("each with a token and a volume of two ConfigMaps; CRI calls alone %s s", number(bare.Seconds()))},
+	}, b.remove(f.system)
 }
 
 // measurePods creates 50 pods at once and reads the memory with them.
