@@ -20,6 +20,7 @@ import (
 	"laterna.dev/laterna/internal/admission/cascade"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
+	"laterna.dev/laterna/internal/admission/podresize"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/admission/priority"
 	"laterna.dev/laterna/internal/admission/runtimeclass"
@@ -77,5 +78,6 @@ func NewChain(c Config) (*Chain, error) {
 		tolerations.New(),
 		runtimeclass.New(c.Client),
 		topologylabels.New(c.Client),
+		podresize.New(c.Client),
 	)}, nil
 }

@@ -1,5 +1,5 @@
 // Package pod owns the Pod kind of core/v1: what an update may change, status,
-// graceful deletion, table, and the subresources status, binding, eviction, log,
+// graceful deletion, table, and the subresources status, resize, binding, eviction, log,
 // exec and attach.
 //
 // Defaults and validation of pod specs live in internal/registry/core/podspec.

@@ -43,6 +43,7 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 			"pods/binding":             bind,
 			"bindings":                 &bindingsREST{bind},
 			"pods/ephemeralcontainers": pods.Subresource(ephemeralRules()),
+			"pods/resize":              pods.Subresource(resizeRules()),
 			"pods/eviction":            &evictionREST{pods: pods, status: status},
 			"pods/log":                 &logREST{pods: pods, dial: dial},
 			"pods/exec":                &execREST{stream},

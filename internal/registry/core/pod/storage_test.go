@@ -310,7 +310,7 @@ func TestServedAs(t *testing.T) {
 	for path, want := range map[string]runtime.Object{
 		"pods": &corev1.Pod{}, "pods/status": &corev1.Pod{}, "pods/log": &corev1.Pod{}, "pods/binding": &corev1.Binding{}, "bindings": &corev1.Binding{},
 		"pods/eviction": &policyv1.Eviction{}, "pods/exec": &corev1.PodExecOptions{}, "pods/attach": &corev1.PodAttachOptions{},
-		"pods/portforward": &corev1.PodPortForwardOptions{}, "pods/ephemeralcontainers": &corev1.Pod{},
+		"pods/portforward": &corev1.PodPortForwardOptions{}, "pods/ephemeralcontainers": &corev1.Pod{}, "pods/resize": &corev1.Pod{},
 	} {
 		storage, ok := s.ByPath[path]
 		if !ok {
@@ -321,7 +321,7 @@ func TestServedAs(t *testing.T) {
 			t.Errorf("%s serves %T, want %T", path, got, want)
 		}
 	}
-	if len(s.ByPath) != 10 {
+	if len(s.ByPath) != 11 {
 		t.Errorf("%d paths", len(s.ByPath))
 	}
 }

@@ -62,6 +62,7 @@ func editRules() []rbacv1.PolicyRule {
 		on(read, "core", "pods/attach pods/proxy pods/exec pods/portforward secrets services/proxy"),
 		on("impersonate", "core", "serviceaccounts"),
 		on(write, "core", "pods pods/attach pods/proxy pods/exec pods/portforward"),
+		on("get patch update", "core", "pods/resize"),
 		on("create", "core", "pods/eviction"),
 		on(write, "core", "replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets"),
 		on("create", "core", "serviceaccounts/token"),
