@@ -44,9 +44,12 @@ type demand struct {
 	ports   []hostPort
 }
 
+// demandOf counts of a pod that is being resized the most of what it asks for, what its
+// node has allocated to it, and what it has (KEP-1287).
 func demandOf(pod *corev1.Pod) demand {
 	d := demand{amounts: amounts{corev1.ResourcePods: 1}}
-	for name, quantity := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
+	options := resource.PodResourcesOptions{UseStatusResources: true, InPlacePodLevelResourcesVerticalScalingEnabled: true}
+	for name, quantity := range resource.PodRequests(pod, options) {
 		d.amounts[name] += amount(name, quantity)
 	}
 	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
