@@ -96,10 +96,16 @@ func (h Hierarchy) makeSlice(slice string, l Limits) error {
 	if dirs, err := h.dirs(slice); err != nil || len(dirs) > 0 {
 		return err
 	}
-	properties := []string{"DefaultDependencies", "b", "false"}
+	properties := append([]string{"DefaultDependencies", "b", "false"}, l.properties()...)
+	args := []string{"StartTransientUnit", "ssa(sv)a(sa(sv))", slice, "replace", strconv.Itoa(len(properties) / 3)}
+	return h.askSystemd(slice, append(append(args, properties...), "0"))
+}
+
+// properties are the limits as systemd takes them, three words each.
+func (l Limits) properties() (out []string) {
 	set := func(name string, value int64) {
 		if value > 0 {
-			properties = append(properties, name, "t", strconv.FormatInt(value, 10))
+			out = append(out, name, "t", strconv.FormatInt(value, 10))
 		}
 	}
 	set("CPUWeight", weight(l.CPUShares))
@@ -108,11 +114,13 @@ func (h Hierarchy) makeSlice(slice string, l Limits) error {
 	}
 	set("MemoryMax", l.MemoryBytes)
 	set("TasksMax", l.Pids)
-	args := []string{
-		"call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-		"StartTransientUnit", "ssa(sv)a(sa(sv))", slice, "replace", strconv.Itoa(len(properties) / 3),
-	}
-	args = append(append(args, properties...), "0")
+	return out
+}
+
+// askSystemd calls a method of systemd's manager; call is its name, signature and
+// arguments.
+func (h Hierarchy) askSystemd(slice string, call []string) error {
+	args := append([]string{"call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"}, call...)
 	if out, err := exec.Command(h.busctl, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("asking systemd for %s: %w: %s", slice, err, strings.TrimSpace(string(out)))
 	}
