@@ -10,7 +10,9 @@ import (
 // TestAPodThatIsResizedCountsWithTheMostOfIt has the spec ask for another amount than the
 // node has allocated or the container has.
 func TestAPodThatIsResizedCountsWithTheMostOfIt(t *testing.T) {
-	cpu := func(q string) corev1.ResourceList { return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(q)} }
+	cpu := func(q string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(q)}
+	}
 	for _, c := range []struct {
 		name, spec, allocated, has, reason string
 		want                               int64

@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"laterna.dev/laterna/internal/registry/core/podspec/resources"
 )
 
 func TestAResizeChangesCPUAndMemoryAlone(t *testing.T) {
@@ -91,7 +93,7 @@ containers: [{name: a, image: i, resources: {requests: {cpu: 10m}}}]`
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			old := withSpec(t, c.spec)
-			old.Status.QOSClass = QOSClass(&old.Spec)
+			old.Status.QOSClass = resources.QOSClass(&old.Spec)
 			if c.old != nil {
 				c.old(old)
 			}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
+	"laterna.dev/laterna/internal/registry/core/podspec/resources"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -37,7 +38,7 @@ func prepareCreate(ctx context.Context, p *corev1.Pod) {
 	}
 	podspec.SyncServiceAccount(&p.Spec)
 	p.Generation = 1
-	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: QOSClass(&p.Spec)}
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: resources.QOSClass(&p.Spec)}
 	if len(p.Spec.SchedulingGates) > 0 {
 		setCondition(&p.Status, corev1.PodCondition{
 			Type:    corev1.PodScheduled,

@@ -141,26 +141,6 @@ func TestPrepareUpdate(t *testing.T) {
 	}
 }
 
-func TestQOSClass(t *testing.T) {
-	for text, want := range map[string]corev1.PodQOSClass{
-		oneContainer: corev1.PodQOSBestEffort,
-		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}}}]":                                                     corev1.PodQOSGuaranteed,
-		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}, requests: {cpu: 500m}}}]":                              corev1.PodQOSBurstable,
-		"containers: [{name: a, image: i, resources: {limits: {cpu: 1}}}]":                                                                corev1.PodQOSBurstable,
-		"containers: [{name: a, image: i, resources: {requests: {memory: 1}}}]":                                                           corev1.PodQOSBurstable,
-		"containers: [{name: a, image: i, resources: {requests: {cpu: 0}}}]":                                                              corev1.PodQOSBestEffort,
-		"containers: [{name: a, image: i, resources: {limits: {example.com/x: 1}}}]":                                                      corev1.PodQOSBestEffort,
-		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}}}, {name: b, image: i}]":                                corev1.PodQOSBurstable,
-		"containers: [{name: a, image: i}]\ninitContainers: [{name: b, image: i, resources: {limits: {cpu: 1, memory: 1}}}]":              corev1.PodQOSBurstable,
-		"resources: {limits: {cpu: 1, memory: 1}, requests: {cpu: 1, memory: 1}}\ncontainers: [{name: a, image: i}, {name: b, image: i}]": corev1.PodQOSGuaranteed,
-	} {
-		p := withSpec(t, text)
-		if got := QOSClass(&p.Spec); got != want {
-			t.Errorf("%s: %s, want %s", text, got, want)
-		}
-	}
-}
-
 func TestValidateCreate(t *testing.T) {
 	p := withSpec(t, oneContainer+"\nnodeName: n\nschedulingGates: [{name: a}]\nephemeralContainers: [{name: e, image: i}]")
 	p.Finalizers = []string{"example.com/x", "foregroundDeletion", "nope"}

@@ -1,6 +1,6 @@
 // Package resources has the rules and defaults of requests, limits and resource claims,
-// of containers and of whole pods. What a pod's class of service is follows from them in
-// internal/registry/core/pod.
+// of containers and of whole pods, what of them may change in a pod that runs, and the
+// class of service that follows from them.
 package resources
 
 import (

@@ -7,6 +7,7 @@ import (
 
 	"laterna.dev/laterna/internal/registry/core/podspec"
 	"laterna.dev/laterna/internal/registry/core/podspec/podspectest"
+	"laterna.dev/laterna/internal/registry/core/podspec/resources"
 )
 
 func TestResources(t *testing.T) {
@@ -115,4 +116,25 @@ func TestNamesOfResources(t *testing.T) {
 			path+`[hugepages-0]: Invalid value: "1": 1 is not positive integer multiple of hugepages-0`,
 			names+`[hugepages-0]: Invalid value: "1": 1 is not positive integer multiple of hugepages-0`),
 	)
+}
+
+func TestQOSClass(t *testing.T) {
+	for text, want := range map[string]corev1.PodQOSClass{
+		"containers: [{name: main, image: i}]":                                                                                            corev1.PodQOSBestEffort,
+		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}}}]":                                                     corev1.PodQOSGuaranteed,
+		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}, requests: {cpu: 500m}}}]":                              corev1.PodQOSBurstable,
+		"containers: [{name: a, image: i, resources: {limits: {cpu: 1}}}]":                                                                corev1.PodQOSBurstable,
+		"containers: [{name: a, image: i, resources: {requests: {memory: 1}}}]":                                                           corev1.PodQOSBurstable,
+		"containers: [{name: a, image: i, resources: {requests: {cpu: 0}}}]":                                                              corev1.PodQOSBestEffort,
+		"containers: [{name: a, image: i, resources: {limits: {example.com/x: 1}}}]":                                                      corev1.PodQOSBestEffort,
+		"containers: [{name: a, image: i, resources: {limits: {cpu: 1, memory: 1}}}, {name: b, image: i}]":                                corev1.PodQOSBurstable,
+		"containers: [{name: a, image: i}]\ninitContainers: [{name: b, image: i, resources: {limits: {cpu: 1, memory: 1}}}]":              corev1.PodQOSBurstable,
+		"resources: {limits: {cpu: 1, memory: 1}, requests: {cpu: 1, memory: 1}}\ncontainers: [{name: a, image: i}, {name: b, image: i}]": corev1.PodQOSGuaranteed,
+	} {
+		p := &corev1.Pod{Spec: *podspectest.Parse[corev1.PodSpec](t, text)}
+		podspec.SetPodDefaults(p)
+		if got := resources.QOSClass(&p.Spec); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
 }
