@@ -17,14 +17,23 @@ const rereadTime = 2 * time.Second
 // admit decides about a pod that is new to the node. It is called with mu held, so
 // that pods are admitted one after the other.
 func (a *Agent) admit(ctx context.Context, pod *corev1.Pod) *status.Waiting {
+	if pod.Status.StartTime != nil || pod.DeletionTimestamp != nil {
+		return nil
+	}
+	return a.refusal(ctx, pod)
+}
+
+// refusal is why a pod does not run here with what its spec asks for, beside the others
+// with what they are allocated. It is called with mu held.
+func (a *Agent) refusal(ctx context.Context, pod *corev1.Pod) *status.Waiting {
 	node := a.registrar.Node()
-	if pod.Status.StartTime != nil || pod.DeletionTimestamp != nil || node == nil {
+	if node == nil {
 		return nil
 	}
 	var others []*corev1.Pod
-	for _, w := range a.pods.byUID {
-		if s := w.Snapshot(); !s.Gone && s.Refused == nil {
-			others = append(others, s.API)
+	for uid, w := range a.pods.byUID {
+		if s := w.Snapshot(); uid != pod.UID && !s.Gone && s.Refused == nil {
+			others = append(others, a.resizes.View(s.API))
 		}
 	}
 	return admit.Node{Others: others, Allocatable: a.Allocatable(), Seen: node, Reread: func() *corev1.Node { return a.rereadNode(ctx) }}.Refuse(pod)

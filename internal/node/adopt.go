@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/node/inventory"
+	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -27,7 +26,8 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	var adopted []*corev1.Pod
 	for uid, f := range found {
 		if pod, ok := a.pods.waiting[uid]; ok {
-			adopted = append(adopted, podworker.WithAnnotations(pod, a.seen(f.Seen)))
+			a.resizes.Add(pod)
+			adopted = append(adopted, podworker.WithAnnotations(a.resizes.View(pod), a.seen(f.Seen)))
 		}
 	}
 	a.pods.mu.Unlock()
@@ -47,6 +47,7 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 		a.pods.start(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(ctx, pod)})
 	}
 	a.pods.waiting = nil
+	a.pods.resume(a.resizes)
 	for uid, f := range found {
 		a.orphan(uid, f.NamespacedName)
 	}
@@ -57,29 +58,13 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	for _, uid := range left {
 		a.orphan(uid, types.NamespacedName{})
 	}
-	a.removeOldLogs()
+	if err := logs.Retain(a.logs, func(uid string) bool { return a.pods.byUID[types.UID(uid)] != nil }); err != nil {
+		a.cfg.Log.Warn("logs of pods that nobody has are left", "error", err)
+	}
 	if len(found) > 0 {
 		a.cfg.Log.Info("containers taken over", "pods", len(adopted), "orphans", len(found)-len(adopted))
 	}
 	return nil
-}
-
-// removeOldLogs removes the logs of pods that nobody has. It is called with mu held.
-func (a *Agent) removeOldLogs() {
-	entries, err := fs.ReadDir(a.logs.FS(), ".")
-	if err != nil {
-		a.cfg.Log.Warn("logs not listed", "error", err)
-		return
-	}
-	for _, e := range entries {
-		uid := e.Name()[strings.LastIndexByte(e.Name(), '_')+1:]
-		if _, ok := a.pods.byUID[types.UID(uid)]; ok {
-			continue
-		}
-		if err := a.logs.RemoveAll(e.Name()); err != nil {
-			a.cfg.Log.Warn("old logs not removed", "directory", e.Name(), "error", err)
-		}
-	}
 }
 
 // orphan ends a pod that the API does not have, unless a worker has it. It is

@@ -16,10 +16,12 @@ import (
 
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/imagepull"
+	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
 	"laterna.dev/laterna/internal/node/podhost"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/registration"
+	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/issuerrevision"
@@ -45,6 +47,7 @@ type Agent struct {
 	fresh    *freshpath.Follower
 	updates  *onupdate.Runner
 	images   *imagepull.Getter
+	resizes  *resize.Ledger
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 	// revisions is nil where tokens are not replaced when the issuer changes.
@@ -126,6 +129,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	a.images = images
+	if err := a.openResizes(ctx, rt); err != nil {
+		return err
+	}
+	closers = append(closers, func() { a.resizes.Close() })
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
 	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })
@@ -141,7 +148,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		background.Go(func() { _ = a.revisions.Run(ctx) })
 	}
 	background.Go(func() { rt.inventory.FollowImages(ctx, a.imagesChanged) })
-	background.Go(func() { a.rotateLogs(ctx) })
+	background.Go(func() { logs.Keep(ctx, a.logs, a.runningLogs, a.cfg.Wall, a.cfg.Log) })
+	background.Go(func() { a.resizes.Run(ctx, func() { a.pods.retry(a.resizes) }) })
 	background.Go(func() { collector.Run(ctx) })
 	select {
 	case <-ctx.Done():

@@ -24,7 +24,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/log"
-	"laterna.dev/laterna/internal/node/podworker"
+	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/runtime/runtimetest"
@@ -111,7 +111,7 @@ func (w *world) start() {
 	w.agent, err = New(Config{
 		NodeName: "n1", NodeIPs: []string{"192.0.2.1"}, Version: "v1.37.2+test", Instance: w.Dir.Hash, Root: w.Dir.Path,
 		ClusterDomain: "cluster.local", Client: w.client, Runtime: w,
-		Groups: podworker.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
+		Groups: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
 		PodAPI: PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
 		Clock:  w.clock,
 		Wall:   clock.Real(),

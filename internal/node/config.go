@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/podworker"
+	"laterna.dev/laterna/internal/node/resize"
 )
 
 // Config is what an agent needs. Fields are required unless said otherwise.
@@ -48,7 +49,7 @@ type Config struct {
 	// Connected is called with each sandbox that was made, before anything of its pod
 	// runs; nil where the network is somebody else's.
 	Connected func(ctx context.Context, sandbox string) error
-	Groups    podworker.Groups
+	Groups    Groups
 	PodAPI    PodAPI
 	// Images says how images are kept; the zero value is upstream's way.
 	Images Images
@@ -78,6 +79,12 @@ type Endpoint struct {
 // about to answer there, or when ctx ends.
 type RuntimeProvider interface {
 	Endpoint(ctx context.Context) (Endpoint, error)
+}
+
+// Groups are the control groups of pods, see resize.HostGroups.
+type Groups interface {
+	podworker.Groups
+	resize.Groups
 }
 
 // Images is how the node keeps images.

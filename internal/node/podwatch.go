@@ -71,6 +71,7 @@ func (a *Agent) podChanged(ctx context.Context, pod *corev1.Pod) {
 		return
 	}
 	if w, ok := a.pods.byUID[pod.UID]; ok {
+		a.resizes.Consider(pod)
 		w.Update(pod)
 		return
 	}

@@ -41,6 +41,7 @@ func (t *workers) forget(uid types.UID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.byUID, uid)
+	t.deps.Resizes.Forget(uid)
 }
 
 // begun reports whether pods are run.

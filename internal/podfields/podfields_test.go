@@ -54,9 +54,9 @@ volumes:
 - name: e
   emptyDir: {}
 `},
-		"a policy only warns": {spec: `
-containers: [{name: a, image: i}, {name: b, image: i, resizePolicy: [{resourceName: cpu}], livenessProbe: {exec: {command: [x]}}, lifecycle: {postStart: {sleep: {}}}}]
-`, want: []Finding{{Path: "spec.containers[1].resizePolicy", Message: notHonoured}}},
+		"an option only warns": {spec: `
+containers: [{name: a, image: i}, {name: b, image: i, securityContext: {seLinuxOptions: {level: l}}, livenessProbe: {exec: {command: [x]}}, lifecycle: {postStart: {sleep: {}}}}]
+`, want: []Finding{{Path: "spec.containers[1].securityContext.seLinuxOptions", Message: notHonoured}}},
 		"a volume kind blocks": {spec: `
 containers: [{name: a, image: i}]
 volumes: [{name: e, emptyDir: {}}, {name: h, hostPath: {path: /}}, {name: n, nfs: {server: s, path: /}}]

@@ -73,6 +73,7 @@ var honoured = []string{
 	"containers[].ports[].name",
 	"containers[].ports[].protocol",
 	"containers[].readinessProbe",
+	"containers[].resizePolicy",
 	"containers[].resources.limits[cpu]",
 	"containers[].resources.limits[memory]",
 	"containers[].resources.requests[cpu]",

@@ -33,7 +33,7 @@ import (
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
-	"laterna.dev/laterna/internal/node/podworker"
+	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/ownapi"
 	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/runtime/containerd"
@@ -177,7 +177,7 @@ func newAgent(c Config) (*node.Agent, error) {
 		Operators:     operators,
 		Runtime:       provider{c.Runtime},
 		Connected:     c.Connected,
-		Groups:        podworker.HostGroups{Hierarchy: groups, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids},
+		Groups:        resize.HostGroups{Hierarchy: groups, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids},
 		PodAPI: node.PodAPI{
 			Listener:  c.Listener,
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Credentials.Serving.GetCertificate},

@@ -39,6 +39,11 @@ const (
 	PostStartFailed   = "FailedPostStartHook"
 	PreStopFailed     = "FailedPreStopHook"
 	HookFallback      = "LifecycleHTTPFallback"
+	ResizeStarted     = "ResizeStarted"
+	ResizeCompleted   = "ResizeCompleted"
+	ResizeDeferred    = "ResizeDeferred"
+	ResizeInfeasible  = "ResizeInfeasible"
+	ResizeError       = "ResizeError"
 	// Unsupported is ours: the pod waits, since a field of it is not honoured.
 	Unsupported = "UnsupportedField"
 )

@@ -12,6 +12,7 @@ import (
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/podfields"
+	"laterna.dev/laterna/internal/volumes/onupdate"
 )
 
 // advance brings a pod that is not to be deleted closer to its spec.
@@ -40,6 +41,7 @@ func (w *Worker) advance(s *step, failed []broken) time.Duration {
 	if errors.Join(w.stopBroken(s, failed), w.stopUnhealthy(s)) != nil {
 		return again
 	}
+	pause = lifecycle.Sooner(pause, w.resize(s))
 	p := lifecycle.Decide(w.reporter.remembered(pod), w.rt(), w.board.asked())
 	switch {
 	case p.Over:
@@ -58,6 +60,17 @@ func (w *Worker) advance(s *step, failed []broken) time.Duration {
 	}
 	if now := w.reporter.report(pod, false); lifecycle.Final(now.Phase) {
 		return w.finish(s)
+	}
+	return pause
+}
+
+// resize brings what the pod is allocated to its containers, and has those replaced that
+// must be restarted for it.
+func (w *Worker) resize(s *step) time.Duration {
+	restart, pause := w.deps.Resizes.Apply(s.ctx, s.pod, w.rt().Containers)
+	for _, c := range restart {
+		w.board.replacing(onupdate.Restart{Container: c.Name, ID: c.ID, Message: "Container " + c.Name + " resize requires restart"})
+		pause = lifecycle.Sooner(pause, again)
 	}
 	return pause
 }

@@ -27,6 +27,8 @@ const (
 type board struct {
 	seen string        // when the pod was first seen
 	wake chan struct{} // holds one token
+	// view is a pod with what it is allocated.
+	view func(*corev1.Pod) *corev1.Pod
 	// moved holds one token as wake does, for a step that waits and reports meanwhile.
 	moved chan struct{}
 
@@ -54,10 +56,10 @@ type replacement struct {
 	done        chan struct{} // closed when the next one runs
 }
 
-func newBoard(seen string, pod *corev1.Pod) *board {
+func newBoard(seen string, pod *corev1.Pod, view func(*corev1.Pod) *corev1.Pod) *board {
 	return &board{
-		seen: seen, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), exited: map[string]int{}, replace: map[string]replacement{},
-		shown: &Snapshot{API: pod, Pod: WithAnnotations(pod, seen)},
+		seen: seen, view: view, wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), exited: map[string]int{}, replace: map[string]replacement{},
+		shown: &Snapshot{API: pod, Pod: WithAnnotations(view(pod), seen)},
 	}
 }
 
@@ -110,7 +112,7 @@ func (b *board) update(pod *corev1.Pod) *corev1.Pod {
 	if !maps.Equal(was.Annotations, pod.Annotations) || !maps.Equal(was.Labels, pod.Labels) {
 		b.poked = true
 	}
-	b.showLocked(func(s *Snapshot) { s.API, s.Pod = pod, WithAnnotations(pod, b.seen) })
+	b.showLocked(func(s *Snapshot) { s.API, s.Pod = pod, WithAnnotations(b.view(pod), b.seen) })
 	ending := pod.DeletionTimestamp != nil && (was.DeletionTimestamp == nil || lifecycle.Grace(pod) != lifecycle.Grace(was))
 	if ending && b.interrupt != nil {
 		b.interrupt()
@@ -122,7 +124,7 @@ func (b *board) update(pod *corev1.Pod) *corev1.Pod {
 func (b *board) remove(pod *corev1.Pod) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.showLocked(func(s *Snapshot) { s.API, s.Pod, s.Gone = pod, WithAnnotations(pod, b.seen), true })
+	b.showLocked(func(s *Snapshot) { s.API, s.Pod, s.Gone = pod, WithAnnotations(b.view(pod), b.seen), true })
 	if b.interrupt != nil {
 		b.interrupt()
 	}

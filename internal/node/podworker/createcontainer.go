@@ -57,6 +57,7 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 	if err := t.files.PlaceProfile(pod, spec); err != nil {
 		return t.notStarted(pod, c, status.CreateContainerError, err)
 	}
+	t.deps.Resizes.Starting(t.uid, c)
 	id, err := t.create(s, sandbox, spec, sandboxSpec)
 	if err != nil && s.wait.Err() != nil {
 		t.board.markDirty() // of what the runtime may have made

@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/containerfiles"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/probe"
+	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/node/statuswriter"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
@@ -32,6 +32,7 @@ type Deps struct {
 	Inventory   Inventory
 	Images      Images
 	Groups      Groups
+	Resizes     Resizes
 	Volumes     Volumes
 	SubPaths    SubPaths
 	Updates     Updates
@@ -125,11 +126,21 @@ type Images interface {
 	Get(ctx context.Context, r imagepull.Request) imagepull.Answer
 }
 
-// Groups names, makes and removes the control groups of pods.
+// Groups names and removes the control groups of pods.
 type Groups interface {
 	Pod(uid types.UID) string
-	MakePod(uid types.UID, l cgroups.Limits) error
 	RemovePod(uid types.UID) error
+}
+
+// Resizes knows what pods are allocated, see resize.Ledger.
+type Resizes interface {
+	Add(pod *corev1.Pod)
+	Forget(uid types.UID)
+	View(pod *corev1.Pod) *corev1.Pod
+	Told(uid types.UID) (conditions []corev1.PodCondition, actual resize.Amounts)
+	MakeGroup(pod *corev1.Pod) error
+	Starting(uid types.UID, c *corev1.Container)
+	Apply(ctx context.Context, pod *corev1.Pod, containers []cri.Container) (restart []cri.Container, pause time.Duration)
 }
 
 // Volumes publishes the volumes of pods and keeps them fresh.

@@ -18,10 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/clock"
-	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/probe"
+	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/freshpath"
 	"laterna.dev/laterna/internal/volumes/objects"
@@ -80,7 +80,7 @@ func (m *machine) deps() *Deps {
 			IPs: []string{"192.0.2.1"}, ClusterDomain: "cluster.local", Instance: "i", Root: m.dir, LogRoot: logs.Name(), Runtime: "fake",
 			Memory: 1 << 30, Allocatable: func() corev1.ResourceList { return nil },
 		},
-		Runtime: m, Images: images, Inventory: inventory{}, Groups: groups{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
+		Runtime: m, Images: images, Inventory: inventory{}, Groups: groups{m}, Resizes: resizes{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, NoClusterDNS: func() {},
 		Connected: m.connected,
@@ -263,14 +263,27 @@ type groups struct{ m *machine }
 
 func (groups) Pod(types.UID) string { return "group" }
 
-func (g groups) MakePod(types.UID, cgroups.Limits) error {
-	g.m.note(nil, "make group")
-	return nil
-}
-
 func (g groups) RemovePod(types.UID) error {
 	g.m.note(nil, "remove group")
 	return nil
+}
+
+// resizes allocates what is asked for and resizes nothing.
+type resizes struct{ m *machine }
+
+func (resizes) Add(*corev1.Pod)                                            {}
+func (resizes) Forget(types.UID)                                           {}
+func (resizes) View(pod *corev1.Pod) *corev1.Pod                           { return pod }
+func (resizes) Told(types.UID) (c []corev1.PodCondition, a resize.Amounts) { return c, a }
+func (resizes) Starting(types.UID, *corev1.Container)                      {}
+
+func (r resizes) MakeGroup(*corev1.Pod) error {
+	r.m.note(nil, "make group")
+	return nil
+}
+
+func (resizes) Apply(context.Context, *corev1.Pod, []cri.Container) (restart []cri.Container, pause time.Duration) {
+	return nil, 0
 }
 
 type volumes struct{ m *machine }

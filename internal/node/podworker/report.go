@@ -30,6 +30,8 @@ func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 		Restarting: r.restarting,
 		Now:        metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),
 	}
+	conditions, actual := r.deps.Resizes.Told(r.uid)
+	in.Resizing, in.Actual, in.ActualPod = conditions, actual.Containers, actual.Pod
 	if !terminal {
 		in.Failed = nil
 		for name, c := range r.containers {

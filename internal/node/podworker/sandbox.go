@@ -63,7 +63,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 		return nil, nil, again
 	}
 	defer done()
-	if err := b.deps.Groups.MakePod(b.uid, runspec.PodLimits(pod)); err != nil {
+	if err := b.deps.Resizes.MakeGroup(pod); err != nil {
 		b.log("limits of the whole pod not set, those of its containers hold", "error", err)
 	}
 	made, err := b.run(s.ctx, spec)

@@ -16,7 +16,8 @@ import (
 type Snapshot struct {
 	// API is the pod as the API has it, or had it last.
 	API *corev1.Pod
-	// Pod is the same with the annotations that the pod sees of itself.
+	// Pod is the same with what the pod is allocated, and with the annotations that it sees
+	// of itself.
 	Pod *corev1.Pod
 	// Gone says that the API has it no more.
 	Gone bool

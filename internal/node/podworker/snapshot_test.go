@@ -97,7 +97,7 @@ func TestUpdatesInterrupt(t *testing.T) {
 		"the same deletion": {ending, ending.DeepCopy(), false, false},
 		"another grace":     {sooner, ending, true, false},
 	} {
-		b := newBoard("then", tt.before)
+		b := newBoard("then", tt.before, resizes{}.View)
 		interrupted := false
 		b.begin(func() { interrupted = true })
 		seen := b.update(tt.after)
@@ -108,7 +108,7 @@ func TestUpdatesInterrupt(t *testing.T) {
 			t.Errorf("%s: annotations %v", name, seen.Annotations)
 		}
 	}
-	b := newBoard("", pod)
+	b := newBoard("", pod, resizes{}.View)
 	interrupted := false
 	b.begin(func() { interrupted = true })
 	if b.remove(pod); !interrupted || !b.snapshot().Gone {
@@ -118,7 +118,7 @@ func TestUpdatesInterrupt(t *testing.T) {
 
 // TestExitsAreLookedFor has an event of an end that the runtime has yet to notice.
 func TestExitsAreLookedFor(t *testing.T) {
-	b := newBoard("", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}})
+	b := newBoard("", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}}, resizes{}.View)
 	running := lifecycle.Runtime{Containers: []cri.Container{{ID: "c0", State: cri.ContainerRunning}}}
 	b.event(cri.Event{ID: "c0", Kind: cri.EventExited})
 	for look := range exitLooks {
@@ -144,7 +144,7 @@ func TestExitsAreLookedFor(t *testing.T) {
 
 // TestProbedOutlastsALookAtTheRuntime has a probe answer while the runtime is read.
 func TestProbedOutlastsALookAtTheRuntime(t *testing.T) {
-	b := newBoard("", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}})
+	b := newBoard("", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}}, resizes{}.View)
 	read := b.snapshot().Runtime
 	b.probed("c", &lifecycle.Probed{Started: true})
 	b.looked(read)

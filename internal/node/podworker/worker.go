@@ -87,7 +87,10 @@ type Origin struct {
 
 // New makes the worker of a pod, which does nothing before Run.
 func New(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
-	w := newWorker(&core{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod), containers: map[string]*containerState{}}, pod)
+	if o.Refused == nil && !o.Gone {
+		deps.Resizes.Add(pod)
+	}
+	w := newWorker(&core{deps: deps, uid: pod.UID, board: newBoard(o.Seen, pod, deps.Resizes.View), containers: map[string]*containerState{}}, pod)
 	for name, id := range o.Restarting {
 		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
 	}

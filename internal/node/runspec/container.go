@@ -45,7 +45,7 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 		Annotations: containerAnnotations(pod, c, o.Attempt),
 		LogPath:     LogPath(c.Name, o.Attempt),
 		Stdin:       c.Stdin, StdinOnce: c.StdinOnce, TTY: c.TTY,
-		Resources: resources(pod, c, o.MemoryCapacity),
+		Resources: Resources(pod, c, o.MemoryCapacity),
 		Security:  security,
 	}
 	if out.Command, out.Args, err = env.Command(c, o.Env); err != nil {

@@ -27,11 +27,11 @@ const (
 	maxBurstableScore = bestEffortScore - 1
 )
 
-// resources maps requests and limits: CPU shares from the request (from the limit
+// Resources maps requests and limits: CPU shares from the request (from the limit
 // when there is no request), quota and memory from the limits. Where the container
 // has no limit, the one of the whole pod is its own (KEP-2837), so that what reads
 // its control group sees it.
-func resources(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) cri.Resources {
+func Resources(pod *corev1.Pod, c *corev1.Container, memoryCapacity int64) cri.Resources {
 	out := cri.Resources{
 		CPUShares:   shares(cpuRequest(c)),
 		MemoryBytes: limit(c.Resources.Limits.Memory(), podLevel(pod).Limits.Memory()).Value(),

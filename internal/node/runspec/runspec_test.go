@@ -169,7 +169,7 @@ func TestResources(t *testing.T) {
 		"more than the memory": {list("", "9Gi"), nil, cri.Resources{CPUShares: 2, OOMScoreAdj: 3}},
 	} {
 		p := testPod(corev1.Container{Name: "c", Resources: corev1.ResourceRequirements{Requests: tt.requests, Limits: tt.limits}})
-		if got := resources(p, &p.Spec.Containers[0], 1<<30); got != tt.want {
+		if got := Resources(p, &p.Spec.Containers[0], 1<<30); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}
@@ -188,7 +188,7 @@ func TestPodLevelResources(t *testing.T) {
 		{CPUShares: 102, CPUPeriod: 100000, CPUQuota: 20000, MemoryBytes: 256 << 20, OOMScoreAdj: 688},
 		{CPUShares: 2, CPUPeriod: 100000, CPUQuota: 100000, MemoryBytes: 768 << 20, OOMScoreAdj: 813},
 	} {
-		if got := resources(p, &p.Spec.Containers[i], 1<<30); got != want {
+		if got := Resources(p, &p.Spec.Containers[i], 1<<30); got != want {
 			t.Errorf("container %d: %+v, want %+v", i, got, want)
 		}
 	}

@@ -26,7 +26,7 @@ const (
 // Owned are the conditions that this package decides; all others are kept.
 var Owned = []corev1.PodConditionType{
 	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
-	corev1.AllContainersRestarting,
+	corev1.AllContainersRestarting, corev1.PodResizePending, corev1.PodResizeInProgress,
 }
 
 // conditions are those that a kubelet owns, each with the transition time it had
@@ -43,17 +43,22 @@ func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {
 	if podfields.MayRestartAll(&in.Pod.Spec) {
 		owned = append(owned, allRestarting(in, s.Phase))
 	}
+	for i := range owned {
+		owned[i].ObservedGeneration = in.Pod.Generation
+	}
+	if !finished(s.Phase) {
+		owned = append(owned, in.Resizing...) // each is of the generation that asked for it
+	}
 	out := make([]corev1.PodCondition, 0, len(owned))
 	for _, c := range owned {
 		c.LastTransitionTime = in.Now
-		c.ObservedGeneration = in.Pod.Generation
 		if old := condition(in.Pod.Status.Conditions, c.Type); old != nil && old.Status == c.Status {
 			c.LastTransitionTime = old.LastTransitionTime
 		}
 		out = append(out, c)
 	}
 	for _, c := range in.Pod.Status.Conditions {
-		if condition(out, c.Type) == nil {
+		if resizes := c.Type == corev1.PodResizePending || c.Type == corev1.PodResizeInProgress; !resizes && condition(out, c.Type) == nil {
 			out = append(out, c)
 		}
 	}
@@ -174,9 +179,10 @@ func MergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
 	for _, c := range theirs {
 		i := slices.IndexFunc(out, func(k corev1.PodCondition) bool { return k.Type == c.Type })
 		switch {
+		case slices.Contains(Owned, c.Type):
 		case i < 0:
 			out = append(out, c)
-		case !slices.Contains(Owned, c.Type):
+		default:
 			out[i] = c
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
 
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -89,8 +90,8 @@ func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
 		Name: c.Name, Image: newest.Image, ImageID: newest.ImageRef, ContainerID: ContainerID(in.Runtime, newest.ID),
 		RestartCount: int32(newest.Attempt), VolumeMounts: volumeMounts(c),
 	}
-	resources(&out, k)
 	out.State = state(in, newest, old)
+	resources(in, &out, k)
 	if len(attempts) > 1 && (attempts[1].State == cri.ContainerExited || attempts[1].State == cri.ContainerUnknown) {
 		out.LastTerminationState.Terminated = terminated(in, attempts[1], old)
 	} else if old != nil {
@@ -126,11 +127,32 @@ func readiness(in Input, k lifecycle.Container, newest *cri.Container, out *core
 	out.Started = &started
 }
 
-// resources fills in what a container has; ephemeral ones have nothing of their own.
-func resources(out *corev1.ContainerStatus, k lifecycle.Container) {
-	if k.Role != lifecycle.Ephemeral {
-		out.Resources, out.AllocatedResources = &k.Spec.Resources, k.Spec.Resources.Requests
+// resources fills in what a container is allocated, and what it has: the same unless it
+// runs and is still to be resized. Ephemeral ones have nothing of their own.
+func resources(in Input, out *corev1.ContainerStatus, k lifecycle.Container) {
+	if k.Role == lifecycle.Ephemeral {
+		return
 	}
+	out.Resources, out.AllocatedResources = &k.Spec.Resources, k.Spec.Resources.Requests
+	if actual, ok := in.Actual[k.Spec.Name]; ok && out.State.Running != nil {
+		out.Resources = &actual
+	}
+}
+
+// podResources fills in what a pod with resources of its own as a whole is allocated, and
+// what it has: with those of its containers where it names none.
+func podResources(in Input, out *corev1.PodStatus) {
+	whole := in.Pod.Spec.Resources
+	if whole == nil || len(whole.Requests)+len(whole.Limits) == 0 {
+		return
+	}
+	options := resourcehelper.PodResourcesOptions{ExcludeOverhead: true}
+	out.AllocatedResources = resourcehelper.PodRequests(in.Pod, options)
+	has := *in.Pod
+	if in.ActualPod != nil {
+		has.Spec.Resources = in.ActualPod
+	}
+	out.Resources = &corev1.ResourceRequirements{Requests: resourcehelper.PodRequests(&has, options), Limits: has.Spec.Resources.Limits}
 }
 
 // withoutContainer is the status of a container that the runtime does not have: not
@@ -141,7 +163,7 @@ func withoutContainer(in Input, k lifecycle.Container, old *corev1.ContainerStat
 	if k.Role != lifecycle.Ephemeral {
 		out.Started = new(bool)
 	}
-	resources(&out, k)
+	resources(in, &out, k)
 	waiting := corev1.ContainerStateWaiting{Reason: ContainerCreating}
 	if len(in.Pod.Spec.InitContainers) > 0 && k.Role != lifecycle.Ephemeral {
 		waiting.Reason = PodInitializing

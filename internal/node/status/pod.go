@@ -39,6 +39,12 @@ type Input struct {
 	// Restarting says that a container's rule has all of the pod removed, to be started
 	// again.
 	Restarting bool
+	// Resizing are the conditions of the pod's resize, without their times, and Actual what
+	// its containers have, by name, and ActualPod the pod as a whole; what is absent is what
+	// the spec says.
+	Resizing  []corev1.PodCondition
+	Actual    map[string]corev1.ResourceRequirements
+	ActualPod *corev1.ResourceRequirements
 	// Failed, when not nil, makes the pod's phase Failed with this reason and message.
 	Failed *Waiting
 	// Rejected says that Failed is why the agent did not take the pod.
@@ -72,6 +78,7 @@ func Pod(in Input) corev1.PodStatus {
 		out.Reason, out.Message = "", ""
 	}
 	out.Conditions = conditions(in, out)
+	podResources(in, &out)
 	return out
 }
 

@@ -33,6 +33,18 @@ func (c *Client) StartContainer(ctx context.Context, id string) error {
 	return nil
 }
 
+// UpdateContainer changes the limits of a container; zero values change nothing.
+func (c *Client) UpdateContainer(ctx context.Context, id string, r Resources) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := c.runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{
+		ContainerId: id, Linux: resources(r),
+	}); err != nil {
+		return callError("changing the limits of a container", err)
+	}
+	return nil
+}
+
 // StopContainer sends the stop signal, waits for the grace period (whole seconds)
 // and kills. It returns once the container has stopped; ending ctx leaves the
 // container to a later call. It may be called again.

@@ -1,4 +1,4 @@
-package podworker
+package resize
 
 import (
 	"k8s.io/apimachinery/pkg/types"
@@ -6,8 +6,8 @@ import (
 	"laterna.dev/laterna/internal/host/cgroups"
 )
 
-// HostGroups is Groups on this machine: the groups of pods lie under one group of
-// the given name.
+// HostGroups is Groups on this machine, and what else there is to do with the groups of
+// pods: they lie under one group of the given name.
 type HostGroups struct {
 	Hierarchy cgroups.Hierarchy
 	Name      string
@@ -16,7 +16,7 @@ type HostGroups struct {
 	MaxPids int64
 }
 
-// Pod implements Groups.
+// Pod is the group of a pod, as a sandbox names its parent.
 func (g HostGroups) Pod(uid types.UID) string { return g.Hierarchy.Pod(g.Name, string(uid)) }
 
 // MakePod implements Groups.
@@ -25,7 +25,17 @@ func (g HostGroups) MakePod(uid types.UID, l cgroups.Limits) error {
 	return g.Hierarchy.MakePod(g.Name, string(uid), l)
 }
 
-// RemovePod implements Groups.
+// ChangePod implements Groups.
+func (g HostGroups) ChangePod(uid types.UID, l cgroups.Limits) error {
+	return g.Hierarchy.ChangePod(g.Name, string(uid), l)
+}
+
+// MemoryUsed implements Groups.
+func (g HostGroups) MemoryUsed(uid types.UID, container string) (int64, error) {
+	return g.Hierarchy.MemoryUsed(g.Name, string(uid), container)
+}
+
+// RemovePod removes the group of a pod, which is empty.
 func (g HostGroups) RemovePod(uid types.UID) error {
 	return g.Hierarchy.RemovePod(g.Name, string(uid))
 }
