@@ -26,17 +26,13 @@ func (a *Agent) admit(ctx context.Context, pod *corev1.Pod) *status.Waiting {
 // refusal is why a pod does not run here with what its spec asks for, beside the others
 // with what they are allocated. It is called with mu held.
 func (a *Agent) refusal(ctx context.Context, pod *corev1.Pod) *status.Waiting {
-	node := a.registrar.Node()
-	if node == nil {
-		return nil
-	}
 	var others []*corev1.Pod
 	for uid, w := range a.pods.byUID {
 		if s := w.Snapshot(); uid != pod.UID && !s.Gone && s.Refused == nil {
 			others = append(others, a.resizes.View(s.API))
 		}
 	}
-	return admit.Node{Others: others, Allocatable: a.Allocatable(), Seen: node, Reread: func() *corev1.Node { return a.rereadNode(ctx) }}.Refuse(pod)
+	return admit.Node{Others: others, Allocatable: a.Allocatable(), Seen: a.registrar.Node(), Reread: func() *corev1.Node { return a.rereadNode(ctx) }}.Refuse(pod)
 }
 
 // rereadNode returns the node as the API has it now, nil when it does not answer.

@@ -23,7 +23,7 @@ type Node struct {
 	// Others are the pods that the node runs.
 	Others      []*corev1.Pod
 	Allocatable corev1.ResourceList
-	// Seen is the node as it was seen last.
+	// Seen is the node as it was seen last, nil before that.
 	Seen *corev1.Node
 	// Reread returns the node as the API has it now, nil when that is not known: its
 	// labels may be newer than what was seen last.
@@ -39,6 +39,9 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 	}
 	if why := forbiddenSysctl(&pod.Spec); why != nil {
 		return why
+	}
+	if n.Seen == nil {
+		return n.short(pod)
 	}
 	if c := nodefields.Condition(n.Seen, corev1.NodeDiskPressure); c != nil && c.Status == corev1.ConditionTrue && !Critical(pod) {
 		return refusal(events.Evicted, "The node had condition: [DiskPressure]. ")

@@ -122,3 +122,16 @@ func TestStrictGroupsNeedARuntimeThatKnowsThem(t *testing.T) {
 		}
 	}
 }
+
+// TestANodeThatWasNotSeenYetKnowsItsRoom, and nothing of its labels.
+func TestANodeThatWasNotSeenYetKnowsItsRoom(t *testing.T) {
+	n := admit.Node{Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourcePods: resource.MustParse("3")}}
+	elsewhere := asks("1")
+	elsewhere.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	if why := n.Refuse(elsewhere); why != nil {
+		t.Errorf("refused: %+v", why)
+	}
+	if why := n.Refuse(asks("3")); why == nil || why.Reason != "OutOfcpu" {
+		t.Errorf("refused: %+v, want for CPU", why)
+	}
+}

@@ -1,0 +1,126 @@
+package compat
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// resizePods are one that takes most of the node and one that tells its limit of CPU in
+// its environment and in a file.
+const resizePods = `
+apiVersion: v1
+kind: Pod
+metadata: {name: large}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: c, image: "busybox:1.28", command: [sh, -c, "trap 'exit 0' TERM; sleep 3600 & wait"], resources: {requests: {cpu: %dm}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: small}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox:1.28
+    command: [sh, -c, "trap 'exit 0' TERM; echo limit $LIMIT; sleep 3600 & wait"]
+    env: [{name: LIMIT, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1m}}}]
+    volumeMounts: [{name: info, mountPath: /info}]
+    resources: {requests: {cpu: 100m}, limits: {cpu: 100m}}
+  volumes:
+  - name: info
+    downwardAPI: {items: [{path: cpu, resourceFieldRef: {containerName: c, resource: limits.cpu, divisor: 1m}}]}
+`
+
+// TestAResizeWaitsForRoomOverARestart has a pod ask for more than there is room for, the
+// system killed meanwhile, and the room made then.
+func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
+	s := started(t)
+	var cores int
+	if _, err := fmt.Sscan(s.field(t, "default", "node/"+strings.TrimSpace(s.sh(t, "kubectl get nodes -o jsonpath='{.items[0].metadata.name}'")), "{.status.allocatable.cpu}"), &cores); err != nil {
+		t.Fatal(err)
+	}
+	room := cores * 1000
+	s.apply(t, "default", fmt.Sprintf(resizePods, room-500))
+	s.running(t, "default", "large", "small")
+	const quota = "exec small -- sh -c 'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d\" \" -f1 /sys/fs/cgroup/cpu.max'"
+	see := func(what, want string) {
+		t.Helper()
+		if got := s.sh(t, "kubectl "+what); strings.TrimSpace(got) != want {
+			t.Errorf("kubectl %s: %s, want %s", what, got, want)
+		}
+	}
+	const resize = `kubectl patch pod small --subresource resize -p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"%dm"},"limits":{"cpu":"%[1]dm"}}}]}}'`
+	contains(t, s.fails(t, fmt.Sprintf(resize, room+1)), "Forbidden",
+		fmt.Sprintf(`pods "small" is forbidden: node didn't have enough allocatable resources: cpu, requested: %d, allocatable: %d`, room+1, room))
+
+	s.sh(t, fmt.Sprintf(resize, 800))
+	s.sh(t, "kubectl wait pod/small --for=condition=PodResizePending --timeout=20s")
+	pending := fmt.Sprintf("Deferred 2 Node didn't have enough resource: cpu, requested: 800, used: %d, capacity: %d", room-500, room)
+	const condition = `get pod small -o jsonpath='{range .status.conditions[?(@.type=="PodResizePending")]}{.reason} {.observedGeneration} {.message}{end}'`
+	see(condition, pending)
+	see(`get pod small -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.containerStatuses[0].allocatedResources.cpu}'`, "2 2 100m")
+	see(quota, "10000")
+
+	// What it asks for is kept from pods that come later.
+	s.sh(t, `kubectl run late --image=busybox:1.28 --overrides='{"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":"busybox:1.28","command":["sleep","3600"],"resources":{"requests":{"cpu":"300m"}}}]}}'`)
+	s.sh(t, "kubectl wait pod/late --for=condition=PodScheduled=False --timeout=20s")
+	contains(t, s.field(t, "default", "pod/late", `{.status.conditions[?(@.type=="PodScheduled")].message}`), "Insufficient cpu")
+
+	s.Kill()
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.running(t, "default", "small")
+	see(condition, pending)
+	see(quota, "10000")
+	see("get events --field-selector reason=ResizeDeferred -o name | wc -l", "1")
+
+	s.sh(t, "kubectl delete pod late large --now --wait=false")
+	eventually(t, 20*time.Second, func() error {
+		if got := s.sh(t, "kubectl "+quota); strings.TrimSpace(got) != "80000" {
+			return fmt.Errorf("the quota is %s", got)
+		}
+		return nil
+	})
+	s.sh(t, "kubectl wait pod/small --for='jsonpath={.status.containerStatuses[0].resources.limits.cpu}=800m' --timeout=20s")
+	see(condition, "")
+	see(`get pod small -o jsonpath='{.status.containerStatuses[0].restartCount}'`, "0")
+	see("logs small", "limit 100")
+	eventually(t, 10*time.Second, func() error {
+		if got := s.sh(t, "kubectl exec small -- cat /info/cpu"); strings.TrimSpace(got) != "800" {
+			return fmt.Errorf("the file says %s", got)
+		}
+		return nil
+	})
+	events := s.sh(t, "kubectl get events --field-selector involvedObject.name=small -o jsonpath='{range .items[*]}{.type} {.reason} {.message}{\"\\n\"}{end}'")
+	contains(t, events, `Warning ResizeDeferred Pod resize OutOfcpu: {"containers":[{"name":"c","resources":{"limits":{"cpu":"800m"},"requests":{"cpu":"800m"}}}],"generation":2,"error":"Node didn't have enough resource: cpu,`,
+		`Normal ResizeStarted Pod resize started: {"containers":[{"name":"c","resources":{"limits":{"cpu":"800m"},"requests":{"cpu":"800m"}}}],"generation":2}`,
+		`Normal ResizeCompleted Pod resize completed: {"containers":[{"name":"c","resources":{"limits":{"cpu":"800m"},"requests":{"cpu":"800m"}}}],"generation":2}`)
+
+	// A container that is started again sees what the pod is allocated now.
+	s.sh(t, "kubectl exec small -- kill 1")
+	eventually(t, 30*time.Second, func() error {
+		if got := s.sh(t, "kubectl logs small"); strings.TrimSpace(got) != "limit 800" {
+			return fmt.Errorf("the container prints %q", got)
+		}
+		return nil
+	})
+	see(quota, "80000")
+}
+
+// TestWhoMayEditMayResize, by the default roles.
+func TestWhoMayEditMayResize(t *testing.T) {
+	t.Parallel()
+	s := shared
+	ns := s.namespace(t)
+	for role, want := range map[string]string{"admin": "yes", "edit": "yes", "view": "no"} {
+		s.sh(t, fmt.Sprintf("kubectl create rolebinding -n %s %s --clusterrole=%[2]s --user=%[2]s-of-%[1]s", ns, role))
+		out, _ := s.command(t, "kubectl", "auth", "can-i", "patch", "pods", "--subresource=resize", "-n", ns, "--as="+role+"-of-"+ns).CombinedOutput()
+		if strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s may resize: %s, want %s", role, out, want)
+		}
+	}
+}
