@@ -173,17 +173,20 @@ func truth(b bool) corev1.ConditionStatus {
 	return corev1.ConditionFalse
 }
 
-// MergeConditions is the conditions ours, with those that others own as theirs has them.
+// MergeConditions is the conditions ours, with those that others own as theirs has them:
+// also gone, where it has them no more.
 func MergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
-	out := slices.Clone(ours)
-	for _, c := range theirs {
-		i := slices.IndexFunc(out, func(k corev1.PodCondition) bool { return k.Type == c.Type })
-		switch {
-		case slices.Contains(Owned, c.Type):
-		case i < 0:
+	var out []corev1.PodCondition
+	for _, c := range ours {
+		if now := condition(theirs, c.Type); slices.Contains(Owned, c.Type) {
 			out = append(out, c)
-		default:
-			out[i] = c
+		} else if now != nil {
+			out = append(out, *now)
+		}
+	}
+	for _, c := range theirs {
+		if !slices.Contains(Owned, c.Type) && condition(out, c.Type) == nil {
+			out = append(out, c)
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -307,5 +308,53 @@ func TestAPodGoesOnOfWhichAProbeHasFailed(t *testing.T) {
 		if got := Pod(in).Phase; got != want {
 			t.Errorf("%s: %s, want %s", policy, got, want)
 		}
+	}
+}
+
+// TestConditionsOfOthersAreAsTheyHaveThem, also gone; ours are as we say, also gone.
+func TestConditionsOfOthersAreAsTheyHaveThem(t *testing.T) {
+	of := func(c ...corev1.PodConditionType) (all []corev1.PodCondition) {
+		for _, t := range c {
+			all = append(all, corev1.PodCondition{Type: t})
+		}
+		return all
+	}
+	theirs := of("kept", corev1.PodReady, corev1.PodResizePending, "new")
+	theirs[0].Status = corev1.ConditionTrue
+	var got []string
+	for _, c := range MergeConditions(of("kept", "removed", corev1.PodReady, corev1.PodResizeInProgress), theirs) {
+		got = append(got, string(c.Type)+string(c.Status))
+	}
+	if want := []string{"keptTrue", "Ready", "PodResizeInProgress", "new"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestAContainerIsToldOfWithWhatItHas while it is still to be resized.
+func TestAContainerIsToldOfWithWhatItHas(t *testing.T) {
+	cpu := func(q string) corev1.ResourceRequirements {
+		return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(q)}}
+	}
+	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Resources: cpu("2")}, {Name: "b", Resources: cpu("2")}}}}
+	p.Generation, p.Spec.Resources = 5, &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5")}}
+	whole := cpu("4")
+	s := Pod(Input{
+		Pod: p, Containers: []cri.Container{{ID: "1", Name: "a", State: cri.ContainerRunning}}, Now: metav1.Unix(9, 0),
+		Actual: map[string]corev1.ResourceRequirements{"a": cpu("1"), "b": cpu("1")}, ActualPod: &whole,
+		Resizing: []corev1.PodCondition{{Type: corev1.PodResizeInProgress, Status: corev1.ConditionTrue, ObservedGeneration: 4}},
+	})
+	a, b := s.ContainerStatuses[0], s.ContainerStatuses[1]
+	if a.Resources.Requests.Cpu().Value() != 1 || a.AllocatedResources.Cpu().Value() != 2 || b.Resources.Requests.Cpu().Value() != 2 {
+		t.Errorf("a has %v of %v, b, which does not run, %v", a.Resources, a.AllocatedResources, b.Resources)
+	}
+	if s.AllocatedResources.Cpu().Value() != 5 || s.Resources.Requests.Cpu().Value() != 4 {
+		t.Errorf("the pod has %v of %v", s.Resources, s.AllocatedResources)
+	}
+	if c := condition(s.Conditions, corev1.PodResizeInProgress); c == nil || c.ObservedGeneration != 4 || c.LastTransitionTime.Unix() != 9 {
+		t.Errorf("condition %+v", c)
+	}
+	p.Status = s
+	if s = Pod(Input{Pod: p}); condition(s.Conditions, corev1.PodResizeInProgress) != nil {
+		t.Error("a resize that is done is still told of")
 	}
 }

@@ -140,7 +140,7 @@ func assign(p *corev1.Pod, b *corev1.Binding) error {
 	p.Status.NominatedNodeName = ""
 	p.Annotations = merged(p.Annotations, b.Annotations)
 	p.Labels = merged(p.Labels, b.Labels)
-	setCondition(&p.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
+	setCondition(p, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
 	return nil
 }
 

@@ -96,7 +96,7 @@ func (r *evictionREST) mark(ctx context.Context, name string, how *metav1.Delete
 		if err := holds(how.Preconditions, p); err != nil {
 			return nil, errors.NewConflict(podsResource, name, err)
 		}
-		setCondition(&p.Status, corev1.PodCondition{
+		setCondition(p, corev1.PodCondition{
 			Type:    corev1.DisruptionTarget,
 			Status:  corev1.ConditionTrue,
 			Reason:  "EvictionByEvictionAPI",

@@ -40,7 +40,7 @@ func prepareCreate(ctx context.Context, p *corev1.Pod) {
 	p.Generation = 1
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: resources.QOSClass(&p.Spec)}
 	if len(p.Spec.SchedulingGates) > 0 {
-		setCondition(&p.Status, corev1.PodCondition{
+		setCondition(p, corev1.PodCondition{
 			Type:    corev1.PodScheduled,
 			Status:  corev1.ConditionFalse,
 			Reason:  corev1.PodReasonSchedulingGated,
@@ -88,9 +88,11 @@ func isTerminal(phase corev1.PodPhase) bool {
 	return phase == corev1.PodFailed || phase == corev1.PodSucceeded
 }
 
-// setCondition sets a condition; its transition time changes with its status only.
-func setCondition(s *corev1.PodStatus, c corev1.PodCondition) {
-	c.LastTransitionTime = metav1.Now()
+// setCondition sets a condition of a pod as it is now; its transition time changes with
+// its status only.
+func setCondition(p *corev1.Pod, c corev1.PodCondition) {
+	s := &p.Status
+	c.LastTransitionTime, c.ObservedGeneration = metav1.Now(), p.Generation
 	for i := range s.Conditions {
 		if have := &s.Conditions[i]; have.Type == c.Type {
 			if have.Status == c.Status {

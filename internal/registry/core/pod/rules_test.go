@@ -165,13 +165,15 @@ func TestWarnCreate(t *testing.T) {
 
 func TestSetCondition(t *testing.T) {
 	old := metav1.Unix(1000, 0)
-	s := &corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: "A", Status: "True", LastTransitionTime: old}}}
-	setCondition(s, corev1.PodCondition{Type: "A", Status: "True", Reason: "R"})
-	if c := s.Conditions[0]; c.Reason != "R" || !c.LastTransitionTime.Equal(&old) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 4}}
+	p.Status.Conditions = []corev1.PodCondition{{Type: "A", Status: "True", LastTransitionTime: old}}
+	s := &p.Status
+	setCondition(p, corev1.PodCondition{Type: "A", Status: "True", Reason: "R"})
+	if c := s.Conditions[0]; c.Reason != "R" || c.ObservedGeneration != 4 || !c.LastTransitionTime.Equal(&old) {
 		t.Errorf("same status: %+v", c)
 	}
-	setCondition(s, corev1.PodCondition{Type: "A", Status: "False"})
-	setCondition(s, corev1.PodCondition{Type: "B", Status: "True"})
+	setCondition(p, corev1.PodCondition{Type: "A", Status: "False"})
+	setCondition(p, corev1.PodCondition{Type: "B", Status: "True"})
 	if len(s.Conditions) != 2 || s.Conditions[0].LastTransitionTime.Equal(&old) {
 		t.Errorf("conditions %+v", s.Conditions)
 	}
