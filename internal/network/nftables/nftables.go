@@ -1,8 +1,8 @@
 // Package nftables looks at tables of nftables and removes them, with the nft program.
 //
 // It owns what is the same for every table of ours: how it is opened, listed, compared
-// and removed. What the tables hold lives with their owners: network/services and
-// network/ports. That something has changed is told by host/netlink.
+// and removed, and how one is kept whose elements come and go. What the tables hold lives
+// with their owners: network/services, network/ports and network/hostports. That something has changed is told by host/netlink.
 package nftables
 
 import (
@@ -23,10 +23,11 @@ import (
 const (
 	IPv4   = knftables.IPv4Family
 	Bridge = knftables.BridgeFamily
+	Inet   = knftables.InetFamily
 )
 
 // Families are all families that a system has a table of.
-var Families = []knftables.Family{IPv4, Bridge}
+var Families = []knftables.Family{IPv4, Bridge, Inet}
 
 // maxListing bounds what nft may say of one table, in bytes.
 const maxListing = 16 << 20
@@ -46,9 +47,10 @@ func Check() error {
 }
 
 // Listing returns the lines of a table in an order of their own: the kernel may list the
-// elements of a map or set in another order each time. Each element is a line.
+// elements of a map or set in another order each time. Each element is a line. Protocols
+// are numbers: not every machine has names for them.
 func Listing(ctx context.Context, family knftables.Family, table string) ([]string, error) {
-	text, err := run(ctx, "--stateless", "list", "table", string(family), table)
+	text, err := run(ctx, "--stateless", "--numeric-protocol", "list", "table", string(family), table)
 	if err != nil {
 		return nil, err
 	}
@@ -126,27 +128,32 @@ func Exists(ctx context.Context, family knftables.Family, table string) (bool, e
 
 // Remove removes the table. It is no error when there is none.
 func Remove(ctx context.Context, family knftables.Family, table string) error {
-	nft, err := knftables.New(family, table)
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("removing nftables table %s %s: %w", family, table, err)
-	}
-	tx := nft.NewTransaction()
-	tx.Add(&knftables.Table{}) // so that deleting never fails
-	tx.Delete(&knftables.Table{})
-	if err := nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("removing nftables table %s %s: %w", family, table, err)
-	}
-	return nil
+	return remove(ctx, table, family)
 }
 
 // RemoveAll removes the tables of that name of all families.
 func RemoveAll(ctx context.Context, table string) error {
+	if remove(ctx, table, Families...) == nil {
+		return nil
+	}
+	// One that cannot be removed keeps no other.
 	var errs []error
 	for _, family := range Families {
-		errs = append(errs, Remove(ctx, family, table))
+		errs = append(errs, remove(ctx, table, family))
 	}
 	return errors.Join(errs...)
+}
+
+// remove runs nft once.
+func remove(ctx context.Context, table string, families ...knftables.Family) error {
+	var script strings.Builder
+	for _, f := range families {
+		// It is added first, so that deleting never fails.
+		fmt.Fprintf(&script, "add table %[1]s %[2]s; delete table %[1]s %[2]s; ", f, table)
+	}
+	_, err := run(ctx, script.String())
+	if err != nil && !errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("removing nftables table %s: %w", table, err)
+	}
+	return nil
 }

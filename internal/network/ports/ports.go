@@ -2,10 +2,7 @@ package ports
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 
 	"sigs.k8s.io/knftables"
@@ -30,12 +27,8 @@ type Config struct {
 type Guard struct {
 	cfg Config
 
-	mu  sync.Mutex
-	nft knftables.Interface // nil until the first use, since making it runs nft twice
-	// bound are the elements of the sets, and rules the listing of the rest after the
-	// table was last written; nil when it never was.
-	bound map[string]*knftables.Element
-	rules []string
+	mu    sync.Mutex
+	table nftables.Kept
 }
 
 // New checks that nft is there. It runs nothing.
@@ -43,7 +36,7 @@ func New(cfg Config) (*Guard, error) {
 	if err := nftables.Check(); err != nil {
 		return nil, fmt.Errorf("binding pods to their addresses: %w", err)
 	}
-	return &Guard{cfg: cfg}, nil
+	return &Guard{cfg: cfg, table: nftables.Kept{Family: nftables.Bridge, Name: cfg.Table, Rules: addTable}}, nil
 }
 
 const (
@@ -82,7 +75,7 @@ func (g *Guard) write(ctx context.Context, anew bool) error {
 		err = rtnl.SetNoLinkLocalLearning(g.cfg.Bridge)
 	}
 	if err == nil {
-		err = g.apply(ctx, elements(all), anew || g.rules == nil)
+		err = g.table.Set(ctx, elements(all), anew)
 	}
 	if err != nil {
 		return fmt.Errorf("binding pods to their addresses: %w", err)
@@ -90,51 +83,8 @@ func (g *Guard) write(ctx context.Context, anew bool) error {
 	return nil
 }
 
-// apply makes the elements of the sets those that are wanted, in one transaction.
-func (g *Guard) apply(ctx context.Context, want map[string]*knftables.Element, anew bool) (err error) {
-	if g.nft == nil {
-		if g.nft, err = knftables.New(nftables.Bridge, g.cfg.Table); err != nil {
-			return err
-		}
-	}
-	tx := g.nft.NewTransaction()
-	if anew {
-		addTable(tx)
-	}
-	for name, e := range want {
-		if anew || g.bound[name] == nil {
-			tx.Add(e)
-		}
-	}
-	for name, e := range g.bound {
-		if !anew && want[name] == nil {
-			tx.Delete(e)
-		}
-	}
-	if tx.NumOperations() == 0 {
-		return nil
-	}
-	if err := g.nft.Run(ctx, tx); err != nil {
-		// Somebody may have removed the table: the next time all of it is written.
-		g.rules = nil
-		return err
-	}
-	g.bound = want
-	if !anew {
-		return nil
-	}
-	lines, err := nftables.Listing(ctx, nftables.Bridge, g.cfg.Table)
-	if err != nil {
-		return err
-	}
-	g.rules, _ = split(lines, want)
-	return nil
-}
-
 // addTable makes the table without elements.
 func addTable(tx *knftables.Transaction) {
-	tx.Add(&knftables.Table{})
-	tx.Delete(&knftables.Table{})
 	tx.Add(&knftables.Table{Comment: knftables.PtrTo("laterna: what pods may send")})
 	tx.Add(&knftables.Set{Name: linkSet, Type: "ifname"})
 	tx.Add(&knftables.Set{Name: addressSet, Type: "ifname . ether_addr . ipv4_addr"})
@@ -158,31 +108,14 @@ func addTable(tx *knftables.Transaction) {
 	}
 }
 
-// split takes the lines of a listing apart: those of elements that are wanted are counted,
-// the rest, rules and elements of others, is returned.
-func split(lines []string, want map[string]*knftables.Element) (rules []string, found int) {
-	for _, l := range lines {
-		if want[strings.ReplaceAll(l, `"`, "")] != nil {
-			found++
-			continue
-		}
-		rules = append(rules, l)
-	}
-	return rules, found
-}
-
 // Intact tells whether the table is as it was last written. Somebody else may have
 // removed or flushed it, or taken out a rule or an element.
 func (g *Guard) Intact(ctx context.Context) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now, err := nftables.Listing(ctx, nftables.Bridge, g.cfg.Table)
-	if errors.Is(err, nftables.ErrNoTable) {
-		return false, nil
-	}
+	intact, err := g.table.Intact(ctx)
 	if err != nil {
 		return false, fmt.Errorf("looking after nftables table bridge %s: %w", g.cfg.Table, err)
 	}
-	rules, found := split(now, g.bound)
-	return found == len(g.bound) && slices.Equal(rules, g.rules), nil
+	return intact, nil
 }
