@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,7 +44,10 @@ func (a *Agent) adopt(ctx context.Context, rt *runtime) error {
 	a.pods.mu.Lock()
 	defer a.pods.mu.Unlock()
 	a.pods.ctx, a.pods.deps = ctx, a.workerDeps(rt)
-	for uid, pod := range a.pods.waiting {
+	// Those that were admitted before come first: they keep what others may ask for.
+	isNew := func(p *corev1.Pod) int { return map[bool]int{true: 1}[p.Status.StartTime == nil] }
+	for _, pod := range slices.SortedFunc(maps.Values(a.pods.waiting), func(x, y *corev1.Pod) int { return isNew(x) - isNew(y) }) {
+		uid := pod.UID
 		f, ok := found[uid]
 		a.pods.start(pod, podworker.Origin{Seen: a.seen(f.Seen), OnRuntime: ok, Restarting: a.updates.Restarting(uid), Refused: a.admit(ctx, pod)})
 	}

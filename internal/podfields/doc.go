@@ -1,6 +1,6 @@
 // Package podfields knows the fields of a pod spec: which of them the node agent honours,
-// where its containers stand, whether they are started again, and which API objects it
-// refers to.
+// where its containers stand, whether they are started again, which ports of its node it
+// takes, and which API objects it refers to.
 //
 // It owns the table, the walk over containers and the list of references, and nothing
 // that acts on them: the registry turns findings into Warning headers when a pod is

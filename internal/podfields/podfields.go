@@ -36,7 +36,7 @@ func (f Finding) String() string { return f.Path + ": " + f.Message }
 // Unhonoured returns the fields of spec that are set and not honoured, in the order
 // of the API's types. It never panics and does not keep spec.
 func Unhonoured(spec *corev1.PodSpec) []Finding {
-	w := walk{hostNetwork: spec.HostNetwork}
+	w := walk{}
 	w.structure(reflect.ValueOf(*spec), "", "spec")
 	return w.findings
 }
@@ -88,9 +88,7 @@ func decided(path string) string {
 // walk goes through the fields of a value that are set. path is a field's path as
 // the table writes it, at is the same with indexes and from "spec" on.
 type walk struct {
-	// hostNetwork is of a pod whose ports are the machine's anyway.
-	hostNetwork bool
-	findings    []Finding
+	findings []Finding
 }
 
 func (w *walk) structure(v reflect.Value, path, at string) {
@@ -155,9 +153,6 @@ func isEmpty(v reflect.Value) bool {
 }
 
 func (w *walk) add(path, at string) {
-	if w.hostNetwork && path == hostPort {
-		return
-	}
 	why, blocks := outcome(path)
 	message := "this field is not honoured by Laterna"
 	if blocks {

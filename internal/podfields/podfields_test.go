@@ -106,10 +106,6 @@ containers: [{name: a, image: i, resources: {limits: {ephemeral-storage: 1Gi}, r
 `, want: []Finding{{Path: "spec.containers[0].resources.limits[ephemeral-storage]", Message: notHonoured}}},
 		"ports of the machine": {spec: `
 containers: [{name: a, image: i, ports: [{name: w, containerPort: 80, protocol: TCP}, {containerPort: 81, hostPort: 8081, hostIP: 192.0.2.1}]}]
-`, want: []Finding{{Path: "spec.containers[0].ports[1].hostPort", Message: partly[hostPort]}}},
-		"ports of a pod on the machine's network": {spec: `
-hostNetwork: true
-containers: [{name: a, image: i, ports: [{containerPort: 80, hostPort: 80}]}]
 `},
 		"options of mounts make them safer": {spec: `
 containers: [{name: a, image: i, volumeMounts: [{name: v, mountPath: /v, bindMountOptions: [noexec]}]}]

@@ -70,6 +70,7 @@ var honoured = []string{
 	"containers[].name",
 	"containers[].ports[].containerPort",
 	"containers[].ports[].hostIP",
+	"containers[].ports[].hostPort",
 	"containers[].ports[].name",
 	"containers[].ports[].protocol",
 	"containers[].readinessProbe",
@@ -191,15 +192,12 @@ var blocking = map[string]string{
 // something, and what that is. A path that ends in [*] means every key of a map that is
 // not honoured.
 var partly = map[string]string{
-	hostPort:                             "no port of the machine leads to the pod yet, but pods that ask for the same one are kept apart",
 	"containers[].resources.limits[*]":   extended,
 	"containers[].resources.requests[*]": extended,
 	"resources.limits[*]":                extended,
 	"resources.requests[*]":              extended,
 	"schedulerName":                      "no scheduler of this name runs here: the pod waits until somebody binds it to a node",
 }
-
-const hostPort = "containers[].ports[].hostPort"
 
 const extended = "containers get nothing of this resource, and the pod waits until a node offers it"
 

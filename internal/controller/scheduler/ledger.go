@@ -21,59 +21,21 @@ func (a amounts) add(b amounts, sign int64) {
 	}
 }
 
-// hostPort is a port that a pod takes on its node.
-type hostPort struct {
-	ip       string
-	protocol corev1.Protocol
-	port     int32
-}
-
-// unspecified is the address of a port that is taken on all addresses.
-const unspecified = "0.0.0.0"
-
-// conflicts reports whether two pods cannot have both ports on one node: an
-// unspecified address covers all others.
-func (p hostPort) conflicts(q hostPort) bool {
-	everywhere := p.ip == unspecified || q.ip == unspecified
-	return p.protocol == q.protocol && p.port == q.port && (everywhere || p.ip == q.ip)
-}
-
 // demand is what a pod asks of its node.
 type demand struct {
 	amounts amounts
-	ports   []hostPort
+	ports   []podfields.HostPort
 }
 
 // demandOf counts of a pod that is being resized the most of what it asks for, what its
 // node has allocated to it, and what it has (KEP-1287).
 func demandOf(pod *corev1.Pod) demand {
-	d := demand{amounts: amounts{corev1.ResourcePods: 1}}
+	d := demand{amounts: amounts{corev1.ResourcePods: 1}, ports: podfields.HostPorts(&pod.Spec)}
 	options := resource.PodResourcesOptions{UseStatusResources: true, InPlacePodLevelResourcesVerticalScalingEnabled: true}
 	for name, quantity := range resource.PodRequests(pod, options) {
 		d.amounts[name] += amount(name, quantity)
 	}
-	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
-		d.ports = append(d.ports, portsOf(c)...)
-	}
 	return d
-}
-
-func portsOf(c *corev1.Container) []hostPort {
-	var ports []hostPort
-	for _, port := range c.Ports {
-		if port.HostPort == 0 {
-			continue
-		}
-		p := hostPort{ip: port.HostIP, protocol: port.Protocol, port: port.HostPort}
-		if p.ip == "" {
-			p.ip = unspecified
-		}
-		if p.protocol == "" {
-			p.protocol = corev1.ProtocolTCP
-		}
-		ports = append(ports, p)
-	}
-	return ports
 }
 
 // booking is a pod on a node, with what it asks for.

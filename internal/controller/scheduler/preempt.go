@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // What is said of pods that nobody makes way for, as upstream's scheduler words it.
@@ -118,7 +120,7 @@ func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod
 // stays.
 func (c candidate) with(stay []booking) candidate {
 	kept := candidate{node: c.node, used: maps.Clone(c.used), pods: stay}
-	ports := map[hostPort]int{}
+	ports := map[podfields.HostPort]int{}
 	for _, p := range c.ports {
 		ports[p]++
 	}

@@ -15,6 +15,8 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"laterna.dev/laterna/internal/nodefields"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // Why a node does not take a pod, as upstream's scheduler words it.
@@ -44,7 +46,7 @@ type world struct {
 type candidate struct {
 	node  *corev1.Node
 	used  amounts
-	ports []hostPort
+	ports []podfields.HostPort
 	pods  []booking
 }
 
@@ -197,8 +199,8 @@ func matches(required nodeaffinity.RequiredNodeAffinity, node *corev1.Node) bool
 	return err == nil && match
 }
 
-func (c candidate) portsFree(wanted []hostPort) bool {
-	return !slices.ContainsFunc(wanted, func(p hostPort) bool { return slices.ContainsFunc(c.ports, p.conflicts) })
+func (c candidate) portsFree(wanted []podfields.HostPort) bool {
+	return !slices.ContainsFunc(wanted, func(p podfields.HostPort) bool { return slices.ContainsFunc(c.ports, p.Conflicts) })
 }
 
 // lacks compares requests with what is allocatable and not asked for by others.

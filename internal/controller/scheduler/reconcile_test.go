@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // node returns a ready node with 2 cores, 4 GiB and room for 10 pods.
@@ -84,7 +86,7 @@ func requires(operator corev1.NodeSelectorOperator, values ...string) func(*core
 
 func TestChoose(t *testing.T) {
 	some := list("cpu", "1", "memory", "1Gi")
-	used := func(n *corev1.Node, a amounts, ports ...hostPort) candidate {
+	used := func(n *corev1.Node, a amounts, ports ...podfields.HostPort) candidate {
 		return candidate{node: n, used: a, ports: ports}
 	}
 	for _, tc := range []struct {
@@ -113,8 +115,8 @@ func TestChoose(t *testing.T) {
 		{"selects none", pod("p", nil, selects("disk", "ssd")), []candidate{used(node("a"), nil)}, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
 		{"affinity", pod("p", nil, requires("NotIn", "a")), []candidate{used(node("a"), nil), used(node("b"), nil)}, "b"},
 		{"malformed affinity", pod("p", nil, requires("Gt", "x")), []candidate{used(node("a"), nil)}, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
-		{"host port", pod("p", nil, hostPort80), []candidate{used(node("a"), nil, hostPort{"10.0.0.1", "TCP", 80})}, "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."},
-		{"other protocol", pod("p", nil, hostPort80), []candidate{used(node("a"), nil, hostPort{unspecified, "UDP", 80})}, "a"},
+		{"host port", pod("p", nil, hostPort80), []candidate{used(node("a"), nil, podfields.HostPort{IP: "10.0.0.1", Protocol: "TCP", Port: 80})}, "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."},
+		{"other protocol", pod("p", nil, hostPort80), []candidate{used(node("a"), nil, podfields.HostPort{IP: podfields.AllAddresses, Protocol: "UDP", Port: 80})}, "a"},
 		{"several reasons", pod("p", some), []candidate{used(node("a", cordon), nil), used(node("b"), amounts{"cpu": 2000}), used(node("c", taint("k", "NoSchedule")), nil)},
 			"0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable."},
 	} {

@@ -7,6 +7,7 @@ package admit
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -16,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/nodefields"
+	"laterna.dev/laterna/internal/podfields"
 )
 
 // Node is what decides about a pod. Every field is required.
@@ -54,7 +56,30 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 	if why := n.short(pod); why != nil {
 		return why
 	}
+	if why := n.portsTaken(pod); why != nil {
+		return why
+	}
 	return n.lacks(pod)
+}
+
+// portsTaken refuses a port of the node that a pod has which has not ended, also while
+// that is being deleted.
+func (n Node) portsTaken(pod *corev1.Pod) *status.Waiting {
+	wanted := podfields.HostPorts(&pod.Spec)
+	if len(wanted) == 0 {
+		return nil
+	}
+	for _, o := range n.Others {
+		if lifecycle.Final(o.Status.Phase) {
+			continue
+		}
+		for _, taken := range podfields.HostPorts(&o.Spec) {
+			if slices.ContainsFunc(wanted, taken.Conflicts) {
+				return refusal("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+			}
+		}
+	}
+	return nil
 }
 
 // lacks refuses what the node's runtime would ignore: groups that the pod does not want.

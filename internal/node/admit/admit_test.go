@@ -44,6 +44,17 @@ func TestRefuse(t *testing.T) {
 	}
 	strict := asks("0")
 	strict.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyStrict)}
+	port := func(ip string, phase corev1.PodPhase, of ...func(*corev1.Pod)) *corev1.Pod {
+		p := asks("0")
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 1, HostPort: 80, HostIP: ip}}
+		p.Status.Phase = phase
+		for _, change := range of {
+			change(p)
+		}
+		return p
+	}
+	terminating := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }
+	const portTaken = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 	hostIPC := func(s *corev1.PodSpec) { s.HostIPC, s.SecurityContext.Sysctls = true, s.SecurityContext.Sysctls[1:] }
 	for name, tt := range map[string]struct {
 		pod    *corev1.Pod
@@ -67,6 +78,10 @@ func TestRefuse(t *testing.T) {
 		"unsafe sysctl":        {pod: sysctl("kernel.msgmax", nil), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.msgmax" not allowlisted`},
 		"the host's network":   {pod: sysctl("net.ipv4.tcp_rmem", func(s *corev1.PodSpec) { s.HostNetwork = true }), reason: "SysctlForbidden", text: `forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host net enabled`},
 		"the host's IPC":       {pod: sysctl("kernel.shm_rmid_forced", hostIPC), reason: "SysctlForbidden", text: `forbidden sysctl: "kernel.shm_rmid_forced" not allowed with host ipc enabled`},
+		"port on all":          {pod: port("", ""), others: []*corev1.Pod{port("192.0.2.1", corev1.PodRunning)}, reason: "NodePorts", text: portTaken},
+		"port of the deleted":  {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodRunning, terminating)}, reason: "NodePorts", text: portTaken},
+		"port of the ended":    {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodFailed)}},
+		"port elsewhere":       {pod: port("192.0.2.2", ""), others: []*corev1.Pod{port("192.0.2.1", corev1.PodRunning)}},
 		"strict groups":        {pod: strict, reason: "SupplementalGroupsPolicyNotSupported", text: "SupplementalGroupsPolicy=Strict is not supported in this node"},
 	} {
 		seen := func(labels map[string]string) *corev1.Node {

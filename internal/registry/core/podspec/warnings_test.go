@@ -30,10 +30,7 @@ spec:
 			"spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
 			"spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[0]",
 			"spec.containers[0].ports[2]: overlapping port definition with spec.containers[0].ports[1]",
-			"spec.containers[0].ports[4]: dangerously ambiguous port definition with spec.containers[0].ports[3]",
-			"spec.containers[0].ports[2].hostPort: no port of the machine leads to the pod yet, but pods that ask for the same one are kept apart",
-			"spec.containers[0].ports[3].hostPort: no port of the machine leads to the pod yet, but pods that ask for the same one are kept apart",
-			"spec.containers[0].ports[4].hostPort: no port of the machine leads to the pod yet, but pods that ask for the same one are kept apart"}},
+			"spec.containers[0].ports[4]: dangerously ambiguous port definition with spec.containers[0].ports[3]"}},
 		{"paths of tokens", `
 spec:
   containers: [{name: a, image: i}]
