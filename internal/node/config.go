@@ -46,11 +46,10 @@ type Config struct {
 	Operators rest.Interface
 
 	Runtime RuntimeProvider
-	// Connected is called with each sandbox that was made, before anything of its pod
-	// runs; nil where the network is somebody else's.
-	Connected func(ctx context.Context, sandbox string) error
-	Groups    Groups
-	PodAPI    PodAPI
+	// Network is told of sandboxes; nil where it is somebody else's.
+	Network podworker.Network
+	Groups  Groups
+	PodAPI  PodAPI
 	// Images says how images are kept; the zero value is upstream's way.
 	Images Images
 
@@ -128,8 +127,8 @@ func (c *Config) complete() error {
 	case c.PodAPI.Listener == nil || c.PodAPI.TLS == nil:
 		return errors.New("the agent needs a listener with a certificate for its own API")
 	}
-	if c.Connected == nil {
-		c.Connected = func(context.Context, string) error { return nil }
+	if c.Network == nil {
+		c.Network = podworker.ForeignNetwork{}
 	}
 	if c.Images.High == 0 {
 		c.Images.High = imagepull.DefaultHigh

@@ -21,7 +21,7 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 			IPs: a.cfg.NodeIPs, ClusterDomain: a.cfg.ClusterDomain, Instance: a.cfg.Instance, Root: a.cfg.Root,
 			LogRoot: a.cfg.logRoot(), Runtime: rt.version.Name, Memory: a.registrar.Facts().Memory, Allocatable: a.Allocatable,
 		},
-		Runtime: rt.whole, Connected: a.cfg.Connected, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups, Resizes: a.resizes,
+		Runtime: rt.whole, Network: a.cfg.Network, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups, Resizes: a.resizes,
 		Volumes: a.volumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },

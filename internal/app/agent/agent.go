@@ -33,6 +33,7 @@ import (
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
+	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/ownapi"
 	"laterna.dev/laterna/internal/pki"
@@ -88,7 +89,7 @@ type Credentials struct {
 	Client, Serving *pki.Pair
 }
 
-// Config is what an agent is made of. Every field is required but Connected.
+// Config is what an agent is made of. Every field is required but Network.
 type Config struct {
 	Name          string
 	IP            netip.Addr
@@ -101,8 +102,8 @@ type Config struct {
 	Images config.Images
 	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
 	PodMaxPids int64
-	// Connected is told of each sandbox; nil where the network is not ours.
-	Connected func(ctx context.Context, sandbox string) error
+	// Network is told of each sandbox; nil where it is not ours.
+	Network podworker.Network
 	// Listener accepts clients of the node's own API.
 	Listener net.Listener
 	Dir      datadir.Dir
@@ -176,7 +177,7 @@ func newAgent(c Config) (*node.Agent, error) {
 		Projections:   projections,
 		Operators:     operators,
 		Runtime:       provider{c.Runtime},
-		Connected:     c.Connected,
+		Network:       c.Network,
 		Groups:        resize.HostGroups{Hierarchy: groups, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids},
 		PodAPI: node.PodAPI{
 			Listener:  c.Listener,

@@ -43,6 +43,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	}
 	if network != nil {
 		names.Gateway = network.Gateway()
+		network.Reserve(listeners...)
 	}
 	id, err := identity.Open(dir, names, c.Node.Enabled, p.clocks.wall)
 	if err != nil {
@@ -102,7 +103,8 @@ func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, n
 		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
 	}
 	if network != nil {
-		cfg.Connected = network.Connected
+		network.Reserve(listener)
+		cfg.Network = network
 	}
 	return runtime, agent.New(cfg), nil
 }

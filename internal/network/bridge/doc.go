@@ -5,5 +5,6 @@
 // The bridge itself is made by the bridge plugin with the first pod; its gateway
 // address is known, and can be listened on, before. When somebody removes it, Repair
 // makes it again and connects the pods to it. Addresses of services, and what
-// happens to packets that leave the subnet, live in network/services.
+// happens to packets that leave the subnet, live in network/services; ports of the machine
+// that lead to pods in network/hostports.
 package bridge

@@ -55,6 +55,29 @@ func (r *PortReader) Ports() ([]Port, error) {
 	return all, nil
 }
 
+// Published is a sandbox that ports of the machine are to lead to.
+type Published struct {
+	Sandbox string
+	// Addr is that of the sandbox on the bridge.
+	Addr  netip.Addr
+	Ports []PortMapping
+}
+
+// Published returns the sandboxes that ports of the machine are to lead to now, by name.
+func (r *PortReader) Published() []Published {
+	var all []Published
+	for file, one := range r.results.all() {
+		if len(one.Ports) == 0 {
+			continue
+		}
+		if p, err := r.port(file, one); err == nil {
+			all = append(all, Published{one.Sandbox, p.Addr, one.Ports})
+		}
+	}
+	slices.SortFunc(all, func(a, b Published) int { return strings.Compare(a.Sandbox, b.Sandbox) })
+	return all
+}
+
 // Check fails where a sandbox was connected to the bridge and it cannot be told to which
 // port. One that was not connected, as those in the machine's network, passes.
 func (r *PortReader) Check(sandbox string) error {
@@ -75,7 +98,7 @@ func (r *PortReader) Check(sandbox string) error {
 
 // port reads in what the bridge plugin answered for one pod the links of the machine that
 // it made, the pod's link, and the address of the latter.
-func (r *PortReader) port(file string, remembered result) (Port, error) {
+func (r *PortReader) port(file string, remembered connection) (Port, error) {
 	var p Port
 	for _, i := range remembered.Interfaces {
 		if i.Sandbox == "" && i.Name != r.results.bridge {

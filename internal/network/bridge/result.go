@@ -24,17 +24,38 @@ type result struct {
 	}
 }
 
+// connection is how one sandbox is connected: what the plugin answered, and what the
+// runtime asked for besides.
+type connection struct {
+	result
+	// Sandbox is the runtime's name of it.
+	Sandbox string
+	// Ports are those of the machine that are to lead to it.
+	Ports []PortMapping
+}
+
+// PortMapping is a port of the machine that leads to one of a pod, in the words of the
+// runtime (the capability portMappings of CNI).
+type PortMapping struct {
+	HostPort, ContainerPort int32
+	Protocol, HostIP        string
+}
+
 // readResult reads what the CNI library remembers of one sandbox.
-func readResult(file string) (result, error) {
+func readResult(file string) (connection, error) {
 	raw, err := bounded.File(file, maxResult)
 	if err != nil {
-		return result{}, err
+		return connection{}, err
 	}
-	var remembered struct{ Result result }
+	var remembered struct {
+		ContainerID    string
+		CapabilityArgs struct{ PortMappings []PortMapping }
+		Result         result
+	}
 	if err := json.Unmarshal(raw, &remembered); err != nil {
-		return result{}, fmt.Errorf("%s: %w", file, err)
+		return connection{}, fmt.Errorf("%s: %w", file, err)
 	}
-	return remembered.Result, nil
+	return connection{remembered.Result, remembered.ContainerID, remembered.CapabilityArgs.PortMappings}, nil
 }
 
 // resultFiles returns the files that the CNI library has of sandboxes on a bridge.
@@ -49,15 +70,15 @@ type results struct {
 	bridge string
 
 	mu    sync.Mutex
-	known map[string]result
+	known map[string]connection
 }
 
 // all returns what is remembered now, by file. What cannot be read, or not yet, is left
 // out.
-func (r *results) all() map[string]result {
+func (r *results) all() map[string]connection {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := map[string]result{}
+	now := map[string]connection{}
 	for _, file := range resultFiles(r.bridge) {
 		one, ok := r.known[file]
 		if !ok {

@@ -1,9 +1,10 @@
 // Package plane programs the network of a node for the pods on it, and repairs what
 // somebody else has removed: pods reach the API at the kubernetes service's address,
-// over a listener on the gateway's address, and send only in their own name.
+// over a listener on the gateway's address, and send only in their own name; ports of the
+// machine lead to those that ask for it.
 //
 // It owns what is routed and bound, and when. The bridge and the subnet live in
-// network/bridge, the rules themselves in network/services and network/ports.
+// network/bridge, the rules themselves in network/services, network/ports and network/hostports.
 package plane
 
 import (
@@ -13,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/host/netlink"
 	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/hostports"
 	"laterna.dev/laterna/internal/network/ports"
 	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/wait"
@@ -66,6 +69,7 @@ type Plane struct {
 	router *services.Router
 	reader *bridge.PortReader
 	guard  *ports.Guard
+	lead   *hostports.Router
 }
 
 // New chooses the subnet; links and rules come with Run.
@@ -89,20 +93,41 @@ func New(cfg Config) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plane{cfg: cfg, bridge: network, router: router, reader: reader, guard: guard}, nil
+	lead := hostports.New(hostports.Config{
+		Table: cfg.Dir.HostName(), Bridge: network.Bridge, Subnet: network.Subnet, Services: cfg.Services,
+		Published: reader.Published, Mark: filepath.Join(cfg.Dir.RunDir, "hostports"), Log: cfg.Log,
+	})
+	return &Plane{cfg: cfg, bridge: network, router: router, reader: reader, guard: guard, lead: lead}, nil
+}
+
+// Reserve keeps what a system listens at, by TCP, from being led to pods. It is called
+// before the first sandbox is connected.
+func (p *Plane) Reserve(listeners ...net.Listener) {
+	for _, l := range listeners {
+		if at, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
+			p.lead.Reserve(at, netip.AddrPortFrom(p.bridge.Gateway, at.Port()))
+		}
+	}
 }
 
 // Gateway is the machine's address on the bridge, where pods find the API.
 func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
 
-// Connected binds a sandbox that was just made to its addresses. Nothing of its pod may
-// run before it returns.
-func (p *Plane) Connected(ctx context.Context, sandbox string) error {
+// Connected binds a sandbox that was just made to its addresses, and leads the ports of the
+// machine to it that it asks for. Nothing of its pod may run before it returns. The notes
+// are for whoever made the pod.
+func (p *Plane) Connected(ctx context.Context, sandbox string) (notes []string, err error) {
 	if err := p.reader.Check(sandbox); err != nil {
-		return err
+		return nil, err
 	}
-	return p.guard.Follow(ctx)
+	if err := errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx)); err != nil {
+		return nil, err
+	}
+	return p.lead.Notes(ctx, sandbox), nil
 }
+
+// Disconnected takes back the ports of sandboxes that were stopped.
+func (p *Plane) Disconnected(ctx context.Context) error { return p.lead.Follow(ctx) }
 
 // Run serves the API on the gateway, writes the rules and keeps them until ctx ends.
 func (p *Plane) Run(ctx context.Context, api API) error {
@@ -133,14 +158,15 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 	if !wait.Pause(ctx, p.cfg.Clock, afterStart) {
 		return nil
 	}
-	if err := p.persist(ctx, p.guard.Sync); err != nil {
+	ports := func(ctx context.Context) error { return errors.Join(p.guard.Sync(ctx), p.lead.Sync(ctx)) }
+	if err := p.persist(ctx, ports); err != nil {
 		return nil
 	}
 	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
 		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
 	p.tellSharing(ctx)
-	p.repair(ctx, func(ctx context.Context) error { return errors.Join(route(ctx), p.guard.Sync(ctx)) })
+	p.repair(ctx, func(ctx context.Context) error { return errors.Join(route(ctx), ports(ctx)) })
 	return nil
 }
 
@@ -202,7 +228,11 @@ func (p *Plane) intact(ctx context.Context) bool {
 	if err == nil && !bound {
 		return false
 	}
-	if err := p.guard.Follow(ctx); err != nil && ctx.Err() == nil {
+	leads, err := p.lead.Intact(ctx)
+	if err == nil && !leads {
+		return false
+	}
+	if err := errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx)); err != nil && ctx.Err() == nil {
 		p.cfg.Log.Warn("the rules of pods that are gone were not removed, trying again", "error", err)
 	}
 	return true

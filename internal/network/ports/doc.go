@@ -7,7 +7,8 @@
 // port. One table of the bridge family, named after the data directory, lets pass
 //
 //	ARP   with the port's hardware address (of the frame and of the sender) and address
-//	IPv4  with the port's hardware address and, as source, its address
+//	IPv4  with the port's hardware address and, as source, its address; not to 127.0.0.0/8,
+//	      where the machine's own loopback may be routed to (network/hostports)
 //
 // and drops everything else that comes in by a port: other protocols too, since pods are
 // given no other addresses. IPv6 is among them, so nobody can announce a router. A port of

@@ -104,6 +104,11 @@ func addTable(tx *knftables.Transaction) {
 			Name: string(hook), Type: knftables.PtrTo(knftables.FilterType), Hook: &hook,
 			Priority: knftables.PtrTo(knftables.BaseChainPriority("-300")),
 		})
+		if hook == knftables.PreroutingHook {
+			// As the pod sent it: behind this hook an answer to the machine's 127.0.0.1 may
+			// have its address back already (bridge-nf-call-iptables).
+			tx.Add(&knftables.Rule{Chain: string(hook), Rule: "iifname @" + linkSet + " ether type ip ip daddr 127.0.0.0/8 drop"})
+		}
 		tx.Add(&knftables.Rule{Chain: string(hook), Rule: "iifname @" + linkSet + " jump own"})
 	}
 }

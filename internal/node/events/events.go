@@ -44,6 +44,7 @@ const (
 	ResizeDeferred    = "ResizeDeferred"
 	ResizeInfeasible  = "ResizeInfeasible"
 	ResizeError       = "ResizeError"
+	HostPort          = "HostPortConflict"
 	// Unsupported is ours: the pod waits, since a field of it is not honoured.
 	Unsupported = "UnsupportedField"
 )

@@ -25,10 +25,9 @@ import (
 // Deps is what workers stand on; one value serves all of a node. All fields are required.
 // Everything in it may be called concurrently.
 type Deps struct {
-	Node    Node
-	Runtime Runtime
-	// Connected binds a sandbox that was just made to the addresses that it was given.
-	Connected   func(ctx context.Context, sandbox string) error
+	Node        Node
+	Runtime     Runtime
+	Network     Network
 	Inventory   Inventory
 	Images      Images
 	Groups      Groups
@@ -102,6 +101,24 @@ type ContainerRuntime interface {
 	StopContainer(ctx context.Context, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, id string) error
 }
+
+// Network is the pod network.
+type Network interface {
+	// Connected binds a sandbox that was just made to the addresses and ports that it was
+	// given. The notes are what the pod's owner may not expect of it.
+	Connected(ctx context.Context, sandbox string) (notes []string, err error)
+	// Disconnected takes back what sandboxes that were stopped had.
+	Disconnected(ctx context.Context) error
+}
+
+// ForeignNetwork is a network that is somebody else's to look after.
+type ForeignNetwork struct{}
+
+// Connected implements Network.
+func (ForeignNetwork) Connected(context.Context, string) ([]string, error) { return nil, nil }
+
+// Disconnected implements Network.
+func (ForeignNetwork) Disconnected(context.Context) error { return nil }
 
 // Inventory knows whose what is on the runtime.
 type Inventory interface {

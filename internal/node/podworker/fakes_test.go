@@ -83,7 +83,7 @@ func (m *machine) deps() *Deps {
 		Runtime: m, Images: images, Inventory: inventory{}, Groups: groups{m}, Resizes: resizes{m}, Volumes: volumes{m}, SubPaths: nothing{}, Updates: nothing{}, Projections: projections{m},
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, NoClusterDNS: func() {},
-		Connected: m.connected,
+		Network: m,
 		Handler: func(_ context.Context, class string) (string, error) {
 			if class == "missing" {
 				return "", errors.New(`runtimeclasses.node.k8s.io "missing" not found`)
@@ -129,13 +129,15 @@ func (m *machine) SandboxStatus(_ context.Context, id string) (cri.Sandbox, erro
 	return cri.Sandbox{}, cri.ErrNotFound
 }
 
-func (m *machine) connected(_ context.Context, sandbox string) error {
+func (m *machine) Connected(_ context.Context, sandbox string) ([]string, error) {
 	m.note(nil, "bind %s", sandbox)
 	if m.unbound.Load() {
-		return errors.New("no rules today")
+		return nil, errors.New("no rules today")
 	}
-	return nil
+	return nil, nil
 }
+
+func (m *machine) Disconnected(context.Context) error { return nil }
 
 func (m *machine) RunSandbox(_ context.Context, spec *cri.SandboxSpec) (string, error) {
 	id, by := fmt.Sprintf("sandbox%d", spec.Attempt), ""

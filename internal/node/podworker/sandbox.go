@@ -30,7 +30,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 	spec := b.spec(pod, dns)
 	if p.Sandbox != nil {
 		// One of a former process may not have been bound any more.
-		if err := b.bind(s.ctx, p.Sandbox.ID); err != nil {
+		if err := b.bind(s.ctx, pod, p.Sandbox.ID); err != nil {
 			return nil, nil, b.failed(pod, err)
 		}
 		spec.Attempt = p.Sandbox.Attempt
@@ -47,7 +47,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 		if p.Replaced && len(b.rt().Containers) > 0 {
 			b.deps.Events.Event(events.Pod(pod), corev1.EventTypeNormal, events.SandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
 		}
-		if err := b.deps.Runtime.StopSandbox(s.ctx, old.ID); err != nil {
+		if err := b.stopSandbox(s.ctx, old.ID); err != nil {
 			return nil, nil, b.failed(pod, err)
 		}
 	}
@@ -66,7 +66,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 	if err := b.deps.Resizes.MakeGroup(pod); err != nil {
 		b.log("limits of the whole pod not set, those of its containers hold", "error", err)
 	}
-	made, err := b.run(s.ctx, spec)
+	made, err := b.run(s.ctx, pod, spec)
 	if err != nil {
 		return nil, nil, b.failed(pod, err)
 	}
@@ -79,7 +79,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 
 // run runs a sandbox. The end of ctx does not interrupt it: half a sandbox
 // helps nobody.
-func (b *sandboxes) run(ctx context.Context, spec *cri.SandboxSpec) (cri.Sandbox, error) {
+func (b *sandboxes) run(ctx context.Context, pod *corev1.Pod, spec *cri.SandboxSpec) (cri.Sandbox, error) {
 	ctx = context.WithoutCancel(ctx)
 	if err := os.MkdirAll(spec.LogDir, 0o755); err != nil {
 		return cri.Sandbox{}, err
@@ -91,7 +91,7 @@ func (b *sandboxes) run(ctx context.Context, spec *cri.SandboxSpec) (cri.Sandbox
 	b.deps.Inventory.Own(id, b.uid)
 	s, err := b.deps.Runtime.SandboxStatus(ctx, id)
 	if err == nil {
-		err = b.bind(ctx, id)
+		err = b.bind(ctx, pod, id)
 	}
 	if err != nil {
 		b.board.markDirty()
@@ -100,15 +100,31 @@ func (b *sandboxes) run(ctx context.Context, spec *cri.SandboxSpec) (cri.Sandbox
 	return s, nil
 }
 
-// bind binds the sandbox to its addresses. Nothing may run in one that is not bound.
-func (b *sandboxes) bind(ctx context.Context, id string) error {
+// bind binds the sandbox to its addresses and ports. Nothing may run in one that is not
+// bound.
+func (b *sandboxes) bind(ctx context.Context, pod *corev1.Pod, id string) error {
 	if b.bound == id {
 		return nil
 	}
-	if err := b.deps.Connected(ctx, id); err != nil {
+	notes, err := b.deps.Network.Connected(ctx, id)
+	if err != nil {
 		return err
 	}
+	for _, n := range notes {
+		b.deps.Events.Event(events.Pod(pod), corev1.EventTypeWarning, events.HostPort, n)
+	}
 	b.bound = id
+	return nil
+}
+
+// stopSandbox ends a sandbox, and what the network has for it.
+func (k *core) stopSandbox(ctx context.Context, id string) error {
+	if err := k.deps.Runtime.StopSandbox(ctx, id); err != nil {
+		return err
+	}
+	if err := k.deps.Network.Disconnected(ctx); err != nil {
+		k.log("what the network has for a sandbox that was stopped is not taken back yet", "error", err)
+	}
 	return nil
 }
 

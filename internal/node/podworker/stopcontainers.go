@@ -41,7 +41,7 @@ func (e *ender) stopAll(s *step, grace time.Duration) time.Duration {
 	var failed error
 	for _, b := range e.rt().Sandboxes {
 		if failed == nil && b.State == cri.SandboxReady {
-			failed = e.deps.Runtime.StopSandbox(s.ctx, b.ID)
+			failed = e.stopSandbox(s.ctx, b.ID)
 		}
 	}
 	return e.stopped(s, failed)
