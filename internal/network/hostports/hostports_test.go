@@ -37,6 +37,7 @@ type network struct {
 	*hostports.Router
 	published []bridge.Published
 	log       bytes.Buffer
+	mark      string
 }
 
 func run(t *testing.T, program string, args ...string) {
@@ -87,12 +88,18 @@ func start(t *testing.T) *network {
 	connect(t, "web", web, gateway, "master", link)
 	connect(t, "peer", peer, gateway, "master", link)
 	connect(t, "next", nearby, machine)
+	n.mark = filepath.Join(t.TempDir(), "mark")
+	n.begin()
+	return n
+}
+
+// begin makes a router that knows nothing yet, as after a start.
+func (n *network) begin() {
 	n.Router = hostports.New(hostports.Config{
 		Table: table, Bridge: link, Subnet: netip.MustParsePrefix("198.18.70.0/24"), Services: netip.MustParsePrefix("198.19.0.0/16"),
-		Published: func() []bridge.Published { return n.published }, Mark: filepath.Join(t.TempDir(), "mark"),
+		Published: func() []bridge.Published { return n.published }, Mark: n.mark,
 		Log: slog.New(slog.NewTextHandler(&n.log, nil)),
 	})
-	return n
 }
 
 // in is a command that runs in a namespace; "" is the machine itself.
@@ -361,6 +368,13 @@ func TestTableComesAndGoesWithThePorts(t *testing.T) {
 	}
 	if n.publish(t); there() || routed() != "0" || !intact() {
 		t.Errorf("without ports again: table %v, loopback routed %s", there(), routed())
+	}
+	// The pods end while laterna does not run.
+	n.publish(t, mapping("tcp", "", 17086, 80))
+	n.published = nil
+	n.begin()
+	if err := n.Sync(t.Context()); err != nil || there() || routed() != "0" {
+		t.Errorf("after a start without the pods: %v, table %v, loopback routed %s", err, there(), routed())
 	}
 }
 
