@@ -67,6 +67,8 @@ func (c *configFlags) bindNode(fs *pflag.FlagSet) {
 	fs.StringVar(&n.IP, "node-ip", "", "`ADDRESS` of the node (default: the one by which this machine reaches others)")
 	fs.StringVar(&n.CRIEndpoint, "cri-endpoint", "", "unix:///`SOCKET` of a container runtime to use instead of a private containerd")
 	fs.Int64Var(&n.PodMaxPids, "pod-max-pids", n.PodMaxPids, "`COUNT` of processes and threads that the containers of a pod may have together; -1: no limit")
+	fs.StringVar(&n.EvictionHard, "eviction-hard", n.EvictionHard, "`THRESHOLDS`, separated by commas, below which pods are evicted: memory.available<AMOUNT and pid.available<COUNT, or <PERCENT%; \"\": none are")
+	fs.DurationVar(&n.EvictionTransition.Duration, "eviction-pressure-transition-period", n.EvictionTransition.Duration, "`DURATION` that the node says that it is short of memory after it is not any more")
 	i := &n.Images
 	fs.IntVar(&i.MaxParallelPulls, "max-parallel-image-pulls", i.MaxParallelPulls, "`COUNT` of images that are pulled at the same time")
 	fs.IntVar(&i.GCHighThreshold, "image-gc-high-threshold", i.GCHighThreshold, "`PERCENT` of the disk of images in use above which unused images are removed; 100: none are")

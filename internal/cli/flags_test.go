@@ -32,7 +32,7 @@ var (
 	}
 	allowedWithNode = append([]string{
 		"node", "node-name", "node-ip", "cri-endpoint",
-		"pod-max-pids", "max-parallel-image-pulls", "image-gc-high-threshold", "image-gc-low-threshold",
+		"pod-max-pids", "eviction-hard", "eviction-pressure-transition-period", "max-parallel-image-pulls", "image-gc-high-threshold", "image-gc-low-threshold",
 		"image-pull-credentials-verification-policy", "preloaded-images-verification-allowlist",
 	}, allowed...)
 )

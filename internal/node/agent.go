@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
@@ -37,6 +38,7 @@ import (
 type Agent struct {
 	cfg       Config
 	registrar *registration.Registrar
+	keeper    *eviction.Keeper
 	logs      *os.Root
 
 	// Set by Run before the first worker starts.
@@ -78,9 +80,11 @@ func New(cfg Config) (*Agent, error) {
 		pods:  workers{byUID: map[types.UID]*podworker.Worker{}, waiting: map[types.UID]*corev1.Pod{}},
 		turns: make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
 	}
+	a.keeper = a.newKeeper()
 	a.registrar, err = registration.New(registration.Config{
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
+		MemoryReserve: cfg.Eviction.Thresholds.Memory, Pressed: a.keeper.Pressed,
 		Runtime: a.runtimeState, Images: a.listImages, Seen: a.nodeSeen, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	if err != nil {
@@ -151,6 +155,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background.Go(func() { logs.Keep(ctx, a.logs, a.runningLogs, a.cfg.Wall, a.cfg.Log) })
 	background.Go(func() { a.resizes.Run(ctx, func() { a.pods.retry(a.resizes) }) })
 	background.Go(func() { collector.Run(ctx) })
+	background.Go(func() { a.keeper.Run(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil

@@ -23,7 +23,9 @@ import (
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/cgroups"
+	"laterna.dev/laterna/internal/host/machine"
 	"laterna.dev/laterna/internal/log"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
@@ -111,11 +113,12 @@ func (w *world) start() {
 	w.agent, err = New(Config{
 		NodeName: "n1", NodeIPs: []string{"192.0.2.1"}, Version: "v1.37.2+test", Instance: w.Dir.Hash, Root: w.Dir.Path,
 		ClusterDomain: "cluster.local", Client: w.client, Runtime: w,
-		Groups: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
-		PodAPI: PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
-		Clock:  w.clock,
-		Wall:   clock.Real(),
-		Log:    slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Groups:  resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
+		Machine: eviction.Machine{Memory: machine.MemoryLeft, PIDs: machine.PIDsLeft, Usage: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()}.Usage},
+		PodAPI:  PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
+		Clock:   w.clock,
+		Wall:    clock.Real(),
+		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/resize"
@@ -50,6 +51,9 @@ type Config struct {
 	Network podworker.Network
 	Groups  Groups
 	PodAPI  PodAPI
+	// Eviction says when pods are evicted, and Machine what is left of it.
+	Eviction eviction.Settings
+	Machine  eviction.Machine
 	// Images says how images are kept; the zero value is upstream's way.
 	Images Images
 
@@ -122,6 +126,8 @@ func (c *Config) complete() error {
 		return errors.New("the node needs a name and an address")
 	case c.Client == nil || c.Runtime == nil || c.Groups == nil:
 		return errors.New("the agent needs a client, a runtime and control groups")
+	case c.Machine.Memory == nil || c.Machine.PIDs == nil || c.Machine.Usage == nil:
+		return errors.New("the agent needs to know what is left of the machine")
 	case c.Root == "" || c.Instance == "":
 		return errors.New("the agent needs a data directory")
 	case c.PodAPI.Listener == nil || c.PodAPI.TLS == nil:

@@ -13,7 +13,7 @@
 // (lifecycle), whether a pod is taken (admit), what is on the runtime (inventory), what is asked of it (runspec, env),
 // pod status (status), Events (events), node object and lease (registration), logs
 // (logs), the HTTPS endpoint (podapi) and what it is told of pods (podhost), images
-// (imagepull), signals and commands for updates (process);
+// (imagepull), who ends where memory is short (eviction), signals and commands for updates (process);
 // outside of this tree volumes and their objects (internal/volumes), CRI, the managed
 // containerd and images (internal/runtime).
 package node

@@ -33,6 +33,7 @@ import (
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/resize"
 	"laterna.dev/laterna/internal/ownapi"
@@ -102,6 +103,8 @@ type Config struct {
 	Images config.Images
 	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
 	PodMaxPids int64
+	// Eviction says when pods are evicted.
+	Eviction eviction.Settings
 	// Network is told of each sandbox; nil where it is not ours.
 	Network podworker.Network
 	// Listener accepts clients of the node's own API.
@@ -162,10 +165,11 @@ func newAgent(c Config) (*node.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, err := cgroups.Detect()
+	hierarchy, err := cgroups.Detect()
 	if err != nil {
 		return nil, err
 	}
+	groups := resize.HostGroups{Hierarchy: hierarchy, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids}
 	return node.New(node.Config{
 		NodeName:      c.Name,
 		NodeIPs:       []string{c.IP.String()},
@@ -178,7 +182,9 @@ func newAgent(c Config) (*node.Agent, error) {
 		Operators:     operators,
 		Runtime:       provider{c.Runtime},
 		Network:       c.Network,
-		Groups:        resize.HostGroups{Hierarchy: groups, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids},
+		Groups:        groups,
+		Eviction:      c.Eviction,
+		Machine:       eviction.Machine{Memory: machine.MemoryLeft, PIDs: machine.PIDsLeft, Usage: groups.Usage},
 		PodAPI: node.PodAPI{
 			Listener:  c.Listener,
 			TLS:       &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.Credentials.Serving.GetCertificate},

@@ -18,6 +18,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 )
 
@@ -104,8 +105,12 @@ type Node struct {
 	// a private containerd of this data directory.
 	CRIEndpoint string `json:"criEndpoint,omitempty"`
 	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
-	PodMaxPids int64  `json:"podMaxPids"`
-	Images     Images `json:"images"`
+	PodMaxPids int64 `json:"podMaxPids"`
+	// EvictionHard are thresholds in the kubelet's grammar, EvictionTransition how long the
+	// node says that it is short after it is not any more.
+	EvictionHard       string          `json:"evictionHard"`
+	EvictionTransition metav1.Duration `json:"evictionPressureTransitionPeriod"`
+	Images             Images          `json:"images"`
 }
 
 // Images is how the node pulls and keeps images; names and meanings are the kubelet's.
@@ -162,7 +167,7 @@ func Default() Config {
 			ServiceClusterIPRange: "10.96.0.0/16",
 			ClusterDomain:         "cluster.local",
 		},
-		Node: Node{Enabled: true, PodMaxPids: 4096, Images: Images{
+		Node: Node{Enabled: true, PodMaxPids: 4096, EvictionHard: eviction.DefaultThresholds, EvictionTransition: metav1.Duration{Duration: eviction.DefaultTransition}, Images: Images{
 			MaxParallelPulls: imagepull.DefaultParallel, GCHighThreshold: imagepull.DefaultHigh, GCLowThreshold: imagepull.DefaultLow,
 			CredentialsVerification: imagepull.NeverVerifyPreloadedImages,
 		}},

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"laterna.dev/laterna/internal/host/reserve"
+	"laterna.dev/laterna/internal/node/eviction"
 )
 
 // Pods is the range of the pods' addresses. The configuration must be valid.
@@ -14,6 +15,15 @@ func (n Network) Pods() netip.Prefix { return netip.MustParsePrefix(n.ClusterCID
 
 // Services is the range of the services' addresses. The configuration must be valid.
 func (n Network) Services() netip.Prefix { return netip.MustParsePrefix(n.ServiceClusterIPRange) }
+
+// Eviction says when pods are evicted. The configuration must be valid.
+func (n Node) Eviction() eviction.Settings {
+	thresholds, err := eviction.Parse(n.EvictionHard)
+	if err != nil {
+		panic(err)
+	}
+	return eviction.Settings{Thresholds: thresholds, Transition: n.EvictionTransition.Duration}
+}
 
 // ReservedDisk is how much of the disk is kept for the system itself, nil for the default.
 // The configuration must be valid.

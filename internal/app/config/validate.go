@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/tokens/keys"
@@ -46,6 +47,8 @@ func (c *Config) Validate() error {
 		{"node-ip", validNodeIP(c.Node.IP)},
 		{"cri-endpoint", validEndpoint(c.Node.CRIEndpoint)},
 		{"pod-max-pids", validPids(c.Node.PodMaxPids)},
+		{"eviction-hard", validEviction(c.Node.EvictionHard)},
+		{"eviction-pressure-transition-period", validTransition(c.Node.EvictionTransition.Duration)},
 		{"max-parallel-image-pulls", validParallelPulls(c.Node.Images.MaxParallelPulls)},
 		{"image-gc-high-threshold", validThresholds(c.Node.Images)},
 		{"image-pull-credentials-verification-policy", c.Node.Images.Verification().Validate()},
@@ -82,6 +85,18 @@ func validDataDir(path string) error {
 func validListen(s string) error {
 	if _, err := netip.ParseAddrPort(s); err != nil {
 		return fmt.Errorf("%q is not an address with a port, such as 127.0.0.1:6443 (this machine only) or 0.0.0.0:6443 (all addresses)", s)
+	}
+	return nil
+}
+
+func validEviction(hard string) error {
+	_, err := eviction.Parse(hard)
+	return err
+}
+
+func validTransition(d time.Duration) error {
+	if d < 0 || d > 24*time.Hour {
+		return fmt.Errorf("%s is not between 0s and 24h", d)
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, n
 	cfg := agent.Config{
 		Name: names.NodeName, IP: names.NodeIP, ClusterDomain: names.ClusterDomain, URL: names.URL(),
 		Credentials: agent.Credentials{CA: id.Authority.PEM(), ClientCAs: id.Authority.Pool(), Client: id.Node, Serving: id.NodeServer},
-		Runtime:     runtime, Images: c.Images, PodMaxPids: c.PodMaxPids, Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
+		Runtime:     runtime, Images: c.Images, PodMaxPids: c.PodMaxPids, Eviction: c.Eviction(), Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
 		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
 	}
 	if network != nil {

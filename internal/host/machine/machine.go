@@ -63,39 +63,36 @@ func Read(dir string) (Facts, error) {
 	}, nil
 }
 
-// Pressure says what runs short on the machine now.
-type Pressure struct {
-	Memory bool
-	Disk   bool
-	PIDs   bool
-}
-
-// The thresholds below which something runs short; those of a kubelet's hard
-// eviction.
+// The shares of the disk below which it runs short; those of a kubelet's hard eviction.
 const (
-	minMemory     = 100 << 20 // bytes available
-	minDiskShare  = 10        // percent of the disk
-	minInodeShare = 5         // percent of the inodes
-	minPIDShare   = 5         // percent of the process numbers
+	minDiskShare  = 10 // percent of the disk
+	minInodeShare = 5  // percent of the inodes
 )
 
-// Press measures the machine; dir as for Read.
-func Press(dir string) (Pressure, error) {
-	mem, err := memInfo()
-	if err != nil {
-		return Pressure{}, err
-	}
+// DiskShort tells whether the disk runs short; dir as for Read.
+func DiskShort(dir string) (bool, error) {
 	room, err := RoomOf(dir)
 	if err != nil {
-		return Pressure{}, err
+		return false, err
 	}
-	p := Pressure{
-		Memory: mem["MemAvailable"] < minMemory,
-		Disk:   room.Bytes*100 < room.AllBytes*minDiskShare || room.FewInodes(),
+	return room.Bytes*100 < room.AllBytes*minDiskShare || room.FewInodes(), nil
+}
+
+// MemoryLeft is how much memory could be had now, of how much, in bytes. known is false
+// where the kernel does not tell.
+func MemoryLeft() (left, all int64, known bool) {
+	mem, err := memInfo()
+	if err != nil {
+		return 0, 0, false
 	}
+	left, known = mem["MemAvailable"]
+	return left, mem["MemTotal"], known && mem["MemTotal"] > 0
+}
+
+// PIDsLeft is how many processes and threads can still be made, of how many.
+func PIDsLeft() (left, all int64, known bool) {
 	used, limit := pids()
-	p.PIDs = limit > 0 && (limit-used)*100 < limit*minPIDShare
-	return p, nil
+	return max(limit-used, 0), limit, limit > 0 && used > 0
 }
 
 // pids returns how many processes and threads there are, and how many there may be.

@@ -32,8 +32,14 @@ func TestReadThisMachine(t *testing.T) {
 	if f.CPUs != runtime.NumCPU() || f.Memory <= 0 || f.Disk <= 0 || f.BootID == "" || f.Kernel == "" || f.OSImage == "" {
 		t.Errorf("facts %+v", f)
 	}
-	if _, err := Press(t.TempDir()); err != nil {
+	if _, err := DiskShort(t.TempDir()); err != nil {
 		t.Error(err)
+	}
+	if left, all, known := MemoryLeft(); !known || left <= 0 || left > all || all != f.Memory {
+		t.Errorf("memory: %d of %d, %v", left, all, known)
+	}
+	if left, all, known := PIDsLeft(); !known || left <= 0 || left >= all {
+		t.Errorf("process numbers: %d of %d, %v", left, all, known)
 	}
 	if _, err := Read("/does/not/exist"); err == nil {
 		t.Error("a missing directory was measured")

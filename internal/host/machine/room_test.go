@@ -38,11 +38,11 @@ func TestFilesRunOutBeforeBytes(t *testing.T) {
 	if !full.FewInodes() || full.Inodes != 0 || full.Bytes*10 < full.AllBytes*9 {
 		t.Errorf("without inodes: %+v", full)
 	}
-	p, err := Press(dir)
+	short, err := DiskShort(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !p.Disk {
+	if !short {
 		t.Error("no disk pressure where no file can be made")
 	}
 }

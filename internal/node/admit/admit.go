@@ -5,10 +5,13 @@
 package admit
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -43,10 +46,10 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 		return why
 	}
 	if n.Seen == nil {
-		return n.short(pod)
+		return cmp.Or(n.short(pod), n.portsTaken(pod))
 	}
-	if c := nodefields.Condition(n.Seen, corev1.NodeDiskPressure); c != nil && c.Status == corev1.ConditionTrue && !Critical(pod) {
-		return refusal(events.Evicted, "The node had condition: [DiskPressure]. ")
+	if why := n.pressed(pod); why != nil {
+		return why
 	}
 	if !matches(pod, n.Seen) {
 		if node := n.Reread(); node == nil || !matches(pod, node) {
@@ -60,6 +63,30 @@ func (n Node) Refuse(pod *corev1.Pod) *status.Waiting {
 		return why
 	}
 	return n.lacks(pod)
+}
+
+// pressed refuses a pod while the node is short of something; of memory alone, only one that
+// has asked for nothing and does not tolerate that.
+func (n Node) pressed(pod *corev1.Pod) *status.Waiting {
+	var short []string
+	for _, kind := range []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
+		if c := nodefields.Condition(n.Seen, kind); c != nil && c.Status == corev1.ConditionTrue {
+			short = append(short, string(kind))
+		}
+	}
+	memoryAlone := len(short) == 1 && short[0] == string(corev1.NodeMemoryPressure)
+	switch {
+	case len(short) == 0 || Critical(pod):
+		return nil
+	case memoryAlone && (status.QOSClass(pod) != corev1.PodQOSBestEffort || toleratesMemory(pod)):
+		return nil
+	}
+	return refusal(events.Evicted, "The node had condition: [%s]. ", strings.Join(short, " "))
+}
+
+func toleratesMemory(pod *corev1.Pod) bool {
+	taint := corev1.Taint{Key: corev1.TaintNodeMemoryPressure, Effect: corev1.TaintEffectNoSchedule}
+	return slices.ContainsFunc(pod.Spec.Tolerations, func(t corev1.Toleration) bool { return t.ToleratesTaint(logr.Discard(), &taint, false) })
 }
 
 // portsTaken refuses a port of the node that a pod has which has not ended, also while

@@ -150,3 +150,40 @@ func TestANodeThatWasNotSeenYetKnowsItsRoom(t *testing.T) {
 		t.Errorf("refused: %+v, want for CPU", why)
 	}
 }
+
+func TestPodsThatAskForNothingAreRefusedWhileMemoryIsShort(t *testing.T) {
+	short := func(kinds ...corev1.NodeConditionType) (n admit.Node) {
+		node := &corev1.Node{}
+		for _, k := range kinds {
+			node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: k, Status: corev1.ConditionTrue})
+		}
+		room := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("3"), corev1.ResourceCPU: resource.MustParse("3")}
+		return admit.Node{Allocatable: room, Seen: node, Reread: func() *corev1.Node { return node }}
+	}
+	nothing := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{}}}}
+	tolerant, critical := nothing.DeepCopy(), nothing.DeepCopy()
+	tolerant.Spec.Tolerations = []corev1.Toleration{{Key: "node.kubernetes.io/memory-pressure", Operator: corev1.TolerationOpExists}}
+	critical.Spec.Priority = ptr.To[int32](2_000_000_000)
+	const memory, disk, pid = corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure
+	for name, tt := range map[string]struct {
+		pod   *corev1.Pod
+		short []corev1.NodeConditionType
+		want  string
+	}{
+		"asks for nothing":      {nothing, []corev1.NodeConditionType{memory}, "The node had condition: [MemoryPressure]. "},
+		"asks for something":    {asks("1"), []corev1.NodeConditionType{memory}, ""},
+		"tolerates it":          {tolerant, []corev1.NodeConditionType{memory}, ""},
+		"critical":              {critical, []corev1.NodeConditionType{memory, disk, pid}, ""},
+		"process numbers":       {asks("1"), []corev1.NodeConditionType{pid}, "The node had condition: [PIDPressure]. "},
+		"memory and disk":       {tolerant, []corev1.NodeConditionType{memory, disk}, "The node had condition: [MemoryPressure DiskPressure]. "},
+		"the node has all that": {nothing, nil, ""},
+	} {
+		got := ""
+		if why := short(tt.short...).Refuse(tt.pod); why != nil {
+			got = why.Message
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

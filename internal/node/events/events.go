@@ -45,6 +45,7 @@ const (
 	ResizeInfeasible  = "ResizeInfeasible"
 	ResizeError       = "ResizeError"
 	HostPort          = "HostPortConflict"
+	ThresholdMet      = "EvictionThresholdMet"
 	// Unsupported is ours: the pod waits, since a field of it is not honoured.
 	Unsupported = "UnsupportedField"
 )

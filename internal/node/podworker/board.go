@@ -10,6 +10,7 @@ import (
 
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
+	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
 	"laterna.dev/laterna/internal/volumes/onupdate"
 )
@@ -41,8 +42,8 @@ type board struct {
 	exited map[string]int
 	// poked says that something that a container waits for has changed.
 	poked bool
-	// tooMuch is what the pod took too much of, "" while it has not.
-	tooMuch string
+	// tooMuch is why the pod is evicted, nil while it is not.
+	tooMuch *status.Waiting
 	// free says that the disk is full, so that nothing is kept of a pod that has ended.
 	free bool
 	// replace has, by container, the one that is to be stopped and started again.
@@ -204,18 +205,18 @@ func (b *board) probed(id string, p *lifecycle.Probed) {
 	})
 }
 
-// evict notes what the pod took too much of; the first reason counts.
-func (b *board) evict(message string) (first bool) {
+// evict notes why the pod is to end; the first reason counts.
+func (b *board) evict(why status.Waiting) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if first = b.tooMuch == ""; first {
-		b.tooMuch = message
+	if first = b.tooMuch == nil; first {
+		b.tooMuch = &why
 	}
 	return first
 }
 
-// evicted is what the pod took too much of, "" when it has not.
-func (b *board) evicted() string {
+// evicted is why the pod is to end, nil when it is not.
+func (b *board) evicted() *status.Waiting {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tooMuch

@@ -20,13 +20,41 @@ type verdict struct {
 	grace     time.Duration
 }
 
+// Evict has the pod ended for good because it took more than its share. It returns at
+// once.
+func (w *Worker) Evict(message string) {
+	w.evict(status.Waiting{Reason: events.Evicted, Message: message})
+}
+
+// EvictForNode has the pod ended for good because the node is short of something.
+func (w *Worker) EvictForNode(message string) {
+	w.evict(status.Waiting{Reason: events.Evicted, Message: message, Disruption: true})
+}
+
+// EvictForRoom does the same because the disk is full, and has what the pod has on the disk
+// removed, its logs too. Without a message, which is for a pod that has ended by itself, only
+// that is done.
+func (w *Worker) EvictForRoom(message string) {
+	w.board.makeRoom()
+	if message != "" {
+		w.EvictForNode(message)
+	}
+	w.board.signal()
+}
+
+func (w *Worker) evict(why status.Waiting) {
+	if w.board.evict(why) {
+		w.board.signal()
+	}
+}
+
 // evicted returns why the pod is to be evicted, nil when it is not.
 func (w *Worker) evicted() *verdict {
-	message := w.board.evicted()
-	if message == "" {
+	why := w.board.evicted()
+	if why == nil {
 		return nil
 	}
-	return &verdict{status.Waiting{Reason: events.Evicted, Message: message}, corev1.EventTypeWarning, evictionGrace}
+	return &verdict{*why, corev1.EventTypeWarning, evictionGrace}
 }
 
 // outlived is the end of a pod whose time is over.

@@ -137,24 +137,6 @@ func (w *Worker) RuntimeEvent(e cri.Event) {
 	w.board.signal()
 }
 
-// Evict has the pod ended for good because it took more than its share.
-func (w *Worker) Evict(message string) {
-	if w.board.evict(message) {
-		w.board.signal()
-	}
-}
-
-// EvictForRoom has the pod ended for good because the disk is full, and what it has on
-// the disk removed, its logs too. Without a message, which is for a pod that has ended by
-// itself, only that is done.
-func (w *Worker) EvictForRoom(message string) {
-	w.board.makeRoom()
-	if message != "" {
-		w.board.evict(message)
-	}
-	w.board.signal()
-}
-
 // Replace has a container replaced by a new one. done is closed when that runs.
 func (w *Worker) Replace(r onupdate.Restart) (done <-chan struct{}) {
 	done = w.board.replacing(r)

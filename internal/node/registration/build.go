@@ -12,12 +12,8 @@ import (
 	"laterna.dev/laterna/internal/host/machine"
 )
 
-const (
-	// memoryReserve is kept from pods, as a kubelet's default eviction threshold.
-	memoryReserve = 100 << 20
-	// maxImages is how many images the status lists.
-	maxImages = 50
-)
+// maxImages is how many images the status lists.
+const maxImages = 50
 
 // build returns the node as it should be.
 func (r *Registrar) build(ctx context.Context) *corev1.Node {
@@ -70,7 +66,7 @@ func (r *Registrar) capacity() corev1.ResourceList {
 // Allocatable is what pods may use: the capacity less what the node needs itself.
 func (r *Registrar) Allocatable() corev1.ResourceList {
 	out := r.capacity()
-	out[corev1.ResourceMemory] = *resource.NewQuantity(max(r.facts.Memory-memoryReserve, 0), resource.BinarySI)
+	out[corev1.ResourceMemory] = *resource.NewQuantity(max(r.facts.Memory-r.cfg.MemoryReserve(r.facts.Memory), 0), resource.BinarySI)
 	out[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(r.facts.Disk/10*9, resource.DecimalSI)
 	return out
 }
@@ -93,18 +89,19 @@ func (r *Registrar) nodeInfo(runtime Runtime) corev1.NodeSystemInfo {
 
 // conditions have upstream's reasons and messages; times are filled by merge.
 func (r *Registrar) conditions(runtime Runtime) []corev1.NodeCondition {
-	p, err := machine.Press(r.cfg.Root)
+	diskShort, err := machine.DiskShort(r.cfg.Root)
 	if err != nil {
-		r.cfg.Log.Warn("machine not measured", "error", err)
+		r.cfg.Log.Warn("disk not measured", "error", err)
 	}
+	memoryShort, pidsShort := r.cfg.Pressed()
 	return []corev1.NodeCondition{
-		pressure(corev1.NodeMemoryPressure, p.Memory,
+		pressure(corev1.NodeMemoryPressure, memoryShort,
 			"KubeletHasInsufficientMemory", "kubelet has insufficient memory available",
 			"KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-		pressure(corev1.NodeDiskPressure, p.Disk,
+		pressure(corev1.NodeDiskPressure, diskShort,
 			"KubeletHasDiskPressure", "kubelet has disk pressure",
 			"KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-		pressure(corev1.NodePIDPressure, p.PIDs,
+		pressure(corev1.NodePIDPressure, pidsShort,
 			"KubeletHasInsufficientPID", "kubelet has insufficient PID available",
 			"KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 		ready(runtime),

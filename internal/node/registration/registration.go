@@ -45,6 +45,10 @@ type Config struct {
 	// Root is on the file system that counts as the node's disk.
 	Root    string
 	MaxPods int64
+	// MemoryReserve is how much of so much memory is kept from pods, in bytes.
+	MemoryReserve func(memory int64) int64
+	// Pressed tells whether memory and process numbers are short.
+	Pressed func() (memory, pids bool)
 	// Runtime asks the container runtime how it is.
 	Runtime func(context.Context) Runtime
 	// Images lists the images on the node, largest first.

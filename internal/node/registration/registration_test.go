@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // setup is a registrar over an API in memory, with a clock that stands still.
@@ -27,6 +29,7 @@ type setup struct {
 	client *fake.Clientset
 	clock  *clocktesting.FakeClock
 
+	short   atomic.Bool // of memory
 	mu      sync.Mutex
 	runtime Runtime
 	seen    int // nodes that were told of
@@ -46,8 +49,9 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 	s.Registrar, err = New(Config{
 		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Version: "v1", Port: 10250,
 		Root: t.TempDir(), MaxPods: 110, Wall: clock.WallOf(s.clock), Log: slog.New(slog.DiscardHandler),
-		Runtime: func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
-		Seen:    func(*corev1.Node) { s.mu.Lock(); defer s.mu.Unlock(); s.seen++ },
+		Runtime:       func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
+		MemoryReserve: func(int64) int64 { return 64 << 20 }, Pressed: func() (bool, bool) { return s.short.Load(), false },
+		Seen: func(*corev1.Node) { s.mu.Lock(); defer s.mu.Unlock(); s.seen++ },
 		Images: func(context.Context) ([]corev1.ContainerImage, error) {
 			return []corev1.ContainerImage{{Names: []string{"i"}, SizeBytes: 1}}, nil
 		},
@@ -132,6 +136,30 @@ func TestRegisters(t *testing.T) {
 	}
 	if len(n.Status.Conditions) != 4 || readyCondition(n).LastTransitionTime.Time.IsZero() {
 		t.Errorf("conditions %+v", n.Status.Conditions)
+	}
+}
+
+func TestNodeSaysThatItIsShortOfMemory(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	if c, a := s.node().Status.Capacity.Memory().Value(), s.node().Status.Allocatable.Memory().Value(); c-a != 64<<20 {
+		t.Errorf("of %d bytes pods may use %d", c, a)
+	}
+	for _, want := range []struct {
+		short           bool
+		status          corev1.ConditionStatus
+		reason, message string
+	}{
+		{true, corev1.ConditionTrue, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"},
+		{false, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
+	} {
+		s.short.Store(want.short)
+		s.Changed()
+		s.eventually(want.reason, func() bool {
+			c := nodefields.Condition(s.node(), corev1.NodeMemoryPressure)
+			return c != nil && c.Status == want.status && c.Reason == want.reason && c.Message == want.message
+		})
 	}
 }
 

@@ -39,3 +39,8 @@ func (g HostGroups) MemoryUsed(uid types.UID, container string) (int64, error) {
 func (g HostGroups) RemovePod(uid types.UID) error {
 	return g.Hierarchy.RemovePod(g.Name, string(uid))
 }
+
+// Usage is what a pod takes, and its containers by the runtime's ID.
+func (g HostGroups) Usage(uid types.UID) (cgroups.Usage, map[string]cgroups.Usage, error) {
+	return g.Hierarchy.PodUsage(g.Name, string(uid))
+}

@@ -43,6 +43,11 @@ func conditions(in Input, s corev1.PodStatus) []corev1.PodCondition {
 	if podfields.MayRestartAll(&in.Pod.Spec) {
 		owned = append(owned, allRestarting(in, s.Phase))
 	}
+	if in.Failed != nil && in.Failed.Disruption {
+		owned = append(owned, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet, Message: in.Failed.Message,
+		})
+	}
 	for i := range owned {
 		owned[i].ObservedGeneration = in.Pod.Generation
 	}

@@ -15,6 +15,8 @@ import (
 type Waiting struct {
 	Reason  string
 	Message string
+	// Disruption says that the node is why a pod ends, and not the pod.
+	Disruption bool
 }
 
 // Input is everything that a pod's status is made from.

@@ -141,9 +141,21 @@ func TestReadinessGates(t *testing.T) {
 	}
 }
 
+func TestPodThatEndsForItsNodeSaysSo(t *testing.T) {
+	in := input(pod("Always", "a"), runs("a"))
+	in.Failed = &Waiting{Reason: "Evicted", Message: "m", Disruption: true}
+	if c := condition(Pod(in).Conditions, corev1.DisruptionTarget); c == nil || c.Status != corev1.ConditionTrue || c.Reason != "TerminationByKubelet" || c.Message != "m" {
+		t.Errorf("condition %+v", c)
+	}
+	in.Failed.Disruption = false
+	if c := condition(Pod(in).Conditions, corev1.DisruptionTarget); c != nil {
+		t.Errorf("a pod that took too much itself: %+v", c)
+	}
+}
+
 func TestNotReady(t *testing.T) {
 	in := input(pod("Always", "a", "b"), runs("a"))
-	in.Waiting = map[string]Waiting{"b": {ErrImagePull, "no such host"}}
+	in.Waiting = map[string]Waiting{"b": {Reason: ErrImagePull, Message: "no such host"}}
 	s := Pod(in)
 	if got := condition(s.Conditions, corev1.PodReady); got.Reason != "ContainersNotReady" || got.Message != "containers with unready status: [b]" {
 		t.Errorf("condition %+v", got)
