@@ -169,6 +169,9 @@ func newAgent(c Config) (*node.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.PodMaxPids > 0 && !hierarchy.Has("pids") {
+		c.Log.Warn("this machine does not hand out the control group controller pids: pods have no limit of processes, whatever --pod-max-pids says")
+	}
 	groups := resize.HostGroups{Hierarchy: hierarchy, Name: c.Dir.HostName(), MaxPids: c.PodMaxPids}
 	return node.New(node.Config{
 		NodeName:      c.Name,

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,6 +57,17 @@ func Detect() (Hierarchy, error) {
 		h.Driver, h.systemctl, h.busctl = Systemd, "systemctl", "busctl"
 	}
 	return h, nil
+}
+
+// Has tells whether the machine has a controller, such as pids. What is not known counts as
+// there.
+func (h Hierarchy) Has(controller string) bool {
+	if !h.Unified {
+		_, err := os.Stat(filepath.Join(h.root, controller))
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	raw, err := bounded.File(filepath.Join(h.root, "cgroup.controllers"), bounded.Small)
+	return err != nil || slices.Contains(strings.Fields(string(raw)), controller)
 }
 
 // systemdRuns is the test of sd_booted(3).

@@ -61,3 +61,13 @@ func TestUsageOfAPodIsReadInEveryHierarchy(t *testing.T) {
 		}
 	}
 }
+
+func TestControllersThatTheMachineHas(t *testing.T) {
+	first := Hierarchy{root: written(t, map[string]string{"memory/tasks": "", "cpu/tasks": ""})}
+	second := Hierarchy{Unified: true, root: written(t, map[string]string{"cgroup.controllers": "cpuset cpu memory\n"})}
+	for _, h := range []Hierarchy{first, second} {
+		if !h.Has("memory") || h.Has("pids") {
+			t.Errorf("version 2 %v: memory %v, pids %v", h.Unified, h.Has("memory"), h.Has("pids"))
+		}
+	}
+}
