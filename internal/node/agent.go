@@ -85,7 +85,7 @@ func New(cfg Config) (*Agent, error) {
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
 		MemoryReserve: cfg.Eviction.Thresholds.Memory, Pressed: a.keeper.Pressed,
-		Runtime: a.runtimeState, Images: a.listImages, Seen: a.nodeSeen, Wall: cfg.Wall, Log: cfg.Log,
+		Runtime: a.runtimeState, Images: a.listImages, Seen: a.nodeSeen, Event: a.nodeEvent, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
@@ -212,6 +212,11 @@ func (a *Agent) nodeSeen(node *corev1.Node) {
 	if a.revisions != nil {
 		a.revisions.Seen(node)
 	}
+}
+
+// nodeEvent records an Event about the node as the kubelet.
+func (a *Agent) nodeEvent(reason, message string) {
+	a.recorder.Event(events.Node(a.cfg.NodeName), corev1.EventTypeNormal, reason, message)
 }
 
 // Ready is nil once the node is registered as ready and the pods that are bound to

@@ -1,10 +1,11 @@
-// Package nodefields reads what several parts ask of a Node: whether it is ready. Who
-// writes that is internal/node/registration, for a node that is silent
-// internal/controller/nodelifecycle.
+// Package nodefields reads what several parts ask of a Node: whether it is ready, which of
+// its resources others have given it. Who writes the first is internal/node/registration, for
+// a node that is silent internal/controller/nodelifecycle.
 package nodefields
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -25,4 +26,12 @@ func Ready(n *corev1.Node) corev1.ConditionStatus {
 		return c.Status
 	}
 	return corev1.ConditionUnknown
+}
+
+// Extended tells whether a resource is one that is only counted: a name with a domain that
+// is not Kubernetes' own. A node has as many as whoever offers them writes into the
+// capacity of its status.
+func Extended(name corev1.ResourceName) bool {
+	domain, _, qualified := strings.Cut(string(name), "/")
+	return qualified && !strings.HasSuffix(domain, "kubernetes.io") && !strings.HasPrefix(domain, corev1.DefaultResourceRequestsPrefix)
 }

@@ -33,3 +33,14 @@ func TestConditionIsTheNodesOwn(t *testing.T) {
 		t.Errorf("conditions %+v", n.Status.Conditions)
 	}
 }
+
+func TestExtendedResourcesHaveADomainOfTheirOwn(t *testing.T) {
+	for name, want := range map[corev1.ResourceName]bool{
+		"example.com/dongle": true, "scheduling.k8s.io/foo": true, "cpu": false, "hugepages-2Mi": false,
+		"kubernetes.io/batteries": false, "node.kubernetes.io/x": false, "requests.example.com/dongle": false,
+	} {
+		if got := nodefields.Extended(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ package admit
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -162,14 +163,25 @@ func (n Node) short(pod *corev1.Pod) *status.Waiting {
 	if room := n.Allocatable.Pods().Value(); pods+1 > room {
 		return refusal("OutOfpods", short, corev1.ResourcePods, 1, pods, room)
 	}
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
-		wanted := requests(pod)[name]
-		room := amount(name, n.Allocatable)
-		if wanted > 0 && wanted+used[name] > room {
+	wants := requests(pod)
+	for _, name := range slices.Sorted(maps.Keys(wants)) {
+		room, known := n.room(name)
+		if wanted := wants[name]; known && wanted > 0 && wanted+used[name] > room {
 			return refusal("OutOf"+string(name), short, name, wanted, used[name], room)
 		}
 	}
 	return nil
+}
+
+// room is how much of a resource the node has for pods. What it does not know of it does
+// not count.
+func (n Node) room(name corev1.ResourceName) (room int64, known bool) {
+	list := n.Allocatable
+	if nodefields.Extended(name) {
+		list = n.Seen.Status.Allocatable
+	}
+	_, known = list[name]
+	return amount(name, list), known
 }
 
 // requests is what a pod asks for, as a whole or by its containers: CPU in

@@ -42,6 +42,11 @@ func TestRefuse(t *testing.T) {
 		}
 		return p
 	}
+	extended := func(name corev1.ResourceName, amount string) *corev1.Pod {
+		p := asks("0")
+		p.Spec.Containers[0].Resources.Requests[name] = resource.MustParse(amount)
+		return p
+	}
 	strict := asks("0")
 	strict.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyStrict)}
 	port := func(ip string, phase corev1.PodPhase, of ...func(*corev1.Pod)) *corev1.Pod {
@@ -82,10 +87,15 @@ func TestRefuse(t *testing.T) {
 		"port of the deleted":  {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodRunning, terminating)}, reason: "NodePorts", text: portTaken},
 		"port of the ended":    {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodFailed)}},
 		"port elsewhere":       {pod: port("192.0.2.2", ""), others: []*corev1.Pod{port("192.0.2.1", corev1.PodRunning)}},
+		"all dongles":          {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "1")}},
+		"a dongle too much":    {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "2")}, reason: "OutOfexample.com/dongle", text: "Node didn't have enough resource: example.com/dongle, requested: 3, used: 2, capacity: 4"},
+		"unknown to the node":  {pod: extended("example.com/other", "3")},
 		"strict groups":        {pod: strict, reason: "SupplementalGroupsPolicyNotSupported", text: "SupplementalGroupsPolicy=Strict is not supported in this node"},
 	} {
 		seen := func(labels map[string]string) *corev1.Node {
-			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}}
+			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{
+				"example.com/dongle": resource.MustParse("4"), corev1.ResourceCPU: resource.MustParse("9"),
+			}}}
 		}
 		now := func() *corev1.Node { return seen(map[string]string{"disk": "hdd", "new": "yes"}) }
 		got := admit.Node{Others: tt.others, Allocatable: room, Seen: seen(map[string]string{"disk": "hdd"}), Reread: now}.Refuse(tt.pod)

@@ -8,8 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubeletapis "k8s.io/kubelet/pkg/apis"
 
 	"laterna.dev/laterna/internal/host/machine"
+	"laterna.dev/laterna/internal/nodefields"
 )
 
 // maxImages is how many images the status lists.
@@ -41,6 +43,9 @@ func (r *Registrar) labels() map[string]string {
 		corev1.LabelHostname:   r.cfg.NodeName,
 		corev1.LabelOSStable:   r.facts.OS,
 		corev1.LabelArchStable: r.facts.Arch,
+		// What old manifests select by.
+		kubeletapis.LabelOS:   r.facts.OS,
+		kubeletapis.LabelArch: r.facts.Arch,
 	}
 	maps.Copy(out, r.cfg.Labels)
 	return out
@@ -129,8 +134,8 @@ func ready(runtime Runtime) corev1.NodeCondition {
 	}
 }
 
-// merge writes what this agent owns into a status and leaves foreign conditions and
-// attached volumes as they are.
+// merge writes what this agent owns into a status and leaves foreign conditions, extended
+// resources and attached volumes as they are.
 func merge(into *corev1.NodeStatus, want corev1.NodeStatus, now metav1.Time) {
 	old := into.Conditions
 	into.Conditions = nil
@@ -148,12 +153,24 @@ func merge(into *corev1.NodeStatus, want corev1.NodeStatus, now metav1.Time) {
 			into.Conditions = append(into.Conditions, o)
 		}
 	}
-	into.Capacity, into.Allocatable = want.Capacity, want.Allocatable
+	into.Capacity, into.Allocatable = withExtended(want.Capacity, into.Capacity), withExtended(want.Allocatable, into.Capacity)
 	into.Addresses, into.DaemonEndpoints = want.Addresses, want.DaemonEndpoints
 	into.NodeInfo, into.Images = want.NodeInfo, want.Images
 	if want.Features != nil { // else the runtime does not answer, and what it can stays known
 		into.Features = want.Features
 	}
+}
+
+// withExtended adds to what a node has itself the extended resources that others have
+// written into its capacity: pods may use all of them.
+func withExtended(own, capacity corev1.ResourceList) corev1.ResourceList {
+	out := maps.Clone(own)
+	for name, amount := range capacity {
+		if nodefields.Extended(name) {
+			out[name] = amount
+		}
+	}
+	return out
 }
 
 func owned(conditions []corev1.NodeCondition, t corev1.NodeConditionType) bool {

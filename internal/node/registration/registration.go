@@ -56,6 +56,8 @@ type Config struct {
 	// Seen is given the node as it is after each write. It does not wait, and changes
 	// nothing of it.
 	Seen func(*corev1.Node)
+	// Event records an Event of the type Normal about the node.
+	Event func(reason, message string)
 	// Wall is real time: heartbeats do not follow a test clock.
 	Wall clock.Wall
 	Log  *slog.Logger
@@ -126,6 +128,7 @@ func (r *Registrar) Changed() {
 func (r *Registrar) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.keepLease(ctx) })
+	wg.Go(func() { r.follow(ctx) })
 	defer wg.Wait()
 	for r.wait(ctx, r.round(ctx)) {
 	}
@@ -176,7 +179,7 @@ func (r *Registrar) sync(ctx context.Context) error {
 	if node, err = r.metadata(ctx, node, want); err != nil {
 		return err
 	}
-	now := r.cfg.Wall.Now()
+	before, now := node, r.cfg.Wall.Now()
 	next := node.DeepCopy()
 	merge(&next.Status, want.Status, metav1.NewTime(now.Truncate(time.Second)))
 	if !sameStatus(node.Status, next.Status) || now.Sub(r.reported) >= reportEvery {
@@ -186,6 +189,7 @@ func (r *Registrar) sync(ctx context.Context) error {
 		}
 		r.reported = now
 		r.seen(node)
+		r.tell(before, node)
 	}
 	r.remember(node)
 	return nil
@@ -211,6 +215,7 @@ func (r *Registrar) get(ctx context.Context, want *corev1.Node) (*corev1.Node, e
 	}
 	r.cfg.Log.Info("node registered", "node", r.cfg.NodeName)
 	r.seen(node)
+	r.tell(&corev1.Node{}, node)
 	return node, nil
 }
 
@@ -243,6 +248,11 @@ func (r *Registrar) metadata(ctx context.Context, node, want *corev1.Node) (*cor
 func (r *Registrar) remember(node *corev1.Node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.take(node)
+}
+
+// take makes node what was read last. It is called with mu held.
+func (r *Registrar) take(node *corev1.Node) {
 	r.node, r.ready = node, nil
 	if c := nodefields.Condition(node, corev1.NodeReady); c != nil && c.Status != corev1.ConditionTrue {
 		r.ready = errors.New(c.Message)

@@ -3,7 +3,10 @@ package registration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -33,6 +37,7 @@ type setup struct {
 	mu      sync.Mutex
 	runtime Runtime
 	seen    int // nodes that were told of
+	events  []string
 }
 
 func (s *setup) setRuntime(r Runtime) {
@@ -52,6 +57,11 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 		Runtime:       func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
 		MemoryReserve: func(int64) int64 { return 64 << 20 }, Pressed: func() (bool, bool) { return s.short.Load(), false },
 		Seen: func(*corev1.Node) { s.mu.Lock(); defer s.mu.Unlock(); s.seen++ },
+		Event: func(reason, message string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.events = append(s.events, reason+": "+message)
+		},
 		Images: func(context.Context) ([]corev1.ContainerImage, error) {
 			return []corev1.ContainerImage{{Names: []string{"i"}, SizeBytes: 1}}, nil
 		},
@@ -281,5 +291,80 @@ func TestLeaseIsRenewed(t *testing.T) {
 	}
 	if len(lease.OwnerReferences) != 1 || lease.OwnerReferences[0].Kind != "Node" {
 		t.Errorf("owners %+v", lease.OwnerReferences)
+	}
+}
+
+// TestExtendedResourcesOfOthersCanBeUsed patches the capacity, as the documentation of
+// extended resources does, and takes it back.
+func TestExtendedResourcesOfOthersCanBeUsed(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	patch := func(version, capacity string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"metadata":{"resourceVersion":%q},"status":{"capacity":%s}}`, version, capacity)
+		if _, err := s.client.CoreV1().Nodes().Patch(context.Background(), "n1", types.MergePatchType, []byte(body), metav1.PatchOptions{}, "status"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	patch("2", `{"example.com/dongle":"4","kubernetes.io/own":"5","cpu":"1000000"}`)
+	s.eventually("allocatable", func() bool {
+		a := s.node().Status
+		dongles, cpu := a.Allocatable["example.com/dongle"], a.Capacity[corev1.ResourceCPU]
+		_, own := a.Capacity["kubernetes.io/own"]
+		return dongles.Value() == 4 && cpu.Value() < 1000000 && !own
+	})
+	s.setRuntime(Runtime{NotReady: []string{"down"}})
+	s.Changed()
+	s.eventually("not ready", func() bool { return s.Ready() != nil })
+	if dongles := s.node().Status.Capacity["example.com/dongle"]; dongles.Value() != 4 {
+		t.Errorf("another write of the status leaves %v dongles", dongles.Value())
+	}
+	patch("3", `{"example.com/dongle":null}`)
+	s.eventually("taken back", func() bool { _, is := s.node().Status.Allocatable["example.com/dongle"]; return !is })
+}
+
+func TestEventsTellOfConditions(t *testing.T) {
+	s := newSetup(t)
+	s.run()
+	s.eventually("ready", func() bool { return s.Ready() == nil })
+	s.setRuntime(Runtime{NotReady: []string{"down"}})
+	s.Changed()
+	s.eventually("not ready", func() bool { return s.Ready() != nil })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := []string{
+		"NodeHasSufficientMemory: Node n1 status is now: NodeHasSufficientMemory",
+		"NodeHasNoDiskPressure: Node n1 status is now: NodeHasNoDiskPressure",
+		"NodeHasSufficientPID: Node n1 status is now: NodeHasSufficientPID",
+		"NodeReady: Node n1 status is now: NodeReady",
+		"NodeNotReady: Node n1 status is now: NodeNotReady",
+	}
+	if !slices.Equal(s.events, want) {
+		t.Errorf("events\n%s\nwant\n%s", strings.Join(s.events, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestObservesOnlyWhatIsNewer(t *testing.T) {
+	s := newSetup(t)
+	at := func(version string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "u", ResourceVersion: version}}
+	}
+	s.observe(at("5"))
+	if s.Node() != nil {
+		t.Error("taken over before the first look")
+	}
+	s.remember(at("5"))
+	for _, step := range []struct{ seen, want string }{{"4", "5"}, {"5", "5"}, {"10", "10"}, {"9", "10"}} {
+		s.observe(at(step.seen))
+		if got := s.Node().ResourceVersion; got != step.want {
+			t.Errorf("after %s: %s, want %s", step.seen, got, step.want)
+		}
+	}
+	other := at("1")
+	other.UID = "v"
+	s.observe(other)
+	if s.Node().UID != "v" {
+		t.Error("a node that was made anew is not taken over")
 	}
 }
