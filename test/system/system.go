@@ -33,6 +33,9 @@ const (
 // Programs is a directory with the programs laterna and kubectl.
 type Programs string
 
+// stamp is what the Makefile sets, too, and a program without it does not say.
+const stamp = " -X main.commit=000000000000 -X main.date=1970-01-01T00:00:00Z"
+
 // Build builds the programs from the module at root into a new directory, which the
 // caller removes.
 func Build(root string) (Programs, error) {
@@ -40,8 +43,12 @@ func Build(root string) (Programs, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{"laterna", "kubectl"} {
-		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./cmd/"+name)
+	version, err := kubectlVersion(root)
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	for name, flags := range map[string]string{"laterna": "-s -w" + stamp, "kubectl": "-s -w" + version} {
+		build := exec.Command("go", "build", "-ldflags", flags, "-o", filepath.Join(dir, name), "./cmd/"+name)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -49,6 +56,21 @@ func Build(root string) (Programs, error) {
 		}
 	}
 	return Programs(dir), nil
+}
+
+// kubectlVersion returns the flags of the linker that give kubectl the version of its
+// module, as the Makefile does: it compares that with the server's.
+func kubectlVersion(root string) (flags string, err error) {
+	list := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubectl")
+	list.Dir = root
+	out, err := list.Output()
+	minor, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "v0.")
+	if err != nil || !ok {
+		return "", fmt.Errorf("reading the version of kubectl: %q, %v", out, err)
+	}
+	const variable = " -X k8s.io/component-base/version."
+	short, _, _ := strings.Cut(minor, ".")
+	return variable + "gitVersion=v1." + minor + variable + "gitMajor=1" + variable + "gitMinor=" + short, nil
 }
 
 // Path returns the path of a program.
