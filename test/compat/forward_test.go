@@ -46,6 +46,10 @@ func (s *system) forward(t testing.TB, ns string, webSockets bool, target, ports
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if m := forwardingFrom.FindStringSubmatch(lines.Text()); m != nil {
+			second := fmt.Sprintf("Forwarding from [::1]:%s -> %s", m[1], m[2])
+			if hasLoopback6() && (!lines.Scan() || lines.Text() != second) {
+				t.Errorf("kubectl port-forward says %q, want %q", lines.Text(), second)
+			}
 			go func() { _, _ = io.Copy(io.Discard, out) }()
 			return "127.0.0.1:" + m[1]
 		}
@@ -53,6 +57,15 @@ func (s *system) forward(t testing.TB, ns string, webSockets bool, target, ports
 	_ = cmd.Wait()
 	t.Fatalf("kubectl port-forward %s %s ended: %s", target, ports, said.String())
 	return ""
+}
+
+// hasLoopback6 tells whether the machine has [::1].
+func hasLoopback6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		_ = l.Close()
+	}
+	return err == nil
 }
 
 const fortuneConfigPod = `
