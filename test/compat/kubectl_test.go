@@ -118,7 +118,7 @@ func TestB22TablesDescriptionsLogsAndDeletion(t *testing.T) {
 		return nil
 	})
 	matches(t, in("get pods"), `NAME +READY +STATUS +RESTARTS +AGE`, `done +0/1 +Completed +0 +\S+`)
-	matches(t, in("get configmap,secret,serviceaccount"), `NAME +DATA +AGE`, `configmap/settings +1 +\S+`, `configmap/kube-root-ca.crt +1 +\S+`, `serviceaccount/default .*`)
+	matches(t, in("get configmap,secret,serviceaccount"), `NAME +DATA +AGE`, `configmap/settings +1 +\S+`, `configmap/kube-root-ca.crt +1 +\S+`, `serviceaccount/default +\S+`)
 	matches(t, in("get node -o wide"), `NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME`, `\S+ +Ready +<none> +\S+ +v1\.37\.\S+ +[\d.]+ +<none> +.* +containerd://\S+`)
 
 	node := in("get pod web -o jsonpath={.spec.nodeName}")

@@ -32,7 +32,6 @@ func Definition() resource.Definition[*corev1.ServiceAccount] {
 				return warnings(sa, old.Annotations)
 			},
 		},
-		Columns:       columns(),
 		ReturnDeleted: true,
 	}
 }
@@ -55,17 +54,4 @@ func warnings(sa *corev1.ServiceAccount, before map[string]string) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("metadata.annotations[%s]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets", enforceMountable)}
-}
-
-func columns() resource.Columns[*corev1.ServiceAccount] {
-	return resource.Columns[*corev1.ServiceAccount]{
-		Columns: []resource.Column{
-			resource.Name(),
-			{Name: "Secrets", Type: "string", Description: corev1.ServiceAccount{}.SwaggerDoc()["secrets"]},
-			resource.AgeColumn(),
-		},
-		Row: func(sa *corev1.ServiceAccount) []any {
-			return []any{sa.Name, int64(len(sa.Secrets)), resource.Age(sa)}
-		},
-	}
 }

@@ -47,10 +47,3 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("warnings about its removal %q", got)
 	}
 }
-
-func TestRow(t *testing.T) {
-	row := columns().Row(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "sa"}})
-	if !slices.Equal(row, []any{"sa", int64(0), "<unknown>"}) || len(row) != len(columns().Columns) {
-		t.Errorf("row %v", row)
-	}
-}
