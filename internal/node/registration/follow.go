@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,7 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"laterna.dev/laterna/internal/follow"
+	"laterna.dev/laterna/internal/wait"
 )
+
+// foreignEvery is the least time between two looks for what others wrote: two agents of one
+// name would write against each other without a pause.
+const foreignEvery = 500 * time.Millisecond
 
 // follow keeps up with what others write into the node, so that an extended resource that
 // is offered can be used at once, and that what is the agent's own comes back.
@@ -21,7 +27,12 @@ func (r *Registrar) follow(ctx context.Context) {
 		List:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return nodes.List(ctx, o) },
 		Watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) { return nodes.Watch(ctx, o) },
 	}.Run(ctx, r.cfg.Wall, follow.Handler[*corev1.Node]{
-		Seen: func(_ context.Context, node *corev1.Node) error { r.observe(node); return nil },
+		Seen: func(ctx context.Context, node *corev1.Node) error {
+			if r.observe(node) {
+				wait.Pause(ctx, r.cfg.Wall, foreignEvery)
+			}
+			return nil
+		},
 		// The next look registers it again.
 		Missing: func(context.Context) error { r.forget(); return nil },
 		Failed: func(err error) bool {
@@ -31,11 +42,12 @@ func (r *Registrar) follow(ctx context.Context) {
 	})
 }
 
-// observe takes over a node that is newer than what was read last. Before the first look
-// it does not: what the API shows then was written by an agent that ran before.
-func (r *Registrar) observe(node *corev1.Node) {
+// observe takes over a node that is newer than what was read last, and tells whether it
+// was. Before the first look it does not: what the API shows then was written by an agent
+// that ran before.
+func (r *Registrar) observe(node *corev1.Node) (newer bool) {
 	r.mu.Lock()
-	newer := r.node != nil && (r.node.UID != node.UID || after(node.ResourceVersion, r.node.ResourceVersion))
+	newer = r.node != nil && (r.node.UID != node.UID || after(node.ResourceVersion, r.node.ResourceVersion))
 	if newer {
 		r.take(node)
 	}
@@ -43,6 +55,7 @@ func (r *Registrar) observe(node *corev1.Node) {
 	if newer {
 		r.Changed()
 	}
+	return newer
 }
 
 // after tells whether a resource version is later than another. Of versions that cannot

@@ -321,7 +321,11 @@ func TestExtendedResourcesOfOthersCanBeUsed(t *testing.T) {
 		t.Errorf("another write of the status leaves %v dongles", dongles.Value())
 	}
 	patch("3", `{"example.com/dongle":null}`)
-	s.eventually("taken back", func() bool { _, is := s.node().Status.Allocatable["example.com/dongle"]; return !is })
+	s.eventually("taken back", func() bool {
+		s.clock.Step(foreignEvery)
+		_, is := s.node().Status.Allocatable["example.com/dongle"]
+		return !is
+	})
 }
 
 func TestEventsTellOfConditions(t *testing.T) {
