@@ -22,10 +22,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-func TestConformanceNodeObjects(t *testing.T) {
+func TestConformanceLeases(t *testing.T) {
 	s := newStage(t)
 	s.conforms(t, "[sig-node] Lease lease API should be available", s.leases)
-	s.conforms(t, "[sig-node] Node Lifecycle should run through the lifecycle of a node", s.nodeLife)
 }
 
 // leaseSpec is the spec of a lease that has changed hands a number of times.
