@@ -301,7 +301,7 @@ func TestB22AttachInATerminal(t *testing.T) {
 	ns := s.namespace(t)
 	s.apply(t, ns, shellPod)
 	s.running(t, ns, "shell")
-	for _, rows := range []uint16{24, 40} { // leaving does not end the shell
+	for _, rows := range []uint16{24, 40} { // whoever leaves does not end the shell
 		term := openTerminal(t, rows, 80)
 		cmd := s.command(t, "kubectl", "attach", "-it", "-n", ns, "shell", "-c", "main")
 		term.start(t, cmd)
@@ -312,10 +312,10 @@ func TestB22AttachInATerminal(t *testing.T) {
 		term.resize(t, cmd, 50, 132)
 		term.send(t, "for i in $(seq 100); do [ \"$(stty size)\" = '50 132' ] && break; sleep 0.1; done; stty size\n")
 		term.expect(t, "50 132")
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
+		term.send(t, "\x10\x11") // kubectl's keys for leaving
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("leaving kubectl attach: %v", err)
 		}
-		_ = cmd.Wait()
 	}
 	term := openTerminal(t, 24, 80)
 	cmd := s.command(t, "kubectl", "attach", "-it", "-n", ns, "shell")

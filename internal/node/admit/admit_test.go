@@ -25,6 +25,11 @@ func TestRefuse(t *testing.T) {
 	ended.Status.Phase, deleted.DeletionTimestamp = corev1.PodSucceeded, &metav1.Time{}
 	whole := asks("100m")
 	whole.Spec.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1500m")}}
+	extended := func(name corev1.ResourceName, amount string) *corev1.Pod {
+		p := asks("0")
+		p.Spec.Containers[0].Resources.Requests[name] = resource.MustParse(amount)
+		return p
+	}
 	elsewhere := asks("0")
 	elsewhere.Spec.NodeSelector = map[string]string{"disk": "ssd"}
 	labelled, affine := asks("0"), asks("0")
@@ -40,11 +45,6 @@ func TestRefuse(t *testing.T) {
 		if change != nil {
 			change(&p.Spec)
 		}
-		return p
-	}
-	extended := func(name corev1.ResourceName, amount string) *corev1.Pod {
-		p := asks("0")
-		p.Spec.Containers[0].Resources.Requests[name] = resource.MustParse(amount)
 		return p
 	}
 	strict := asks("0")
@@ -73,6 +73,9 @@ func TestRefuse(t *testing.T) {
 		"too much":             {pod: asks("1500m"), others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
 		"the whole pod asks":   {pod: whole, others: []*corev1.Pod{asks("1")}, reason: "OutOfcpu", text: "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"},
 		"too many":             {pod: asks("0"), others: []*corev1.Pod{asks("0"), asks("0"), asks("0")}, reason: "OutOfpods", text: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3"},
+		"all dongles":          {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "1")}},
+		"a dongle too much":    {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "2")}, reason: "OutOfexample.com/dongle", text: "Node didn't have enough resource: example.com/dongle, requested: 3, used: 2, capacity: 4"},
+		"unknown to the node":  {pod: extended("example.com/other", "3")},
 		"another node":         {pod: elsewhere, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
 		"another, by affinity": {pod: affine, reason: "NodeAffinity", text: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
 		"labelled just now":    {pod: labelled},
@@ -87,9 +90,6 @@ func TestRefuse(t *testing.T) {
 		"port of the deleted":  {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodRunning, terminating)}, reason: "NodePorts", text: portTaken},
 		"port of the ended":    {pod: port("", ""), others: []*corev1.Pod{port("", corev1.PodFailed)}},
 		"port elsewhere":       {pod: port("192.0.2.2", ""), others: []*corev1.Pod{port("192.0.2.1", corev1.PodRunning)}},
-		"all dongles":          {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "1")}},
-		"a dongle too much":    {pod: extended("example.com/dongle", "3"), others: []*corev1.Pod{extended("example.com/dongle", "2")}, reason: "OutOfexample.com/dongle", text: "Node didn't have enough resource: example.com/dongle, requested: 3, used: 2, capacity: 4"},
-		"unknown to the node":  {pod: extended("example.com/other", "3")},
 		"strict groups":        {pod: strict, reason: "SupplementalGroupsPolicyNotSupported", text: "SupplementalGroupsPolicy=Strict is not supported in this node"},
 	} {
 		seen := func(labels map[string]string) *corev1.Node {
