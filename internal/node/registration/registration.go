@@ -81,6 +81,7 @@ type Registrar struct {
 
 	mu       sync.Mutex
 	node     *corev1.Node // as last read from the API
+	stale    bool         // what was read last is to be read again
 	reported time.Time
 	ready    error
 }
@@ -197,7 +198,7 @@ func (r *Registrar) sync(ctx context.Context) error {
 
 // get returns the node as last seen, reading or creating it when it is not known.
 func (r *Registrar) get(ctx context.Context, want *corev1.Node) (*corev1.Node, error) {
-	if node := r.Node(); node != nil {
+	if node := r.fresh(); node != nil {
 		return node, nil
 	}
 	nodes := r.cfg.Client.CoreV1().Nodes()
@@ -253,17 +254,28 @@ func (r *Registrar) remember(node *corev1.Node) {
 
 // take makes node what was read last. It is called with mu held.
 func (r *Registrar) take(node *corev1.Node) {
-	r.node, r.ready = node, nil
+	r.node, r.stale, r.ready = node, false, nil
 	if c := nodefields.Condition(node, corev1.NodeReady); c != nil && c.Status != corev1.ConditionTrue {
 		r.ready = errors.New(c.Message)
 	}
 }
 
-// forget makes the next sync read the node again: it was changed or removed.
+// forget makes the next sync read the node again: it was changed or removed. Till then
+// it is what was read last for those who ask.
 func (r *Registrar) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.node = nil
+	r.stale = true
+}
+
+// fresh returns the node as last read, nil where it is to be read again.
+func (r *Registrar) fresh() *corev1.Node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stale {
+		return nil
+	}
+	return r.node
 }
 
 // sameStatus ignores heartbeat times.

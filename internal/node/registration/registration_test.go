@@ -365,10 +365,14 @@ func TestObservesOnlyWhatIsNewer(t *testing.T) {
 			t.Errorf("after %s: %s, want %s", step.seen, got, step.want)
 		}
 	}
+	s.forget()
+	if s.Node() == nil || s.fresh() != nil {
+		t.Errorf("to be read again: %v for others, %v for the next look", s.Node(), s.fresh())
+	}
 	other := at("1")
 	other.UID = "v"
 	s.observe(other)
-	if s.Node().UID != "v" {
+	if s.Node().UID != "v" || s.fresh() == nil {
 		t.Error("a node that was made anew is not taken over")
 	}
 }
