@@ -24,7 +24,7 @@ const (
 var owedAreas = map[string]int{"1-projection": 111, "6-scheduling": 11, "8-kubectl": 17, "9-node": 15}
 
 // tags follow the name of a behaviour and say when upstream runs it.
-var tags = regexp.MustCompile(` \[(Conformance|NodeConformance|LinuxOnly|Serial|Slow|Disruptive|Projection|Environment:NotInUserNS)\]`)
+var tags = regexp.MustCompile(` \[(Conformance|NodeConformance|LinuxOnly|Serial|Slow|Disruptive|Projection|Environment:NotInUserNS|MinimumKubeletVersion:[0-9.]+)\]`)
 
 // TestCoverageIsComplete holds COVERAGE.md to the list of behaviours and to the tests
 // that this package has.
@@ -72,15 +72,20 @@ func TestCoverageIsComplete(t *testing.T) {
 }
 
 // missingResource is what a behaviour waits for that is left out since it is not served.
-var missingResource = regexp.MustCompile("^no `([a-z]+)`")
+var missingResource = regexp.MustCompile("^no `([a-z/]+)`")
 
-// servedResources are the resources that the server has.
+// servedResources are the resources that the server has, and what is below them.
 func servedResources(t *testing.T) map[string]bool {
 	t.Helper()
+	_, groups, err := shared.client(t).Discovery().ServerGroupsAndResources()
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]bool{}
-	for _, name := range strings.Fields(shared.sh(t, "kubectl api-resources -o name")) {
-		resource, _, _ := strings.Cut(name, ".")
-		out[resource] = true
+	for _, group := range groups {
+		for _, resource := range group.APIResources {
+			out[resource.Name] = true
+		}
 	}
 	return out
 }
