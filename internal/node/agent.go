@@ -17,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
+	"laterna.dev/laterna/internal/node/imagevolume"
 	"laterna.dev/laterna/internal/node/logs"
 	"laterna.dev/laterna/internal/node/podapi"
 	"laterna.dev/laterna/internal/node/podhost"
@@ -50,6 +51,8 @@ type Agent struct {
 	updates  *onupdate.Runner
 	images   *imagepull.Getter
 	resizes  *resize.Ledger
+	// podVolumes are volumes, and the images among them.
+	podVolumes *imagevolume.Volumes
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 	// revisions is nil where tokens are not replaced when the issuer changes.
@@ -126,6 +129,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	closers = append(closers, func() { rt.client.Close() })
 	images, collector, err := imagepull.Open(imagepull.NodeConfig{
 		NodeName: a.cfg.NodeName, Root: a.cfg.Root, Runtime: rt.client, Secret: a.objects.Secret, Imports: rt.endpoint.Images,
+		Used:   func() []string { return a.podVolumes.InUse() },
 		Verify: a.cfg.Images.Verify, High: a.cfg.Images.High, Low: a.cfg.Images.Low, Parallel: a.cfg.Images.Parallel,
 		Pulled: a.registrar.Changed, Events: a.recorder, Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	})
@@ -137,6 +141,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	closers = append(closers, func() { a.resizes.Close() })
+	a.podVolumes, err = imagevolume.New(ctx, imagevolume.Config{Store: rt.endpoint.Views, Get: images.Get, Volumes: a.volumes, Log: a.cfg.Log})
+	if err != nil {
+		return err
+	}
 	a.runtime.Store(rt)
 	background.Go(func() { _ = a.registrar.Run(ctx) })
 	background.Go(func() { rt.inventory.Follow(ctx, a.runtimeEvent) })

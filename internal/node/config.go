@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
+	"laterna.dev/laterna/internal/node/imagevolume"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/resize"
 )
@@ -73,6 +74,8 @@ type Endpoint struct {
 	Containerd string
 	// Images is nil where images cannot be imported (a foreign runtime).
 	Images imagepull.Imports
+	// Views keeps the files of images for volumes; nil likewise.
+	Views imagevolume.Store
 	// Streams is where the streams of containers are whose end the runtime loses, see
 	// runtime/stdio; empty when it does not.
 	Streams string

@@ -22,7 +22,7 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 			LogRoot: a.cfg.logRoot(), Runtime: rt.version.Name, Memory: a.registrar.Facts().Memory, Allocatable: a.Allocatable,
 		},
 		Runtime: rt.whole, Network: a.cfg.Network, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups, Resizes: a.resizes,
-		Volumes: a.volumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
+		Volumes: a.podVolumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
 		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn,

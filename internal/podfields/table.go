@@ -129,6 +129,8 @@ var honoured = []string{
 	"volumes[].emptyDir.sizeLimit",
 	"volumes[].hostPath.path",
 	"volumes[].hostPath.type",
+	"volumes[].image.pullPolicy",
+	"volumes[].image.reference",
 	"volumes[].projected.defaultMode",
 	"volumes[].projected.defaultUser",
 	"volumes[].projected.sources[].configMap.items[].key",

@@ -1,18 +1,12 @@
 package compat
 
 import (
-	"archive/tar"
-	"bytes"
 	"fmt"
-	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,55 +16,10 @@ import (
 // called with, and it has arguments.
 const tellsItsArguments = "arguments.example/tell:1"
 
-// importTeller gives the node the image tellsItsArguments.
-func (s *stage) importTeller(t testing.TB) {
-	t.Helper()
-	const script = "#!/bin/sh\necho entrypoint \"$@\"\n"
-	var files bytes.Buffer
-	w := tar.NewWriter(&files)
-	if err := w.WriteHeader(&tar.Header{Name: "tell", Mode: 0o755, Size: int64(len(script))}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, script); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := tarball.ImageFromPath(filepath.Join(imageDir, "busybox-1.28.tar"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if image, err = mutate.AppendLayers(image, layer); err != nil {
-		t.Fatal(err)
-	}
-	file, err := image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := file.Config
-	config.Entrypoint, config.Cmd = []string{"/tell"}, []string{"the", "image's"}
-	if image, err = mutate.Config(image, config); err != nil {
-		t.Fatal(err)
-	}
-	tag, err := name.NewTag(tellsItsArguments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive := filepath.Join(t.TempDir(), "tell.tar")
-	if err := tarball.WriteToFile(archive, tag, image); err != nil {
-		t.Fatal(err)
-	}
-	s.sh(t, programs.Path("laterna")+" image import --data-dir "+s.Dir+" "+archive)
-}
-
 func TestConformanceCommands(t *testing.T) {
 	s := newStage(t)
-	s.importTeller(t)
+	s.importImage(t, tellsItsArguments, map[string]string{"tell": "#!/bin/sh\necho entrypoint \"$@\"\n"},
+		v1.Config{Entrypoint: []string{"/tell"}, Cmd: []string{"the", "image's"}})
 	for _, tc := range []struct {
 		behaviour     string
 		command, args []string

@@ -51,7 +51,7 @@ func (p provider) Endpoint(ctx context.Context) (node.Endpoint, error) {
 	if err != nil || e.Images == nil {
 		return node.Endpoint{CRI: e.CRI, Containerd: e.Containerd}, err
 	}
-	return node.Endpoint{CRI: e.CRI, Containerd: e.Containerd, Images: e.Images, Streams: e.Streams}, nil
+	return node.Endpoint{CRI: e.CRI, Containerd: e.Containerd, Images: e.Images, Views: e.Images.Views(), Streams: e.Streams}, nil
 }
 
 // CheckMachine fails before anything is made where this process cannot run pods, with

@@ -53,7 +53,9 @@ type CollectorConfig struct {
 	// Imported says whether an image was imported, and so cannot be pulled again; nil
 	// on a runtime that somebody else runs.
 	Imported func(ctx context.Context, ref string) (bool, error)
-	Records  *Records
+	// Used, unless nil, are the IDs of images in use by others than containers.
+	Used    func() []string
+	Records *Records
 	// High is how full the disk may become, in percent, before images are removed, and
 	// Low how full it may be afterwards. A High of 100 removes none.
 	High, Low int
@@ -128,6 +130,11 @@ func (c *Collector) look(ctx context.Context) ([]cri.Image, error) {
 	used := map[string]bool{}
 	for _, k := range containers {
 		used[k.Image], used[k.ImageRef] = true, true
+	}
+	if c.cfg.Used != nil {
+		for _, id := range c.cfg.Used() {
+			used[id] = true
+		}
 	}
 	before := c.seen
 	c.seen = map[string]*seen{}

@@ -50,17 +50,27 @@ type Events interface {
 	Eventf(about apiruntime.Object, eventType, reason, format string, args ...any)
 }
 
-// Request asks for the image of a container.
+// Request asks for the image of a container, or of a volume that a container mounts.
 type Request struct {
-	Pod       *corev1.Pod
+	Pod *corev1.Pod
+	// Container has the name and the pull policy of the image.
 	Container *corev1.Container
-	Sandbox   *cri.SandboxSpec
+	// About is what Events are about, nil for the container.
+	About   apiruntime.Object
+	Sandbox *cri.SandboxSpec
 	// Failures are the container's, from one request to the next.
 	Failures *Failures
 	// Waiting is what the container waits for so far, nil for nothing.
 	Waiting *status.Waiting
 	// Await returns when work is done, which may take as long as a pull.
 	Await func(work func())
+}
+
+func (r *Request) about() apiruntime.Object {
+	if r.About != nil {
+		return r.About
+	}
+	return events.Container(r.Pod, r.Container.Name)
 }
 
 // Failures is what is remembered of a container's pulls. The zero value has none.
@@ -153,13 +163,13 @@ func (g *Getter) present(r Request, imported bool) {
 	if imported {
 		message += " (it was imported: pull policy Always does not pull it before \"laterna image rm\")"
 	}
-	g.Events.Event(events.Container(r.Pod, c.Name), corev1.EventTypeNormal, events.Pulled, message)
+	g.Events.Event(r.about(), corev1.EventTypeNormal, events.Pulled, message)
 }
 
 // pull pulls an image, unless an earlier failure is too recent.
 func (g *Getter) pull(ctx context.Context, r Request) Answer {
 	c, failures := r.Container, r.Failures
-	ref := events.Container(r.Pod, c.Name)
+	ref := r.about()
 	if left := failures.backoff.Wait(failures.ended, g.Clock.Now()); left > 0 {
 		message := fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, status.ErrImagePull, failures.err)
 		if r.Waiting == nil || r.Waiting.Reason != status.ImagePullBackOff {
@@ -196,7 +206,7 @@ func (g *Getter) pull(ctx context.Context, r Request) Answer {
 
 // refused says in an Event of its own, at each look, why a container has no image.
 func (g *Getter) refused(r Request, event, reason, message string) Answer {
-	ref := events.Container(r.Pod, r.Container.Name)
+	ref := r.about()
 	g.Events.Event(ref, corev1.EventTypeWarning, event, message)
 	if r.Waiting == nil || r.Waiting.Reason != reason {
 		g.Events.Event(ref, corev1.EventTypeWarning, events.Failed, "Error: "+reason)

@@ -27,6 +27,8 @@ type NodeConfig struct {
 	Secret func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	// Imports is nil where images cannot be imported (a foreign runtime).
 	Imports Imports
+	// Used are the IDs of images in use by others than containers.
+	Used func() []string
 	// Verify says which images that are present a pod may use without credentials.
 	Verify Verification
 	// High, Low and Parallel are those of CollectorConfig and Config.
@@ -77,7 +79,7 @@ func Open(c NodeConfig) (*Getter, *Collector, error) {
 		Find: c.Runtime.ImageStatus, Pulls: puller, Pulled: c.Pulled, Events: c.Events, Clock: c.Clock, Wall: c.Wall, Log: c.Log,
 	}
 	collector := CollectorConfig{
-		Stock: c.Runtime, Records: records, High: c.High, Low: c.Low,
+		Stock: c.Runtime, Used: c.Used, Records: records, High: c.High, Low: c.Low,
 		Disk:   func(ctx context.Context) (Disk, error) { return diskOf(ctx, c.Runtime) },
 		Failed: onNode(events.ImageGCFailed), Short: onNode(events.FreeDiskSpace), Clock: c.Wall, Log: c.Log,
 	}

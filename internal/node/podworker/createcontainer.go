@@ -2,6 +2,7 @@ package podworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/node/status"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/volumes/place"
 )
 
 // starter makes and starts containers.
@@ -46,7 +48,11 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 			return again
 		}
 		t.watchObjects(pod, c)
-		pause := t.notStarted(pod, c, status.CreateContainerConfigError, err)
+		reason := status.CreateContainerConfigError
+		if errors.Is(err, place.ErrImageSubPath) {
+			reason = status.CreateContainerError
+		}
+		pause := t.notStarted(pod, c, reason, err)
 		if readsFiles(c) {
 			// Another container may write the file at any time, and nothing tells.
 			state.Retry.Until = t.now().Add(retryFirst)
@@ -104,13 +110,20 @@ func (t *starter) start(s *step, k lifecycle.Container, sandbox *cri.Sandbox, sa
 	return 0
 }
 
-// image returns the container's image, or the pause before the next try.
+// image returns the container's image, or the pause before the next try. Those of its
+// volumes are mounted then.
 func (t *starter) image(s *step, c *corev1.Container, sandbox *cri.SandboxSpec) (*cri.Image, time.Duration) {
 	state := t.container(c.Name)
-	a := t.deps.Images.Get(s.wait, imagepull.Request{
+	request := imagepull.Request{
 		Pod: s.pod, Container: c, Sandbox: sandbox, Failures: &state.pulls, Waiting: state.waiting,
 		Await: func(work func()) { t.reporter.await(s, work) },
-	})
+	}
+	a := t.deps.Images.Get(s.wait, request)
+	if a.Image != nil {
+		if missing := t.deps.Volumes.MountImages(s.wait, request); missing != nil {
+			a = *missing
+		}
+	}
 	if a.Waiting != nil {
 		state.waiting = a.Waiting
 	}

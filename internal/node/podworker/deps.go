@@ -166,6 +166,9 @@ type Volumes interface {
 	// Setup returns when every volume of the pod is published, or with ctx's error.
 	// It may be called again. It records FailedMount events itself.
 	Setup(ctx context.Context, pod *corev1.Pod) error
+	// MountImages pulls and mounts the images that a container has volumes of. missing is
+	// why one is not there.
+	MountImages(ctx context.Context, r imagepull.Request) (missing *imagepull.Answer)
 	// Sync tells that the pod's labels or annotations have changed.
 	Sync(pod *corev1.Pod)
 	// ReadFile reads a file of an emptyDir volume; the error is fs.ErrNotExist when

@@ -300,9 +300,10 @@ func (v volumes) Setup(ctx context.Context, _ *corev1.Pod) error {
 	}
 }
 
-func (volumes) Sync(*corev1.Pod)                                     {}
-func (volumes) MountsFor(*corev1.Pod, string) ([]place.Mount, error) { return nil, nil }
-func (v volumes) PodDir(types.UID) string                            { return v.m.dir }
+func (volumes) Sync(*corev1.Pod)                                                 {}
+func (volumes) MountsFor(*corev1.Pod, string) ([]place.Mount, error)             { return nil, nil }
+func (volumes) MountImages(context.Context, imagepull.Request) *imagepull.Answer { return nil }
+func (v volumes) PodDir(types.UID) string                                        { return v.m.dir }
 
 func (volumes) ReadFile(types.UID, string, string, int64) ([]byte, error) { return nil, os.ErrNotExist }
 

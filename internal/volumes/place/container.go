@@ -26,8 +26,8 @@ type Mount struct {
 // the order of its volumeMounts. It is called at every start of a container: a
 // subPath is resolved now, and what it leads to stays the container's until its next
 // start, unless internal/volumes/freshpath follows it. The caller has expanded each
-// subPathExpr of the container into its subPath. Volumes that show API content are
-// always read-only.
+// subPathExpr of the container into its subPath. Volumes that show API content, and
+// images, are always read-only.
 func (m *Manager) MountsFor(spec *corev1.Pod, container string) ([]Mount, error) {
 	done, err := m.use()
 	if err != nil {
@@ -72,13 +72,16 @@ func (m *Manager) mountFor(uid types.UID, container string, index int, mount *co
 	}
 	out := Mount{
 		Name: mount.Name, HostPath: filepath.Join(m.path, s.dir), ContainerPath: path.Join("/", mount.MountPath),
-		ReadOnly: mount.ReadOnly || s.shows(), Propagation: corev1.MountPropagationNone,
+		ReadOnly: mount.ReadOnly || s.readOnly(), Propagation: corev1.MountPropagationNone,
 	}
 	if mount.MountPropagation != nil {
 		out.Propagation = *mount.MountPropagation
 	}
 	if s.source.HostPath != nil {
 		return s.hostPathMount(container, index, mount, out)
+	}
+	if s.source.Image != nil {
+		return s.imageMount(container, index, mount, out)
 	}
 	if mount.SubPath == "" {
 		return out, nil

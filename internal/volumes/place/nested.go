@@ -101,7 +101,7 @@ func (m *Manager) nest(spec *corev1.Pod, mounts []corev1.VolumeMount, all []Moun
 		return point(there, isDir, refuse)
 	case content && !errors.Is(err, fs.ErrNotExist):
 		return refuse("which shows something there that its updates replace")
-	case content && mounts[j].SubPath != "":
+	case content && mounts[j].SubPath != "", s != nil && s.source.Image != nil && errors.Is(err, fs.ErrNotExist):
 		return refuse("which is read-only and has nothing there")
 	case errors.Is(err, fs.ErrNotExist):
 		return makePoint(outer, inside, isDir)

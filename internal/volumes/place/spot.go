@@ -28,7 +28,8 @@ const (
 )
 
 // spot is where a volume of a pod lies, as publish.Place: a tmpfs, a directory for an
-// emptyDir on disk, or a path of the node's own for a hostPath.
+// emptyDir on disk and for the mount of an image, or a path of the node's own for a
+// hostPath.
 type spot struct {
 	m      *Manager
 	uid    types.UID
@@ -86,9 +87,12 @@ func (s *spot) Open(spec *corev1.Pod) (*atomicdir.Dir, error) {
 		return nil, err
 	}
 	defer parent.Close()
-	if s.source.EmptyDir != nil {
+	switch {
+	case s.source.EmptyDir != nil:
 		err = s.mountEmptyDir(parent, spec)
-	} else {
+	case s.source.Image != nil:
+		err = s.makeImageDir(parent)
+	default:
 		err = s.mountContent(parent, spec)
 	}
 	if err != nil {
@@ -99,6 +103,9 @@ func (s *spot) Open(spec *corev1.Pod) (*atomicdir.Dir, error) {
 
 // shows tells whether the volume shows API content.
 func (s *spot) shows() bool { return projection.Projected(s.source) }
+
+// readOnly tells whether no container may write to the volume.
+func (s *spot) readOnly() bool { return s.shows() || s.source.Image != nil }
 
 // mountContent makes the tmpfs of a volume that shows API content.
 func (s *spot) mountContent(parent *rootfd.Dir, spec *corev1.Pod) error {
@@ -164,8 +171,8 @@ func (s *spot) tmpfs(parent *rootfd.Dir, spec *corev1.Pod) (*rootfd.Dir, error) 
 // Gone implements publish.Place: a container must never get the bare directory below a
 // mount that somebody else has taken away.
 func (s *spot) Gone() (how string, err error) {
-	if s.source.HostPath != nil {
-		return "", nil // nothing of it is ours; each start of a container looks again
+	if s.source.HostPath != nil || s.source.Image != nil {
+		return "", nil // each start of a container looks again
 	}
 	if s.inMemory() {
 		there, err := s.m.root.MountPoint(s.dir)

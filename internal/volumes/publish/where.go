@@ -15,7 +15,7 @@ import (
 type Place interface {
 	// Open makes the place, or finds it as an earlier process left it, and returns the
 	// directory that content is published to, nil for a volume that shows nothing of the
-	// API's (emptyDir, hostPath). The directory stays the place's. After an error Open is called
+	// API's (emptyDir, hostPath, image). The directory stays the place's. After an error Open is called
 	// again later.
 	Open(spec *corev1.Pod) (*atomicdir.Dir, error)
 	// Gone says what somebody else did to a place that was opened ("unmounted"), ""
@@ -75,11 +75,11 @@ func supported(v *volume) error {
 		}
 		return nil
 	}
-	if v.source.HostPath != nil {
+	if v.source.HostPath != nil || v.source.Image != nil {
 		return nil
 	}
 	if !projection.Projected(v.source) {
-		return fmt.Errorf("%s.%s: volumes of this kind are not supported; supported are configMap, downwardAPI, emptyDir, hostPath, projected and secret", at, projection.Kind(v.source))
+		return fmt.Errorf("%s.%s: volumes of this kind are not supported; supported are configMap, downwardAPI, emptyDir, hostPath, image, projected and secret", at, projection.Kind(v.source))
 	}
 	if v.source.Projected == nil {
 		return nil
