@@ -37,12 +37,12 @@ func tcpProbe(port int32) corev1.ProbeHandler {
 	return corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(port)}}
 }
 
-// serving is a line of shell that serves files at port 8080 and is well at /healthz, for
+// servingFiles is a line of shell that serves files at port 8080 and is well at /healthz, for
 // as long as what follows does not remove /www/healthz.
-const serving = "mkdir /www && touch /www/healthz && httpd -p 8080 -h /www; "
+const servingFiles = "mkdir /www && touch /www/healthz && httpd -p 8080 -h /www; "
 
-// restartsOf is how often a pod's first container was restarted.
-func restartsOf(p *corev1.Pod) int32 {
+// timesRestarted is how often a pod's first container was restarted.
+func timesRestarted(p *corev1.Pod) int32 {
 	if len(p.Status.ContainerStatuses) == 0 {
 		return 0
 	}
@@ -93,11 +93,11 @@ func TestConformanceLivenessProbes(t *testing.T) {
 		{behaviour: `[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe`,
 			line: "echo ok > /tmp/health; " + forever, probe: execProbe("cat", "/tmp/health")},
 		{behaviour: "[sig-node] Probing container should be restarted with a /healthz http liveness probe",
-			line: serving + "sleep 3; rm /www/healthz; " + forever, probe: httpProbe("/healthz"), restarts: true},
+			line: servingFiles + "sleep 3; rm /www/healthz; " + forever, probe: httpProbe("/healthz"), restarts: true},
 		{behaviour: "[sig-node] Probing container should *not* be restarted with a /healthz http liveness probe",
-			line: serving + forever, probe: httpProbe("/healthz")},
+			line: servingFiles + forever, probe: httpProbe("/healthz")},
 		{behaviour: "[sig-node] Probing container should *not* be restarted with a tcp:8080 liveness probe",
-			line: serving + forever, probe: tcpProbe(8080)},
+			line: servingFiles + forever, probe: tcpProbe(8080)},
 	} {
 		s.conforms(t, tc.behaviour, func(t *testing.T) {
 			pod := probed(s.name("pod"), tc.line)
@@ -105,12 +105,12 @@ func TestConformanceLivenessProbes(t *testing.T) {
 			pod.Spec.Containers[0].LivenessProbe.InitialDelaySeconds = 1 // the server needs a moment
 			pod = s.runs(t, pod)
 			if tc.restarts {
-				pod = s.await(t, pod, "to be restarted", func(p *corev1.Pod) bool { return restartsOf(p) == 1 })
+				pod = s.await(t, pod, "to be restarted", func(p *corev1.Pod) bool { return timesRestarted(p) == 1 })
 				if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.FinishedAt.Sub(last.StartedAt.Time) < 3*time.Second {
 					t.Errorf("the container before had ended so: %+v", last)
 				}
 			} else {
-				s.stays(t, pod, 8*time.Second, func(p *corev1.Pod) bool { return restartsOf(p) > 0 })
+				s.stays(t, pod, 8*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
 			}
 		})
 	}
@@ -128,10 +128,10 @@ func TestConformanceLivenessProbes(t *testing.T) {
 			pod.Spec.HostNetwork = true
 			pod.Spec.Containers[0].LivenessProbe = everySecond(corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: port}})
 			pod = s.runs(t, pod)
-			s.stays(t, pod, 4*time.Second, func(p *corev1.Pod) bool { return restartsOf(p) > 0 })
+			s.stays(t, pod, 4*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
 			if tc.restarts {
 				state.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-				s.await(t, pod, "to be restarted", func(p *corev1.Pod) bool { return restartsOf(p) == 1 })
+				s.await(t, pod, "to be restarted", func(p *corev1.Pod) bool { return timesRestarted(p) == 1 })
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestConformanceReadinessProbes(t *testing.T) {
 	s := newStage(t)
 	s.conforms(t, "[sig-node] Probing container with readiness probe should not be ready before initial delay and never restart", func(t *testing.T) {
 		const delay = 3
-		pod := probed(s.name("pod"), serving+forever)
+		pod := probed(s.name("pod"), servingFiles+forever)
 		pod.Spec.Containers[0].ReadinessProbe = everySecond(httpProbe("/healthz"))
 		pod.Spec.Containers[0].ReadinessProbe.InitialDelaySeconds = delay
 		pod = s.runs(t, pod)
@@ -159,11 +159,11 @@ func TestConformanceReadinessProbes(t *testing.T) {
 		if waited := since.Sub(pod.Status.ContainerStatuses[0].State.Running.StartedAt.Time); since.IsZero() || waited < (delay-1)*time.Second {
 			t.Errorf("ready %s after its start", waited)
 		}
-		s.stays(t, pod, 3*time.Second, func(p *corev1.Pod) bool { return restartsOf(p) > 0 || !p.Status.ContainerStatuses[0].Ready })
+		s.stays(t, pod, 3*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || !p.Status.ContainerStatuses[0].Ready })
 	})
 	s.conforms(t, "[sig-node] Probing container with readiness probe that fails should never be ready and never restart", func(t *testing.T) {
 		pod := probed(s.name("pod"), forever)
 		pod.Spec.Containers[0].ReadinessProbe = everySecond(execProbe("false"))
-		s.stays(t, s.runs(t, pod), 8*time.Second, func(p *corev1.Pod) bool { return restartsOf(p) > 0 || p.Status.ContainerStatuses[0].Ready })
+		s.stays(t, s.runs(t, pod), 8*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || p.Status.ContainerStatuses[0].Ready })
 	})
 }
