@@ -101,7 +101,7 @@ status:
 		}
 		changed := before.DeepCopy()
 		changed.Spec.Hostname = "changed"
-		prepareUpdate(changed, before)
+		prepareUpdate(t.Context(), changed, before)
 		validateUpdate(changed, before)
 	})
 }

@@ -19,7 +19,7 @@ import (
 func rules() resource.Rules[*corev1.Pod] {
 	return resource.Rules[*corev1.Pod]{
 		PrepareCreate:  prepareCreate,
-		PrepareUpdate:  func(_ context.Context, p, old *corev1.Pod) { prepareUpdate(p, old) },
+		PrepareUpdate:  prepareUpdate,
 		Validate:       func(_ context.Context, p *corev1.Pod) field.ErrorList { return validateCreate(p) },
 		ValidateUpdate: func(_ context.Context, p, old *corev1.Pod) field.ErrorList { return validateUpdate(p, old) },
 		WarnCreate:     func(_ context.Context, p *corev1.Pod) []string { return warnCreate(p) },
@@ -49,7 +49,10 @@ func prepareCreate(ctx context.Context, p *corev1.Pod) {
 	}
 }
 
-func prepareUpdate(p, old *corev1.Pod) {
+func prepareUpdate(ctx context.Context, p, old *corev1.Pod) {
+	for _, text := range podspec.PrepareUpdate(p) {
+		warning.AddWarning(ctx, "", text)
+	}
 	podspec.SyncServiceAccount(&p.Spec)
 	p.Status = old.Status
 	if !apiequality.Semantic.DeepEqual(p.Spec, old.Spec) {

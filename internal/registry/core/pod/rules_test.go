@@ -131,12 +131,12 @@ func TestPrepareUpdate(t *testing.T) {
 	old.Generation, old.Status.Phase = 4, corev1.PodRunning
 	p := old.DeepCopy()
 	p.Labels, p.Status.Phase = map[string]string{"a": "b"}, corev1.PodFailed
-	prepareUpdate(p, old)
+	prepareUpdate(t.Context(), p, old)
 	if p.Generation != 4 || p.Status.Phase != corev1.PodRunning {
 		t.Errorf("a label changed generation to %d or phase to %s", p.Generation, p.Status.Phase)
 	}
 	p.Spec.Containers[0].Image = "i:2"
-	if prepareUpdate(p, old); p.Generation != 5 {
+	if prepareUpdate(t.Context(), p, old); p.Generation != 5 {
 		t.Errorf("generation after a change of the spec is %d", p.Generation)
 	}
 }

@@ -15,6 +15,10 @@ func PrepareCreate(pod *corev1.Pod) []string {
 	return append(leastGrace(&pod.Spec), appArmorFields(pod)...)
 }
 
+// PrepareUpdate is PrepareCreate for a pod that is there already, whose containers cannot
+// change.
+func PrepareUpdate(pod *corev1.Pod) []string { return leastGrace(&pod.Spec) }
+
 const negativeGrace = "must be >= 0; negative values are invalid and will be treated as 1"
 
 // leastGrace gives pods that ask for less than no time to end one second.

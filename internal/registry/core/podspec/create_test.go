@@ -29,6 +29,11 @@ func TestNegativeGraceBecomesASecond(t *testing.T) {
 		if got := *pod.Spec.TerminationGracePeriodSeconds; got != c.want || !slices.Equal(warnings, c.warn) {
 			t.Errorf("%s seconds are stored as %d with warnings %q", c.grace, got, warnings)
 		}
+		updated := podspectest.Parse[corev1.Pod](t, "spec: {terminationGracePeriodSeconds: "+c.grace+"}")
+		warnings = podspec.PrepareUpdate(updated)
+		if got := updated.Spec.TerminationGracePeriodSeconds; c.grace != "null" && *got != c.want || !slices.Equal(warnings, c.warn) {
+			t.Errorf("%s seconds of an update are stored as %v with warnings %q", c.grace, got, warnings)
+		}
 		if again := podspec.Warnings(&pod.ObjectMeta, &pod.Spec, nil); len(again) > 0 {
 			t.Errorf("%s seconds are warned of twice: %q", c.grace, again)
 		}
