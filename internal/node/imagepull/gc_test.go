@@ -122,3 +122,23 @@ func TestImagesOfAForeignRuntimeStayUnlessWePulledThem(t *testing.T) {
 		}
 	})
 }
+
+// TestImagesOfVolumesAreInUse: no container runs them.
+func TestImagesOfVolumesAreInUse(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stock{other: 80}
+		c, _ := collector(t, s, dir)
+		c.cfg.Used = func() []string { return []string{"volume"} }
+		s.add("volume", "other")
+		for range 2 {
+			if err := c.collect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(collectPeriod)
+		}
+		if !slices.Equal(s.removed, []string{"other"}) {
+			t.Errorf("removed %q", s.removed)
+		}
+	})
+}
