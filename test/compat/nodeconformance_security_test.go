@@ -48,7 +48,9 @@ func TestNodeConformanceSecurity(t *testing.T) {
 		"should show the shared memory ID in the host IPC containers":        {line: "readlink /proc/self/ns/ipc", change: func(p *corev1.PodSpec) { p.HostIPC = true }, want: ipc + "\n"},
 		"should not show the shared memory ID in the non-hostIPC containers": {line: "readlink /proc/self/ns/ipc", not: ipc},
 		"should support sysctls with slashes as separator":                   {line: "cat /proc/sys/kernel/shm_rmid_forced", pod: corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel/shm_rmid_forced", Value: "1"}}}, want: "1\n"},
-		"should be in the network of its node with hostNetwork":              {line: "readlink /proc/self/ns/net", change: func(p *corev1.PodSpec) { p.HostNetwork = true }, want: network + "\n"},
+		"should support the sysctls that are safe since 1.37": {line: "cd /proc/sys/net/ipv4 && cat tcp_slow_start_after_idle tcp_notsent_lowat", pod: corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{
+			{Name: "net.ipv4.tcp_slow_start_after_idle", Value: "0"}, {Name: "net.ipv4.tcp_notsent_lowat", Value: "16384"}}}, want: "0\n16384\n"},
+		"should be in the network of its node with hostNetwork": {line: "readlink /proc/self/ns/net", change: func(p *corev1.PodSpec) { p.HostNetwork = true }, want: network + "\n"},
 	} {
 		s.conforms(t, name, func(t *testing.T) {
 			pod := shell(s.name("pod"), tc.line)
