@@ -2,13 +2,18 @@ package up
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/app/config"
 	"laterna.dev/laterna/internal/clock"
@@ -24,6 +29,44 @@ func free(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// TestLockThatADeadProcessHasLeftIsWaitedFor has a child hold it, as one does between its
+// beginning and that of its program.
+func TestLockThatADeadProcessHasLeftIsWaitedFor(t *testing.T) {
+	_, dir := settings(t)
+	path := filepath.Join(dir.Path, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
+		t.Fatal(err)
+	}
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(f, dead.Process.Pid)
+	child := exec.Command("sleep", "1")
+	child.ExtraFiles = []*os.File{f}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Wait()
+	f.Close()
+	if _, err := dir.Lock(); !errors.Is(err, datadir.ErrLocked) {
+		t.Fatalf("the child does not hold the lock: %v", err)
+	}
+	release, err := lock(t.Context(), dir, clock.Real())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	start := time.Now()
+	if _, err := lock(t.Context(), dir, clock.Real()); !errors.Is(err, datadir.ErrLocked) || time.Since(start) > leftTimeout/2 {
+		t.Errorf("of a process that runs: %v after %s", err, time.Since(start))
+	}
 }
 
 // settings are those of a server without a node in a directory of its own.

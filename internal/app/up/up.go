@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 
 	"laterna.dev/laterna/internal/apiserver"
@@ -83,7 +84,7 @@ func run(ctx context.Context, c config.Config, p process, ready func(context.Con
 			return err
 		}
 	}
-	dir, release, err := takeOver(ctx, c.DataDir, p.log)
+	dir, release, err := takeOver(ctx, c.DataDir, p.clocks.wall, p.log)
 	if err != nil {
 		return err
 	}
@@ -109,11 +110,11 @@ func run(ctx context.Context, c config.Config, p process, ready func(context.Con
 }
 
 // takeOver opens the data directory and makes it this process's until release is called.
-func takeOver(ctx context.Context, path string, log *slog.Logger) (dir datadir.Dir, release func(), err error) {
+func takeOver(ctx context.Context, path string, wall clock.Wall, log *slog.Logger) (dir datadir.Dir, release func(), err error) {
 	if dir, err = datadir.Open(path); err != nil {
 		return dir, nil, err
 	}
-	if release, err = dir.Lock(); err != nil {
+	if release, err = lock(ctx, dir, wall); err != nil {
 		return dir, nil, err
 	}
 	if err := useReserve(ctx, dir, log); err != nil {
@@ -129,6 +130,30 @@ func takeOver(ctx context.Context, path string, log *slog.Logger) (dir datadir.D
 		log.Warn("others could read or change private files, which is mended; if others use this machine, think of what was in them as known: `laterna keys rotate` and `laterna encryption rotate` make new keys", "files", opened)
 	}
 	return dir, release, nil
+}
+
+const (
+	// leftTimeout is how long a lock is waited for that a dead process has left, and
+	// leftPoll how often it is tried.
+	leftTimeout = 5 * time.Second
+	leftPoll    = 10 * time.Millisecond
+)
+
+// lock takes the lock of the directory. Where the process that had it was killed, a child
+// of it may hold the lock until it has begun its program: that is waited for.
+func lock(ctx context.Context, dir datadir.Dir, wall clock.Wall) (release func(), err error) {
+	for end := wall.Now().Add(leftTimeout); ; {
+		release, err = dir.Lock()
+		if !errors.Is(err, datadir.ErrLocked) || wall.Now().After(end) {
+			return release, err
+		}
+		if pid := dir.Owner(); pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return nil, err
+		}
+		if !wait.Pause(ctx, wall, leftPoll) {
+			return nil, err
+		}
+	}
 }
 
 // shrink gives back what only the start needed, once the start's last work is done,
