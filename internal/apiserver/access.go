@@ -44,6 +44,8 @@ func newAccess(l *loopback, c Config) (*access, error) {
 		Rules:  bootstrap.NodeRules(c.Kinds.Grants()),
 		Kinds:  c.Kinds.NodeAccess(),
 		Clock:  c.Wall,
+
+		TokenAudiences: c.Kubelets.TokenAudiences,
 	})
 	if err != nil {
 		return nil, err

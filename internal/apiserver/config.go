@@ -129,4 +129,7 @@ type KubeletsConfig struct {
 	// TLS holds the server's client certificate and the roots of the agents'
 	// certificates.
 	TLS *tls.Config
+	// TokenAudiences are those for which nodes may ask for tokens of the service accounts
+	// of their pods besides what volumes name: credential providers have use for them.
+	TokenAudiences []string
 }

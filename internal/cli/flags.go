@@ -74,6 +74,8 @@ func (c *configFlags) bindNode(fs *pflag.FlagSet) {
 	fs.IntVar(&i.GCHighThreshold, "image-gc-high-threshold", i.GCHighThreshold, "`PERCENT` of the disk of images in use above which unused images are removed; 100: none are")
 	fs.IntVar(&i.GCLowThreshold, "image-gc-low-threshold", i.GCLowThreshold, "`PERCENT` of the disk of images in use down to which they are removed")
 	fs.StringVar(&i.CredentialsVerification, "image-pull-credentials-verification-policy", i.CredentialsVerification, "`POLICY` for images that are present: NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages or AlwaysVerify")
+	fs.StringVar(&i.CredentialProviderConfig, "image-credential-provider-config", "", "`FILE`, or directory of files, that says for which images which credential provider plugin has logins")
+	fs.StringVar(&i.CredentialProviderBinDir, "image-credential-provider-bin-dir", "", "`DIR` with the programs of these plugins")
 	fs.StringSliceVar(&i.VerificationAllowlist, "preloaded-images-verification-allowlist", nil, "`IMAGES`, separated by commas, that NeverVerifyAllowlistedImages takes as they are; /* at the end stands for all below")
 }
 

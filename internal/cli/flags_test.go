@@ -33,7 +33,7 @@ var (
 	allowedWithNode = append([]string{
 		"node", "node-name", "node-ip", "cri-endpoint",
 		"pod-max-pids", "eviction-hard", "eviction-pressure-transition-period", "max-parallel-image-pulls", "image-gc-high-threshold", "image-gc-low-threshold",
-		"image-pull-credentials-verification-policy", "preloaded-images-verification-allowlist",
+		"image-pull-credentials-verification-policy", "image-credential-provider-config", "image-credential-provider-bin-dir", "preloaded-images-verification-allowlist",
 	}, allowed...)
 )
 

@@ -10,10 +10,12 @@ import (
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
+	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
@@ -53,6 +55,8 @@ type Agent struct {
 	resizes  *resize.Ledger
 	// podVolumes are volumes, and the images among them.
 	podVolumes *imagevolume.Volumes
+	// logins are nil where there are no credential providers.
+	logins imagepull.Providers
 	// projections is nil where nothing is reported about what pods have loaded.
 	projections *podprojection.Writer
 	// revisions is nil where tokens are not replaced when the issuer changes.
@@ -128,7 +132,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	closers = append(closers, func() { rt.client.Close() })
 	images, collector, err := imagepull.Open(imagepull.NodeConfig{
-		NodeName: a.cfg.NodeName, Root: a.cfg.Root, Runtime: rt.client, Secret: a.objects.Secret, Imports: rt.endpoint.Images,
+		NodeName: a.cfg.NodeName, Root: a.cfg.Root, Runtime: rt.client, Secret: a.objects.Secret, Providers: a.logins, Imports: rt.endpoint.Images,
 		Used:   func() []string { return a.podVolumes.InUse() },
 		Verify: a.cfg.Images.Verify, High: a.cfg.Images.High, Low: a.cfg.Images.Low, Parallel: a.cfg.Images.Parallel,
 		Pulled: a.registrar.Changed, Events: a.recorder, Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
@@ -199,6 +203,7 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
+	a.logins = a.newLogins(cached, tokens)
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	if a.cfg.Operators != nil {
 		a.revisions = issuerrevision.New(issuerrevision.Config{
@@ -213,6 +218,20 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 			a.cfg.Log.Warn("volumes not closed", "error", err)
 		}
 	}, nil
+}
+
+// newLogins makes what asks credential providers, nil where there are none.
+func (a *Agent) newLogins(cached *objects.Cache, tokens *tokencache.Cache) imagepull.Providers {
+	if len(a.cfg.Images.Providers.Providers) == 0 {
+		return nil
+	}
+	return credentialprovider.New(credentialprovider.Config{
+		Settings: a.cfg.Images.Providers,
+		Account: func(ctx context.Context, namespace, name string) (metav1.Object, error) {
+			return cached.Get(ctx, objects.Key{Kind: objects.ServiceAccount, Namespace: namespace, Name: name})
+		},
+		Token: tokens.Token, Clock: a.cfg.Wall, Log: a.cfg.Log,
+	})
 }
 
 // nodeSeen looks at what the node says of the agent's pods.

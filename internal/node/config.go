@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/node/imagevolume"
@@ -103,6 +104,8 @@ type Images struct {
 	// Parallel bounds the pulls that go on at a time; zero stands for
 	// imagepull.DefaultParallel.
 	Parallel int
+	// Providers are programs that have logins of registries; the zero value has none.
+	Providers credentialprovider.Settings
 }
 
 // PodAPI is how the agent's own endpoint is served.

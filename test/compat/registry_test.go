@@ -43,6 +43,9 @@ type privateRegistry struct {
 	denied atomic.Int64
 	// lie, if set, answers instead of the registry where it returns true.
 	lie atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
+	// accepts, if set, says for which path which login is right, besides the one of the
+	// constants.
+	accepts atomic.Pointer[func(path, user, password string) bool]
 }
 
 const registryUser, registryPassword = "ann", "correct-horse-battery"
@@ -57,7 +60,9 @@ func (s *system) newRegistry(t testing.TB) *privateRegistry {
 		if lie := r.lie.Load(); lie != nil && (*lie)(w, req) {
 			return
 		}
-		if user, password, _ := req.BasicAuth(); user != registryUser || password != registryPassword {
+		user, password, _ := req.BasicAuth()
+		accepts := r.accepts.Load()
+		if (user != registryUser || password != registryPassword) && (accepts == nil || !(*accepts)(req.URL.Path, user, password)) {
 			r.denied.Add(1)
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	nodeauthz "laterna.dev/laterna/internal/authz/node"
 )
 
 // token allows a node to ask for tokens that are bound to a pod of its own, for an
@@ -56,7 +58,7 @@ func (p *Plugin) audience(ctx context.Context, pod *corev1.Pod, audiences []stri
 	who := a.GetUserInfo().GetName()
 	decision, _, err := p.config.Authorizer.Authorize(ctx, authorizer.AttributesRecord{
 		User:            a.GetUserInfo(),
-		Verb:            "request-serviceaccounts-token-audience",
+		Verb:            nodeauthz.AudienceVerb,
 		Namespace:       a.GetNamespace(),
 		APIVersion:      "v1",
 		Resource:        wanted,

@@ -33,6 +33,7 @@ import (
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/node"
+	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/resize"
@@ -101,6 +102,8 @@ type Config struct {
 	Runtime     managed.Runtime
 	// Images is how images are pulled and kept.
 	Images config.Images
+	// Providers are programs that have logins of registries.
+	Providers credentialprovider.Settings
 	// PodMaxPids is how many processes and threads a pod may have; -1 is any number.
 	PodMaxPids int64
 	// Eviction says when pods are evicted.
@@ -195,7 +198,7 @@ func newAgent(c Config) (*node.Agent, error) {
 		},
 		Images: node.Images{
 			Verify: c.Images.Verification(), Parallel: c.Images.MaxParallelPulls,
-			High: c.Images.GCHighThreshold, Low: c.Images.GCLowThreshold,
+			High: c.Images.GCHighThreshold, Low: c.Images.GCLowThreshold, Providers: c.Providers,
 		},
 		Clock: c.Clock,
 		Wall:  c.Wall,

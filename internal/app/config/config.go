@@ -123,6 +123,10 @@ type Images struct {
 	// VerificationAllowlist the images that NeverVerifyAllowlistedImages takes.
 	CredentialsVerification string   `json:"credentialsVerification"`
 	VerificationAllowlist   []string `json:"verificationAllowlist,omitempty"`
+	// CredentialProviderConfig is a file, or a directory with files, that says for which
+	// images which program in CredentialProviderBinDir has logins.
+	CredentialProviderConfig string `json:"credentialProviderConfig,omitempty"`
+	CredentialProviderBinDir string `json:"credentialProviderBinDir,omitempty"`
 }
 
 // PodSecurity is how far the Pod Security Standards are kept in namespaces whose labels do

@@ -15,6 +15,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/encryption/atrest"
+	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/node/eviction"
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -52,6 +53,7 @@ func (c *Config) Validate() error {
 		{"max-parallel-image-pulls", validParallelPulls(c.Node.Images.MaxParallelPulls)},
 		{"image-gc-high-threshold", validThresholds(c.Node.Images)},
 		{"image-pull-credentials-verification-policy", c.Node.Images.Verification().Validate()},
+		{"image-credential-provider-config", validProviders(c.Node.Images)},
 		{"cluster-cidr", validPrefix(c.Network.ClusterCIDR, 24)},
 		{"service-cluster-ip-range", validPrefix(c.Network.ServiceClusterIPRange, 29)},
 		{"service-cluster-ip-range", disjoint(c.Network.ServiceClusterIPRange, c.Network.ClusterCIDR)},
@@ -159,6 +161,16 @@ func validThresholds(c Images) error {
 // Verification is when credentials are asked for, in the terms of the node.
 func (c Images) Verification() imagepull.Verification {
 	return imagepull.Verification{Policy: c.CredentialsVerification, Allow: c.VerificationAllowlist}
+}
+
+// Providers are the programs that have logins of registries, in the terms of the node.
+func (c Images) Providers() (credentialprovider.Settings, error) {
+	return credentialprovider.Load(c.CredentialProviderConfig, c.CredentialProviderBinDir)
+}
+
+func validProviders(c Images) error {
+	_, err := c.Providers()
+	return err
 }
 
 func validName(s string) error {

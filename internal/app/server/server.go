@@ -62,6 +62,8 @@ type Parts struct {
 	Listeners []net.Listener
 	// Ready is what /readyz asks of controllers.
 	Ready *manager.Readiness
+	// TokenAudiences are those that the credential providers of nodes want tokens for.
+	TokenAudiences []string
 	// Stdout is where an audit log at - goes.
 	Stdout  io.Writer
 	Version apiserver.Version
@@ -89,7 +91,7 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 			MinVersion:           tls.VersionTLS12,
 			RootCAs:              p.Identity.Authority.Pool(),
 			GetClientCertificate: p.Identity.Kubelets.GetClientCertificate,
-		}},
+		}, TokenAudiences: p.TokenAudiences},
 		PodSecurity: c.PodSecurity.Settings(),
 		Audit:       c.Audit.Log(p.Stdout),
 		Version:     p.Version,

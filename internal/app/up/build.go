@@ -12,6 +12,7 @@ import (
 	"laterna.dev/laterna/internal/controller/manager"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/network/plane"
+	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/runtime/managed"
 )
 
@@ -56,9 +57,13 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	if err != nil {
 		return err
 	}
+	providers, err := c.Node.Images.Providers()
+	if err != nil {
+		return err
+	}
 	ready := manager.NewReadiness(c.TestClock)
 	api := server.API(c, dir, server.Parts{
-		Store: store, Keys: keys, Names: names, Identity: id, Listeners: listeners, Ready: ready,
+		Store: store, Keys: keys, Names: names, Identity: id, Listeners: listeners, Ready: ready, TokenAudiences: providers.Audiences(),
 		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
 	})
 	controllers := manager.New(manager.Config{
@@ -70,7 +75,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	var node *agent.Node
 	if c.Node.Enabled {
 		var runtime managed.Runtime
-		runtime, node, err = buildNode(ctx, c.Node, dir, p, names, id, network, group)
+		runtime, node, err = buildNode(ctx, c.Node, providers, dir, p, names, id, network, group)
 		if err != nil {
 			return err
 		}
@@ -86,7 +91,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 }
 
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, group *component.Group) (managed.Runtime, *agent.Node, error) {
+func buildNode(ctx context.Context, c config.Node, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, group *component.Group) (managed.Runtime, *agent.Node, error) {
 	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err
@@ -99,7 +104,7 @@ func buildNode(ctx context.Context, c config.Node, dir datadir.Dir, p process, n
 	cfg := agent.Config{
 		Name: names.NodeName, IP: names.NodeIP, ClusterDomain: names.ClusterDomain, URL: names.URL(),
 		Credentials: agent.Credentials{CA: id.Authority.PEM(), ClientCAs: id.Authority.Pool(), Client: id.Node, Serving: id.NodeServer},
-		Runtime:     runtime, Images: c.Images, PodMaxPids: c.PodMaxPids, Eviction: c.Eviction(), Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
+		Runtime:     runtime, Images: c.Images, Providers: providers, PodMaxPids: c.PodMaxPids, Eviction: c.Eviction(), Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
 		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
 	}
 	if network != nil {

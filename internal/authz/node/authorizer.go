@@ -27,6 +27,10 @@ const (
 	confirmTimeout = 10 * time.Second
 )
 
+// AudienceVerb is the verb by which a node asks for a token for an audience, which stands
+// in the place of the resource, of the service account that is named.
+const AudienceVerb = "request-serviceaccounts-token-audience"
+
 // Config is what the Node authorizer works with.
 type Config struct {
 	// Pods is the informer of all pods; New adds a handler to it.
@@ -39,6 +43,9 @@ type Config struct {
 	// Kinds are the kinds to whose objects a node is kept in another way than by Rules.
 	Kinds map[schema.GroupResource]Access
 	Clock clock.Wall
+	// TokenAudiences are those for which every node may ask for tokens of the service
+	// accounts of its pods (KEP-4412); those that volumes name need no leave. Optional.
+	TokenAudiences []string
 }
 
 // Authorizer decides the requests of nodes and has no opinion on others. Its
@@ -112,6 +119,9 @@ func (a *Authorizer) RulesFor(_ context.Context, u user.Info, _ string) ([]autho
 
 func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.Attributes) verdict {
 	if attrs.IsResourceRequest() {
+		if attrs.GetVerb() == AudienceVerb && slices.Contains(a.config.TokenAudiences, attrs.GetResource()) {
+			return allow
+		}
 		resource := schema.GroupResource{Group: attrs.GetAPIGroup(), Resource: attrs.GetResource()}
 		access, known := a.config.Kinds[resource]
 		if !known && foreign(resource) {

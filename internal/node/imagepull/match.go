@@ -13,9 +13,9 @@ import (
 // dockerHub is the key that is for images of Docker Hub, whatever their names say.
 const dockerHub = "index.docker.io"
 
-// keyOf is the key that the name of a registry in a docker configuration stands for:
+// KeyOf is the key that the name of a registry in a docker configuration stands for:
 // without its scheme, and without the version of an API.
-func keyOf(registry string) string {
+func KeyOf(registry string) string {
 	_, rest, ok := strings.Cut(registry, "://")
 	if !ok {
 		rest = registry
@@ -39,7 +39,7 @@ func Match(all []Credential, repository, written string) []Credential {
 	slices.SortStableFunc(sorted, func(a, b Credential) int { return cmp.Compare(b.Key, a.Key) })
 	var found []Credential
 	for _, c := range sorted {
-		if matches(c.Key, repository) {
+		if Matches(c.Key, repository) {
 			found = append(found, c)
 		}
 	}
@@ -54,9 +54,9 @@ func Match(all []Credential, repository, written string) []Credential {
 	return found
 }
 
-// matches says whether a key is for a repository: each part of the host between dots is a
+// Matches says whether a key is for a repository: each part of the host between dots is a
 // pattern, ports are equal, and the path is a beginning.
-func matches(key, repository string) bool {
+func Matches(key, repository string) bool {
 	keyHost, keyPath, _ := strings.Cut(key, "/")
 	host, below, _ := strings.Cut(repository, "/")
 	keyHost, keyPort := hostPort(keyHost)
@@ -74,6 +74,26 @@ func matches(key, repository string) bool {
 		}
 	}
 	return true
+}
+
+// CheckPattern says why a text cannot be a key, or is empty.
+func CheckPattern(key string) string {
+	host, _, _ := strings.Cut(key, "/")
+	host, _ = hostPort(host)
+	switch {
+	case strings.Contains(key, "://"):
+		return "it has a scheme, and is host[:port][/path]"
+	case host == "":
+		return "it has no host"
+	case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "it has spaces or control characters"
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if _, err := path.Match(label, ""); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
 }
 
 func hostPort(s string) (host, port string) {

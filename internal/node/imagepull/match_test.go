@@ -21,7 +21,7 @@ func TestKeysAreRegistriesWithoutSchemeAndVersion(t *testing.T) {
 		"*.example:443/a":                "*.example:443/a",
 		"https://r.example/v1beta/thing": "r.example/v1beta/thing",
 	} {
-		if got := keyOf(registry); got != want {
+		if got := KeyOf(registry); got != want {
 			t.Errorf("%s: %q, want %q", registry, got, want)
 		}
 	}

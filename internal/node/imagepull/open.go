@@ -25,6 +25,8 @@ type NodeConfig struct {
 	Runtime NodeRuntime
 	// Secret reads a Secret.
 	Secret func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	// Providers has logins besides those of Secrets; nil for none.
+	Providers Providers
 	// Imports is nil where images cannot be imported (a foreign runtime).
 	Imports Imports
 	// Used are the IDs of images in use by others than containers.
@@ -64,7 +66,7 @@ func Open(c NodeConfig) (*Getter, *Collector, error) {
 		return nil, nil, err
 	}
 	puller := New(Config{
-		Runtime: c.Runtime, Secret: c.Secret, Records: records, Verify: c.Verify, Parallel: c.Parallel, Clock: c.Wall, Log: c.Log,
+		Runtime: c.Runtime, Secret: c.Secret, Providers: c.Providers, Records: records, Verify: c.Verify, Parallel: c.Parallel, Clock: c.Wall, Log: c.Log,
 		Missing: func(pod *corev1.Pod, names []string) {
 			c.Events.Event(events.Pod(pod), corev1.EventTypeWarning, events.PullSecrets, fmt.Sprintf(
 				"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(names, ", ")))

@@ -20,11 +20,13 @@ type Runtime interface {
 	PullImage(ctx context.Context, ref string, sandbox *cri.SandboxSpec, login *cri.Login) (string, error)
 }
 
-// Config is what a Puller needs; all is required.
+// Config is what a Puller needs; all is required but Providers.
 type Config struct {
 	Runtime Runtime
 	// Secret reads a Secret.
 	Secret func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	// Providers has logins besides those of Secrets; nil for none.
+	Providers Providers
 	// Missing tells that a pod names secrets that cannot be read.
 	Missing func(pod *corev1.Pod, names []string)
 	Records *Records
@@ -35,6 +37,13 @@ type Config struct {
 	// Clock is real time.
 	Clock clock.Wall
 	Log   *slog.Logger
+}
+
+// Providers has the logins of the node's credential providers for a pod and an image,
+// given by its repository. They need not fit the image. With an error it returns those of
+// the providers that have not failed. It is internal/node/credentialprovider.
+type Providers interface {
+	Credentials(ctx context.Context, pod *corev1.Pod, repository string) ([]Credential, error)
 }
 
 // Puller pulls images. It is safe for concurrent use.
@@ -60,7 +69,7 @@ func (p *Puller) CheckName(image string) error {
 // Each credential of the pod that fits is tried in turn, and none at all only where none
 // fits.
 func (p *Puller) Pull(ctx context.Context, pod *corev1.Pod, image string, sandbox *cri.SandboxSpec) (found *cri.Image, waited time.Duration, err error) {
-	fitting, err := p.fitting(ctx, pod, image, true)
+	fitting, lack, err := p.fitting(ctx, pod, image, true)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -78,7 +87,7 @@ func (p *Puller) Pull(ctx context.Context, pod *corev1.Pod, image string, sandbo
 	defer done()
 	ref, by, err := p.try(ctx, image, sandbox, fitting)
 	if err != nil {
-		return nil, waited, err
+		return nil, waited, explained(err, lack)
 	}
 	found, err = p.cfg.Runtime.ImageStatus(ctx, ref)
 	switch {
@@ -113,6 +122,14 @@ func (p *Puller) try(ctx context.Context, image string, sandbox *cri.SandboxSpec
 	return "", nil, joined(failed)
 }
 
+// explained is the error of a pull for which credential providers had no logins.
+func explained(err, lack error) error {
+	if lack == nil {
+		return err
+	}
+	return fmt.Errorf("%s (%s)", cri.Message(err), strings.ReplaceAll(lack.Error(), "\n", "; "))
+}
+
 // joined is errors as upstream writes them.
 func joined(errs []error) error {
 	if len(errs) == 1 {
@@ -137,7 +154,7 @@ func (p *Puller) May(ctx context.Context, pod *corev1.Pod, image string, present
 	case known.record == nil:
 		return false, nil
 	}
-	fitting, err := p.fitting(ctx, pod, image, false)
+	fitting, _, err := p.fitting(ctx, pod, image, false)
 	if err != nil {
 		return false, err
 	}
@@ -149,14 +166,31 @@ func (p *Puller) May(ctx context.Context, pod *corev1.Pod, image string, present
 	return false, nil
 }
 
-// fitting are a pod's credentials for an image. With tell, secrets that cannot be read are
-// told of.
-func (p *Puller) fitting(ctx context.Context, pod *corev1.Pod, image string, tell bool) ([]Credential, error) {
+// fitting are a pod's credentials for an image: those of its secrets, and then those that
+// the node's providers have for it. lack says which providers have failed. With tell,
+// secrets that cannot be read are told of.
+func (p *Puller) fitting(ctx context.Context, pod *corev1.Pod, image string, tell bool) (fitting []Credential, lack, err error) {
 	repository, err := repositoryOf(image)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []Credential
+	logins, err := p.secrets(ctx, pod, tell)
+	if err != nil {
+		return nil, nil, err
+	}
+	fitting = Match(logins, repository, image)
+	if p.cfg.Providers == nil {
+		return fitting, nil, nil
+	}
+	provided, lack := p.cfg.Providers.Credentials(ctx, pod, repository)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	return append(fitting, Match(provided, repository, image)...), lack, nil
+}
+
+// secrets are the logins of a pod's pull secrets.
+func (p *Puller) secrets(ctx context.Context, pod *corev1.Pod, tell bool) (all []Credential, err error) {
 	var missing []string
 	for _, r := range pod.Spec.ImagePullSecrets {
 		if r.Name == "" {
@@ -180,7 +214,7 @@ func (p *Puller) fitting(ctx context.Context, pod *corev1.Pod, image string, tel
 	if len(missing) > 0 && tell {
 		p.cfg.Missing(pod, missing)
 	}
-	return Match(all, repository, image), nil
+	return all, nil
 }
 
 func registryOf(image string) string {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/redacted"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
 
@@ -182,6 +183,62 @@ func TestPresentImageIsForThoseWhoCouldPullIt(t *testing.T) {
 	}
 	if strings.Contains(raw, "ann-pw") {
 		t.Error("the records hold a password")
+	}
+}
+
+// provided are logins of credential providers, by the pod's service account.
+type provided func(account string) ([]Credential, error)
+
+func (p provided) Credentials(_ context.Context, pod *corev1.Pod, _ string) ([]Credential, error) {
+	return p(pod.Spec.ServiceAccountName)
+}
+
+// TestProvidedLoginsAreTriedAfterThoseOfSecrets is also KEP-2535 for service accounts.
+func TestProvidedLoginsAreTriedAfterThoseOfSecrets(t *testing.T) {
+	dir := t.TempDir()
+	r := &registries{password: "sa-pw"}
+	var lack error
+	p, _ := puller(t, r, dir, func(c *Config) {
+		c.Providers = provided(func(account string) ([]Credential, error) {
+			login := cri.Login{Username: account, Password: redacted.New(account + "-pw")}
+			if account == "" {
+				return []Credential{{Key: "r.example", Login: login}, {Key: "elsewhere.example", Login: login}}, lack
+			}
+			return []Credential{{Key: "*.example", Login: login, Account: Source{UID: types.UID("uid-" + account), Namespace: "ns", Name: account}}}, lack
+		})
+	})
+	of := func(account string, secrets ...string) *corev1.Pod {
+		p := pod(secrets...)
+		p.Spec.ServiceAccountName = account
+		return p
+	}
+	if _, _, err := p.Pull(t.Context(), of("sa", "ann"), "r.example/app:1", nil); err != nil || !slices.Equal(r.pulls, []string{"ann", "sa"}) {
+		t.Errorf("%v; pulls %q", err, r.pulls)
+	}
+	for who, tt := range map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{"the same account": {of("sa"), true}, "another": {of("other"), false}, "none": {of(""), false}, "a secret": {of("", "ann"), false}} {
+		if ok, err := p.May(t.Context(), tt.pod, "r.example/app:1", &cri.Image{ID: "sha256:id"}); ok != tt.want || err != nil {
+			t.Errorf("%s: %t, %v", who, ok, err)
+		}
+	}
+	lack = errors.New("credential provider x: exit status 1\ncredential provider y: exit status 2")
+	_, _, err := p.Pull(t.Context(), of("other"), "r.example/app:1", nil)
+	if want := "unauthorized: other with [redacted] (credential provider x: exit status 1; credential provider y: exit status 2)"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	r.password = "-pw"
+	if _, _, err := p.Pull(t.Context(), of(""), "r.example/app:1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := p.May(t.Context(), of("other"), "r.example/app:1", &cri.Image{ID: "sha256:id"}); !ok || err != nil {
+		t.Errorf("an image that was pulled with the node's own login is kept from pods: %t, %v", ok, err)
+	}
+	for _, raw := range files(t, dir) {
+		if strings.Contains(raw, "sa-pw") {
+			t.Error("the records hold a password")
+		}
 	}
 }
 

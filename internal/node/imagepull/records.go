@@ -41,9 +41,12 @@ type Records struct {
 // record is what is known of an image, by its ID.
 type record struct {
 	Image string `json:"image"`
-	// Anyone says that it was pulled without credentials.
+	// Anyone says that it was pulled without credentials, or with those that every pod of
+	// the node has.
 	Anyone bool   `json:"anyone,omitempty"`
 	Users  []user `json:"users,omitempty"`
+	// Accounts are the service accounts with whose tokens it was pulled.
+	Accounts []Source `json:"accounts,omitempty"`
 }
 
 // user is a credential that the image was pulled with.
@@ -114,9 +117,13 @@ func (r *Records) Pulled(id, image string, by *Credential) error {
 		now = &record{}
 	}
 	now.Image = image
-	if by == nil {
+	switch {
+	case by == nil, by.Secret == Source{} && by.Account == Source{}:
 		now.Anyone = true
-	} else {
+	case by.Account != Source{}:
+		others := slices.DeleteFunc(now.Accounts, func(a Source) bool { return a == by.Account })
+		now.Accounts = append([]Source{by.Account}, others[:min(len(others), maxUsers-1)]...)
+	default:
 		users := []user{{Secret: by.Secret, Digest: r.digest(by)}}
 		for _, u := range now.Users {
 			if u.Secret != by.Secret && len(users) < maxUsers {
@@ -178,8 +185,11 @@ func (r *Records) find(id, image string) (known, error) {
 }
 
 // fits says whether an image was pulled with a credential: with the same login, or with
-// one of the same Secret.
+// one of the same Secret or service account.
 func (r *Records) fits(of *record, c *Credential) bool {
+	if (c.Secret == Source{}) {
+		return c.Account != Source{} && slices.Contains(of.Accounts, c.Account)
+	}
 	digest := r.digest(c)
 	for _, u := range of.Users {
 		if u.Secret == c.Secret || hmac.Equal([]byte(u.Digest), []byte(digest)) {

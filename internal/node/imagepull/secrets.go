@@ -19,11 +19,12 @@ type Credential struct {
 	// Key says which images it is for: host[:port][/path].
 	Key   string
 	Login cri.Login
-	// Secret is where it comes from.
-	Secret Source
+	// Secret is where it comes from, or Account whose token it was had for. Without either
+	// it is the node's own, and with that every pod's.
+	Secret, Account Source
 }
 
-// Source names a Secret.
+// Source names a Secret or a service account. The zero value names none.
 type Source struct {
 	UID       types.UID
 	Namespace string
@@ -88,7 +89,7 @@ func FromSecret(s *corev1.Secret) ([]Credential, error) {
 	from := Source{UID: s.UID, Namespace: s.Namespace, Name: s.Name}
 	var out []Credential
 	for registry, e := range entries {
-		out = append(out, Credential{Key: keyOf(registry), Secret: from, Login: cri.Login{
+		out = append(out, Credential{Key: KeyOf(registry), Secret: from, Login: cri.Login{
 			Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken,
 		}})
 	}
