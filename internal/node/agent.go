@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	goruntime "runtime"
 	"sync"
@@ -176,12 +177,23 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 }
 
+// probeMetrics answers with what is counted of probes.
+func (a *Agent) probeMetrics(w http.ResponseWriter, r *http.Request) {
+	rt := a.runtime.Load()
+	if rt == nil {
+		http.Error(w, "the container runtime has not answered yet", http.StatusServiceUnavailable)
+		return
+	}
+	rt.metrics.ServeHTTP(w, r)
+}
+
 // servePodAPI serves the node's HTTPS endpoint until ctx ends.
 func (a *Agent) servePodAPI(ctx context.Context) error {
 	return podapi.New(podapi.Config{
 		NodeName: a.cfg.NodeName, Client: a.cfg.Client,
 		Host: podhost.Host{Workers: a.pods.all, Runtime: a.cri, Logs: a.logs, Clock: a.cfg.Wall},
 		TLS:  a.cfg.PodAPI.TLS, ClientCAs: a.cfg.PodAPI.ClientCAs, Clock: a.cfg.Wall, Log: a.cfg.Log,
+		ProbeMetrics: a.probeMetrics,
 	}).Serve(ctx, a.cfg.PodAPI.Listener)
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,7 @@ type runtime struct {
 	version   cri.Version
 	inventory *inventory.Inventory
 	prober    *probe.Prober
+	metrics   http.Handler // of the prober
 }
 
 // connect waits for the runtime and asks for its version.
@@ -47,6 +49,7 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 	rt := &runtime{client: client, whole: whole, endpoint: endpoint, inventory: inventory.New(inventory.Config{
 		Client: client, Containerd: endpoint.Containerd, Instance: a.cfg.Instance, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}), prober: probe.New(probe.Config{Exec: client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall})}
+	rt.metrics = rt.prober.Metrics()
 	for {
 		if rt.version, err = client.Version(ctx); err == nil {
 			a.cfg.Log.Info("container runtime connected", "runtime", rt.version.Name, "version", rt.version.Version)

@@ -42,6 +42,7 @@ func (t *workers) forget(uid types.UID) {
 	defer t.mu.Unlock()
 	delete(t.byUID, uid)
 	t.deps.Resizes.Forget(uid)
+	t.deps.Probes.Forget(uid)
 }
 
 // begun reports whether pods are run.

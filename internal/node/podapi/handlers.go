@@ -125,6 +125,12 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		fail(w, &Problem{http.StatusBadRequest, "you must specify a command"})
 		return
 	}
+	done, err := s.streams.open(target(r))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	defer done()
 	location, err := s.cfg.Host.ExecURL(r.Context(), target(r), command, streams)
 	s.pipe(w, r, location, err, nil)
 }
@@ -135,6 +141,12 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
+	done, err := s.streams.open(target(r))
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	defer done()
 	location, err := s.cfg.Host.AttachURL(r.Context(), target(r), streams)
 	s.pipe(w, r, location, err, s.hold)
 }

@@ -79,6 +79,8 @@ type Config struct {
 	// Clock is real time.
 	Clock clock.Wall
 	Log   *slog.Logger
+	// ProbeMetrics serves what is counted of probes, once there is something.
+	ProbeMetrics http.HandlerFunc
 }
 
 // Server is the node's HTTPS endpoint.
@@ -86,7 +88,8 @@ type Server struct {
 	cfg Config
 	mux *http.ServeMux
 	// hold is for attach: the output is also the container's log.
-	hold *upgrade.Hold
+	hold    *upgrade.Hold
+	streams streams
 	// forwards counts the connections to ports of pods.
 	forwards atomic.Int64
 }
@@ -115,6 +118,7 @@ func (s *Server) routes() []route {
 	proxy := []string{"proxy"}
 	return []route{
 		{pattern: "GET /healthz", subresources: []string{"healthz", "proxy"}, serve: s.health},
+		{pattern: "GET /metrics/probes", subresources: []string{"metrics"}, serve: s.cfg.ProbeMetrics},
 		{pattern: "GET /pods", subresources: []string{"pods", "proxy"}, serve: s.pods},
 		{pattern: "GET /containerLogs/{namespace}/{pod}/{container}", subresources: proxy, serve: s.containerLogs},
 		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: "create", serve: s.exec},

@@ -131,6 +131,8 @@ type Inventory interface {
 // Probes asks containers how they are, see probe.Prober.
 type Probes interface {
 	Watch(c probe.Container, to probe.Sink) *probe.Watch
+	// Forget drops what was counted of a pod that is gone.
+	Forget(pod types.UID)
 }
 
 // Hooks runs hooks of containers, see hook.Runner.

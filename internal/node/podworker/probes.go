@@ -70,7 +70,7 @@ func (p *probes) begin(pod *corev1.Pod, c cri.Container) {
 	w := &watched{probes: p, id: c.ID, name: c.Name}
 	p.watched[c.ID] = w
 	w.watch = p.deps.Probes.Watch(probe.Container{
-		Pod: p.uid, ID: c.ID, Spec: spec, Host: self.Status.PodIP, StartedAt: c.StartedAt, Before: p.before(self, c),
+		Pod: p.uid, Namespace: pod.Namespace, PodName: pod.Name, ID: c.ID, Spec: spec, Host: self.Status.PodIP, StartedAt: c.StartedAt, Before: p.before(self, c),
 	}, w)
 	w.show()
 }

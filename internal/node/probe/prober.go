@@ -26,6 +26,8 @@ type Config struct {
 // Container is a container that runs.
 type Container struct {
 	Pod types.UID
+	// Namespace and PodName are the pod's, for what is counted.
+	Namespace, PodName string
 	// ID is the runtime's.
 	ID   string
 	Spec *corev1.Container
@@ -48,8 +50,9 @@ type Sink interface {
 // Prober probes all containers of a node. Make it with New; all methods may be called
 // concurrently.
 type Prober struct {
-	cfg   Config
-	asker asker
+	cfg      Config
+	asker    asker
+	counters *counters
 
 	wake chan struct{} // holds one token
 
@@ -62,7 +65,7 @@ type Prober struct {
 
 // New returns a prober that probes nothing before Run.
 func New(cfg Config) *Prober {
-	return &Prober{cfg: cfg, asker: newAsker(cfg), wake: make(chan struct{}, 1), flight: flight{pods: map[types.UID]*load{}}}
+	return &Prober{cfg: cfg, asker: newAsker(cfg), counters: newCounters(), wake: make(chan struct{}, 1), flight: flight{pods: map[types.UID]*load{}}}
 }
 
 // Run probes until ctx ends, and returns when the last probe has.
@@ -253,15 +256,17 @@ func (p *Prober) launch() {
 		e.cancel = cancel
 		p.runs.Go(func() {
 			defer cancel()
-			p.ended(e, p.asker.run(ctx, e.watch.c, e.kind, e.spec))
+			start := p.cfg.Wall.Now()
+			r := p.asker.run(ctx, e.watch.c, e.kind, e.spec)
+			p.ended(e, r, p.cfg.Wall.Since(start))
 		})
 	}
 }
 
 // ended notes how a run ended, and when the next one is.
-func (p *Prober) ended(e *entry, r Run) {
+func (p *Prober) ended(e *entry, r Run, took time.Duration) {
 	w := e.watch
-	changed, tell := p.note(e, r)
+	changed, tell := p.note(e, r, took)
 	if tell && r.Result != Success {
 		w.sink.Ran(r)
 	}
@@ -270,7 +275,7 @@ func (p *Prober) ended(e *entry, r Run) {
 	}
 }
 
-func (p *Prober) note(e *entry, r Run) (changed, tell bool) {
+func (p *Prober) note(e *entry, r Run, took time.Duration) (changed, tell bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.cancel = nil
@@ -280,6 +285,7 @@ func (p *Prober) note(e *entry, r Run) (changed, tell bool) {
 		return false, false
 	}
 	w := e.watch
+	p.counters.count(w.c, r, took)
 	if failed := r.Result == Failed; r.Result != Unknown && e.row.add(e.spec, failed) {
 		was := w.state
 		w.state, e.over = was.apply(e.kind, e.spec, failed, w.entries[Readiness] != nil)
