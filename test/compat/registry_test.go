@@ -37,7 +37,9 @@ import (
 // privateRegistry is a registry of this machine that asks for a login.
 type privateRegistry struct {
 	// host is ADDRESS:PORT, the beginning of its images' names.
-	host  string
+	host string
+	// inner answers without asking for a login.
+	inner http.Handler
 	certs *x509.Certificate
 	// denied counts the requests that came with a wrong login or none.
 	denied atomic.Int64
@@ -54,8 +56,8 @@ const registryUser, registryPassword = "ann", "correct-horse-battery"
 // of its authority.
 func (s *system) newRegistry(t testing.TB) *privateRegistry {
 	t.Helper()
-	r := &privateRegistry{}
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	r := &privateRegistry{inner: inner}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if lie := r.lie.Load(); lie != nil && (*lie)(w, req) {
 			return

@@ -52,10 +52,13 @@ type NodeRuntime interface {
 	ImageDir(ctx context.Context) (string, error)
 }
 
-// Imports knows where images came from. It is internal/runtime/images.
+// Imports knows where images came from, and how far they have come. It is
+// internal/runtime/images.
 type Imports interface {
 	// Imported says whether the image was imported from an archive.
 	Imported(ctx context.Context, ref string) (bool, error)
+	// Progress is how far the pulls of a repository are, see Config.
+	Progress(ctx context.Context, repository string) (mark string, open bool, err error)
 }
 
 // Open makes what gets the images of a node's pods, and what removes them. Both say in
@@ -65,8 +68,12 @@ func Open(c NodeConfig) (*Getter, *Collector, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var progress func(context.Context, string) (string, bool, error)
+	if c.Imports != nil {
+		progress = c.Imports.Progress
+	}
 	puller := New(Config{
-		Runtime: c.Runtime, Secret: c.Secret, Providers: c.Providers, Records: records, Verify: c.Verify, Parallel: c.Parallel, Clock: c.Wall, Log: c.Log,
+		Progress: progress, Runtime: c.Runtime, Secret: c.Secret, Providers: c.Providers, Records: records, Verify: c.Verify, Parallel: c.Parallel, Clock: c.Wall, Log: c.Log,
 		Missing: func(pod *corev1.Pod, names []string) {
 			c.Events.Event(events.Pod(pod), corev1.EventTypeWarning, events.PullSecrets, fmt.Sprintf(
 				"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(names, ", ")))

@@ -20,13 +20,18 @@ type Runtime interface {
 	PullImage(ctx context.Context, ref string, sandbox *cri.SandboxSpec, login *cri.Login) (string, error)
 }
 
-// Config is what a Puller needs; all is required but Providers.
+// Config is what a Puller needs; all is required but Providers and
+// Progress.
 type Config struct {
 	Runtime Runtime
 	// Secret reads a Secret.
 	Secret func(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	// Providers has logins besides those of Secrets; nil for none.
 	Providers Providers
+	// Progress has a mark of how far pulls of a repository are, which changes with what
+	// comes; while a blob is open it does so with whole mebibytes. It is nil where nobody
+	// knows, and then pulls are not given up that do not move.
+	Progress func(ctx context.Context, repository string) (mark string, open bool, err error)
 	// Missing tells that a pod names secrets that cannot be read.
 	Missing func(pod *corev1.Pod, names []string)
 	Records *Records
@@ -106,12 +111,12 @@ func (p *Puller) Pull(ctx context.Context, pod *corev1.Pod, image string, sandbo
 // none.
 func (p *Puller) try(ctx context.Context, image string, sandbox *cri.SandboxSpec, fitting []Credential) (ref string, by *Credential, err error) {
 	if len(fitting) == 0 {
-		ref, err = p.cfg.Runtime.PullImage(ctx, image, sandbox, nil)
+		ref, err = p.pullOnce(ctx, image, sandbox, nil)
 		return ref, nil, err
 	}
 	var failed []error
 	for _, c := range fitting {
-		if ref, err = p.cfg.Runtime.PullImage(ctx, image, sandbox, &c.Login); err == nil {
+		if ref, err = p.pullOnce(ctx, image, sandbox, &c.Login); err == nil {
 			return ref, &c, nil
 		}
 		failed = append(failed, errors.New(c.Login.Hide(cri.Message(err))))

@@ -288,6 +288,47 @@ func TestAllowedImagesNeedNoCheck(t *testing.T) {
 	}
 }
 
+// TestPullThatDoesNotMoveIsGivenUp, and one that moves slowly is not.
+func TestPullThatDoesNotMoveIsGivenUp(t *testing.T) {
+	dir := t.TempDir()
+	for what, tt := range map[string]struct {
+		every time.Duration // between bytes; 0: none ever comes
+		err   error         // of looking
+		open  bool
+		after time.Duration
+		want  string
+	}{
+		"silence":     {0, nil, false, 65 * time.Second, "nothing came from registry dead.example for 1m0s"},
+		"slow":        {50 * time.Second, nil, false, time.Hour, "context deadline exceeded"},
+		"slow blob":   {9 * time.Minute, nil, true, time.Hour, "context deadline exceeded"},
+		"broken blob": {0, nil, true, 10*time.Minute + 5*time.Second, "nothing came from registry dead.example for 10m0s"},
+		"not known":   {0, errors.New("not reached"), false, time.Hour, "context deadline exceeded"},
+		"too slow":    {70 * time.Second, nil, false, 65 * time.Second, "nothing came"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &registries{hang: map[string]bool{"dead.example": true}}
+			start := time.Now()
+			p, _ := puller(t, r, dir, func(c *Config) {
+				c.Progress = func(_ context.Context, repository string) (string, bool, error) {
+					if repository != "dead.example/app" {
+						t.Errorf("%s: progress of %s", what, repository)
+					}
+					if tt.every == 0 {
+						return "0", tt.open, tt.err
+					}
+					return fmt.Sprint(int(time.Since(start) / tt.every)), tt.open, tt.err
+				}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			_, _, err := p.Pull(ctx, pod("ann"), "dead.example/app:1", nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || time.Since(start) != tt.after {
+				t.Errorf("%s: %v after %s, want %q after %s", what, err, time.Since(start), tt.want, tt.after)
+			}
+		})
+	}
+}
+
 // TestRegistryThatNeverAnswersKeepsNobodyElseWaiting fills all places with pulls that hang.
 func TestRegistryThatNeverAnswersKeepsNobodyElseWaiting(t *testing.T) {
 	dir := t.TempDir()
