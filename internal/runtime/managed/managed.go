@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/component"
@@ -122,7 +123,10 @@ func (r *managed) Start(ctx context.Context) error {
 			}
 			return
 		}
+		var strays sync.WaitGroup
+		strays.Go(func() { r.daemon.EndStrays(ctx) })
 		r.daemon.Supervise(ctx)
+		strays.Wait()
 	}()
 	return nil
 }
