@@ -104,6 +104,36 @@ func selectByNode(client *fake.Clientset) {
 	})
 }
 
+// TestAudiencesOfCredentialProvidersAreForNodes, with their verb and without the right to
+// anything that has such a name.
+func TestAudiencesOfCredentialProvidersAreForNodes(t *testing.T) {
+	client := fake.NewClientset()
+	a, err := node.New(node.Config{
+		Pods: informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer(), Client: client, Clock: clock.Real(),
+		Kinds: registry.Kinds().NodeAccess(), TokenAudiences: []string{"registry", "secrets"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, tt := range map[string]struct {
+		verb, resource string
+		groups         []string
+		want           authorizer.Decision
+	}{
+		"audience":         {node.AudienceVerb, "registry", []string{"system:nodes"}, authorizer.DecisionAllow},
+		"another audience": {node.AudienceVerb, "vault", []string{"system:nodes"}, authorizer.DecisionNoOpinion},
+		"another verb":     {"get", "secrets", []string{"system:nodes"}, authorizer.DecisionNoOpinion},
+		"no node":          {node.AudienceVerb, "registry", nil, authorizer.DecisionNoOpinion},
+	} {
+		got, _, _ := a.Authorize(t.Context(), authorizer.AttributesRecord{
+			User: &user.DefaultInfo{Name: "system:node:a", Groups: tt.groups}, Verb: tt.verb, Resource: tt.resource, Namespace: "n", Name: "robot", ResourceRequest: true,
+		})
+		if got != tt.want {
+			t.Errorf("%s: decision %v", what, got)
+		}
+	}
+}
+
 func TestAuthorize(t *testing.T) {
 	mirror := pod("mirror", "a")
 	mirror.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
