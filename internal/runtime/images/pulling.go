@@ -22,8 +22,8 @@ const (
 )
 
 // Progress is how far the pulls of a repository (docker.io/library/busybox) are. mark changes
-// with what has come for one of them, and as long as a layer is being unpacked, whosesoever
-// it is. With open a blob has been asked for and is not there yet: containerd shows of that
+// with what has come for one of them, and once something has, as long as a layer is being
+// unpacked, whosesoever it is: one that failed may look so, too. With open a blob has been asked for and is not there yet: containerd shows of that
 // whole mebibytes only.
 func (s *Store) Progress(ctx context.Context, repository string) (mark string, open bool, err error) {
 	ctx = scope(ctx)
@@ -43,12 +43,14 @@ func (s *Store) Progress(ctx context.Context, repository string) (mark string, o
 			parts, open = append(parts, fmt.Sprint(digest, " ", u.GetOffset())), open || children[digest]
 		}
 	}
-	unpacking, err := isUnpacking(ctx, snapshotsapi.NewSnapshotsClient(s.conn))
-	if err != nil {
-		return "", false, fmt.Errorf("looking what is being unpacked: %w", err)
-	}
-	if unpacking {
-		parts = append(parts, s.clock.Now().String())
+	if blobs > 0 {
+		unpacking, err := isUnpacking(ctx, snapshotsapi.NewSnapshotsClient(s.conn))
+		if err != nil {
+			return "", false, fmt.Errorf("looking what is being unpacked: %w", err)
+		}
+		if unpacking {
+			parts = append(parts, s.clock.Now().String())
+		}
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, "\n"), open, nil
