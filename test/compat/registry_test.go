@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -27,9 +28,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -117,11 +120,6 @@ func (s *system) newRegistry(t testing.TB) *privateRegistry {
 // push gives the registry busybox by a name and returns the image's full name.
 func (r *privateRegistry) push(t testing.TB, repository string) string {
 	t.Helper()
-	full := r.host + "/" + repository
-	ref, err := name.ParseReference(full)
-	if err != nil {
-		t.Fatal(err)
-	}
 	image, err := tarball.ImageFromPath(filepath.Join(imageDir, "busybox-1.28.tar"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +129,18 @@ func (r *privateRegistry) push(t testing.TB, repository string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if image, err = mutate.AppendLayers(image, layer); err != nil {
+	return r.pushLayers(t, repository, image, layer)
+}
+
+// pushLayers gives the registry an image with more layers on top.
+func (r *privateRegistry) pushLayers(t testing.TB, repository string, image v1.Image, layers ...v1.Layer) string {
+	t.Helper()
+	full := r.host + "/" + repository
+	ref, err := name.ParseReference(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image, err = mutate.AppendLayers(image, layers...); err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
@@ -311,4 +320,50 @@ func TestRegistryThatLiesHarmsNobodyElse(t *testing.T) {
 		shared.waits(t, ns, what+"-0", 60*time.Second, "ErrImagePull", "ImagePullBackOff")
 	}
 	contains(t, shared.sh(t, "kubectl describe pod -n "+ns+" silence-0"), "Pulling image")
+}
+
+// TestLayersThatReachOutOfTheirImageStayWithin has a layer with the paths and links by
+// which archives write elsewhere.
+func TestLayersThatReachOutOfTheirImageStayWithin(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	outside := t.TempDir()
+	var raw bytes.Buffer
+	archive := tar.NewWriter(&raw)
+	up := strings.Repeat("../", 30)
+	for _, h := range []tar.Header{
+		{Name: up + outside + "/by-path", Typeflag: tar.TypeReg},
+		{Name: outside + "/absolute", Typeflag: tar.TypeReg},
+		{Name: "way", Typeflag: tar.TypeSymlink, Linkname: up + outside},
+		{Name: "way/by-link", Typeflag: tar.TypeReg},
+		{Name: "other", Typeflag: tar.TypeSymlink, Linkname: outside},
+		{Name: "other/by-other-link", Typeflag: tar.TypeReg},
+		{Name: "hard", Typeflag: tar.TypeLink, Linkname: up + "etc/hostname"},
+	} {
+		h.Mode = 0o777
+		if err := archive.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := shared.newRegistry(t)
+	image, err := tarball.ImageFromPath(filepath.Join(imageDir, "busybox-1.28.tar"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := r.pushLayers(t, "evil/app:1", image, static.NewLayer(raw.Bytes(), types.DockerUncompressedLayer))
+	shared.login(t, ns, "right", r, registryPassword)
+	shared.apply(t, ns, pullerPod("evil", full, "  imagePullSecrets: [{name: right}]\n"))
+	eventually(t, 45*time.Second, func() error {
+		state := shared.field(t, ns, "pod/evil", "{.status.containerStatuses[0].state.running}{.status.containerStatuses[0].state.waiting.reason}")
+		if !strings.Contains(state, "startedAt") && !strings.Contains(state, "Pull") {
+			return fmt.Errorf("neither pulled nor refused: %q", state)
+		}
+		return nil
+	})
+	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+		t.Errorf("the layer has written to the node: %v, %v", left, err)
+	}
 }
