@@ -20,6 +20,7 @@ const maxImages = 50
 // build returns the node as it should be.
 func (r *Registrar) build(ctx context.Context) *corev1.Node {
 	runtime := r.cfg.Runtime(ctx)
+	r.answers = runtime.Answers
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: r.cfg.NodeName, Labels: r.labels()},
 		Status: corev1.NodeStatus{
@@ -30,6 +31,7 @@ func (r *Registrar) build(ctx context.Context) *corev1.Node {
 			NodeInfo:        r.nodeInfo(runtime),
 			Conditions:      r.conditions(runtime),
 			Features:        runtime.Features,
+			RuntimeHandlers: runtime.Handlers,
 		},
 	}
 	if images, err := r.cfg.Images(ctx); err == nil {
@@ -136,7 +138,7 @@ func ready(runtime Runtime) corev1.NodeCondition {
 
 // merge writes what this agent owns into a status and leaves foreign conditions, extended
 // resources and attached volumes as they are.
-func merge(into *corev1.NodeStatus, want corev1.NodeStatus, now metav1.Time) {
+func merge(into *corev1.NodeStatus, want corev1.NodeStatus, answers bool, now metav1.Time) {
 	old := into.Conditions
 	into.Conditions = nil
 	for _, c := range want.Conditions {
@@ -156,8 +158,8 @@ func merge(into *corev1.NodeStatus, want corev1.NodeStatus, now metav1.Time) {
 	into.Capacity, into.Allocatable = withExtended(want.Capacity, into.Capacity), withExtended(want.Allocatable, into.Capacity)
 	into.Addresses, into.DaemonEndpoints = want.Addresses, want.DaemonEndpoints
 	into.NodeInfo, into.Images = want.NodeInfo, want.Images
-	if want.Features != nil { // else the runtime does not answer, and what it can stays known
-		into.Features = want.Features
+	if answers { // else what the runtime can stays known
+		into.Features, into.RuntimeHandlers = want.Features, want.RuntimeHandlers
 	}
 }
 

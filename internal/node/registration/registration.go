@@ -69,8 +69,12 @@ type Runtime struct {
 	Version string
 	// NotReady says what is wrong, one sentence each; empty when all is well.
 	NotReady []string
-	// Features are those of the node that are the runtime's; nil while it does not answer.
+	// Answers is false while nobody knows what the runtime can.
+	Answers bool
+	// Features are those of the node that are the runtime's, nil where it does not tell, and
+	// Handlers by what it can run pods, by name.
 	Features *corev1.NodeFeatures
+	Handlers []corev1.NodeRuntimeHandler
 }
 
 // Registrar keeps one node registered. Its methods may be called concurrently.
@@ -78,6 +82,9 @@ type Registrar struct {
 	cfg   Config
 	facts machine.Facts
 	kick  chan struct{}
+	// answers says that the runtime told what it can when the node was built last. It
+	// belongs to Run.
+	answers bool
 
 	mu       sync.Mutex
 	node     *corev1.Node // as last read from the API
@@ -182,7 +189,7 @@ func (r *Registrar) sync(ctx context.Context) error {
 	}
 	before, now := node, r.cfg.Wall.Now()
 	next := node.DeepCopy()
-	merge(&next.Status, want.Status, metav1.NewTime(now.Truncate(time.Second)))
+	merge(&next.Status, want.Status, r.answers, metav1.NewTime(now.Truncate(time.Second)))
 	if !sameStatus(node.Status, next.Status) || now.Sub(r.reported) >= reportEvery {
 		if node, err = r.cfg.Client.CoreV1().Nodes().UpdateStatus(ctx, next, metav1.UpdateOptions{}); err != nil {
 			r.forget()
@@ -203,7 +210,7 @@ func (r *Registrar) get(ctx context.Context, want *corev1.Node) (*corev1.Node, e
 	}
 	nodes := r.cfg.Client.CoreV1().Nodes()
 	first := want.DeepCopy()
-	merge(&first.Status, want.Status, metav1.NewTime(r.cfg.Wall.Now().Truncate(time.Second)))
+	merge(&first.Status, want.Status, r.answers, metav1.NewTime(r.cfg.Wall.Now().Truncate(time.Second)))
 	node, err := nodes.Create(ctx, first, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		if node, err = nodes.Get(ctx, r.cfg.NodeName, metav1.GetOptions{}); err != nil {

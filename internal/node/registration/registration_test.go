@@ -255,7 +255,9 @@ func TestNodeIsRegisteredAgain(t *testing.T) {
 // TestFeaturesOfTheRuntimeAreTold, and stay known while it does not answer.
 func TestFeaturesOfTheRuntimeAreTold(t *testing.T) {
 	s, strict := newSetup(t), true
-	s.setRuntime(Runtime{Version: "containerd://2", Features: &corev1.NodeFeatures{SupplementalGroupsPolicy: &strict}})
+	s.setRuntime(Runtime{
+		Version: "containerd://2", Answers: true, Features: &corev1.NodeFeatures{SupplementalGroupsPolicy: &strict}, Handlers: []corev1.NodeRuntimeHandler{{Name: "h"}},
+	})
 	s.run()
 	s.eventually("ready", func() bool { return s.Ready() == nil })
 	s.setRuntime(Down())
@@ -267,6 +269,15 @@ func TestFeaturesOfTheRuntimeAreTold(t *testing.T) {
 	if f := s.node().Status.Features; f == nil || f.SupplementalGroupsPolicy == nil || !*f.SupplementalGroupsPolicy {
 		t.Errorf("features %+v", f)
 	}
+	if h := s.node().Status.RuntimeHandlers; len(h) != 1 || h[0].Name != "h" {
+		t.Errorf("handlers %+v", h)
+	}
+	s.setRuntime(Runtime{Version: "containerd://1", Answers: true})
+	s.Changed()
+	s.eventually("nothing is told of an old runtime", func() bool {
+		s.clock.Step(retryEvery)
+		return s.node().Status.Features == nil && s.node().Status.RuntimeHandlers == nil
+	})
 }
 
 func TestLeaseIsRenewed(t *testing.T) {

@@ -30,7 +30,11 @@ func Ask(ctx context.Context, r Asked, version cri.Version) Runtime {
 		out.NotReady = append(out.NotReady, down)
 		return out
 	}
-	out.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: &status.StrictGroups}
+	out.Answers = true
+	if f := status.Features; f != nil {
+		out.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: &f.StrictGroups}
+	}
+	out.Handlers = handlers(status.Handlers)
 	for _, c := range status.Conditions {
 		if c.Status || (c.Type != cri.RuntimeReady && c.Type != cri.NetworkReady) {
 			continue
@@ -40,6 +44,20 @@ func Ask(ctx context.Context, r Asked, version cri.Version) Runtime {
 			what = "container runtime network not ready"
 		}
 		out.NotReady = append(out.NotReady, fmt.Sprintf("%s: %s=false reason:%s message:%s", what, c.Type, c.Reason, c.Message))
+	}
+	return out
+}
+
+// mostHandlers is how many ways to run pods a node tells of.
+const mostHandlers = 100
+
+// handlers are those of a runtime by their names, as the node object lists them.
+func handlers(list []cri.Handler) (out []corev1.NodeRuntimeHandler) {
+	list = slices.SortedFunc(slices.Values(list), func(a, b cri.Handler) int { return strings.Compare(a.Name, b.Name) })
+	for _, h := range list[:min(len(list), mostHandlers)] {
+		out = append(out, corev1.NodeRuntimeHandler{Name: h.Name, Features: &corev1.NodeRuntimeHandlerFeatures{
+			RecursiveReadOnlyMounts: &h.RecursiveReadOnly, UserNamespaces: &h.UserNamespaces,
+		}})
 	}
 	return out
 }

@@ -12,13 +12,14 @@ import (
 // answering is a runtime that answers so.
 type answering struct {
 	conditions []cri.Condition
-	strict     bool
+	features   *cri.Features
+	handlers   []cri.Handler
 	images     []cri.Image
 	err        error
 }
 
 func (a answering) Status(context.Context) (cri.Status, error) {
-	return cri.Status{Conditions: a.conditions, StrictGroups: a.strict}, a.err
+	return cri.Status{Conditions: a.conditions, Features: a.features, Handlers: a.handlers}, a.err
 }
 func (a answering) ListImages(context.Context) ([]cri.Image, error) { return a.images, a.err }
 
@@ -45,13 +46,25 @@ func TestAsk(t *testing.T) {
 // runtime does not answer.
 func TestNodeTellsWhetherTheRuntimeKnowsStrictGroups(t *testing.T) {
 	for _, strict := range []bool{true, false} {
-		got := Ask(t.Context(), answering{strict: strict}, cri.Version{}).Features
+		got := Ask(t.Context(), answering{features: &cri.Features{StrictGroups: strict}}, cri.Version{}).Features
 		if got == nil || got.SupplementalGroupsPolicy == nil || *got.SupplementalGroupsPolicy != strict {
 			t.Errorf("%v: %+v", strict, got)
 		}
 	}
-	if got := Ask(t.Context(), answering{err: errors.New("away")}, cri.Version{}).Features; got != nil {
+	if got := Ask(t.Context(), answering{err: errors.New("away")}, cri.Version{}); got.Features != nil || got.Answers {
 		t.Errorf("no answer: %+v", got)
+	}
+	if got := Ask(t.Context(), answering{}, cri.Version{}); got.Features != nil || got.Handlers != nil || !got.Answers {
+		t.Errorf("a runtime that does not tell: %+v", got)
+	}
+}
+
+// TestNodeTellsOfTheHandlersOfTheRuntime, always in the same order.
+func TestNodeTellsOfTheHandlersOfTheRuntime(t *testing.T) {
+	got := Ask(t.Context(), answering{handlers: []cri.Handler{{Name: "runc", RecursiveReadOnly: true}, {UserNamespaces: true}}}, cri.Version{}).Handlers
+	if len(got) != 2 || got[0].Name != "" || *got[0].Features.RecursiveReadOnlyMounts || !*got[0].Features.UserNamespaces ||
+		got[1].Name != "runc" || !*got[1].Features.RecursiveReadOnlyMounts || *got[1].Features.UserNamespaces {
+		t.Errorf("handlers %+v", got)
 	}
 }
 

@@ -96,7 +96,15 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, callError("asking for the runtime's status", err)
 	}
-	out := Status{StrictGroups: r.GetFeatures().GetSupplementalGroupsPolicy()}
+	var out Status
+	if f := r.GetFeatures(); f != nil {
+		out.Features = &Features{StrictGroups: f.GetSupplementalGroupsPolicy()}
+	}
+	for _, h := range r.GetRuntimeHandlers() {
+		out.Handlers = append(out.Handlers, Handler{
+			Name: h.GetName(), RecursiveReadOnly: h.GetFeatures().GetRecursiveReadOnlyMounts(), UserNamespaces: h.GetFeatures().GetUserNamespaces(),
+		})
+	}
 	for _, cond := range r.GetStatus().GetConditions() {
 		out.Conditions = append(out.Conditions, Condition{Type: cond.Type, Status: cond.Status, Reason: cond.Reason, Message: cond.Message})
 	}

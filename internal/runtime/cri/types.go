@@ -80,9 +80,26 @@ type Image struct {
 // Status is how a runtime is and what it can.
 type Status struct {
 	Conditions []Condition
-	// StrictGroups tells that the runtime knows supplementalGroupsPolicy Strict; one that
-	// does not would ignore it.
+	// Features is nil where the runtime does not tell what it can, as those do not that
+	// know of no features.
+	Features *Features
+	// Handlers are by what the runtime can run pods, in no order; none where it does not
+	// tell.
+	Handlers []Handler
+}
+
+// Features are what a runtime can.
+type Features struct {
+	// StrictGroups tells that it knows supplementalGroupsPolicy Strict; one that does not
+	// would ignore it.
 	StrictGroups bool
+}
+
+// Handler is one of the ways in which a runtime runs pods, "" being its default.
+type Handler struct {
+	Name string
+	// RecursiveReadOnly and UserNamespaces tell whether it knows these.
+	RecursiveReadOnly, UserNamespaces bool
 }
 
 // Condition is one condition of the runtime, RuntimeReady or NetworkReady.
