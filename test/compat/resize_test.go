@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -122,5 +123,27 @@ func TestWhoMayEditMayResize(t *testing.T) {
 		if strings.TrimSpace(string(out)) != want {
 			t.Errorf("%s may resize: %s, want %s", role, out, want)
 		}
+	}
+}
+
+// TestTheExampleOfResizes runs docs/resize.md.
+func TestTheExampleOfResizes(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	page, err := os.ReadFile("../../docs/resize.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, _ := strings.Cut(string(page), "```yaml\n")
+	manifest, _, _ = strings.Cut(manifest, "```")
+	_, commands, _ := strings.Cut(string(page), "```bash\n")
+	commands, _, _ = strings.Cut(commands, "```")
+	shared.apply(t, ns, manifest)
+	shared.running(t, ns, "web")
+	shared.sh(t, "set -e; kubectl() { command kubectl -n "+ns+" \"$@\"; }\n"+commands)
+	shared.sh(t, `EDITOR="sed -i s/300m/250m/" kubectl edit pod web --subresource resize -n `+ns)
+	shared.sh(t, "kubectl wait pod web -n "+ns+" --for='jsonpath={.status.containerStatuses[0].resources.limits.cpu}=250m' --timeout=20s")
+	if got := shared.field(t, ns, "pod/web", "{.status.containerStatuses[0].restartCount} {.metadata.generation}"); got != "0 3" {
+		t.Errorf("restarts and generation: %s, want 0 3", got)
 	}
 }

@@ -22,6 +22,10 @@ type amount struct {
 	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
+// maxSummary bounds what an Event says of the resources, in bytes: a pod may have as many
+// containers as its user likes.
+const maxSummary = 16 << 10
+
 // event records what became of a resize to what the spec of pod has.
 func (l *Ledger) event(pod *corev1.Pod, eventType, reason, what string, generation int64, problem string) {
 	s := summary{Generation: generation, Error: problem}
@@ -34,7 +38,7 @@ func (l *Ledger) event(pod *corev1.Pod, eventType, reason, what string, generati
 		}
 	}
 	message := "Pod resize " + what
-	if raw, err := json.Marshal(s); err == nil {
+	if raw, err := json.Marshal(s); err == nil && len(raw) <= maxSummary {
 		message += ": " + string(raw)
 	}
 	l.cfg.Events.Event(events.Pod(pod), eventType, reason, message)
