@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// resizePods are one that takes most of the node and one that tells its limit of CPU in
-// its environment and in a file.
+// resizePods are one that takes most of the node, one that tells its limit of CPU in its
+// environment and in a file, and one that ends slowly, and well, when it is restarted.
 const resizePods = `
 apiVersion: v1
 kind: Pod
@@ -33,6 +33,18 @@ spec:
   volumes:
   - name: info
     downwardAPI: {items: [{path: cpu, resourceFieldRef: {containerName: c, resource: limits.cpu, divisor: 1m}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: slow}
+spec:
+  restartPolicy: OnFailure
+  containers:
+  - name: c
+    image: busybox:1.28
+    command: [sh, -c, "trap 'sleep 2; exit 0' TERM; sleep 3600 & wait"]
+    resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]
+    resources: {requests: {memory: 20Mi}, limits: {memory: 20Mi}}
 `
 
 // TestAResizeWaitsForRoomOverARestart has a pod ask for more than there is room for, the
@@ -45,7 +57,7 @@ func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
 	}
 	room := cores * 1000
 	s.apply(t, "default", fmt.Sprintf(resizePods, room-500))
-	s.running(t, "default", "large", "small")
+	s.running(t, "default", "large", "small", "slow")
 	const quota = "exec small -- sh -c 'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d\" \" -f1 /sys/fs/cgroup/cpu.max'"
 	see := func(what, want string) {
 		t.Helper()
@@ -70,6 +82,14 @@ func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
 	s.sh(t, "kubectl wait pod/late --for=condition=PodScheduled=False --timeout=20s")
 	contains(t, s.field(t, "default", "pod/late", `{.status.conditions[?(@.type=="PodScheduled")].message}`), "Insufficient cpu")
 
+	// One that is being restarted for its new resources is started all the same.
+	s.sh(t, `kubectl patch pod slow --subresource resize -p '{"spec":{"containers":[{"name":"c","resources":{"requests":{"memory":"30Mi"},"limits":{"memory":"30Mi"}}}]}}'`)
+	eventually(t, 10*time.Second, func() error {
+		if got := s.sh(t, "kubectl get events --field-selector reason=Killing,involvedObject.name=slow -o jsonpath='{.items[*].message}'"); got != "Container c resize requires restart" {
+			return fmt.Errorf("events: %q", got)
+		}
+		return nil
+	})
 	s.Kill()
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
@@ -79,7 +99,10 @@ func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
 	see(quota, "10000")
 	see("get events --field-selector reason=ResizeDeferred -o name | wc -l", "1")
 
-	s.sh(t, "kubectl delete pod late large --now --wait=false")
+	s.sh(t, "kubectl wait pod/slow --for='jsonpath={.status.containerStatuses[0].resources.limits.memory}=30Mi' --timeout=30s")
+	see(`get pod slow -o jsonpath='{.status.phase} {.status.containerStatuses[0].restartCount}'`, "Running 1")
+
+	s.sh(t, "kubectl delete pod late large slow --now --wait=false")
 	eventually(t, 20*time.Second, func() error {
 		if got := s.sh(t, "kubectl "+quota); strings.TrimSpace(got) != "80000" {
 			return fmt.Errorf("the quota is %s", got)

@@ -69,10 +69,15 @@ func (w *Worker) advance(s *step, failed []broken) time.Duration {
 func (w *Worker) resize(s *step) time.Duration {
 	restart, pause := w.deps.Resizes.Apply(s.ctx, s.pod, w.rt().Containers)
 	for _, c := range restart {
-		w.board.replacing(onupdate.Restart{Container: c.Name, ID: c.ID, Message: "Container " + c.Name + " resize requires restart"})
+		w.board.replacing(onupdate.Restart{Container: c.Name, ID: c.ID, Message: resizeRestart(c.Name)})
 		pause = lifecycle.Sooner(pause, again)
 	}
 	return pause
+}
+
+// resizeRestart is why a container is stopped that is restarted for its new resources.
+func resizeRestart(container string) string {
+	return "Container " + container + " resize requires restart"
 }
 
 // refuse fails a pod that was not admitted.

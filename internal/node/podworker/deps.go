@@ -159,6 +159,7 @@ type Resizes interface {
 	Told(uid types.UID) (conditions []corev1.PodCondition, actual resize.Amounts)
 	MakeGroup(pod *corev1.Pod) error
 	Starting(uid types.UID, c *corev1.Container)
+	Restarting(uid types.UID) map[string]string
 	Apply(ctx context.Context, pod *corev1.Pod, containers []cri.Container) (restart []cri.Container, pause time.Duration)
 }
 

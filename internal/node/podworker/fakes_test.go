@@ -277,6 +277,7 @@ func (resizes) Add(*corev1.Pod)                                            {}
 func (resizes) Forget(types.UID)                                           {}
 func (resizes) View(pod *corev1.Pod) *corev1.Pod                           { return pod }
 func (resizes) Told(types.UID) (c []corev1.PodCondition, a resize.Amounts) { return c, a }
+func (resizes) Restarting(types.UID) map[string]string                     { return nil }
 func (resizes) Starting(types.UID, *corev1.Container)                      {}
 
 func (r resizes) MakeGroup(*corev1.Pod) error {

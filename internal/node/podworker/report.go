@@ -25,7 +25,7 @@ type reporter struct {
 func (r *reporter) report(pod *corev1.Pod, terminal bool) corev1.PodStatus {
 	in := status.Input{
 		Pod: r.remembered(pod), Sandbox: r.rt().Sandbox(), Containers: r.rt().Containers, Probed: r.rt().Probed,
-		Waiting: map[string]status.Waiting{}, HostIPs: r.deps.Node.IPs,
+		Replaced: r.board.asked(), Waiting: map[string]status.Waiting{}, HostIPs: r.deps.Node.IPs,
 		Runtime: r.deps.Node.Runtime, Terminal: terminal, Failed: r.failed, Rejected: r.failed != nil && r.board.snapshot().Refused != nil,
 		Restarting: r.restarting,
 		Now:        metav1.NewTime(r.deps.Wall.Now().Truncate(time.Second)),

@@ -94,6 +94,9 @@ func New(deps *Deps, pod *corev1.Pod, o Origin) *Worker {
 	for name, id := range o.Restarting {
 		w.board.replace[name] = replacement{id, "Container " + name + " will be restarted: a volume was updated", make(chan struct{})}
 	}
+	for name, id := range deps.Resizes.Restarting(pod.UID) {
+		w.board.replace[name] = replacement{id, resizeRestart(name), make(chan struct{})}
+	}
 	w.board.dirty = o.OnRuntime
 	w.board.show(func(s *Snapshot) { s.Gone, s.Refused, s.unseen = o.Gone, o.Refused, o.OnRuntime })
 	w.board.signal()

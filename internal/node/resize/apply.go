@@ -14,6 +14,7 @@ import (
 
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/events"
+	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
 )
@@ -37,6 +38,17 @@ func (l *Ledger) Starting(uid types.UID, c *corev1.Container) {
 		r.Actuated = r.Actuated.with(c.Name, corev1.ResourceRequirements{})
 		r.Actuated.Containers[c.Name] = *c.Resources.DeepCopy()
 	})
+}
+
+// Restarting are the containers that an earlier agent was about to replace, their IDs by
+// name.
+func (l *Ledger) Restarting(uid types.UID) map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.pods[uid]; e != nil {
+		return e.Restarting
+	}
+	return nil
 }
 
 // note changes the record of a pod.
@@ -68,27 +80,54 @@ func (l *Ledger) Apply(ctx context.Context, pod *corev1.Pod, containers []cri.Co
 	if r.Group != nil {
 		have = *r.Group
 	}
+	waits := r.waits(containers)
 	if len(list) == 0 && have == want {
-		l.settle(pod, want)
+		if waits {
+			l.begin(pod)
+		} else {
+			l.settle(pod, want)
+		}
 		return nil, 0
 	}
 	l.begin(pod)
+	restart = l.restarting(pod.UID, list)
 	w := work{l, ctx, pod, list, have, want}
 	err := w.do()
-	for _, c := range list {
-		if c.restart {
-			restart = append(restart, c.container)
-		}
-	}
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
 		l.fail(pod, err)
 		return restart, tryAgain
-	case len(restart) == 0:
+	case len(restart) == 0 && !waits:
 		l.settle(pod, want)
 	}
 	return restart, 0
+}
+
+// waits reports whether a container that is being replaced was stopped and not started
+// again yet.
+func (r record) waits(containers []cri.Container) bool {
+	for name, id := range r.Restarting {
+		if attempts := lifecycle.Attempts(containers, name); len(attempts) > 0 && attempts[0].ID == id && attempts[0].State != cri.ContainerRunning {
+			return true
+		}
+	}
+	return false
+}
+
+// restarting notes which containers are about to be replaced, and returns them.
+func (l *Ledger) restarting(uid types.UID, list []change) (all []cri.Container) {
+	ids := map[string]string{}
+	for _, c := range list {
+		if c.restart {
+			all = append(all, c.container)
+			ids[c.spec.Name] = c.container.ID
+		}
+	}
+	if len(all) > 0 {
+		l.note(uid, func(r *record) { r.Restarting = ids })
+	}
+	return all
 }
 
 // begin notes that a pod does not have what it is allocated.
@@ -108,8 +147,8 @@ func (l *Ledger) settle(pod *corev1.Pod, group cgroups.Limits) {
 	if e == nil || !of(&pod.Spec).equal(e.Allocated) {
 		return
 	}
-	if e.Group == nil || *e.Group != group || e.progress != nil {
-		e.Group, e.Actuated.Pod = &group, e.Allocated.Pod
+	if e.Group == nil || *e.Group != group || e.progress != nil || len(e.Restarting) > 0 {
+		e.Group, e.Actuated.Pod, e.Restarting = &group, e.Allocated.Pod, nil
 		l.keep(pod.UID, e.record)
 	}
 	if e.progress != nil {

@@ -30,6 +30,9 @@ type record struct {
 	Actuated Amounts `json:"actuated"`
 	// Group are the limits that the control group of the pod has, nil when that is not known.
 	Group *cgroups.Limits `json:"group,omitempty"`
+	// Restarting are containers that are being replaced, their IDs by name: one that was
+	// stopped is to be started again, however it has ended and whatever its pod's policy.
+	Restarting map[string]string `json:"restarting,omitempty"`
 }
 
 // read returns the record of a pod; its error is fs.ErrNotExist when there is none.

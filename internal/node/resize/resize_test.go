@@ -251,8 +251,14 @@ func TestAContainerIsRestartedWhereItsPolicySaysSo(t *testing.T) {
 				t.Errorf("a container that is restarted was changed: %v", n.done)
 			}
 			n.want("conditions", n.conditions(pod), `PodResizeInProgress  "" of 2`)
+			n.open() // the agent was killed: what was to be restarted still is
+			n.ledger.Add(pod)
+			n.want("restarting", n.ledger.Restarting("p"), map[string]string{"a": "a"})
+			n.ledger.Apply(context.Background(), pod, []cri.Container{{ID: "a", Name: "a", State: cri.ContainerExited}})
+			n.want("conditions while it is stopped", n.conditions(pod), `PodResizeInProgress  "" of 2`)
 			n.ledger.Starting("p", &pod.Spec.Containers[0])
 			n.apply(pod)
+			n.want("restarting in the end", n.ledger.Restarting("p"), map[string]string(nil))
 			n.want("conditions after the restart", n.conditions(pod), "")
 		})
 	}

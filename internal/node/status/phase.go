@@ -53,7 +53,7 @@ func tallied(in Input, s *corev1.PodStatus) (t tally) {
 		case lifecycle.Sidecar:
 			t.sidecar(k, mainStarted(s))
 		case lifecycle.Main:
-			t.main(&in.Pod.Spec, c, k, in.unhealthy(c))
+			t.main(&in.Pod.Spec, c, k, in.again(c))
 		}
 	}
 	return t
@@ -87,15 +87,15 @@ func (t *tally) sidecar(s *corev1.ContainerStatus, initialized bool) {
 	}
 }
 
-// unhealthy reports whether a container was stopped since a probe had failed, and is
-// started again for that.
-func (in Input) unhealthy(c lifecycle.Container) bool {
+// again reports whether a container is started again, however it has ended: since it is to
+// be replaced, or was stopped since a probe had failed.
+func (in Input) again(c lifecycle.Container) bool {
 	known := lifecycle.Runtime{Containers: in.Containers, Probed: in.Probed}
 	newest := known.Newest(c.Spec.Name)
-	return newest != nil && known.Fails(newest) && lifecycle.RestartsUnhealthy(&in.Pod.Spec, c)
+	return newest != nil && (in.Replaced.Wants(newest) || known.Fails(newest) && lifecycle.RestartsUnhealthy(&in.Pod.Spec, c))
 }
 
-func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.ContainerStatus, unhealthy bool) {
+func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.ContainerStatus, again bool) {
 	ended := s.State.Terminated
 	if ended == nil {
 		ended = s.LastTerminationState.Terminated
@@ -110,7 +110,7 @@ func (t *tally) main(spec *corev1.PodSpec, c lifecycle.Container, s *corev1.Cont
 		if s.State.Terminated != nil && ended.ExitCode == 0 {
 			t.succeeded++
 		}
-		if ended.Reason == RestartingAllContainers || unhealthy || lifecycle.RestartsAfter(spec, c, ended.ExitCode) {
+		if ended.Reason == RestartingAllContainers || again || lifecycle.RestartsAfter(spec, c, ended.ExitCode) {
 			t.restarting++
 		}
 	}

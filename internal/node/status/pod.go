@@ -30,6 +30,8 @@ type Input struct {
 	Containers []cri.Container
 	// Probed is lifecycle.Runtime's.
 	Probed map[string]lifecycle.Probed
+	// Replaced are the containers that are started again, however they have ended.
+	Replaced lifecycle.Replace
 	// Waiting has the containers that were to be started and were not.
 	Waiting map[string]Waiting
 	// HostIPs are the node's addresses, primary first.

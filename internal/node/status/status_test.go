@@ -370,3 +370,18 @@ func TestAContainerIsToldOfWithWhatItHas(t *testing.T) {
 		t.Error("a resize that is done is still told of")
 	}
 }
+
+// TestAContainerThatIsReplacedHasNotEnded, whatever it exits with and its pod's policy says.
+func TestAContainerThatIsReplacedHasNotEnded(t *testing.T) {
+	for _, policy := range []corev1.RestartPolicy{corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure} {
+		in := Input{Pod: pod(policy, "a"), Containers: []cri.Container{{ID: "1", Name: "a", State: cri.ContainerExited}}, Waiting: map[string]Waiting{"a": {Reason: ContainerCreating}}}
+		in.Replaced = lifecycle.Replace{"a": "1"}
+		if s := Pod(in); s.Phase != corev1.PodRunning {
+			t.Errorf("%s: phase %s while the container is replaced", policy, s.Phase)
+		}
+		in.Replaced, in.Waiting = lifecycle.Replace{"a": "0"}, nil
+		if s := Pod(in); s.Phase != corev1.PodSucceeded {
+			t.Errorf("%s: phase %s, another container was replaced", policy, s.Phase)
+		}
+	}
+}
