@@ -1,10 +1,12 @@
 package resize
 
 import (
+	"maps"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
-	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/podfields"
 )
 
@@ -32,34 +34,32 @@ func (a Amounts) equal(b Amounts) bool { return apiequality.Semantic.DeepEqual(a
 // in is pod with these amounts in its spec. It shares all else, and is pod itself where
 // nothing differs. A container without an amount keeps its own.
 func (a Amounts) in(pod *corev1.Pod) *corev1.Pod {
-	out := pod
-	if !apiequality.Semantic.DeepEqual(a.Pod, pod.Spec.Resources) {
-		next := *pod
-		next.Spec.Resources = a.Pod
-		out = &next
-	}
-	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
-		own, ok := a.Containers[c.Name]
-		if !ok || apiequality.Semantic.DeepEqual(own, c.Resources) {
-			continue
+	out := *pod
+	out.Spec.Resources = a.Pod
+	out.Spec.InitContainers, out.Spec.Containers = slices.Clone(pod.Spec.InitContainers), slices.Clone(pod.Spec.Containers)
+	same := apiequality.Semantic.DeepEqual(a.Pod, pod.Spec.Resources)
+	for _, c := range podfields.DeclaredContainers(&out.Spec) {
+		if own, ok := a.Containers[c.Name]; ok && !apiequality.Semantic.DeepEqual(own, c.Resources) {
+			c.Resources, same = own, false
 		}
-		with := *c
-		with.Resources = own
-		out = lifecycle.With(out, &with)
 	}
-	return out
+	if same {
+		return pod
+	}
+	return &out
 }
 
 // with is a with the amount of some resources of one container taken from another one.
 func (a Amounts) with(container string, from corev1.ResourceRequirements, names ...corev1.ResourceName) Amounts {
-	out := Amounts{Pod: a.Pod, Containers: map[string]corev1.ResourceRequirements{}}
-	for name, r := range a.Containers {
-		out.Containers[name] = r
-	}
-	now := out.Containers[container]
-	now.Requests, now.Limits = taking(now.Requests, from.Requests, names), taking(now.Limits, from.Limits, names)
-	out.Containers[container] = now
+	out := Amounts{Pod: a.Pod, Containers: maps.Clone(a.Containers)}
+	out.Containers[container] = merged(out.Containers[container], from, names...)
 	return out
+}
+
+// merged is to with the amount of some resources taken from another one.
+func merged(to, from corev1.ResourceRequirements, names ...corev1.ResourceName) corev1.ResourceRequirements {
+	to.Requests, to.Limits = taking(to.Requests, from.Requests, names), taking(to.Limits, from.Limits, names)
+	return to
 }
 
 // taking is list with some amounts from another one, those that it does not have left out.
@@ -85,30 +85,25 @@ func taking(list, from corev1.ResourceList, names []corev1.ResourceName) corev1.
 func told(pod *corev1.Pod) (allocated, actuated Amounts) {
 	allocated = of(&pod.Spec)
 	actuated = Amounts{Pod: allocated.Pod, Containers: map[string]corev1.ResourceRequirements{}}
+	reported := map[string]*corev1.ContainerStatus{}
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			reported[list[i].Name] = &list[i]
+		}
+	}
 	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
-		s := lifecycle.Reported(&pod.Status, c.Name)
+		s := reported[c.Name]
 		if s == nil || s.Resources == nil {
 			continue
 		}
 		has := *s.Resources.DeepCopy()
 		if s.State.Running != nil {
-			actuated = actuated.with(c.Name, c.Resources, nonResizable(c.Resources)...).with(c.Name, has, resizable...)
+			actuated.Containers[c.Name] = merged(c.Resources, has, resizable...)
 		}
 		if s.AllocatedResources != nil {
 			has.Requests = s.AllocatedResources.DeepCopy()
 		}
-		allocated = allocated.with(c.Name, has, resizable...)
+		allocated.Containers[c.Name] = merged(c.Resources, has, resizable...)
 	}
 	return allocated, actuated
-}
-
-func nonResizable(r corev1.ResourceRequirements) (names []corev1.ResourceName) {
-	for _, list := range []corev1.ResourceList{r.Requests, r.Limits} {
-		for name := range list {
-			if name != corev1.ResourceCPU && name != corev1.ResourceMemory {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
 }

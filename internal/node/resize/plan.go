@@ -25,12 +25,16 @@ type change struct {
 // changes compares a pod, with what it is allocated, with what its containers have.
 func changes(pod *corev1.Pod, actuated Amounts, containers []cri.Container, memory int64) (out []change) {
 	was := actuated.in(pod)
+	had := map[string]*corev1.Container{}
+	for _, c := range podfields.DeclaredContainers(&was.Spec) {
+		had[c.Name] = c
+	}
 	for _, c := range podfields.DeclaredContainers(&pod.Spec) {
 		attempts := lifecycle.Attempts(containers, c.Name)
 		if len(attempts) == 0 || attempts[0].State != cri.ContainerRunning {
 			continue
 		}
-		before := podfields.Container(&was.Spec, c.Name)
+		before := had[c.Name]
 		d := change{
 			spec: c, container: attempts[0],
 			have: runspec.Resources(was, before, memory), want: runspec.Resources(pod, c, memory),

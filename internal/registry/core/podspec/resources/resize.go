@@ -18,11 +18,19 @@ func ValidateResize(now, old *corev1.PodSpec, spec *field.Path) field.ErrorList 
 		return append(errs, other...)
 	}
 	for at, c := range podfields.DeclaredContainers(now) {
-		before := podfields.Container(old, c.Name)
+		before := containerAt(old, at)
 		errs = append(errs, validateNothingRemoved(&c.Resources, &before.Resources, "resource ",
 			spec.Child(string(at.List)).Index(at.Index).Child("resources"))...)
 	}
 	return append(errs, validateOnlyResources(now, old, spec)...)
+}
+
+// containerAt is the container at a place that a spec has.
+func containerAt(spec *corev1.PodSpec, at podfields.Place) *corev1.Container {
+	if at.List == podfields.Init {
+		return &spec.InitContainers[at.Index]
+	}
+	return &spec.Containers[at.Index]
 }
 
 // validateSameContainers refuses what is not a resize of the containers that there are.
@@ -88,7 +96,7 @@ func validateOnlyResources(now, old *corev1.PodSpec, spec *field.Path) field.Err
 	rest := now.DeepCopy()
 	rest.Resources = old.Resources
 	for at, c := range podfields.DeclaredContainers(rest) {
-		before := podfields.Container(old, c.Name)
+		before := containerAt(old, at)
 		same := sameButCPUAndMemory(&c.Resources, &before.Resources)
 		c.Resources = before.Resources
 		if same && apiequality.Semantic.DeepEqual(c, before) {
