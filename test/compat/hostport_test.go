@@ -44,6 +44,18 @@ func firstPort(ports string) string {
 	return strings.FieldsFunc(after, func(r rune) bool { return r < '0' || r > '9' })[0]
 }
 
+// freePort is a port of the machine that nobody has now: ports are the machine's, and other
+// runs of these tests may be on it.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+}
+
 // answers is what a pod says at a place of the node, over HTTP, or why there is no answer.
 func answers(from *exec.Cmd) string {
 	out, err := from.Output()
@@ -148,26 +160,26 @@ func TestPortsOfTheNodeLeadToPods(t *testing.T) {
 	if led(t, dir) {
 		t.Error("there is a table before there is a port")
 	}
-	node := s.nodeIP(t)
+	node, all, loopback, none := s.nodeIP(t), freePort(t), freePort(t), freePort(t)
 	s.apply(t, "default", fmt.Sprintf(sleeper, "peer"))
-	s.apply(t, "default", serving("web", "", "{containerPort: 8080, hostPort: 54301}, {containerPort: 8080, hostPort: 54301, protocol: UDP}, {containerPort: 8080, hostPort: 54302, hostIP: 127.0.0.1}"))
+	s.apply(t, "default", serving("web", "", fmt.Sprintf("{containerPort: 8080, hostPort: %[1]s}, {containerPort: 8080, hostPort: %[1]s, protocol: UDP}, {containerPort: 8080, hostPort: %[2]s, hostIP: 127.0.0.1}", all, loopback)))
 	s.running(t, "default", "web", "peer")
 	s.answerUDP(t, dir, "default", "web")
 	reached := func(when string) {
 		t.Helper()
 		for what, ask := range map[string]func() string{
-			"127.0.0.1":             func() string { return s.ask(t, "127.0.0.1:54301") },
-			"the node":              func() string { return s.ask(t, node+":54301") },
-			"127.0.0.1 alone":       func() string { return s.ask(t, "127.0.0.1:54302") },
-			"from another pod":      func() string { return s.inPod(t, "default", "peer", node, "54301") },
-			"from the pod itself":   func() string { return s.inPod(t, "default", "web", node, "54301") },
-			"UDP, 127.0.0.1":        func() string { return strings.Replace(udp("127.0.0.1:54301"), "echo x", "web", 1) },
-			"UDP, the node's":       func() string { return strings.Replace(udp(node+":54301"), "echo x", "web", 1) },
+			"127.0.0.1":             func() string { return s.ask(t, "127.0.0.1:"+all) },
+			"the node":              func() string { return s.ask(t, node+":"+all) },
+			"127.0.0.1 alone":       func() string { return s.ask(t, "127.0.0.1:"+loopback) },
+			"from another pod":      func() string { return s.inPod(t, "default", "peer", node, all) },
+			"from the pod itself":   func() string { return s.inPod(t, "default", "web", node, all) },
+			"UDP, 127.0.0.1":        func() string { return strings.Replace(udp("127.0.0.1:"+all), "echo x", "web", 1) },
+			"UDP, the node's":       func() string { return strings.Replace(udp(node+":"+all), "echo x", "web", 1) },
 			"first thing of itself": func() string { return s.exec(t, "default", "web", "tail", "-1", "/www/first") },
 		} {
 			waitsFor(t, when+", "+what, "web", ask)
 		}
-		for _, to := range []string{node + ":54302", "127.0.0.1:54303"} {
+		for _, to := range []string{node + ":" + loopback, "127.0.0.1:" + none} {
 			if got := s.ask(t, to); !strings.HasPrefix(got, "no answer") {
 				t.Errorf("%s, %s: %q", when, to, got)
 			}
@@ -177,7 +189,7 @@ func TestPortsOfTheNodeLeadToPods(t *testing.T) {
 	s.sh(t, "nft delete table inet "+dir.HostName())
 	reached("after its table was removed")
 	s.Kill()
-	if got := s.ask(t, "127.0.0.1:54301"); got != "web" {
+	if got := s.ask(t, "127.0.0.1:"+all); got != "web" {
 		t.Errorf("while laterna does not run: %q", got)
 	}
 	if err := s.Start(); err != nil {
@@ -187,7 +199,7 @@ func TestPortsOfTheNodeLeadToPods(t *testing.T) {
 
 	// A pod that names its node itself, and one that comes as soon as the port is free.
 	name := s.sh(t, "kubectl get node -o jsonpath='{.items[0].metadata.name}'")
-	s.apply(t, "default", serving("bound", "nodeName: "+name, "{containerPort: 8080, hostPort: 54302}"))
+	s.apply(t, "default", serving("bound", "nodeName: "+name, "{containerPort: 8080, hostPort: "+loopback+"}"))
 	eventually(t, 20*time.Second, func() error {
 		const want = "Failed NodePorts: Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 		if got := s.field(t, "default", "pod/bound", "{.status.phase} {.status.reason}: {.status.message}"); got != want {
@@ -195,10 +207,10 @@ func TestPortsOfTheNodeLeadToPods(t *testing.T) {
 		}
 		return nil
 	})
-	s.apply(t, "default", serving("next", "", "{containerPort: 8080, hostPort: 54301}"))
+	s.apply(t, "default", serving("next", "", "{containerPort: 8080, hostPort: "+all+"}"))
 	s.sh(t, "kubectl delete pod web")
 	s.running(t, "default", "next")
-	waitsFor(t, "the next pod", "next", func() string { return s.ask(t, "127.0.0.1:54301") })
+	waitsFor(t, "the next pod", "next", func() string { return s.ask(t, "127.0.0.1:"+all) })
 	s.sh(t, "kubectl delete pod next bound")
 	eventually(t, 10*time.Second, func() error {
 		if led(t, dir) {
@@ -224,15 +236,15 @@ func TestWhoElseIsAtAPortIsTold(t *testing.T) {
 	defer l.Close()
 	own := netip.MustParseAddrPort(s.Listen).Port()
 	taken := netip.MustParseAddrPort(l.Addr().String()).Port()
-	ns := shared.namespace(t)
-	shared.apply(t, ns, serving("there", "", "{containerPort: 8080, hostPort: 54304}"))
+	ns, both := shared.namespace(t), freePort(t)
+	shared.apply(t, ns, serving("there", "", "{containerPort: 8080, hostPort: "+both+"}"))
 	shared.running(t, ns, "there")
-	s.apply(t, "default", serving("web", "", fmt.Sprintf("{containerPort: 8080, hostPort: 54304}, {containerPort: 8080, hostPort: %d}, {containerPort: 8080, hostPort: %d}", own, taken)))
+	s.apply(t, "default", serving("web", "", fmt.Sprintf("{containerPort: 8080, hostPort: %s}, {containerPort: 8080, hostPort: %d}, {containerPort: 8080, hostPort: %d}", both, own, taken)))
 	s.running(t, "default", "web")
 	eventually(t, 10*time.Second, func() error {
 		told := s.field(t, "default", "events --field-selector=reason=HostPortConflict", `{range .items[*]}{.type} {.message}{"\n"}{end}`)
 		for _, want := range []string{
-			"Warning Host port 54304/TCP leads to a pod of another system on this machine as well (nftables table inet ",
+			"Warning Host port " + both + "/TCP leads to a pod of another system on this machine as well (nftables table inet ",
 			fmt.Sprintf("Warning Host port %d/TCP does not lead to the pod where Laterna itself listens (%d/TCP at 127.0.0.1)", own, own),
 			fmt.Sprintf("Warning Host port %d/TCP is in use by compat.test (process %d) on the node: new connections to it go to the pod instead", taken, os.Getpid()),
 		} {
