@@ -110,7 +110,7 @@ func TestConformanceLivenessProbes(t *testing.T) {
 					t.Errorf("the container before had ended so: %+v", last)
 				}
 			} else {
-				s.stays(t, pod, 8*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
+				s.stays(t, pod, 4*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestConformanceLivenessProbes(t *testing.T) {
 			pod.Spec.HostNetwork = true
 			pod.Spec.Containers[0].LivenessProbe = everySecond(corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: port}})
 			pod = s.runs(t, pod)
-			s.stays(t, pod, 4*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
+			s.stays(t, pod, 2*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 })
 			if tc.restarts {
 				state.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 				s.await(t, pod, "to be restarted", func(p *corev1.Pod) bool { return timesRestarted(p) == 1 })
@@ -159,11 +159,11 @@ func TestConformanceReadinessProbes(t *testing.T) {
 		if waited := since.Sub(pod.Status.ContainerStatuses[0].State.Running.StartedAt.Time); since.IsZero() || waited < (delay-1)*time.Second {
 			t.Errorf("ready %s after its start", waited)
 		}
-		s.stays(t, pod, 3*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || !p.Status.ContainerStatuses[0].Ready })
+		s.stays(t, pod, 2*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || !p.Status.ContainerStatuses[0].Ready })
 	})
 	s.conforms(t, "[sig-node] Probing container with readiness probe that fails should never be ready and never restart", func(t *testing.T) {
 		pod := probed(s.name("pod"), forever)
 		pod.Spec.Containers[0].ReadinessProbe = everySecond(execProbe("false"))
-		s.stays(t, s.runs(t, pod), 8*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || p.Status.ContainerStatuses[0].Ready })
+		s.stays(t, s.runs(t, pod), 4*time.Second, func(p *corev1.Pod) bool { return timesRestarted(p) > 0 || p.Status.ContainerStatuses[0].Ready })
 	})
 }
