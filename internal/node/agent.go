@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -215,7 +216,7 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
-	a.logins = a.newLogins(cached, tokens)
+	a.logins = a.newLogins(cached)
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	if a.cfg.Operators != nil {
 		a.revisions = issuerrevision.New(issuerrevision.Config{
@@ -233,7 +234,7 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 }
 
 // newLogins makes what asks credential providers, nil where there are none.
-func (a *Agent) newLogins(cached *objects.Cache, tokens *tokencache.Cache) imagepull.Providers {
+func (a *Agent) newLogins(cached *objects.Cache) imagepull.Providers {
 	if len(a.cfg.Images.Providers.Providers) == 0 {
 		return nil
 	}
@@ -242,7 +243,10 @@ func (a *Agent) newLogins(cached *objects.Cache, tokens *tokencache.Cache) image
 		Account: func(ctx context.Context, namespace, name string) (metav1.Object, error) {
 			return cached.Get(ctx, objects.Key{Kind: objects.ServiceAccount, Namespace: namespace, Name: name})
 		},
-		Token: tokens.Token, Clock: a.cfg.Wall, Log: a.cfg.Log,
+		Token: func(ctx context.Context, namespace, account string, r *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
+			return a.cfg.Client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, r, metav1.CreateOptions{})
+		},
+		Clock: a.cfg.Wall, Log: a.cfg.Log,
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	configv1 "k8s.io/kubelet/config/v1"
@@ -22,23 +23,18 @@ import (
 	"laterna.dev/laterna/internal/node/imagepull"
 	"laterna.dev/laterna/internal/redacted"
 	"laterna.dev/laterna/internal/runtime/cri"
-	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
-const (
-	// maxParallel is how many runs of one plugin go on at a time.
-	maxParallel = 8
-	// tokenLife is what upstream asks for, in seconds.
-	tokenLife = 3600
-)
+// maxParallel is how many runs of one plugin go on at a time.
+const maxParallel = 8
 
 // Config is what plugins work with. All fields are required.
 type Config struct {
 	Settings Settings
 	// Account reads a service account; its metadata is what counts.
 	Account func(ctx context.Context, namespace, name string) (metav1.Object, error)
-	// Token asks for a token of a pod, see tokencache.Cache.
-	Token func(ctx context.Context, r tokencache.Request) (tokencache.Token, error)
+	// Token asks the API for a token of a service account.
+	Token func(ctx context.Context, namespace, account string, r *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error)
 	// Clock is real time: it is by that that registries let logins end.
 	Clock clock.Wall
 	Log   *slog.Logger
@@ -46,8 +42,9 @@ type Config struct {
 
 // Providers are the plugins of a node. It is safe for concurrent use.
 type Providers struct {
-	cfg Config
-	all []*provider
+	cfg    Config
+	all    []*provider
+	tokens tokens
 }
 
 // provider is one plugin.
@@ -67,7 +64,7 @@ type login struct {
 
 // New returns the plugins that are configured.
 func New(cfg Config) *Providers {
-	p := &Providers{cfg: cfg}
+	p := &Providers{cfg: cfg, tokens: tokens{ask: cfg.Token, clock: cfg.Clock, all: map[tokenOf]remembered{}}}
 	for _, c := range cfg.Settings.Providers {
 		p.all = append(p.all, &provider{
 			CredentialProvider: c,
@@ -203,14 +200,9 @@ func (p *Providers) identify(ctx context.Context, v *provider, pod *corev1.Pod, 
 			q.annotations[k] = value
 		}
 	}
-	token, err := p.cfg.Token(ctx, tokencache.Request{
-		Namespace: pod.Namespace, ServiceAccount: name, Audience: v.TokenAttributes.ServiceAccountTokenAudience,
-		ExpirationSeconds: tokenLife, PodName: pod.Name, PodUID: pod.UID,
-	})
-	if err != nil {
+	if q.token, err = p.tokens.of(ctx, pod, v.TokenAttributes.ServiceAccountTokenAudience); err != nil {
 		return imagepull.Source{}, q, fmt.Errorf("token of service account %s/%s for it: %w", pod.Namespace, name, err)
 	}
-	q.token = redacted.New(token.Reveal())
 	return imagepull.Source{UID: sa.GetUID(), Namespace: pod.Namespace, Name: name}, q, nil
 }
 

@@ -10,17 +10,17 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/node/imagepull"
-	"laterna.dev/laterna/internal/volumes/tokencache"
 )
 
 const secretToken = "token-of-an-account-that-is-not-short"
@@ -33,6 +33,7 @@ type node struct {
 	// accounts have annotations; fail has tokens be refused.
 	accounts map[string]map[string]string
 	fail     bool
+	tokens   atomic.Int64 // that were asked for
 }
 
 func newNode(t *testing.T, settings, script string) *node {
@@ -56,11 +57,17 @@ func newNode(t *testing.T, settings, script string) *node {
 			}
 			return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID("uid-" + name), Annotations: annotations}}, nil
 		},
-		Token: func(_ context.Context, r tokencache.Request) (tokencache.Token, error) {
-			if n.fail {
-				return tokencache.Token{}, errors.New("forbidden")
+		Token: func(_ context.Context, namespace, account string, r *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
+			n.tokens.Add(1)
+			ref := r.Spec.BoundObjectRef
+			if namespace != "ns" || ref.Kind != "Pod" || ref.APIVersion != "v1" || "uid-"+ref.Name != string(ref.UID) || *r.Spec.ExpirationSeconds != 3600 {
+				t.Errorf("asked for a token of %s/%s with %+v", namespace, account, r.Spec)
 			}
-			return tokencache.Token{Token: boundtoken.NewToken(fmt.Sprint(secretToken, r.Audience, r.PodUID))}, nil
+			if n.fail {
+				return nil, errors.New("forbidden")
+			}
+			r.Status.Token = fmt.Sprint(secretToken, r.Spec.Audiences[0], ref.UID)
+			return r, nil
 		},
 	})
 	return n
@@ -193,8 +200,11 @@ func TestTokensOfServiceAccounts(t *testing.T) {
 		if found := n.ask(t, podOf("p", ""), "r.example/app"); len(found) != 0 {
 			t.Errorf("a pod without an account: %v", found)
 		}
+		if n := n.tokens.Load(); n != 3 {
+			t.Errorf("asked for %d tokens, for two pods of one account and one of another", n)
+		}
 		n.fail = true
-		if _, err := n.Credentials(t.Context(), podOf("p", "sa"), "r.example/app"); err == nil || err.Error() != "credential provider ecr: token of service account ns/sa for it: forbidden" {
+		if _, err := n.Credentials(t.Context(), podOf("new", "sa"), "r.example/app"); err == nil || err.Error() != "credential provider ecr: token of service account ns/sa for it: forbidden" {
 			t.Errorf("got %v", err)
 		}
 	}
