@@ -94,7 +94,9 @@ func New(cfg Config) (*Agent, error) {
 		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
 		MemoryReserve: cfg.Eviction.Thresholds.Memory, Pressed: a.keeper.Pressed,
-		Runtime: a.runtimeState, Images: a.listImages, Seen: a.nodeSeen, Event: a.nodeEvent, Wall: cfg.Wall, Log: cfg.Log,
+		Runtime: func(ctx context.Context) registration.Runtime { return a.runtime.Load().state(ctx) },
+		Images:  func(ctx context.Context) ([]corev1.ContainerImage, error) { return a.runtime.Load().images(ctx) },
+		Seen:    a.nodeSeen, Event: a.nodeEvent, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node agent: %w", err)
@@ -166,7 +168,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		background.Go(func() { _ = a.revisions.Run(ctx) })
 	}
 	background.Go(func() { rt.inventory.FollowImages(ctx, a.imagesChanged) })
-	background.Go(func() { logs.Keep(ctx, a.logs, a.runningLogs, a.cfg.Wall, a.cfg.Log) })
+	background.Go(func() { logs.Keep(ctx, a.logs, a.host().RunningLogs, a.cfg.Wall, a.cfg.Log) })
 	background.Go(func() { a.resizes.Run(ctx, func() { a.pods.retry(a.resizes) }) })
 	background.Go(func() { collector.Run(ctx) })
 	background.Go(func() { a.keeper.Run(ctx) })
@@ -188,11 +190,16 @@ func (a *Agent) probeMetrics(w http.ResponseWriter, r *http.Request) {
 	rt.metrics.ServeHTTP(w, r)
 }
 
+// host is the pods of the node, as whoever asks the node for them sees them.
+func (a *Agent) host() podhost.Host {
+	return podhost.Host{Workers: a.pods.all, Runtime: a.cri, Logs: a.logs, Clock: a.cfg.Wall}
+}
+
 // servePodAPI serves the node's HTTPS endpoint until ctx ends.
 func (a *Agent) servePodAPI(ctx context.Context) error {
 	return podapi.New(podapi.Config{
 		NodeName: a.cfg.NodeName, Client: a.cfg.Client,
-		Host: podhost.Host{Workers: a.pods.all, Runtime: a.cri, Logs: a.logs, Clock: a.cfg.Wall},
+		Host: a.host(),
 		TLS:  a.cfg.PodAPI.TLS, ClientCAs: a.cfg.PodAPI.ClientCAs, Clock: a.cfg.Wall, Log: a.cfg.Log,
 		ProbeMetrics: a.probeMetrics,
 	}).Serve(ctx, a.cfg.PodAPI.Listener)
@@ -216,7 +223,7 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening volumes: %w", err)
 	}
-	a.logins = a.newLogins(cached)
+	a.logins = newLogins(a.cfg, cached)
 	a.objects, a.volumes, a.fresh = cached, manager, a.newFollower(manager)
 	if a.cfg.Operators != nil {
 		a.revisions = issuerrevision.New(issuerrevision.Config{
@@ -234,27 +241,25 @@ func (a *Agent) openVolumes(ctx context.Context) (closeAll func(), err error) {
 }
 
 // newLogins makes what asks credential providers, nil where there are none.
-func (a *Agent) newLogins(cached *objects.Cache) imagepull.Providers {
-	if len(a.cfg.Images.Providers.Providers) == 0 {
+func newLogins(cfg Config, cached *objects.Cache) imagepull.Providers {
+	if len(cfg.Images.Providers.Providers) == 0 {
 		return nil
 	}
 	return credentialprovider.New(credentialprovider.Config{
-		Settings: a.cfg.Images.Providers,
+		Settings: cfg.Images.Providers,
 		Account: func(ctx context.Context, namespace, name string) (metav1.Object, error) {
 			return cached.Get(ctx, objects.Key{Kind: objects.ServiceAccount, Namespace: namespace, Name: name})
 		},
 		Token: func(ctx context.Context, namespace, account string, r *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
-			return a.cfg.Client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, r, metav1.CreateOptions{})
+			return cfg.Client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, r, metav1.CreateOptions{})
 		},
-		Clock: a.cfg.Wall, Log: a.cfg.Log,
+		Clock: cfg.Wall, Log: cfg.Log,
 	})
 }
 
 // nodeSeen looks at what the node says of the agent's pods.
 func (a *Agent) nodeSeen(node *corev1.Node) {
-	if a.revisions != nil {
-		a.revisions.Seen(node)
-	}
+	a.revisions.Seen(node)
 }
 
 // nodeEvent records an Event about the node as the kubelet.
@@ -281,7 +286,13 @@ func (a *Agent) Event(pod *corev1.Pod, eventType, reason, message string) {
 	}
 }
 
-func (a *Agent) cri() *cri.Client { return a.runtime.Load().client }
+// cri is the runtime's client, nil while it has not answered.
+func (a *Agent) cri() *cri.Client {
+	if rt := a.runtime.Load(); rt != nil {
+		return rt.client
+	}
+	return nil
+}
 
 // turn waits until a sandbox may be made, or until wait ends. Only a few are made at
 // the same time, first come first served: a machine that makes fifty together needs

@@ -62,18 +62,16 @@ func (a *Agent) connect(ctx context.Context) (*runtime, error) {
 	}
 }
 
-// runtimeState is what the node object says about the runtime.
-func (a *Agent) runtimeState(ctx context.Context) registration.Runtime {
-	rt := a.runtime.Load()
+// state is what the node object says about the runtime, nil that has not answered.
+func (rt *runtime) state(ctx context.Context) registration.Runtime {
 	if rt == nil {
 		return registration.Down()
 	}
 	return registration.Ask(ctx, rt.client, rt.version)
 }
 
-// listImages is the images on the node, none while there is no runtime.
-func (a *Agent) listImages(ctx context.Context) ([]corev1.ContainerImage, error) {
-	rt := a.runtime.Load()
+// images are those on the node, none while there is no runtime.
+func (rt *runtime) images(ctx context.Context) ([]corev1.ContainerImage, error) {
 	if rt == nil {
 		return nil, nil
 	}

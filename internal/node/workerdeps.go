@@ -1,17 +1,15 @@
 package node
 
 import (
-	"context"
-	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/podworker"
+	"laterna.dev/laterna/internal/node/runspec"
 )
 
 // workerDeps is what the workers of pods stand on once the runtime is connected.
@@ -25,30 +23,19 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		Volumes: a.podVolumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
-		Services: a.listServices, Events: a.recorder, Logs: a.logs, Turn: a.turn,
-		NoClusterDNS: a.noClusterDNS(), Handler: runtimeHandler(a.cfg.Client),
+		Services: listServices(a.services), Events: a.recorder, Logs: a.logs, Turn: a.turn,
+		NoClusterDNS: a.noClusterDNS(), Handler: runspec.Handler(a.cfg.Client, rereadTime),
 		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}
 }
 
-// listServices are all services of the cluster. They are shared: read only.
-func (a *Agent) listServices() (all []*corev1.Service) {
-	for _, s := range a.services.List() {
-		all = append(all, s.(*corev1.Service))
-	}
-	return all
-}
-
-// runtimeHandler returns what tells by which handler pods of a RuntimeClass are run.
-func runtimeHandler(client kubernetes.Interface) func(ctx context.Context, class string) (string, error) {
-	return func(ctx context.Context, class string) (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, rereadTime)
-		defer cancel()
-		c, err := client.NodeV1().RuntimeClasses().Get(ctx, class, metav1.GetOptions{})
-		if err != nil {
-			return "", fmt.Errorf("failed to get RuntimeClass %s: %w", class, err)
+// listServices returns what lists all services of the cluster. They are shared: read only.
+func listServices(known cache.Store) func() []*corev1.Service {
+	return func() (all []*corev1.Service) {
+		for _, s := range known.List() {
+			all = append(all, s.(*corev1.Service))
 		}
-		return c.Handler, nil
+		return all
 	}
 }
 

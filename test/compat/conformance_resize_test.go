@@ -182,26 +182,26 @@ func (s *stage) thereAndBack(t *testing.T, restarts []int32, from, to []resizabl
 // with one pod each is checked here with one container each.
 func TestConformanceResize(t *testing.T) {
 	s := newStage(t)
-	s.conforms(t, "Pod InPlace Resize Container burstable pods - extended 6 containers - various operations performed (including adding limits and requests)", func(t *testing.T) {
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container burstable pods - extended 6 containers - various operations performed (including adding limits and requests)", func(t *testing.T) {
 		s.thereAndBackAdding(t,
 			[]resizable{{cpu: "20m"}, {memory: "35Mi"}, {cpu: "20m", memory: "35Mi"}, {cpu: "20m"}, {memory: "35Mi"}, {}},
 			[]resizable{{cpu: "25m", cpuLimit: "35m"}, {memory: "30Mi", memoryLimit: "50Mi"}, {cpu: "20m", memory: "30Mi"}, {cpu: "15m", memory: "35Mi"},
 				{cpu: "20m", memory: "40Mi"}, {}})
 	})
-	s.conforms(t, "Pod InPlace Resize Container burstable pods - extended resize with equivalents", func(t *testing.T) {
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container burstable pods - extended resize with equivalents", func(t *testing.T) {
 		s.thereAndBack(t, []int32{0}, []resizable{{cpu: "2m", cpuLimit: "10m"}}, []resizable{{cpu: "1m", cpuLimit: "5m"}})
 	})
 	three := []resizable{guaranteed("20m", "35Mi"), guaranteed("22m", "37Mi"), guaranteed("24m", "39Mi")}
-	s.conforms(t, "Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase cpu & mem on c1, c2, decrease cpu & mem on c3 - net increase", func(t *testing.T) {
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase cpu & mem on c1, c2, decrease cpu & mem on c3 - net increase", func(t *testing.T) {
 		s.thereAndBack(t, []int32{0, 0, 0}, three, []resizable{guaranteed("25m", "40Mi"), guaranteed("27m", "42Mi"), guaranteed("19m", "34Mi")})
 	})
-	s.conforms(t, "Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase cpu & mem on c1, decrease cpu & mem on c2, c3 - net decrease", func(t *testing.T) {
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase cpu & mem on c1, decrease cpu & mem on c2, c3 - net decrease", func(t *testing.T) {
 		s.thereAndBack(t, []int32{0, 0, 0}, three, []resizable{guaranteed("25m", "40Mi"), guaranteed("17m", "32Mi"), guaranteed("19m", "34Mi")})
 	})
-	s.conforms(t, "Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase: CPU (c1,c3), memory (c2, c3) ; decrease: CPU (c2)", func(t *testing.T) {
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container guaranteed pods with multiple containers 3 containers - increase: CPU (c1,c3), memory (c2, c3) ; decrease: CPU (c2)", func(t *testing.T) {
 		s.thereAndBack(t, []int32{0, 0, 0}, three, []resizable{guaranteed("25m", "35Mi"), guaranteed("17m", "42Mi"), guaranteed("29m", "44Mi")})
 	})
-	s.conforms(t, "Pod InPlace Resize Container resize pod via the replace endpoint", s.resizedByReplacing)
+	s.conforms(t, "[sig-node] Pod InPlace Resize Container resize pod via the replace endpoint", s.resizedByReplacing)
 	s.conforms(t, "burstable pods: who is restarted", func(t *testing.T) {
 		from := resizable{"20m", "30m", "35Mi", "45Mi", ""}
 		with := func(r resizable, restarts string) resizable { r.restarts = restarts; return r }

@@ -56,7 +56,8 @@ type Tokens interface {
 	Subscribe(changed func(tokencache.Request)) (cancel func())
 }
 
-// Follower follows revisions. Make it with New.
+// Follower follows revisions. Make it with New; one that is nil may be told of changes and
+// does nothing.
 type Follower struct {
 	cfg Config
 	// goals has the newest revision to reach; an older one in it is replaced.
@@ -82,6 +83,9 @@ func New(cfg Config) *Follower {
 // lost the annotation, is told the revision again. It does not wait and is not called
 // concurrently.
 func (f *Follower) Seen(node *corev1.Node) {
+	if f == nil {
+		return
+	}
 	select {
 	case <-f.seen:
 	default:
@@ -91,6 +95,9 @@ func (f *Follower) Seen(node *corev1.Node) {
 
 // Moved tells that files show other tokens. It does not wait.
 func (f *Follower) Moved() {
+	if f == nil {
+		return
+	}
 	select {
 	case f.moved <- struct{}{}:
 	default:
