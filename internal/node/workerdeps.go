@@ -9,6 +9,7 @@ import (
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/podworker"
+	"laterna.dev/laterna/internal/node/process"
 	"laterna.dev/laterna/internal/node/runspec"
 )
 
@@ -19,7 +20,8 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 			IPs: a.cfg.NodeIPs, ClusterDomain: a.cfg.ClusterDomain, Instance: a.cfg.Instance, Root: a.cfg.Root,
 			LogRoot: a.cfg.logRoot(), Runtime: rt.version.Name, Memory: a.registrar.Facts().Memory, Allocatable: a.Allocatable,
 		},
-		Runtime: rt.whole, Network: a.cfg.Network, Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups, Resizes: a.resizes,
+		Runtime: rt.whole, Stop: process.Stopper{Runtime: rt.client, Log: a.cfg.Log}.Stop, Network: a.cfg.Network,
+		Inventory: rt.inventory, Images: a.images, Groups: a.cfg.Groups, Resizes: a.resizes,
 		Volumes: a.podVolumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },

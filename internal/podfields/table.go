@@ -66,6 +66,7 @@ var honoured = []string{
 	"containers[].imagePullPolicy",
 	"containers[].lifecycle.postStart",
 	"containers[].lifecycle.preStop",
+	"containers[].lifecycle.stopSignal",
 	"containers[].livenessProbe",
 	"containers[].name",
 	"containers[].ports[].containerPort",

@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,15 @@ func (h *Held) Signal(sig unix.Signal) error {
 		return fmt.Errorf("signalling process %d: %w", h.pid, err)
 	}
 	return nil
+}
+
+// Wait returns once the process has ended, or with ctx's error.
+func (h *Held) Wait(ctx context.Context) error {
+	fd, err := unix.FcntlInt(uintptr(h.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("waiting for process %d: %w", h.pid, err)
+	}
+	return waitReadable(ctx, fd)
 }
 
 // InGroup tells whether the process runs in a control group that is named after id,

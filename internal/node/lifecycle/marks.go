@@ -8,12 +8,15 @@ import (
 )
 
 // Annotations of containers on the runtime that are read again when it is decided what
-// happens to them; they are the kubelet's.
+// happens to them; they are the kubelet's, but where it is said otherwise.
 const (
 	// AnnotationHash is Hash of the spec that the container was made from.
 	AnnotationHash = "io.kubernetes.container.hash"
 	// AnnotationGracePeriod is the pod's grace period in seconds.
 	AnnotationGracePeriod = "io.kubernetes.pod.terminationGracePeriod"
+	// AnnotationStopSignal is the signal that the pod wants the container to be stopped
+	// with, where it names one; it is ours.
+	AnnotationStopSignal = "laterna.dev/stop-signal"
 )
 
 // Hash changes when a container must be made anew to follow its spec: its name and

@@ -25,8 +25,10 @@ import (
 // Deps is what workers stand on; one value serves all of a node. All fields are required.
 // Everything in it may be called concurrently.
 type Deps struct {
-	Node        Node
-	Runtime     Runtime
+	Node    Node
+	Runtime Runtime
+	// Stop stops a container as Runtime does, with the signal that its pod wants.
+	Stop        func(ctx context.Context, c cri.Container, grace time.Duration) error
 	Network     Network
 	Inventory   Inventory
 	Images      Images

@@ -84,6 +84,9 @@ func (m *machine) deps() *Deps {
 		Objects: nothing{}, Probes: m.prober, Hooks: m, Pods: func(string) Pods { return pods{m} }, Services: func() []*corev1.Service { return nil }, Events: nothing{},
 		Logs: logs, Turn: func(context.Context) (func(), bool) { return func() {}, true }, NoClusterDNS: func() {},
 		Network: m,
+		Stop: func(ctx context.Context, c cri.Container, grace time.Duration) error {
+			return m.StopContainer(ctx, c.ID, grace)
+		},
 		Handler: func(_ context.Context, class string) (string, error) {
 			if class == "missing" {
 				return "", errors.New(`runtimeclasses.node.k8s.io "missing" not found`)

@@ -146,7 +146,7 @@ func (e *ender) stop(s *step, c cri.Container, grace time.Duration, turn func(le
 	if s.wait.Err() != nil {
 		return s.wait.Err()
 	}
-	if err := e.deps.Runtime.StopContainer(s.wait, c.ID, max(grace, leastGrace)); err != nil {
+	if err := e.deps.Stop(s.wait, c, max(grace, leastGrace)); err != nil {
 		return err
 	}
 	e.probes.ended(c.ID)

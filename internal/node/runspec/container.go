@@ -45,8 +45,9 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 		Annotations: containerAnnotations(pod, c, o.Attempt),
 		LogPath:     LogPath(c.Name, o.Attempt),
 		Stdin:       c.Stdin, StdinOnce: c.StdinOnce, TTY: c.TTY,
-		Resources: Resources(pod, c, o.MemoryCapacity),
-		Security:  security,
+		StopSignal: stopSignal(c),
+		Resources:  Resources(pod, c, o.MemoryCapacity),
+		Security:   security,
 	}
 	if out.Command, out.Args, err = env.Command(c, o.Env); err != nil {
 		return nil, err
@@ -55,6 +56,14 @@ func Container(pod *corev1.Pod, c *corev1.Container, o ContainerOptions) (*cri.C
 		out.Env = append(out.Env, cri.EnvVar(v))
 	}
 	return out, nil
+}
+
+// stopSignal is what a container wants to be stopped with, "" for its image's.
+func stopSignal(c *corev1.Container) string {
+	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
+		return ""
+	}
+	return string(*c.Lifecycle.StopSignal)
 }
 
 // mostPath is how much of a termination message's path a container is annotated with:
@@ -70,6 +79,9 @@ func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) 
 	}
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		out[lifecycle.AnnotationGracePeriod] = strconv.FormatInt(*g, 10)
+	}
+	if signal := stopSignal(c); signal != "" {
+		out[lifecycle.AnnotationStopSignal] = signal
 	}
 	if h := hook.Annotation(c); h != "" {
 		out[hook.AnnotationPreStop] = h

@@ -92,6 +92,7 @@ func containerStatus(in Input, k lifecycle.Container) corev1.ContainerStatus {
 	}
 	out.State = state(in, newest, old)
 	resources(in, &out, k)
+	out.StopSignal = stopSignal(newest)
 	if len(attempts) > 1 && (attempts[1].State == cri.ContainerExited || attempts[1].State == cri.ContainerUnknown) {
 		out.LastTerminationState.Terminated = terminated(in, attempts[1], old)
 	} else if old != nil {
@@ -125,6 +126,19 @@ func readiness(in Input, k lifecycle.Container, newest *cri.Container, out *core
 		out.Ready = started && known.Ready(newest)
 	}
 	out.Started = &started
+}
+
+// stopSignal is what a container is stopped with: what its pod wants, else what the
+// runtime says; nil where it does not say.
+func stopSignal(c cri.Container) *corev1.Signal {
+	signal := corev1.Signal(c.Annotations[lifecycle.AnnotationStopSignal])
+	if signal == "" {
+		signal = corev1.Signal(c.StopSignal)
+	}
+	if signal == "" {
+		return nil
+	}
+	return &signal
 }
 
 // resources fills in what a container is allocated, and what it has: the same unless it

@@ -1,6 +1,10 @@
 package cri
 
-import runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+import (
+	"strings"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
 
 func sandboxConfig(s *SandboxSpec) *runtimeapi.PodSandboxConfig {
 	out := &runtimeapi.PodSandboxConfig{
@@ -49,6 +53,7 @@ func containerConfig(s *ContainerSpec) *runtimeapi.ContainerConfig {
 		Stdin:       s.Stdin,
 		StdinOnce:   s.StdinOnce,
 		Tty:         s.TTY,
+		StopSignal:  signalOf(s.StopSignal),
 		Linux: &runtimeapi.LinuxContainerConfig{
 			Resources:       resources(s.Resources),
 			SecurityContext: securityContext(s.Security),
@@ -93,6 +98,18 @@ func resources(r Resources) *runtimeapi.LinuxContainerResources {
 		CpuPeriod: r.CPUPeriod, CpuQuota: r.CPUQuota, CpuShares: r.CPUShares,
 		MemoryLimitInBytes: r.MemoryBytes, OomScoreAdj: r.OOMScoreAdj,
 	}
+}
+
+// signalOf is a signal by its name, such as SIGUSR1 or SIGRTMIN+2; "" is the image's own.
+func signalOf(name string) runtimeapi.Signal {
+	return runtimeapi.Signal(runtimeapi.Signal_value["SIGNAL_"+strings.NewReplacer("+", "PLUS", "-", "MINUS").Replace(name)])
+}
+
+func signalName(s runtimeapi.Signal) string {
+	if s == runtimeapi.Signal_SIGNAL_RUNTIME_DEFAULT {
+		return ""
+	}
+	return strings.NewReplacer("PLUS", "+", "MINUS", "-").Replace(strings.TrimPrefix(s.String(), "SIGNAL_"))
 }
 
 func namespaces(n Namespaces) *runtimeapi.NamespaceOption {

@@ -78,7 +78,7 @@ func (c *Client) ContainerStatus(ctx context.Context, id string) (Container, err
 		Image: s.GetImage().GetImage(), ImageRef: s.GetImageRef(), State: containerState(s.GetState()),
 		CreatedAt: stamp(s.GetCreatedAt()), Labels: s.GetLabels(), Annotations: s.GetAnnotations(),
 		StartedAt: stamp(s.GetStartedAt()), FinishedAt: stamp(s.GetFinishedAt()), ExitCode: s.GetExitCode(),
-		Reason: s.GetReason(), Message: s.GetMessage(), LogPath: s.GetLogPath(),
+		Reason: s.GetReason(), Message: s.GetMessage(), LogPath: s.GetLogPath(), StopSignal: signalName(s.GetStopSignal()),
 	}
 	for _, m := range s.GetMounts() {
 		out.Mounts = append(out.Mounts, Mount{HostPath: m.HostPath, ContainerPath: m.ContainerPath, ReadOnly: m.Readonly})

@@ -148,6 +148,9 @@ type ContainerSpec struct {
 	Mounts      []Mount
 	Labels      map[string]string
 	Annotations map[string]string
+	// StopSignal is what the container is stopped with, "" for the image's own. A runtime
+	// that does not know it ignores it: Container.StopSignal tells.
+	StopSignal string
 	// LogPath is relative to the sandbox's LogDir.
 	LogPath   string
 	Stdin     bool

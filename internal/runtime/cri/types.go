@@ -59,6 +59,8 @@ type Container struct {
 	Message    string
 	Mounts     []Mount
 	LogPath    string
+	// StopSignal is what the runtime stops the container with, "" where it does not tell.
+	StopSignal string
 }
 
 // Filter selects sandboxes or containers by label; the zero value selects all.

@@ -69,13 +69,13 @@ spec:
 			"spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector: a null labelSelector results in matching no pod"}},
 		{"not honoured", `
 spec:
-  containers: [{name: a, image: i, lifecycle: {stopSignal: SIGUSR1}}]
+  containers: [{name: a, image: i, securityContext: {seLinuxOptions: {level: l}}}]
   volumes: [{name: r, rbd: {monitors: [m], image: i}}]
   terminationGracePeriodSeconds: -1`, []string{
 			"spec.volumes[0].rbd: deprecated in v1.28, non-functional in v1.31+",
 			"spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
 			"spec.volumes[0].rbd" + notHonoured + ": volumes of this kind are not mounted, and the pod does not start",
-			"spec.containers[0].lifecycle.stopSignal" + notHonoured}},
+			"spec.containers[0].securityContext.seLinuxOptions" + notHonoured}},
 		{"quantities and names", `
 metadata: {annotations: {scheduler.alpha.kubernetes.io/critical-pod: ''}}
 spec:
@@ -98,10 +98,10 @@ spec:
 			}
 		})
 	}
-	pod := podspectest.Parse[corev1.Pod](t, "spec:\n  containers: [{name: a, image: i, lifecycle: {stopSignal: SIGUSR1}}]")
+	pod := podspectest.Parse[corev1.Pod](t, "spec:\n  containers: [{name: a, image: i, securityContext: {seLinuxOptions: {level: l}}}]")
 	podspec.SetDefaults(&pod.Spec)
 	got := podspec.Warnings(&pod.ObjectMeta, &pod.Spec, field.NewPath("spec", "template"))
-	if len(got) != 1 || got[0] != "spec.template.spec.containers[0].lifecycle.stopSignal"+notHonoured {
+	if len(got) != 1 || got[0] != "spec.template.spec.containers[0].securityContext.seLinuxOptions"+notHonoured {
 		t.Errorf("warnings of a template: %q", got)
 	}
 }

@@ -58,8 +58,8 @@ func validateLifecycle(l *corev1.Lifecycle, spec *corev1.PodSpec, path *field.Pa
 			errs = append(errs, h.validate(path.Child(f.name))...)
 		}
 	}
-	if l.StopSignal != nil && spec.OS == nil {
-		errs = append(errs, field.Forbidden(path.Child("stopSignal"), "may not be set for containers with empty `spec.os.name`"))
+	if l.StopSignal != nil {
+		errs = append(errs, validateStopSignal(*l.StopSignal, spec.OS, path.Child("stopSignal"))...)
 	}
 	return errs
 }

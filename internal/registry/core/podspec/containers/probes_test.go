@@ -57,5 +57,9 @@ func TestHandlers(t *testing.T) {
 			path+"lifecycle.preStop.sleep: Invalid value: -1: must be non-negative and less than terminationGracePeriodSeconds (30)"),
 		wrong("signal of an unknown system", podspectest.In("lifecycle: {stopSignal: SIGTERM}"), path+"lifecycle.stopSignal: Forbidden: may not be set for containers with empty `spec.os.name`"),
 		wrong("signal", podspectest.In("lifecycle: {stopSignal: SIGTERM}")+"os: {name: linux}"),
+		wrong("real-time signals", podspectest.In("lifecycle: {stopSignal: SIGRTMIN+15}")+"os: {name: linux}"),
+		wrong("the last real-time signals", podspectest.In("lifecycle: {stopSignal: SIGRTMAX-14}")+"os: {name: linux}"),
+		wrong("signal of Windows", podspectest.In("lifecycle: {stopSignal: SIGUSR1}")+"os: {name: windows}",
+			path+`lifecycle.stopSignal: Unsupported value: "SIGUSR1": supported values: "SIGKILL", "SIGTERM"`),
 	)
 }
