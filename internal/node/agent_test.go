@@ -105,6 +105,10 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	thresholds, err := eviction.Parse(eviction.DefaultThresholds)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
@@ -113,12 +117,13 @@ func (w *world) start() {
 	w.agent, err = New(Config{
 		NodeName: "n1", NodeIPs: []string{"192.0.2.1"}, Version: "v1.37.2+test", Instance: w.Dir.Hash, Root: w.Dir.Path,
 		ClusterDomain: "cluster.local", Client: w.client, Runtime: w,
-		Groups:  resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
-		Machine: eviction.Machine{Memory: machine.MemoryLeft, PIDs: machine.PIDsLeft, Usage: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()}.Usage},
-		PodAPI:  PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
-		Clock:   w.clock,
-		Wall:    clock.Real(),
-		Log:     slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Groups:   resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
+		Eviction: eviction.Settings{Thresholds: thresholds},
+		Machine:  eviction.Machine{Memory: machine.MemoryLeft, PIDs: machine.PIDsLeft, Usage: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()}.Usage},
+		PodAPI:   PodAPI{Listener: l, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(w.t)}}},
+		Clock:    w.clock,
+		Wall:     clock.Real(),
+		Log:      slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		w.t.Fatal(err)

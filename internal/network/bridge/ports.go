@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -63,19 +64,31 @@ type Published struct {
 	Ports []PortMapping
 }
 
-// Published returns the sandboxes that ports of the machine are to lead to now, by name.
-func (r *PortReader) Published() []Published {
-	var all []Published
+// Published returns the sandboxes that ports of the machine are to lead to now, by name:
+// those whose link is there. What is remembered of others is of before a restart of the
+// machine, or is about to go.
+func (r *PortReader) Published() ([]Published, error) {
+	all, links := map[string]Published{}, map[string]bool{}
 	for file, one := range r.results.all() {
 		if len(one.Ports) == 0 {
 			continue
 		}
 		if p, err := r.port(file, one); err == nil {
-			all = append(all, Published{one.Sandbox, p.Addr, one.Ports})
+			all[p.Link] = Published{one.Sandbox, p.Addr, one.Ports}
 		}
 	}
-	slices.SortFunc(all, func(a, b Published) int { return strings.Compare(a.Sandbox, b.Sandbox) })
-	return all
+	if len(all) == 0 {
+		return nil, nil
+	}
+	there, err := rtnl.Links()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range there {
+		links[l.Name] = true
+	}
+	maps.DeleteFunc(all, func(link string, _ Published) bool { return !links[link] })
+	return slices.SortedFunc(maps.Values(all), func(a, b Published) int { return strings.Compare(a.Sandbox, b.Sandbox) }), nil
 }
 
 // Check fails where a sandbox was connected to the bridge and it cannot be told to which

@@ -32,7 +32,7 @@ type Config struct {
 	// Subnet holds the addresses of pods, Services those of services.
 	Subnet, Services netip.Prefix
 	// Published returns the sandboxes that ports are to lead to now.
-	Published func() []bridge.Published
+	Published func() ([]bridge.Published, error)
 	// Mark is a file, gone after a reboot, that is there while the table is: an end of
 	// laterna and of the pods meanwhile must not leave a table behind.
 	Mark string
@@ -89,8 +89,11 @@ func (r *Router) Sync(ctx context.Context) error { return r.write(ctx, true) }
 func (r *Router) write(ctx context.Context, anew bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	want := targetsOf(r.inOrder())
-	err := r.lead(ctx, want, anew)
+	all, err := r.inOrder()
+	want := targetsOf(all)
+	if err == nil {
+		err = r.lead(ctx, want, anew)
+	}
 	if err != nil {
 		return fmt.Errorf("leading ports of the machine to pods: %w", err)
 	}
@@ -101,8 +104,12 @@ func (r *Router) write(ctx context.Context, anew bool) error {
 }
 
 // inOrder are the sandboxes, those last that came last.
-func (r *Router) inOrder() []bridge.Published {
-	all, seen, next := r.cfg.Published(), map[string]int{}, len(r.seen)
+func (r *Router) inOrder() ([]bridge.Published, error) {
+	all, err := r.cfg.Published()
+	if err != nil {
+		return nil, err
+	}
+	seen, next := map[string]int{}, 0
 	for _, n := range r.seen {
 		next = max(next, n+1)
 	}
@@ -115,7 +122,7 @@ func (r *Router) inOrder() []bridge.Published {
 	}
 	r.seen = seen
 	slices.SortStableFunc(all, func(a, b bridge.Published) int { return seen[a.Sandbox] - seen[b.Sandbox] })
-	return all
+	return all, nil
 }
 
 func (r *Router) lead(ctx context.Context, want targets, anew bool) error {

@@ -97,7 +97,7 @@ func start(t *testing.T) *network {
 func (n *network) begin() {
 	n.Router = hostports.New(hostports.Config{
 		Table: table, Bridge: link, Subnet: netip.MustParsePrefix("198.18.70.0/24"), Services: netip.MustParsePrefix("198.19.0.0/16"),
-		Published: func() []bridge.Published { return n.published }, Mark: n.mark,
+		Published: func() ([]bridge.Published, error) { return n.published, nil }, Mark: n.mark,
 		Log: slog.New(slog.NewTextHandler(&n.log, nil)),
 	})
 }

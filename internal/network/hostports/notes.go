@@ -20,7 +20,11 @@ const maxNotes = 8
 // where nothing leads to it, and who else is at a port.
 func (r *Router) Notes(ctx context.Context, sandbox string) []string {
 	var mappings []bridge.PortMapping
-	for _, p := range r.cfg.Published() {
+	all, err := r.cfg.Published()
+	if err != nil {
+		return nil
+	}
+	for _, p := range all {
 		if p.Sandbox == sandbox {
 			mappings = p.Ports
 		}
