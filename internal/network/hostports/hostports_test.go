@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,7 +132,7 @@ print("listening", flush=True)`
 // asker asks once and prints the answer.
 const asker = `import socket, sys
 kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM); s.settimeout(1.5)
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM); s.settimeout(3)
 if len(sys.argv) > 4: s.bind((sys.argv[4], 0))
 s.connect((host, port))
 if kind == "udp": s.send(b"x")
@@ -187,6 +188,7 @@ func TestPortsLeadToPodsFromEverywhere(t *testing.T) {
 	seen := serve(t)
 	n.publish(t, mapping("tcp", "", 17080, 80), mapping("UDP", "0.0.0.0", 17080, 80), mapping("sctp", "", 17080, 80),
 		mapping("tcp", "127.0.0.1", 17081, 81), mapping("tcp", machine, 17082, 81), mapping("udp", machine, 17082, 81))
+	var asked sync.WaitGroup
 	for _, tt := range []struct{ from, kind, to, bind, want string }{
 		{"", "tcp", "127.0.0.1:17080", "", "tcp 80 from " + gateway},
 		{"", "udp", "127.0.0.1:17080", "", "udp 80 from " + gateway},
@@ -210,14 +212,17 @@ func TestPortsLeadToPodsFromEverywhere(t *testing.T) {
 		{"peer", "tcp", gateway + ":17082", "", "no answer"},
 		{"peer", "tcp", web + ":80", "", "tcp 80 from " + peer},
 	} {
-		var bind []string
-		if tt.bind != "" {
-			bind = []string{tt.bind}
-		}
-		if got := ask(tt.from, tt.kind, tt.to, bind...); !strings.HasPrefix(got, tt.want) {
-			t.Errorf("%s from %q at %s: %q, want %q", tt.kind, tt.from, tt.to, got, tt.want)
-		}
+		asked.Go(func() {
+			var bind []string
+			if tt.bind != "" {
+				bind = []string{tt.bind}
+			}
+			if got := ask(tt.from, tt.kind, tt.to, bind...); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("%s from %q at %s: %q, want %q", tt.kind, tt.from, tt.to, got, tt.want)
+			}
+		})
 	}
+	asked.Wait()
 	sctp := `import socket, struct, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132); s.connect((sys.argv[1], 0))
 def crc(data):
@@ -446,6 +451,22 @@ print("ready", flush=True); time.sleep(60)`)
 			t.Errorf("%+v: %q, want %q", tt.mapping, got, tt.want)
 		}
 	}
+}
+
+func TestThousandsOfPortsAreLedAndFewAreToldOf(t *testing.T) {
+	n := start(t)
+	var many []bridge.PortMapping
+	for port := range int32(2000) {
+		many = append(many, mapping("tcp", "", 20000+port, 80), mapping("udp", "::1", 20000+port, 80))
+	}
+	n.publish(t, many...)
+	if notes := n.Notes(t.Context(), "web"); len(notes) != 9 || notes[8] != "Others of its host ports were not looked at" {
+		t.Errorf("%d notes: %q", len(notes), notes)
+	}
+	if intact, err := n.Intact(t.Context()); err != nil || !intact {
+		t.Errorf("intact %v, %v", intact, err)
+	}
+	n.publish(t)
 }
 
 // TestOwnPortsAreKept asks, at ports that a pod has asked for, what the machine listens at.

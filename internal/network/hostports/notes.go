@@ -13,12 +13,20 @@ import (
 	"laterna.dev/laterna/internal/network/nftables"
 )
 
-// maxNotes bounds what is told of one sandbox.
-const maxNotes = 8
+// maxNotes bounds what is told of one sandbox, maxChecked how many of its ports are looked
+// at: nobody's start is to take long because it asks for thousands.
+const maxNotes, maxChecked = 8, 128
 
-// Notes says in sentences what of the ports of a sandbox is not as its pod may expect:
-// where nothing leads to it, and who else is at a port.
+// Notes says in sentences what of the ports of a sandbox, which Follow has seen, is not as
+// its pod may expect: where nothing leads to it, and who else is at a port.
 func (r *Router) Notes(ctx context.Context, sandbox string) []string {
+	r.mu.Lock()
+	_, seen := r.seen[sandbox]
+	own := r.own
+	r.mu.Unlock()
+	if !seen {
+		return nil // as most have no ports
+	}
 	var mappings []bridge.PortMapping
 	all, err := r.cfg.Published()
 	if err != nil {
@@ -29,27 +37,22 @@ func (r *Router) Notes(ctx context.Context, sandbox string) []string {
 			mappings = p.Ports
 		}
 	}
-	if len(mappings) == 0 {
-		return nil
-	}
-	r.mu.Lock()
-	own := r.own
-	r.mu.Unlock()
 	others, err := r.others(ctx)
 	if err != nil {
 		r.cfg.Log.Debug("ports of other systems of the machine are not known", "error", err)
 	}
 	var notes []string
-	for _, m := range mappings {
+	for i, m := range mappings {
+		if len(notes) >= maxNotes || i == maxChecked {
+			notes = append(notes, "Others of its host ports were not looked at")
+			break
+		}
 		c, err := claimOf(m)
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("Host port %d leads nowhere: %v", m.HostPort, err))
 			continue
 		}
 		notes = append(notes, c.notes(own, others)...)
-	}
-	if more := len(notes) - maxNotes; more > 0 {
-		notes = append(notes[:maxNotes], fmt.Sprintf("The same holds for others of its host ports (%d more notes)", more))
 	}
 	return notes
 }
