@@ -39,12 +39,12 @@ const (
 // that is connected to nobody.
 var waits = map[Protocol]string{TCP: "0A", UDP: "07"}
 
-// Listening returns the sockets of this network namespace that take what comes to a port,
+// Listening returns the sockets of this thread's network namespace that take what comes to a port,
 // of either family. Those of an IPv6 socket that takes IPv4 as well are among them.
 func Listening(p Protocol, port uint16) ([]Listener, error) {
 	var all []Listener
 	for _, family := range []string{"", "6"} {
-		raw, err := bounded.File("/proc/self/net/"+string(p)+family, bounded.Table)
+		raw, err := bounded.File("/proc/thread-self/net/"+string(p)+family, bounded.Table)
 		if os.IsNotExist(err) { // a machine without the family
 			continue
 		}

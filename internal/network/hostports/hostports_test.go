@@ -3,18 +3,25 @@ package hostports_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/hostports"
@@ -48,10 +55,52 @@ func run(t *testing.T, program string, args ...string) {
 	}
 }
 
+// own says that the process has a network of its own.
+const own = "LATERNA_TEST_OWN_NETWORK"
+
+// TestMain begins again in a network namespace of the test's own, so that systems on the
+// machine neither see its rules nor have the same names.
+func TestMain(m *testing.M) {
+	if os.Getenv(own) == "" {
+		os.Setenv(own, "yes")
+		err := syscall.Exec(must(exec.LookPath("unshare")), append([]string{"unshare", "--net", must(os.Executable())}, os.Args[1:]...), os.Environ())
+		panic(fmt.Sprintf("beginning again in a network namespace (the tests need root): %v", err))
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%v: %s", err, out))
+	}
+	os.Exit(m.Run())
+}
+
+func must(s string, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// everyWay runs a test with bridged packets that pass the rules of IP, as a kubelet asks for,
+// and with those that do not.
+func everyWay(t *testing.T, test func(t *testing.T)) {
+	const file = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+	for _, on := range []string{"0", "1"} {
+		if err := os.WriteFile(file, []byte(on), 0); errors.Is(err, fs.ErrNotExist) {
+			t.Run("without br_netfilter", test)
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		t.Run("bridge-nf-call-iptables="+on, test)
+	}
+}
+
+// nsPrefix is how the names of namespaces begin, which are the machine's.
+var nsPrefix = fmt.Sprintf("lt-hp%d-", os.Getpid())
+
 // connect makes a network namespace that is connected to the machine.
 func connect(t *testing.T, name, addr, via string, port ...string) {
 	t.Helper()
-	ns, veth := "lt-hp-"+name, "vthp"+name
+	ns, veth := nsPrefix+name, "vthp"+name
 	t.Cleanup(func() {
 		exec.Command("ip", "link", "del", veth).Run()
 		exec.Command("ip", "netns", "del", ns).Run()
@@ -106,7 +155,7 @@ func (n *network) begin() {
 // in is a command that runs in a namespace; "" is the machine itself.
 func in(ns string, args ...string) *exec.Cmd {
 	if ns != "" {
-		args = append([]string{"ip", "netns", "exec", "lt-hp-" + ns}, args...)
+		args = append([]string{"ip", "netns", "exec", nsPrefix + ns}, args...)
 	}
 	return exec.Command(args[0], args[1:]...)
 }
@@ -129,24 +178,50 @@ for p in (80, 81): threading.Thread(target=tcp, args=(p,)).start(); threading.Th
 threading.Thread(target=sctp).start()
 print("listening", flush=True)`
 
-// asker asks once and prints the answer.
-const asker = `import socket, sys
-kind, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM); s.settimeout(3)
-if len(sys.argv) > 4: s.bind((sys.argv[4], 0))
-s.connect((host, port))
-if kind == "udp": s.send(b"x")
-print(s.recv(99).decode())`
-
-// ask asks from somewhere and returns the answer, or the error's last line.
+// ask asks from somewhere and returns the answer, or why there is none.
 func ask(from, kind, to string, bind ...string) string {
-	host, port, _ := strings.Cut(to, ":")
-	out, err := in(from, append([]string{"python3", "-c", asker, kind, host, port}, bind...)...).CombinedOutput()
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if err != nil {
-		return "no answer: " + lines[len(lines)-1]
+	answer := make(chan string)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		got, err := askHere(from, kind, to, bind...)
+		if err != nil {
+			got = "no answer: " + err.Error()
+		}
+		answer <- got
+	}()
+	return <-answer
+}
+
+func askHere(from, kind, to string, bind ...string) (string, error) {
+	const patience = 2 * time.Second
+	if from != "" {
+		ns, err := os.Open("/run/netns/" + nsPrefix + from)
+		if err != nil {
+			return "", err
+		}
+		defer ns.Close()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return "", err
+		}
 	}
-	return lines[len(lines)-1]
+	d := net.Dialer{Timeout: patience}
+	for _, addr := range bind {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(addr)}
+	}
+	c, err := d.Dial(kind+"4", to)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if kind == "udp" {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return "", err
+		}
+	}
+	said := make([]byte, 99)
+	n, err := c.Read(said)
+	return string(said[:n]), err
 }
 
 // serve answers in the pod, and returns the file with the SCTP ports that it was asked at.
@@ -183,7 +258,9 @@ func mapping(protocol, hostIP string, hostPort, containerPort int32) bridge.Port
 	return bridge.PortMapping{HostPort: hostPort, ContainerPort: containerPort, Protocol: protocol, HostIP: hostIP}
 }
 
-func TestPortsLeadToPodsFromEverywhere(t *testing.T) {
+func TestPortsLeadToPodsFromEverywhere(t *testing.T) { everyWay(t, leadFromEverywhere) }
+
+func leadFromEverywhere(t *testing.T) {
 	n := start(t)
 	seen := serve(t)
 	n.publish(t, mapping("tcp", "", 17080, 80), mapping("UDP", "0.0.0.0", 17080, 80), mapping("sctp", "", 17080, 80),
@@ -268,7 +345,9 @@ for _ in range(3):
 
 // TestLoopbackOfTheMachineIsNotReached sends to 127.0.0.1 of the machine from a pod, which
 // may send raw packets, and from a machine next door.
-func TestLoopbackOfTheMachineIsNotReached(t *testing.T) {
+func TestLoopbackOfTheMachineIsNotReached(t *testing.T) { everyWay(t, keepLoopback) }
+
+func keepLoopback(t *testing.T) {
 	n := start(t)
 	n.publish(t, mapping("udp", "127.0.0.1", 17083, 80), mapping("udp", "", 17084, 80))
 	heard := func(ns, host, port, from, src, dst string) string {
@@ -292,7 +371,7 @@ print("ready", flush=True); print("heard", s.recvfrom(99), flush=True)`, host, p
 		if from == "next" {
 			veth = "vthpnext"
 		}
-		mac, err := os.ReadFile("/sys/class/net/" + veth + "/address")
+		at, err := net.InterfaceByName(veth)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +379,7 @@ print("ready", flush=True); print("heard", s.recvfrom(99), flush=True)`, host, p
 		if dst == machine {
 			to = "17084"
 		}
-		if raw, err := in(from, "python3", "-c", frames, strings.TrimSpace(string(mac)), src, dst, to).CombinedOutput(); err != nil {
+		if raw, err := in(from, "python3", "-c", frames, at.HardwareAddr.String(), src, dst, to).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, raw)
 		}
 		time.Sleep(300 * time.Millisecond)
