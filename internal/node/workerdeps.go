@@ -4,8 +4,8 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/cache"
 
+	"laterna.dev/laterna/internal/node/env"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/podworker"
@@ -25,19 +25,9 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		Volumes: a.podVolumes, SubPaths: a.fresh, Updates: a.updates, Projections: a.projections, Objects: a.objects,
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
-		Services: listServices(a.services), Events: a.recorder, Logs: a.logs, Turn: a.turn,
+		Services: env.ListServices(a.services), Events: a.recorder, Logs: a.logs, Turn: a.turn,
 		NoClusterDNS: a.noClusterDNS(), Handler: runspec.Handler(a.cfg.Client, rereadTime),
 		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
-	}
-}
-
-// listServices returns what lists all services of the cluster. They are shared: read only.
-func listServices(known cache.Store) func() []*corev1.Service {
-	return func() (all []*corev1.Service) {
-		for _, s := range known.List() {
-			all = append(all, s.(*corev1.Service))
-		}
-		return all
 	}
 }
 
