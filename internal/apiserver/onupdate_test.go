@@ -84,7 +84,7 @@ func TestRulesOnUpdateNeedTheRightToExec(t *testing.T) {
 	if code, raw := s.fetch(admin, "POST", "/api/v1/namespaces/default/serviceaccounts", account, "Content-Type", "application/json"); code != http.StatusCreated {
 		t.Fatalf("%d %s", code, raw)
 	}
-	writer := ruleOf("get create update patch", "pods pods/status pods/binding bindings pods/ephemeralcontainers")
+	writer := ruleOf("get create update patch", "pods pods/status pods/binding bindings pods/ephemeralcontainers pods/resize")
 	for who, rules := range map[string][]rbacv1.PolicyRule{"pat": {writer}, "eve": {writer, ruleOf("create", "pods/exec")}} {
 		_, err := s.admin().RbacV1().ClusterRoles().Create(t.Context(), clusterRole(who, rules...), metav1.CreateOptions{})
 		must(t, err)
@@ -139,9 +139,11 @@ func TestRulesOnUpdateNeedTheRightToExec(t *testing.T) {
 	}
 	pod := make(hup)
 	for _, mediaType := range []string{"application/merge-patch+json", "application/strategic-merge-patch+json"} {
-		code, raw := s.fetch(clients["pat"], "PATCH", ofPods+"/"+pod+"/ephemeralcontainers", strings.NewReader(onlyRules(pod, run)), "Content-Type", mediaType)
-		if code != http.StatusForbidden {
-			t.Errorf("rules that come with ephemeral containers: %d %s", code, raw)
+		for _, subresource := range []string{"ephemeralcontainers", "resize"} {
+			code, raw := s.fetch(clients["pat"], "PATCH", ofPods+"/"+pod+"/"+subresource, strings.NewReader(onlyRules(pod, run)), "Content-Type", mediaType)
+			if code != http.StatusForbidden {
+				t.Errorf("rules that come with %s: %d %s", subresource, code, raw)
+			}
 		}
 	}
 	pod = make("")
@@ -178,7 +180,7 @@ func (s *system) allWaysAreKnown(t *testing.T) {
 	t.Helper()
 	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true, "pods/portforward create": true,
 		// They keep annotations as they are, but do not take those that their writer may not have.
-		"pods/ephemeralcontainers update": true, "pods/ephemeralcontainers patch": true}
+		"pods/ephemeralcontainers update": true, "pods/ephemeralcontainers patch": true, "pods/resize update": true, "pods/resize patch": true}
 	for _, way := range onUpdateWays {
 		known[way.resource+" "+way.verb] = true
 	}

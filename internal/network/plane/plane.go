@@ -153,6 +153,7 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 	if err := p.persist(ctx, route); err != nil {
 		return nil // asked to stop
 	}
+	changed := p.watch(ctx)
 	// What need not be there before the system answers runs a dozen programs. The first pod
 	// has its ports bound before it runs all the same.
 	if !wait.Pause(ctx, p.cfg.Clock, afterStart) {
@@ -166,7 +167,7 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
 	p.tellSharing(ctx)
-	p.repair(ctx, func(ctx context.Context) error { return errors.Join(route(ctx), ports(ctx)) })
+	p.repair(ctx, changed, func(ctx context.Context) error { return errors.Join(route(ctx), ports(ctx)) })
 	return nil
 }
 
@@ -182,25 +183,34 @@ func (p *Plane) persist(ctx context.Context, write func(context.Context) error) 
 	}
 }
 
+// changes tell that rules or links of the machine have changed.
+type changes struct{ rules, links <-chan struct{} }
+
+// watch listens for changes until ctx ends.
+func (p *Plane) watch(ctx context.Context) (c changes) {
+	var err, linkErr error
+	c.rules, err = netlink.RuleChanges(ctx)
+	c.links, linkErr = netlink.LinkChanges(ctx)
+	if err := errors.Join(err, linkErr); err != nil {
+		p.cfg.Log.Warn("removed rules of the pod network are written again only after a while", "error", err, "seconds", check.Seconds())
+	}
+	return c
+}
+
 // repair writes the rules again when somebody has removed them, as `nft flush
 // ruleset`, `nft flush table` and restarts of firewalls do, and takes out those of ports
 // that are gone, until ctx ends. The bridge of the pods is repaired likewise.
-func (p *Plane) repair(ctx context.Context, write func(context.Context) error) {
+func (p *Plane) repair(ctx context.Context, changed changes, write func(context.Context) error) {
 	var bridge sync.WaitGroup
 	bridge.Go(func() { p.repairLinks(ctx) })
 	defer bridge.Wait()
 	ticker := p.cfg.Clock.NewTicker(check)
 	defer ticker.Stop()
-	rules, err := netlink.RuleChanges(ctx)
-	links, linkErr := netlink.LinkChanges(ctx)
-	if err := errors.Join(err, linkErr); err != nil {
-		p.cfg.Log.Warn("removed rules of the pod network are written again only after a while", "error", err, "seconds", check.Seconds())
-	}
 	for {
 		select {
 		case <-ticker.C():
-		case <-rules:
-		case <-links:
+		case <-changed.rules:
+		case <-changed.links:
 		case <-ctx.Done():
 			return
 		}
