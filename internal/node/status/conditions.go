@@ -23,7 +23,8 @@ const (
 	restartAllStarted      = "RestartAllContainersStarted"
 )
 
-// Owned are the conditions that this package decides; all others are kept.
+// Owned are the conditions that this package decides; all others are kept. It also decides
+// a DisruptionTarget of its own reason: others set that condition too.
 var Owned = []corev1.PodConditionType{
 	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
 	corev1.AllContainersRestarting, corev1.PodResizePending, corev1.PodResizeInProgress,
@@ -183,7 +184,8 @@ func truth(b bool) corev1.ConditionStatus {
 func MergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
 	var out []corev1.PodCondition
 	for _, c := range ours {
-		if now := condition(theirs, c.Type); slices.Contains(Owned, c.Type) {
+		own := slices.Contains(Owned, c.Type) || c.Type == corev1.DisruptionTarget && c.Reason == corev1.PodReasonTerminationByKubelet
+		if now := condition(theirs, c.Type); own {
 			out = append(out, c)
 		} else if now != nil {
 			out = append(out, *now)

@@ -151,6 +151,17 @@ func TestPodThatEndsForItsNodeSaysSo(t *testing.T) {
 	if c := condition(Pod(in).Conditions, corev1.DisruptionTarget); c != nil {
 		t.Errorf("a pod that took too much itself: %+v", c)
 	}
+	in.Failed.Disruption = true
+	preempted := []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler}}
+	for _, theirs := range [][]corev1.PodCondition{nil, preempted} {
+		merged := MergeConditions(Pod(in).Conditions, theirs)
+		if c := condition(merged, corev1.DisruptionTarget); c == nil || c.Reason != "TerminationByKubelet" {
+			t.Errorf("beside %v the API is told %v", theirs, merged)
+		}
+	}
+	if merged := MergeConditions(preempted, preempted); len(merged) != 1 || merged[0].Reason != corev1.PodReasonPreemptionByScheduler {
+		t.Errorf("a condition of the scheduler's: %v", merged)
+	}
 }
 
 func TestNotReady(t *testing.T) {
