@@ -312,7 +312,7 @@ func TestB22AttachInATerminal(t *testing.T) {
 		term.resize(t, cmd, 50, 132)
 		term.send(t, "for i in $(seq 100); do [ \"$(stty size)\" = '50 132' ] && break; sleep 0.1; done; stty size\n")
 		term.expect(t, "50 132\r\n") // what is typed shows the same on its way
-		term.send(t, "\x10\x11")      // kubectl's keys for leaving
+		term.send(t, "\x10\x11")     // kubectl's keys for leaving
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("leaving kubectl attach: %v", err)
 		}

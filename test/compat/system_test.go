@@ -2,7 +2,9 @@ package compat
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,13 @@ func (s *system) client(t testing.TB) kubernetes.Interface {
 func (s *system) command(t testing.TB, name string, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	t.Cleanup(cancel)
+	// Ours comes first, whatever the machine has of that name: exec looks in this
+	// process's PATH, not in the command's.
+	if own := programs.Path(name); filepath.Base(name) == name {
+		if _, err := os.Stat(own); err == nil {
+			name = own
+		}
+	}
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = s.Environ()
 	return cmd
