@@ -54,7 +54,7 @@ func measureProbes(ctx context.Context, b *bench) (figures []figure, err error) 
 	if err != nil {
 		return nil, err
 	}
-	rate := float64(served.count()-before) / probeTime.Seconds()
+	rate := float64(served.count()-before) / (settle + probeTime).Seconds()
 	figures = append(figures, figure{What: "500 HTTP and TCP probes a second", Value: cores, Unit: "cores", Budget: 0.25,
 		Note: fmt.Sprintf("%s probes a second were seen; without pods %s cores", number(rate), number(quiet))})
 	if err := b.remove(f.system); err != nil {
