@@ -178,6 +178,9 @@ func (n Node) short(pod *corev1.Pod) *status.Waiting {
 func (n Node) room(name corev1.ResourceName) (room int64, known bool) {
 	list := n.Allocatable
 	if nodefields.Extended(name) {
+		if n.Seen == nil {
+			return 0, false // others offer it, in what was not seen yet
+		}
 		list = n.Seen.Status.Allocatable
 	}
 	_, known = list[name]

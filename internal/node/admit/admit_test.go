@@ -156,6 +156,11 @@ func TestANodeThatWasNotSeenYetKnowsItsRoom(t *testing.T) {
 	if why := n.Refuse(elsewhere); why != nil {
 		t.Errorf("refused: %+v", why)
 	}
+	dongle := asks("1")
+	dongle.Spec.Containers[0].Resources.Requests["example.com/dongle"] = resource.MustParse("1")
+	if why := n.Refuse(dongle); why != nil {
+		t.Errorf("refused for what the node may have: %+v", why)
+	}
 	if why := n.Refuse(asks("3")); why == nil || why.Reason != "OutOfcpu" {
 		t.Errorf("refused: %+v, want for CPU", why)
 	}
