@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
 	"laterna.dev/laterna/internal/podfields"
 )
@@ -99,7 +100,7 @@ func (l *ledger) seen(pod *corev1.Pod) (freed, changed bool) {
 		delete(l.nominated, pod.UID)
 		return l.book(pod.UID, book(pod, pod.Spec.NodeName, demandOf(pod)))
 	case pod.Status.NominatedNodeName != "":
-		l.nominated[pod.UID] = nomination{pod.Status.NominatedNodeName, priorityOf(pod), demandOf(pod)}
+		l.nominated[pod.UID] = nomination{pod.Status.NominatedNodeName, schedulinghelper.PodPriority(pod), demandOf(pod)}
 	}
 	return false, false
 }
@@ -116,7 +117,7 @@ func (l *ledger) gone(uid types.UID) (freed bool) {
 func (l *ledger) nominate(pod *corev1.Pod, node string, d demand) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.nominated[pod.UID] = nomination{node, priorityOf(pod), d}
+	l.nominated[pod.UID] = nomination{node, schedulinghelper.PodPriority(pod), d}
 }
 
 // nominatedTo returns the node whose place is kept for a pod, or "".
@@ -166,7 +167,7 @@ func (l *ledger) on(node *corev1.Node, pod *corev1.Pod) candidate {
 		}
 	}
 	for uid, n := range l.nominated {
-		if n.node == node.Name && uid != pod.UID && n.priority >= priorityOf(pod) {
+		if n.node == node.Name && uid != pod.UID && n.priority >= schedulinghelper.PodPriority(pod) {
 			c.used.add(n.amounts, 1)
 			c.ports = append(c.ports, n.ports...)
 		}
@@ -205,14 +206,6 @@ func (l *ledger) remove(uid types.UID) bool {
 	delete(l.pods, uid)
 	delete(l.assumed, uid)
 	return true
-}
-
-// priorityOf returns the priority of a pod, which admission has set.
-func priorityOf(pod *corev1.Pod) int32 {
-	if pod.Spec.Priority == nil {
-		return 0
-	}
-	return *pod.Spec.Priority
 }
 
 // ended reports whether a pod uses nothing any more.

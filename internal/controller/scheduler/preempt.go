@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
 	"laterna.dev/laterna/internal/podfields"
 )
@@ -76,7 +77,7 @@ func (w world) ending(pod *corev1.Pod, node string) bool {
 			continue
 		}
 		return slices.ContainsFunc(c.pods, func(b booking) bool {
-			return b.pod.DeletionTimestamp != nil && priorityOf(b.pod) < priorityOf(pod)
+			return b.pod.DeletionTimestamp != nil && schedulinghelper.PodPriority(b.pod) < schedulinghelper.PodPriority(pod)
 		})
 	}
 	return false
@@ -87,7 +88,7 @@ func (w world) ending(pod *corev1.Pod, node string) bool {
 func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod, against []string) {
 	var stay, lower []booking
 	for _, b := range w.nodes[at].pods {
-		if priorityOf(b.pod) < priorityOf(pod) {
+		if schedulinghelper.PodPriority(b.pod) < schedulinghelper.PodPriority(pod) {
 			lower = append(lower, b)
 		} else {
 			stay = append(stay, b)
@@ -143,7 +144,7 @@ func (c candidate) with(stay []booking) candidate {
 
 // important orders pods: those of more priority first, then those that have run longer.
 func important(a, b booking) int {
-	return cmp.Or(cmp.Compare(priorityOf(b.pod), priorityOf(a.pod)), started(a.pod).Compare(started(b.pod)), cmp.Compare(a.pod.UID, b.pod.UID))
+	return cmp.Or(cmp.Compare(schedulinghelper.PodPriority(b.pod), schedulinghelper.PodPriority(a.pod)), started(a.pod).Compare(started(b.pod)), cmp.Compare(a.pod.UID, b.pod.UID))
 }
 
 // started is when a pod began, the time of its creation where nobody has said so.
@@ -159,12 +160,12 @@ func started(pod *corev1.Pod) time.Time {
 func (p *preemption) better(q *preemption) bool {
 	sum := func(all []*corev1.Pod) (n int64) {
 		for _, v := range all {
-			n += int64(priorityOf(v)) + 1<<31 // so that fewer pods of negative priority win
+			n += int64(schedulinghelper.PodPriority(v)) + 1<<31 // so that fewer pods of negative priority win
 		}
 		return n
 	}
 	return cmp.Or(
-		cmp.Compare(priorityOf(p.victims[0]), priorityOf(q.victims[0])),
+		cmp.Compare(schedulinghelper.PodPriority(p.victims[0]), schedulinghelper.PodPriority(q.victims[0])),
 		cmp.Compare(sum(p.victims), sum(q.victims)),
 		cmp.Compare(len(p.victims), len(q.victims)),
 		started(q.victims[0]).Compare(started(p.victims[0])),

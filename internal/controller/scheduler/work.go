@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
 	"laterna.dev/laterna/internal/controller/run"
 	"laterna.dev/laterna/internal/nodefields"
@@ -40,7 +41,7 @@ func social(v verdict) bool { return v.social }
 func verdictOf(pod *corev1.Pod) verdict {
 	a := pod.Spec.Affinity
 	return verdict{
-		uid: pod.UID, priority: priorityOf(pod), created: pod.CreationTimestamp.Time,
+		uid: pod.UID, priority: schedulinghelper.PodPriority(pod), created: pod.CreationTimestamp.Time,
 		social: len(pod.Spec.TopologySpreadConstraints) > 0 || a != nil && (a.PodAffinity != nil || a.PodAntiAffinity != nil),
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
 	"laterna.dev/laterna/internal/host/cgroups"
 	"laterna.dev/laterna/internal/node/admit"
@@ -25,13 +26,6 @@ type measured struct {
 func (m *measured) over() int64 {
 	q := resourcehelper.PodRequests(m.Pod.Pod, resourcehelper.PodResourcesOptions{})[corev1.ResourceMemory]
 	return m.Usage.Memory - q.Value()
-}
-
-func priorityOf(pod *corev1.Pod) int32 {
-	if pod.Spec.Priority == nil {
-		return 0
-	}
-	return *pod.Spec.Priority
 }
 
 // victim is the pod that is to go, nil where none gives anything back. Critical pods stay.
@@ -53,12 +47,12 @@ func victim(k kind, all []*measured) *measured {
 // priority, then those that have most beyond.
 func byMemory(x, y *measured) int {
 	exceeds := func(m *measured) int { return map[bool]int{true: -1}[m.over() > 0] }
-	return cmp.Or(cmp.Compare(exceeds(x), exceeds(y)), cmp.Compare(priorityOf(x.Pod.Pod), priorityOf(y.Pod.Pod)), cmp.Compare(y.over(), x.over()))
+	return cmp.Or(cmp.Compare(exceeds(x), exceeds(y)), cmp.Compare(schedulinghelper.PodPriority(x.Pod.Pod), schedulinghelper.PodPriority(y.Pod.Pod)), cmp.Compare(y.over(), x.over()))
 }
 
 // byPids puts first those of less priority, then those with most processes.
 func byPids(x, y *measured) int {
-	return cmp.Or(cmp.Compare(priorityOf(x.Pod.Pod), priorityOf(y.Pod.Pod)), cmp.Compare(y.Usage.Pids, x.Usage.Pids))
+	return cmp.Or(cmp.Compare(schedulinghelper.PodPriority(x.Pod.Pod), schedulinghelper.PodPriority(y.Pod.Pod)), cmp.Compare(y.Usage.Pids, x.Usage.Pids))
 }
 
 // message is upstream's.

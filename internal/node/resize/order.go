@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
+	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 
 	"laterna.dev/laterna/internal/node/status"
 )
@@ -42,7 +43,7 @@ func (l *Ledger) waiting(pods []*corev1.Pod) []*corev1.Pod {
 	slices.SortStableFunc(out, func(a, b *corev1.Pod) int {
 		return cmp.Or(
 			cmp.Compare(first(!grows[a]), first(!grows[b])),
-			-cmp.Compare(priority(a), priority(b)),
+			-cmp.Compare(schedulinghelper.PodPriority(a), schedulinghelper.PodPriority(b)),
 			cmp.Compare(first(status.QOSClass(a) == corev1.PodQOSGuaranteed), first(status.QOSClass(b) == corev1.PodQOSGuaranteed)),
 			compareSince(a, b),
 		)
@@ -54,13 +55,6 @@ func (l *Ledger) waiting(pods []*corev1.Pod) []*corev1.Pod {
 func more(wants, has *corev1.Pod) bool {
 	now, then := resource.PodRequests(wants, resource.PodResourcesOptions{}), resource.PodRequests(has, resource.PodResourcesOptions{})
 	return now.Cpu().Cmp(*then.Cpu()) > 0 || now.Memory().Cmp(*then.Memory()) > 0
-}
-
-func priority(pod *corev1.Pod) int32 {
-	if pod.Spec.Priority == nil {
-		return 0
-	}
-	return *pod.Spec.Priority
 }
 
 // compareSince orders pods by when the API says that they began to wait; those of which
