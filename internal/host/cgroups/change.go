@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,38 +55,29 @@ func (h Hierarchy) changeController(controller, parent string, files []file) err
 // counts it against a limit, or that of a container in it, by its ID. Its error is
 // fs.ErrNotExist when there is no such group.
 func (h Hierarchy) MemoryUsed(name, podUID, container string) (int64, error) {
-	dir, file := h.root, "memory.current"
-	if !h.Unified {
-		dir, file = filepath.Join(h.root, "memory"), "memory.usage_in_bytes"
+	dir, err := h.groupOf("memory", name, podUID)
+	if err != nil {
+		return 0, err
 	}
-	dir = filepath.Join(dir, h.relative(h.Pod(name, podUID)))
 	if container != "" {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return 0, fmt.Errorf("looking for the control group of container %s: %w", container, err)
 		}
-		of := func(e fs.DirEntry) bool {
-			own := strings.TrimSuffix(e.Name(), ".scope")
-			return e.IsDir() && (own == container || strings.HasSuffix(own, "-"+container))
-		}
-		found := false
-		for _, e := range entries {
-			if of(e) {
-				dir, found = filepath.Join(dir, e.Name()), true
-				break
-			}
-		}
-		if !found {
+		i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() && containerOf(e.Name()) == container })
+		if i < 0 {
 			return 0, fmt.Errorf("looking for the control group of container %s in %s: %w", container, dir, fs.ErrNotExist)
 		}
+		dir = filepath.Join(dir, entries[i].Name())
 	}
-	raw, err := bounded.File(filepath.Join(dir, file), bounded.Small)
+	file := filepath.Join(dir, h.usedFile())
+	raw, err := bounded.File(file, bounded.Small)
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory use of a control group: %w", err)
 	}
 	used, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("reading the memory use of a control group: %s: %w", filepath.Join(dir, file), err)
+		return 0, fmt.Errorf("reading the memory use of a control group: %s: %w", file, err)
 	}
 	return used, nil
 }

@@ -44,12 +44,24 @@ func (h Hierarchy) PodUsage(name, podUID string) (pod Usage, containers map[stri
 		if !e.IsDir() {
 			continue
 		}
-		// systemd's names are <runtime>-<id>.scope.
-		id := strings.TrimSuffix(e.Name(), ".scope")
-		id = id[strings.LastIndexByte(id, '-')+1:]
-		containers[id] = h.usage(filepath.Join(memory, e.Name()), filepath.Join(pids, e.Name()))
+		containers[containerOf(e.Name())] = h.usage(filepath.Join(memory, e.Name()), filepath.Join(pids, e.Name()))
 	}
 	return pod, containers, nil
+}
+
+// containerOf is the runtime's ID of the container whose group has a name: systemd's are
+// <runtime>-<id>.scope.
+func containerOf(name string) string {
+	id := strings.TrimSuffix(name, ".scope")
+	return id[strings.LastIndexByte(id, '-')+1:]
+}
+
+// usedFile is the file that tells how much memory a group uses.
+func (h Hierarchy) usedFile() string {
+	if h.Unified {
+		return "memory.current"
+	}
+	return "memory.usage_in_bytes"
 }
 
 // groupOf is the directory in which a controller has a pod.
@@ -65,11 +77,11 @@ func (h Hierarchy) groupOf(controller, name, podUID string) (string, error) {
 }
 
 func (h Hierarchy) usage(memory, pids string) (u Usage) {
-	used, inactive := "memory.usage_in_bytes", "total_inactive_file"
+	inactive := "total_inactive_file"
 	if h.Unified {
-		used, inactive = "memory.current", "inactive_file"
+		inactive = "inactive_file"
 	}
-	u.Memory = max(number(filepath.Join(memory, used))-statOf(filepath.Join(memory, "memory.stat"), inactive), 0)
+	u.Memory = max(number(filepath.Join(memory, h.usedFile()))-statOf(filepath.Join(memory, "memory.stat"), inactive), 0)
 	u.Pids = number(filepath.Join(pids, "pids.current"))
 	return u
 }
