@@ -135,6 +135,19 @@ func (d *Daemon) endContainers(ctx context.Context, shims []procfs.Process, grac
 // forgetContainers deletes the records of all containers and their writable layers,
 // so that the next start does not list what has ended.
 func (d *Daemon) forgetContainers(ctx context.Context) error {
+	return d.withContainers(ctx, func(ctx context.Context, conn *grpc.ClientConn, list []*containersapi.Container) error {
+		var errs []error
+		for _, c := range list {
+			errs = append(errs, forget(ctx, conn, c))
+		}
+		// The daemon would remove the layers from the disk later, and is about to end.
+		return errors.Join(append(errs, forgetSandboxes(ctx, conn), collect(ctx, conn))...)
+	})
+}
+
+// withContainers calls do with a connection to the daemon's own API, and the containers
+// that it knows. All of it takes endTimeout at most.
+func (d *Daemon) withContainers(ctx context.Context, do func(ctx context.Context, conn *grpc.ClientConn, list []*containersapi.Container) error) error {
 	conn, err := Dial(d.Socket())
 	if err != nil {
 		return err
@@ -147,12 +160,7 @@ func (d *Daemon) forgetContainers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing containers: %w", err)
 	}
-	var errs []error
-	for _, c := range list {
-		errs = append(errs, forget(ctx, conn, c))
-	}
-	// The daemon would remove the layers from the disk later, and is about to end.
-	return errors.Join(append(errs, forgetSandboxes(ctx, conn), collect(ctx, conn))...)
+	return do(ctx, conn, list)
 }
 
 // containers returns all containers, without their specifications: they come one by

@@ -7,9 +7,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	containersapi "github.com/containerd/containerd/api/services/containers/v1"
 	sandboxapi "github.com/containerd/containerd/api/services/sandbox/v1"
 
 	"laterna.dev/laterna/internal/host/procfs"
@@ -73,23 +73,14 @@ func (d *Daemon) strays(ctx context.Context) ([]procfs.Process, error) {
 
 // records are the IDs of the containers and sandboxes that the daemon knows.
 func (d *Daemon) records(ctx context.Context) (map[string]bool, error) {
-	conn, err := Dial(d.Socket())
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, endTimeout)
-	defer cancel()
-	ctx = metadata.AppendToOutgoingContext(ctx, "containerd-namespace", Namespace)
-	list, err := containers(ctx, conn)
-	if err != nil {
-		return nil, fmt.Errorf("listing containers: %w", err)
-	}
 	known := map[string]bool{}
-	for _, c := range list {
-		known[c.GetID()] = true
-	}
-	return known, sandboxRecords(ctx, conn, known)
+	err := d.withContainers(ctx, func(ctx context.Context, conn *grpc.ClientConn, list []*containersapi.Container) error {
+		for _, c := range list {
+			known[c.GetID()] = true
+		}
+		return sandboxRecords(ctx, conn, known)
+	})
+	return known, err
 }
 
 func sandboxRecords(ctx context.Context, conn *grpc.ClientConn, known map[string]bool) error {
