@@ -47,6 +47,9 @@ type machine struct {
 	command func(command []string) (int32, error)
 	// unbound fails the binding of sandboxes to their addresses while it is set.
 	unbound atomic.Bool
+	// lag is how many looks at the containers still show those in stopped as running.
+	lag     int
+	stopped []string
 
 	mu         sync.Mutex
 	did        []string
@@ -170,6 +173,14 @@ func (m *machine) RemoveSandbox(_ context.Context, id string) error {
 func (m *machine) ListContainers(context.Context, cri.Filter) ([]cri.Container, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(m.stopped) > 0 {
+		if m.lag--; m.lag == 0 {
+			for _, id := range m.stopped {
+				m.ends(id, cri.ContainerExited, 7)
+			}
+			m.stopped = nil
+		}
+	}
 	return slices.Clone(m.containers), nil
 }
 
@@ -212,7 +223,13 @@ func (m *machine) StartContainer(_ context.Context, id string) error {
 }
 
 func (m *machine) StopContainer(_ context.Context, id string, grace time.Duration) error {
-	m.note(func() { m.ends(id, cri.ContainerExited, 0) }, "stop %s", id)
+	m.note(func() {
+		if m.lag == 0 {
+			m.ends(id, cri.ContainerExited, 0)
+		} else {
+			m.stopped = append(m.stopped, id)
+		}
+	}, "stop %s", id)
 	return nil
 }
 

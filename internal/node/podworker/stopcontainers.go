@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,9 +86,39 @@ func (e *ender) stopContainers(s *step, grace time.Duration) time.Duration {
 		return time.Millisecond
 	}
 	if failed == nil && len(running) > 0 {
-		_, failed = e.observer.refresh(s.ctx)
+		failed = e.seeEnd(s.ctx, running...)
 	}
 	return e.stopped(s, failed)
+}
+
+// seeEnd learns how containers ended that were stopped. A runtime may answer that one has
+// stopped, since its process is gone, before its own state says so: until then nothing
+// true could be told of it.
+func (e *ender) seeEnd(ctx context.Context, stopped ...cri.Container) error {
+	pause := e.deps.Wall.NewTimer(exitPause)
+	defer pause.Stop()
+	var still []string
+	for range exitLooks {
+		if _, err := e.observer.refresh(ctx); err != nil {
+			return err
+		}
+		still = still[:0]
+		for _, c := range e.board.snapshot().Running() {
+			if slices.ContainsFunc(stopped, func(s cri.Container) bool { return s.ID == c.ID }) {
+				still = append(still, c.Name)
+			}
+		}
+		if len(still) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C():
+			pause.Reset(exitPause)
+		}
+	}
+	return fmt.Errorf("the runtime has stopped the containers %s, and says that they run", strings.Join(still, ", "))
 }
 
 // turn waits until containers have ended, as long as the grace period lasts. It returns
@@ -131,7 +162,10 @@ func (e *ender) stopContainer(s *step, c cri.Container, grace time.Duration) err
 		e.board.markDirty()
 		return err
 	}
-	_, err = e.observer.refresh(s.ctx)
+	if err = e.seeEnd(s.ctx, c); err != nil && s.ctx.Err() == nil {
+		e.log("container not stopped", "container", c.Name, "error", err)
+		e.board.markDirty()
+	}
 	return err
 }
 

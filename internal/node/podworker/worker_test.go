@@ -132,6 +132,26 @@ func TestPodThatHasEndedKeepsItsContainersForTheirLogs(t *testing.T) {
 	}
 }
 
+// TestLastReportTellsOfTheEnd has a runtime that answers that a container has stopped, for
+// its process is gone, a few looks before its own state says so.
+func TestLastReportTellsOfTheEnd(t *testing.T) {
+	m := newMachine(t)
+	m.lag = 3
+	pod := newPod(corev1.RestartPolicyAlways)
+	w := New(m.deps(), pod, Origin{})
+	begin(t, w)
+	eventually(t, "the pod runs", runs(w))
+	w.Update(deleted(pod))
+	eventually(t, "the pod is deleted", func() bool { return slices.Contains(m.done(), "delete pod u") })
+	s := w.Snapshot().Status.ContainerStatuses[0].State
+	if s.Terminated == nil || s.Terminated.ExitCode != 7 {
+		t.Errorf("the container was told of last as %+v", s)
+	}
+	if stops := strings.Count(strings.Join(m.done(), ","), "stop c0"); stops != 1 {
+		t.Errorf("stopped %d times", stops)
+	}
+}
+
 // TestDeletionEndsAPull has a registry that never answers.
 func TestDeletionEndsAPull(t *testing.T) {
 	m := newMachine(t)
