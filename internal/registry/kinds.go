@@ -13,11 +13,16 @@
 package registry
 
 import (
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -63,6 +68,8 @@ func Kinds() Table {
 			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},
 			{Serve: tokenRequests(), Confidential: true, Unowned: true},
 		}},
+		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{}},
+		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
 			{Serve: selfSubjectReviews(), Unowned: true},
@@ -73,12 +80,15 @@ func Kinds() Table {
 			{Serve: localSubjectAccessReviews(), Unowned: true},
 			{Serve: selfSubjectRulesReviews(), Unowned: true},
 		}},
+		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
+		{batchv1.SchemeGroupVersion, batchv1.AddToScheme, []Kind{}},
 		{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme, []Kind{
 			{Serve: Stored(lease.Definition()), Node: node.OwnLease},
 		}},
 		{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme, []Kind{
 			{Serve: Stored(endpointslice.Definition())},
 		}},
+		{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme, []Kind{}},
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
 			{Serve: Stored(runtimeclass.Definition())},
 		}},
