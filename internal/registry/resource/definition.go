@@ -36,6 +36,8 @@ type Definition[T Object] struct {
 	Rules   Rules[T]
 	// Status are the rules of the status subresource; nil where there is none.
 	Status *Rules[T]
+	// Scaling is what the scale subresource shows; nil where there is none.
+	Scaling *Scaling[T]
 	// Permit is asked at every update of an object and of its subresources, before
 	// anything else looks at it; its error is the answer. nil permits all. Rules say
 	// what is right, Permit whose it is to write it.
@@ -91,7 +93,7 @@ func (d Definition[T]) defaultList(list runtime.Object) {
 }
 
 // Storages builds what the kind is served by, by path: the objects and, where the
-// definition has rules for it, their status.
+// definition has them, their status and scale.
 func (d Definition[T]) Storages(env Env) (map[string]rest.Storage, error) {
 	store, err := New(d, env)
 	if err != nil {
@@ -100,6 +102,9 @@ func (d Definition[T]) Storages(env Env) (map[string]rest.Storage, error) {
 	all := map[string]rest.Storage{d.Plural: store}
 	if d.Status != nil {
 		all[d.Plural+"/status"] = store.Subresource(*d.Status)
+	}
+	if d.Scaling != nil {
+		all[d.Plural+"/scale"] = store.Scale(*d.Scaling)
 	}
 	return all, nil
 }

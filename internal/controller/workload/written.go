@@ -1,0 +1,122 @@
+package workload
+
+import (
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Written remembers the last writes that were made for each parent, so that nobody decides
+// by a cache that has yet to see them: it would make pods twice. It may be used by several
+// goroutines.
+type Written struct {
+	caches map[string]Cache // by kind
+	mu     sync.Mutex
+	of     map[types.UID]*writes // by parent
+}
+
+// writes are those for one parent, by kind.
+type writes struct {
+	last    map[string]string                         // resource versions
+	deleted map[string]map[cache.ObjectName]types.UID // what was deleted
+}
+
+// Cache is a store that tells up to which resource version it is filled, such as that of
+// an informer.
+type Cache interface {
+	LastStoreSyncResourceVersion() string
+	GetByKey(key string) (obj any, exists bool, err error)
+}
+
+// NewWritten remembers writes to the kinds of these caches; a kind's name is the
+// caller's.
+func NewWritten(caches map[string]Cache) *Written {
+	return &Written{caches: caches, of: map[types.UID]*writes{}}
+}
+
+// Wrote notes an object as it was stored for a parent.
+func (w *Written) Wrote(parent types.UID, kind string, stored metav1.Object) {
+	version := stored.GetResourceVersion()
+	if version == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if of := w.writes(parent); older(of.last[kind], version) {
+		of.last[kind] = version
+	}
+}
+
+// Deleted notes that an object was deleted for a parent, or is being.
+func (w *Written) Deleted(parent types.UID, kind string, obj metav1.Object) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := w.writes(parent)
+	if of.deleted[kind] == nil {
+		of.deleted[kind] = map[cache.ObjectName]types.UID{}
+	}
+	of.deleted[kind][cache.MetaObjectToName(obj)] = obj.GetUID()
+}
+
+func (w *Written) writes(parent types.UID) *writes {
+	of := w.of[parent]
+	if of == nil {
+		of = &writes{last: map[string]string{}, deleted: map[string]map[cache.ObjectName]types.UID{}}
+		w.of[parent] = of
+	}
+	return of
+}
+
+// Unseen returns an error while a cache has yet to see what was written for a parent: the
+// parent is to be looked at again later.
+func (w *Written) Unseen(parent types.UID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	of := w.of[parent]
+	if of == nil {
+		return nil
+	}
+	for kind, version := range of.last {
+		// A cache that is not of a server, such as one of a test, has no version.
+		if now := w.caches[kind].LastStoreSyncResourceVersion(); now != "" && older(now, version) {
+			return fmt.Errorf("the cache of %s is at version %q and has yet to see %s, which was written for this object", kind, now, version)
+		}
+	}
+	for kind, all := range of.deleted {
+		for name, uid := range all {
+			if stands(w.caches[kind], name, uid) {
+				return fmt.Errorf("the cache of %s has yet to see that %s was deleted for this object", kind, name)
+			}
+		}
+	}
+	delete(w.of, parent)
+	return nil
+}
+
+// stands tells whether a cache has an object as one that nobody has deleted.
+func stands(c Cache, name cache.ObjectName, uid types.UID) bool {
+	obj, exists, err := c.GetByKey(name.String())
+	o, ok := obj.(metav1.Object)
+	return err == nil && exists && ok && o.GetUID() == uid && o.GetDeletionTimestamp() == nil
+}
+
+// Forget forgets a parent that is gone.
+func (w *Written) Forget(parent types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of, parent)
+}
+
+// older tells whether version a comes before b. One that cannot be read does, so that
+// whoever waits is on the safe side.
+func older(a, b string) bool {
+	if a == "" || a == b {
+		return a != b
+	}
+	n, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || n < 0
+}
