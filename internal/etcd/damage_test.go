@@ -210,6 +210,19 @@ func TestDamagedStoreOpensWholeOrSaysWhy(t *testing.T) {
 		{"pages of the database", func(t *testing.T, s store) {
 			change(t, s.db(), func(b []byte) []byte { fill(b[2*4096:], 0); return b })
 		}, []string{"overwritten", damaged}},
+		{"database with a revision that is none", func(t *testing.T, s store) {
+			db, err := bolt.Open(s.db(), 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(db.Update(func(tx *bolt.Tx) error {
+				b := tx.Bucket([]byte("key"))
+				_, value := b.Cursor().Last()
+				return b.Put([]byte("\x00\x00\x00\x00\x00\x01\x00\x00_\x90\x00\x00\x00\x00\x00\x00\x00"), value)
+			}), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"overwritten", damaged}},
 		{"directory in place of the database", func(t *testing.T, s store) {
 			remove(t, s.db())
 			make0(t, s.db())

@@ -144,11 +144,17 @@ func (r *keyRange) next(key []byte, first bool) bool {
 		return false
 	case r.high != nil && bytes.Compare(key, r.high) >= 0:
 		return false
-	case r.revisions && (len(key) < 17 || len(key) > 18 || key[8] != '_'): // etcd's mvcc.BytesToRev
+	case r.revisions && !isRevision(key):
 		return false
 	}
 	r.low = key
 	return true
+}
+
+// isRevision tells whether a key is one that etcd can read (mvcc.BytesToBucketKey): two
+// numbers that are not negative, and perhaps a mark.
+func isRevision(key []byte) bool {
+	return (len(key) == 17 || len(key) == 18) && key[8] == '_' && int8(key[0]) >= 0 && int8(key[9]) >= 0
 }
 
 // tree reads the pages of a bucket. It ends, as no page is read twice.
