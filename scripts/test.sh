@@ -24,4 +24,5 @@ echo "== race detector"
 CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/component ./boundtoken/... ./internal/tokens/keys ./projection/atomicdir
 
 echo "== acceptance tests"
-$GO test -timeout 30m ./test/compat
+# They mostly wait, for containers and for probes: more of them at a time than processors.
+$GO test -timeout 30m -parallel 6 ./test/compat

@@ -59,7 +59,8 @@ func TestConformanceGenerations(t *testing.T) {
 		const updates = 500
 		for i := range int64(updates) {
 			patch := fmt.Appendf(nil, `{"spec":{"activeDeadlineSeconds":%d}}`, 5000-i)
-			if _, err := pods.Patch(t.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			var err error
+			if pod, err = pods.Patch(t.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
