@@ -93,6 +93,7 @@ func TestBadAuditPolicyEndsTheStart(t *testing.T) {
 
 // TestStaleTokenUseIsFound plays a client that reads its token once.
 func TestStaleTokenUseIsFound(t *testing.T) {
+	t.Parallel()
 	log, flags := withAudit(t, auditPolicy)
 	s := started(t, append(flags, "--test-clock")...)
 	ns := s.namespace(t)

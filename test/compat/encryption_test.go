@@ -17,6 +17,7 @@ import (
 // TestRotationOfTheStoreKeySurvivesKills ends the process at random moments of a
 // rotation. Nothing is lost, and the rotation ends by itself.
 func TestRotationOfTheStoreKeySurvivesKills(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--node=false")
 	const workers = 20
 	n, kills := 800, 4
@@ -89,6 +90,7 @@ func TestRotationOfTheStoreKeySurvivesKills(t *testing.T) {
 // TestRotationOfTheStoreKeyLeavesVolumesAlone shows that pods do not notice: a Secret
 // that is written again is another version, but its files stay as they are.
 func TestRotationOfTheStoreKeyLeavesVolumesAlone(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	s.apply(t, "default", `
 apiVersion: v1

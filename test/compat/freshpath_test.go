@@ -281,6 +281,7 @@ func TestFreshSubPathThatGoesIsTold(t *testing.T) {
 // TestFreshSubPathAcrossRestarts updates while nobody looks: while a container restarts
 // and while the agent is down.
 func TestFreshSubPathAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	s.sh(t, "kubectl create configmap fresh --from-literal=value=0 --from-literal=other=x")
 	s.apply(t, "default", fmt.Sprintf(freshPod, "true", 360175))

@@ -209,6 +209,7 @@ spec:
 // TestRestartsOfLaternaLoseNoHookAndNoReadiness stops and kills laterna while a postStart
 // hook, a preStop hook and probes are under way.
 func TestRestartsOfLaternaLoseNoHookAndNoReadiness(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	server := newHooked(t)
 	s.apply(t, "default", `

@@ -41,6 +41,7 @@ func (s *system) kept(t testing.TB, namespace, pod string) string {
 }
 
 func TestInspectSaysWhyATokenIsRefused(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--test-clock")
 	const ns = "default"
 	s.sh(t, "kubectl create sa build-robot")

@@ -92,6 +92,7 @@ func fetch(t testing.TB, config *rest.Config, host, path string) (code int, body
 }
 
 func TestO5IssuerIsChangedWhileEverythingRuns(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--test-clock")
 	ns := s.namespace(t)
 	s.sh(t, "kubectl create sa build-robot -n "+ns)
@@ -297,6 +298,7 @@ func TestO7StrictChangeRefusesFormerIssuersAtOnce(t *testing.T) {
 
 // The loop of the document, as printed but for its pause.
 func TestO8AllPodsAreDeletedForNewTokens(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	ns := s.namespace(t)
 	s.sh(t, "kubectl create sa build-robot -n "+ns)
@@ -330,6 +332,7 @@ func kidOf(t testing.TB, token string) string {
 }
 
 func TestTokensInPodsFollowTheSigningKey(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--test-clock")
 	ns := s.namespace(t)
 	s.sh(t, "kubectl create sa build-robot -n "+ns)

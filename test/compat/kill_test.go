@@ -48,6 +48,7 @@ func (w *writer) run(ctx context.Context, client kubernetes.Interface) {
 }
 
 func TestKilledAtAnyPointNothingAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
 	rounds := 10
 	if soak() {
 		rounds = 200
@@ -100,6 +101,7 @@ func TestKilledAtAnyPointNothingAcknowledgedIsLost(t *testing.T) {
 }
 
 func TestRestartLeavesContainersRunning(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	// A number of its own, so that the process can be told from others.
 	s.apply(t, "default", strings.Replace(fmt.Sprintf(sleeper, "stays"), "3600", "36017", 1))

@@ -85,6 +85,7 @@ func TestB12TokenInASecret(t *testing.T) {
 var defaultToken = regexp.MustCompile(`(?m)^default-token-[a-z0-9]{5} +kubernetes.io/service-account-token +3 `)
 
 func TestB12DefaultToken(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--legacy-service-account-tokens")
 	ns := s.namespace(t)
 	var list string

@@ -63,6 +63,7 @@ for _ in range(10):
 // what arping does to take an address, also after the rules were flushed and while
 // laterna does not run.
 func TestAPodWithRawPacketsDoesNotTakeTheAddressOfAnother(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	dir, err := datadir.Locate(s.Dir)
 	if err != nil {
@@ -125,6 +126,7 @@ func TestAPodWithRawPacketsDoesNotTakeTheAddressOfAnother(t *testing.T) {
 // TestPodsReachTheAPIThatListensOnAnIPv6Address holds as well for pods in the machine's
 // network, which do not come over the bridge.
 func TestPodsReachTheAPIThatListensOnAnIPv6Address(t *testing.T) {
+	t.Parallel()
 	s := prepared(t)
 	s.Listen = strings.Replace(s.Listen, "127.0.0.1", "[::1]", 1)
 	if err := s.Start(); err != nil {

@@ -451,6 +451,7 @@ spec:
 `
 
 func TestActionsSurviveAKilledAgent(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	s.sh(t, "kubectl create configmap web --from-literal=value=1")
 	s.apply(t, "default", slowPod)

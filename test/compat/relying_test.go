@@ -236,6 +236,7 @@ spec:
 // TestRelyingPartiesNeverRefuseAGoodToken has 105 pods log in, offline with two libraries
 // and online, while issuer and signing key change.
 func TestRelyingPartiesNeverRefuseAGoodToken(t *testing.T) {
+	t.Parallel()
 	s := started(t, "--test-clock")
 	for _, n := range relyingNodes {
 		s.simulate(t, n)

@@ -50,6 +50,7 @@ spec:
 // TestAResizeWaitsForRoomOverARestart has a pod ask for more than there is room for, the
 // system killed meanwhile, and the room made then.
 func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	var cores int
 	if _, err := fmt.Sscan(s.field(t, "default", "node/"+strings.TrimSpace(s.sh(t, "kubectl get nodes -o jsonpath='{.items[0].metadata.name}'")), "{.status.allocatable.cpu}"), &cores); err != nil {

@@ -279,6 +279,7 @@ spec:
 // TestRestartRunsNoInitContainerTwice ends laterna again and again, by TERM and by KILL,
 // while a pod comes up.
 func TestRestartRunsNoInitContainerTwice(t *testing.T) {
+	t.Parallel()
 	s := started(t)
 	s.apply(t, "default", `
 apiVersion: v1
