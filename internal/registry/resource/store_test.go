@@ -245,6 +245,52 @@ func TestWatchFromNoRevision(t *testing.T) {
 	}
 }
 
+// TestDependentsByDefault has the finalizers by which the collector learns what is to
+// become of what an object owns.
+func TestDependentsByDefault(t *testing.T) {
+	policy := func(p metav1.DeletionPropagation) *metav1.DeleteOptions {
+		return &metav1.DeleteOptions{PropagationPolicy: &p}
+	}
+	for name, tc := range map[string]struct {
+		kind    rest.GarbageCollectionPolicy
+		options *metav1.DeleteOptions
+		want    string // "" is gone at once
+	}{
+		"background":             {"", &metav1.DeleteOptions{}, ""},
+		"orphans":                {rest.OrphanDependents, &metav1.DeleteOptions{}, "orphan"},
+		"a DELETE that says":     {rest.OrphanDependents, policy(metav1.DeletePropagationBackground), ""},
+		"in the foreground":      {"", policy(metav1.DeletePropagationForeground), "foregroundDeletion"},
+		"unknown to a collector": {rest.Unsupported, policy(metav1.DeletePropagationOrphan), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := definition()
+			d.Rules.Dependents = tc.kind
+			s, err := resource.New(d, resourcetest.Env(t, d.Register))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.EnableGarbageCollection = true
+			if _, _, err := create(t, s, configMap("a", nil)); err != nil {
+				t.Fatal(err)
+			}
+			ctx := resourcetest.Context(t, "ns")
+			if _, _, err := s.Delete(ctx, "a", rest.ValidateAllObjectFunc, tc.options); err != nil {
+				t.Fatal(err)
+			}
+			left, err := s.Get(ctx, "a", &metav1.GetOptions{})
+			if tc.want == "" {
+				if !apierrors.IsNotFound(err) {
+					t.Errorf("left %v, %v", left, err)
+				}
+				return
+			}
+			if err != nil || !slices.Equal(left.(*corev1.ConfigMap).Finalizers, []string{tc.want}) || left.(*corev1.ConfigMap).DeletionTimestamp == nil {
+				t.Errorf("left %v, %v", left, err)
+			}
+		})
+	}
+}
+
 func TestTables(t *testing.T) {
 	s := storage(t)
 	if !slices.Equal(s.ShortNames(), []string{"cm"}) || !slices.Equal(s.Categories(), []string{"all"}) {

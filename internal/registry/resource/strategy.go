@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -46,6 +47,10 @@ type Rules[T Object] struct {
 	AllowCreateOnUpdate bool
 	// RequireResourceVersion refuses updates that name no resource version.
 	RequireResourceVersion bool
+	// Dependents says what becomes of what an object owns when its DELETE does not say:
+	// "" deletes them in the background. Of a kind with rest.Unsupported the collector
+	// knows nothing, whatever a DELETE says.
+	Dependents rest.GarbageCollectionPolicy
 	// GracefulDelete sets options.GracePeriodSeconds and returns true when
 	// the object ends gracefully. nil means deletion at once.
 	GracefulDelete func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
@@ -65,6 +70,8 @@ var (
 	_ rest.RESTUpdateStrategy  = &strategy[Object]{}
 	_ rest.RESTDeleteStrategy  = &strategy[Object]{}
 	_ rest.ResetFieldsStrategy = &strategy[Object]{}
+
+	_ rest.GarbageCollectionDeleteStrategy = &strategy[Object]{}
 )
 
 func (s *strategy[T]) NamespaceScoped() bool                    { return s.namespaced }
@@ -72,6 +79,10 @@ func (s *strategy[T]) Canonicalize(runtime.Object)              {}
 func (s *strategy[T]) AllowCreateOnUpdate(context.Context) bool { return s.rules.AllowCreateOnUpdate }
 func (s *strategy[T]) AllowUnconditionalUpdate(context.Context) bool {
 	return !s.rules.RequireResourceVersion
+}
+
+func (s *strategy[T]) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	return cmp.Or(s.rules.Dependents, rest.DeleteDependents)
 }
 
 func (s *strategy[T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {

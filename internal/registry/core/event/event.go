@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -37,6 +38,7 @@ func Definition() resource.Definition[*corev1.Event] {
 				return validate(e)
 			},
 			AllowCreateOnUpdate: true,
+			Dependents:          rest.Unsupported,
 		},
 		Columns: columns(),
 		Fields:  selectable,
