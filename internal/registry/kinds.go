@@ -34,11 +34,14 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/apps/deployment"
+	"laterna.dev/laterna/internal/registry/apps/replicaset"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
 	corenode "laterna.dev/laterna/internal/registry/core/node"
+	"laterna.dev/laterna/internal/registry/core/replicationcontroller"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
@@ -63,13 +66,17 @@ func Kinds() Table {
 			{Serve: namespaces()},
 			{Serve: Stored(corenode.Definition()), Node: node.Itself},
 			{Serve: pods(), Node: node.OwnPods},
+			{Serve: Stored(replicationcontroller.Definition())},
 			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
 			{Serve: services()},
 			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},
 			{Serve: tokenRequests(), Confidential: true, Unowned: true},
 		}},
 		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{}},
-		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{}},
+		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
+			{Serve: Stored(deployment.Definition())},
+			{Serve: Stored(replicaset.Definition())},
+		}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
 			{Serve: selfSubjectReviews(), Unowned: true},

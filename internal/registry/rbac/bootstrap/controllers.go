@@ -43,13 +43,20 @@ const (
 func controllers() []controller {
 	return []controller{
 		{name: "shared-informers", rules: []rbacv1.PolicyRule{
-			on("list watch", "core", "namespaces nodes pods serviceaccounts"),
+			on("list watch", "core", "namespaces nodes pods replicationcontrollers serviceaccounts"),
+			on("list watch", "apps", "deployments replicasets"),
 			on("list watch", "coordination.k8s.io", "leases"),
 			on("list watch", rbacv1.GroupName, "clusterroles"),
 		}},
 		{name: "clusterrole-aggregation-controller", rules: []rbacv1.PolicyRule{
 			// An aggregated role holds rules that this account does not have itself.
 			on("escalate update", rbacv1.GroupName, "clusterroles"),
+		}},
+		{name: "deployment-controller", rules: []rbacv1.PolicyRule{
+			on("get update", "apps", "deployments"),
+			on("update", "apps", "deployments/finalizers deployments/status"),
+			on("get create update patch delete", "apps", "replicasets"),
+			events(),
 		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
 			on("get", "core", "namespaces"),
@@ -69,6 +76,18 @@ func controllers() []controller {
 		{name: "podprojection-controller", rules: []rbacv1.PolicyRule{
 			on("list watch delete", v1alpha1.GroupName, v1alpha1.Plural),
 			on("get", "core", "pods"),
+		}},
+		{name: "replicaset-controller", rules: []rbacv1.PolicyRule{
+			on("get", "apps", "replicasets"),
+			on("update", "apps", "replicasets/finalizers replicasets/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
+		}},
+		{name: "replication-controller", rules: []rbacv1.PolicyRule{
+			on("get", "core", "replicationcontrollers"),
+			on("update", "core", "replicationcontrollers/finalizers replicationcontrollers/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
 		}},
 		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
 			on("create", "core", "configmaps"), // a new object's name is not known to rules
