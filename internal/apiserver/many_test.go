@@ -105,6 +105,9 @@ func TestManyElements(t *testing.T) {
 var existing = []struct{ path, body string }{
 	{"/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"default"}}`},
 	{"/api/v1/namespaces/default/pods", `{"metadata":{"name":"x"},"spec":{"containers":[{"name":"c","image":"i:1"}]}}`},
+	{"/api/v1/namespaces/default/persistentvolumeclaims", `{"metadata":{"name":"x"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1"}}}}`},
+	{"/apis/apps/v1/namespaces/default/daemonsets", `{"metadata":{"name":"x"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}}}`},
+	{"/apis/apps/v1/namespaces/default/statefulsets", `{"metadata":{"name":"x"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1"}]}}}}`},
 	{"/api/v1/namespaces/default/services", `{"metadata":{"name":"x"},"spec":{"ports":[{"port":1}]}}`},
 	{"/api/v1/namespaces", `{"metadata":{"name":"x"}}`},
 	{"/api/v1/nodes", `{"metadata":{"name":"x"}}`},

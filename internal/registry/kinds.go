@@ -34,13 +34,18 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
+	"laterna.dev/laterna/internal/registry/apps/daemonset"
 	"laterna.dev/laterna/internal/registry/apps/deployment"
 	"laterna.dev/laterna/internal/registry/apps/replicaset"
+	"laterna.dev/laterna/internal/registry/apps/statefulset"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
 	corenode "laterna.dev/laterna/internal/registry/core/node"
+	"laterna.dev/laterna/internal/registry/core/persistentvolumeclaim"
+	"laterna.dev/laterna/internal/registry/core/podtemplate"
 	"laterna.dev/laterna/internal/registry/core/replicationcontroller"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
@@ -65,8 +70,10 @@ func Kinds() Table {
 			{Serve: Stored(event.Definition())},
 			{Serve: namespaces()},
 			{Serve: Stored(corenode.Definition()), Node: node.Itself},
+			{Serve: Stored(persistentvolumeclaim.Definition())},
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(replicationcontroller.Definition())},
+			{Serve: Stored(podtemplate.Definition())},
 			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
 			{Serve: services()},
 			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},
@@ -76,6 +83,9 @@ func Kinds() Table {
 		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
 			{Serve: Stored(deployment.Definition())},
 			{Serve: Stored(replicaset.Definition())},
+			{Serve: Stored(controllerrevision.Definition())},
+			{Serve: Stored(daemonset.Definition())},
+			{Serve: Stored(statefulset.Definition())},
 		}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
