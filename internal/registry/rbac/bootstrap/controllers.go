@@ -45,6 +45,8 @@ func controllers() []controller {
 		{name: "shared-informers", rules: []rbacv1.PolicyRule{
 			on("list watch", "core", "namespaces nodes pods replicationcontrollers serviceaccounts"),
 			on("list watch", "apps", "deployments replicasets"),
+			on("list watch", "apps", "controllerrevisions daemonsets statefulsets"),
+			on("list watch", "core", "namespaces nodes persistentvolumeclaims pods serviceaccounts"),
 			on("list watch", "coordination.k8s.io", "leases"),
 			on("list watch", rbacv1.GroupName, "clusterroles"),
 		}},
@@ -56,6 +58,14 @@ func controllers() []controller {
 			on("get update", "apps", "deployments"),
 			on("update", "apps", "deployments/finalizers deployments/status"),
 			on("get create update patch delete", "apps", "replicasets"),
+		{name: "daemon-set-controller", rules: []rbacv1.PolicyRule{
+			on("get list watch", "apps", "daemonsets"),
+			on("update", "apps", "daemonsets/status"),
+			on("update", "apps", "daemonsets/finalizers"),
+			on("list watch", "core", "nodes"),
+			on("list watch create patch delete", "core", "pods"),
+			on("create", "core", "pods/binding"),
+			on("get list watch create update patch delete", "apps", "controllerrevisions"),
 			events(),
 		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
@@ -103,6 +113,16 @@ func controllers() []controller {
 				events(),
 			},
 			system: trackedIn(tokenTracking, "get list watch update")},
+		{name: "statefulset-controller", rules: []rbacv1.PolicyRule{
+			on("list watch", "core", "pods"),
+			on("get list watch", "apps", "statefulsets"),
+			on("update", "apps", "statefulsets/status"),
+			on("update", "apps", "statefulsets/finalizers"),
+			on("get create delete update patch", "core", "pods"),
+			on("get create delete update patch list watch", "apps", "controllerrevisions"),
+			on("get create update delete", "core", "persistentvolumeclaims"),
+			events(),
+		}},
 		{name: "taint-eviction-controller", rules: []rbacv1.PolicyRule{
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
