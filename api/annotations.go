@@ -21,3 +21,14 @@ const IssuerRevision = "laterna.dev/issuer-revision"
 // made for a service account because legacy tokens are on. An account that has lost its
 // list of Secrets gets such a one back.
 const GeneratedToken = "laterna.dev/generated-token"
+
+// Annotations of Deployments, StatefulSets and DaemonSets and of their pod templates.
+const (
+	// RolloutOnChange has one rolled out anew when what its pods read has changed: "auto",
+	// or a list of configmap/NAME and secret/NAME, separated by commas.
+	RolloutOnChange = "laterna.dev/rollout-on-change"
+	// ContentDigests is an annotation of the pod template, which the server writes: what
+	// was read when this revision came up, as a list of configmap/NAME=DIGEST and
+	// secret/NAME=DIGEST. Digests are keyed by a key of the server.
+	ContentDigests = "laterna.dev/content-digests"
+)

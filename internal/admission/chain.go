@@ -23,6 +23,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podresize"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/admission/priority"
+	"laterna.dev/laterna/internal/admission/rolloutonchange"
 	"laterna.dev/laterna/internal/admission/runtimeclass"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
 	"laterna.dev/laterna/internal/admission/tolerations"
@@ -79,5 +80,6 @@ func NewChain(c Config) (*Chain, error) {
 		runtimeclass.New(c.Client),
 		topologylabels.New(c.Client),
 		podresize.New(c.Client),
+		rolloutonchange.New(c.Client),
 	)}, nil
 }

@@ -35,6 +35,8 @@ type Reference struct {
 	Container *corev1.Container
 	At        Place
 	Variable  string
+	// Keys are those of the object that are read, nil where all are.
+	Keys []string
 }
 
 // References yields what a pod refers to, each place that does so: the service account,
@@ -89,10 +91,10 @@ func (w *references) environment(at Place, c *corev1.Container) {
 			continue
 		}
 		if r := e.ValueFrom.SecretKeyRef; r != nil {
-			w.add(Reference{Kind: Secrets, Name: r.Name, Container: c, At: at, Variable: e.Name})
+			w.add(Reference{Kind: Secrets, Name: r.Name, Container: c, At: at, Variable: e.Name, Keys: []string{r.Key}})
 		}
 		if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
-			w.add(Reference{Kind: ConfigMaps, Name: r.Name, Container: c, At: at, Variable: e.Name})
+			w.add(Reference{Kind: ConfigMaps, Name: r.Name, Container: c, At: at, Variable: e.Name, Keys: []string{r.Key}})
 		}
 	}
 }
@@ -101,9 +103,9 @@ func (w *references) volume(v *corev1.Volume) {
 	named := func(kind Kind, name string) { w.add(Reference{Kind: kind, Name: name, Volume: v}) }
 	switch {
 	case v.Secret != nil:
-		named(Secrets, v.Secret.SecretName)
+		w.add(Reference{Kind: Secrets, Name: v.Secret.SecretName, Volume: v, Keys: keys(v.Secret.Items)})
 	case v.ConfigMap != nil:
-		named(ConfigMaps, v.ConfigMap.Name)
+		w.add(Reference{Kind: ConfigMaps, Name: v.ConfigMap.Name, Volume: v, Keys: keys(v.ConfigMap.Items)})
 	case v.Projected != nil:
 		for i := range v.Projected.Sources {
 			w.source(v, &v.Projected.Sources[i])
@@ -123,9 +125,9 @@ func (w *references) volume(v *corev1.Volume) {
 func (w *references) source(v *corev1.Volume, s *corev1.VolumeProjection) {
 	switch {
 	case s.Secret != nil:
-		w.add(Reference{Kind: Secrets, Name: s.Secret.Name, Volume: v})
+		w.add(Reference{Kind: Secrets, Name: s.Secret.Name, Volume: v, Keys: keys(s.Secret.Items)})
 	case s.ConfigMap != nil:
-		w.add(Reference{Kind: ConfigMaps, Name: s.ConfigMap.Name, Volume: v})
+		w.add(Reference{Kind: ConfigMaps, Name: s.ConfigMap.Name, Volume: v, Keys: keys(s.ConfigMap.Items)})
 	case s.ServiceAccountToken != nil:
 		w.add(Reference{Kind: ServiceAccounts, Name: w.spec.ServiceAccountName, Volume: v})
 	case s.ClusterTrustBundle != nil:
@@ -133,6 +135,14 @@ func (w *references) source(v *corev1.Volume, s *corev1.VolumeProjection) {
 	case s.PodCertificate != nil:
 		w.add(Reference{Kind: PodCertificates, Volume: v})
 	}
+}
+
+// keys are those that a volume takes, nil where it takes all.
+func keys(items []corev1.KeyToPath) (keys []string) {
+	for _, i := range items {
+		keys = append(keys, i.Key)
+	}
+	return keys
 }
 
 // foreign has the volumes of storage drivers that take their password from a Secret.

@@ -24,11 +24,11 @@ ephemeralContainers:
   env: [{name: D, valueFrom: {secretKeyRef: {name: debug, key: k}}}]
 volumes:
 - {name: v0, secret: {secretName: volume}}
-- {name: v1, configMap: {name: volume}}
+- {name: v1, configMap: {name: volume, items: [{key: a, path: p}, {key: b, path: q}]}}
 - name: v2
   projected:
     sources:
-    - {secret: {name: projected}}
+    - {secret: {name: projected, items: [{key: k, path: p}]}}
     - {configMap: {name: projected}}
     - {serviceAccountToken: {path: t}}
     - {clusterTrustBundle: {name: bundle, path: b}}
@@ -61,15 +61,18 @@ func TestReferencesAreAllThatAPodNames(t *testing.T) {
 		if r.Container != nil {
 			text += fmt.Sprintf(" in %s[%d] %s %s", r.At.List, r.At.Index, r.Container.Name, r.Variable)
 		}
+		if r.Keys != nil {
+			text += fmt.Sprint(" only ", r.Keys)
+		}
 		got = append(got, text)
 	}
 	want := []string{
 		"serviceaccounts/sa", "secrets/pull",
 		"secrets/from in initContainers[0] init ", "configmaps/from in initContainers[0] init ",
-		"secrets/key in containers[0] main S", "configmaps/key in containers[0] main C",
-		"secrets/debug in ephemeralContainers[0] debug D",
-		"secrets/volume in v0", "configmaps/volume in v1",
-		"secrets/projected in v2", "configmaps/projected in v2", "serviceaccounts/sa in v2",
+		"secrets/key in containers[0] main S only [k]", "configmaps/key in containers[0] main C only [k]",
+		"secrets/debug in ephemeralContainers[0] debug D only [k]",
+		"secrets/volume in v0", "configmaps/volume in v1 only [a b]",
+		"secrets/projected in v2 only [k]", "configmaps/projected in v2", "serviceaccounts/sa in v2",
 		"clustertrustbundles/bundle in v2", "podcertificates/ in v2",
 		"persistentvolumeclaims/claim in v3", "persistentvolumeclaims/ in v4",
 		"csidrivers/d in v5", "secrets/csi in v5",

@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
 	"laterna.dev/laterna/internal/controller/podprojection"
+	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/rootca"
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
@@ -65,6 +66,9 @@ func (m *Manager) builders() []builder {
 		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
 		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
 		{tainteviction.Name, func(g given) (runner, error) { return tainteviction.New(g.Env), nil }},
+		{rolloutonchange.Name, func(g given) (runner, error) {
+			return rolloutonchange.New(rolloutonchange.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
 		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
 	if c.Settled != nil {

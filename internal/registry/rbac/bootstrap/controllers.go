@@ -97,6 +97,10 @@ func controllers() []controller {
 			on("get", "core", "replicationcontrollers"),
 			on("update", "core", "replicationcontrollers/finalizers replicationcontrollers/status"),
 			on("create delete patch", "core", "pods"),
+		{name: "rollout-on-change-controller", rules: []rbacv1.PolicyRule{
+			on("patch", "apps", "daemonsets deployments statefulsets"),
+			on(read, "core", "configmaps secrets"),
+			on("create", "core", "secrets"), // the key of its digests, in kube-system
 			events(),
 		}},
 		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
