@@ -58,6 +58,8 @@ func controllers() []controller {
 			on("get update", "apps", "deployments"),
 			on("update", "apps", "deployments/finalizers deployments/status"),
 			on("get create update patch delete", "apps", "replicasets"),
+			events(),
+		}},
 		{name: "daemon-set-controller", rules: []rbacv1.PolicyRule{
 			on("get list watch", "apps", "daemonsets"),
 			on("update", "apps", "daemonsets/status"),
@@ -97,6 +99,8 @@ func controllers() []controller {
 			on("get", "core", "replicationcontrollers"),
 			on("update", "core", "replicationcontrollers/finalizers replicationcontrollers/status"),
 			on("create delete patch", "core", "pods"),
+			events(),
+		}},
 		{name: "rollout-on-change-controller", rules: []rbacv1.PolicyRule{
 			on("patch", "apps", "daemonsets deployments statefulsets"),
 			on(read, "core", "configmaps secrets"),
