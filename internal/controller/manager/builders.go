@@ -16,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
 	"laterna.dev/laterna/internal/controller/podprojection"
+	"laterna.dev/laterna/internal/controller/replicaset"
 	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/rootca"
 	"laterna.dev/laterna/internal/controller/scheduler"
@@ -63,6 +64,8 @@ func (m *Manager) builders() []builder {
 			return podprojection.New(podprojection.Config{Env: g.Env, Metadata: meta}), err
 		}},
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
+		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},
+		{replicaset.ReplicationName, func(g given) (runner, error) { return replicaset.NewReplication(g.Env), nil }},
 		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
 		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
 		{tainteviction.Name, func(g given) (runner, error) { return tainteviction.New(g.Env), nil }},

@@ -1,0 +1,258 @@
+package replicaset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
+	"laterna.dev/laterna/internal/controller/workload"
+)
+
+// Names of the controllers, upstream's for them.
+const (
+	Name            = "replicaset-controller"
+	ReplicationName = "replication-controller"
+)
+
+// workers is how many sets are worked on at a time.
+const workers = 5
+
+// unseen is how long a set waits at most for the caches to show what was written for it.
+const unseen = 100 * time.Millisecond
+
+// setsKind is what Written knows sets by.
+const setsKind = "sets"
+
+// Controller keeps the pods of all sets of a kind. Pods are available by wall time, in
+// which nodes write when they are ready.
+type Controller struct {
+	env     env.Env
+	loop    *run.Loop
+	kind    kind
+	queue   *queue.Queue // keys of sets
+	sets    cache.Indexer
+	pods    workload.ByController[*corev1.Pod]
+	control *workload.PodControl
+	written *workload.Written
+	report  run.Commit[*appsv1.ReplicaSet]
+}
+
+// New makes the controller of ReplicaSets. Call it before the informers are started.
+func New(e env.Env) *Controller { return build(e, replicaSets) }
+
+// NewReplication makes that of ReplicationControllers.
+func NewReplication(e env.Env) *Controller { return build(e, replicationControllers) }
+
+func build(e env.Env, of func(env.Env) (kind, error)) *Controller {
+	c := &Controller{env: e, loop: run.New(e, "sets of pods")}
+	c.queue = c.loop.Queue(workers, c.sync)
+	var err error
+	if c.kind, err = of(e); err != nil {
+		c.loop.Fail(err)
+		return c
+	}
+	pods := e.Informers.Core().V1().Pods().Informer()
+	if c.pods, err = workload.Index[*corev1.Pod](pods); err != nil {
+		c.loop.Fail(err)
+		return c
+	}
+	c.sets = c.kind.informer.GetIndexer()
+	c.written = workload.NewWritten(map[string]workload.Cache{workload.PodsKind: pods.GetIndexer(), setsKind: c.sets})
+	c.control = &workload.PodControl{Env: e, Events: c.loop.Events, Written: c.written}
+	c.report = run.Commits(e, c.kind.report)
+	c.loop.RecordAs(c.kind.component)
+	c.loop.Watch(c.kind.informer, run.Handlers(c.queue.AddObject))
+	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{AddFunc: c.podCame, UpdateFunc: c.podChanged, DeleteFunc: c.podGone})
+	return c
+}
+
+// Run keeps pods until ctx ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
+// sync brings one set on.
+func (c *Controller) sync(ctx context.Context, key string) error {
+	set := c.get(key)
+	if set == nil {
+		return nil
+	}
+	if err := c.written.Unseen(set.UID); err != nil {
+		c.queue.AddAfter(key, unseen) // what it waits for wakes it, too
+		return nil
+	}
+	defer func() {
+		if now := c.get(key); now == nil || now.UID != set.UID {
+			c.written.Forget(set.UID)
+		}
+	}()
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil || selector.Empty() {
+		return nil // not in the store
+	}
+	active, terminating := split(c.pods.Candidates(set))
+	active, err = c.claim(ctx, set, selector, active)
+	if err != nil {
+		return err
+	}
+	failure := c.carryOut(ctx, set, decide(set, active, func() map[string]int { return c.neighbours(set) }, c.env.Wall.Now()))
+	now := c.env.Wall.Now()
+	after := set.DeepCopy()
+	after.Status = status(set, observed{active, mine(set, selector, terminating), failure}, now)
+	stored, err := c.report(ctx, set, after)
+	if err != nil {
+		if run.Overtaken(err) && failure == nil {
+			return nil // the watch brings what is new
+		}
+		return errors.Join(failure, err)
+	}
+	c.written.Wrote(set.UID, setsKind, stored)
+	if next := nextAvailable(set, active, now); next > 0 {
+		c.queue.AddAfter(key, next)
+	}
+	return failure
+}
+
+// get returns a set of the cache, nil where it is gone.
+func (c *Controller) get(key string) *appsv1.ReplicaSet {
+	obj, _, err := c.sets.GetByKey(key)
+	if err != nil {
+		return nil
+	}
+	return c.kind.of(obj)
+}
+
+func (c *Controller) claim(ctx context.Context, set *appsv1.ReplicaSet, selector labels.Selector, pods []*corev1.Pod) ([]*corev1.Pod, error) {
+	claims := workload.Claims[*corev1.Pod]{
+		Parent: set, Kind: c.kind.gvk, Selector: selector,
+		Live: func(ctx context.Context) (metav1.Object, error) { return c.kind.live(ctx, set.Namespace, set.Name) },
+		Patch: func(ctx context.Context, p *corev1.Pod, patch []byte) error {
+			after, err := c.env.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+			if err == nil {
+				c.written.Wrote(set.UID, workload.PodsKind, after)
+			}
+			return err
+		},
+	}
+	return claims.Claim(ctx, pods)
+}
+
+// errEnding stops the creation of pods in a namespace that ends.
+var errEnding = errors.New("the namespace is ending")
+
+// carryOut makes and deletes pods, and returns what failed.
+func (c *Controller) carryOut(ctx context.Context, set *appsv1.ReplicaSet, p plan) error {
+	if len(p.remove) > 0 {
+		return workload.Together(len(p.remove), func(i int) error { return c.control.Delete(ctx, set, p.remove[i]) })
+	}
+	_, err := workload.SlowStart(ctx, p.create, func(ctx context.Context, _ int) error {
+		made, err := c.control.Create(ctx, set, workload.FromTemplate(&set.Spec.Template, set, c.kind.gvk))
+		if err == nil && made == nil {
+			return errEnding
+		}
+		return err
+	})
+	if errors.Is(err, errEnding) {
+		return nil
+	}
+	return err
+}
+
+// neighbours counts the active pods of all sets of the set's owner, by node.
+func (c *Controller) neighbours(set *appsv1.ReplicaSet) map[string]int {
+	owner := metav1.GetControllerOfNoCopy(set)
+	if owner == nil {
+		return nil
+	}
+	count := map[string]int{}
+	for _, s := range c.kind.owned(owner.UID) {
+		active, _ := split(c.pods.Of(s.UID))
+		for _, p := range active {
+			count[p.Spec.NodeName]++
+		}
+	}
+	return count
+}
+
+// podCame wakes the set of a pod, or those that may adopt it.
+func (c *Controller) podCame(obj any) {
+	p, ok := obj.(*corev1.Pod)
+	if !ok || c.wakeOwner(p) || p.DeletionTimestamp != nil {
+		return
+	}
+	for _, obj := range c.inNamespace(p.Namespace) {
+		set := c.kind.of(obj)
+		if set == nil {
+			continue
+		}
+		selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+		if err == nil && !selector.Empty() && selector.Matches(labels.Set(p.Labels)) {
+			c.queue.AddObject(set)
+		}
+	}
+}
+
+func (c *Controller) inNamespace(namespace string) []any {
+	all, err := c.sets.ByIndex(cache.NamespaceIndex, namespace)
+	if err != nil {
+		panic(fmt.Errorf("sets by namespace: %w", err)) // informers of a factory have the index
+	}
+	return all
+}
+
+// podChanged wakes whom the pod is, and whose it was.
+func (c *Controller) podChanged(before, now any) {
+	was, ok := before.(*corev1.Pod)
+	is, okToo := now.(*corev1.Pod)
+	if !ok || !okToo || was.ResourceVersion == is.ResourceVersion && was.ResourceVersion != "" {
+		return
+	}
+	given := !reflect.DeepEqual(metav1.GetControllerOfNoCopy(was), metav1.GetControllerOfNoCopy(is))
+	if given {
+		c.wakeOwner(was)
+	}
+	if given || metav1.GetControllerOfNoCopy(is) != nil || !reflect.DeepEqual(was.Labels, is.Labels) {
+		c.podCame(is)
+	}
+}
+
+func (c *Controller) podGone(obj any) {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	if p, ok := obj.(*corev1.Pod); ok {
+		c.wakeOwner(p)
+	}
+}
+
+// wakeOwner wakes the set whose a pod is. It returns whether the pod is anybody's.
+func (c *Controller) wakeOwner(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(p)
+	if owner == nil {
+		return false
+	}
+	if owner.Kind != c.kind.gvk.Kind {
+		return true
+	}
+	key := p.Namespace + "/" + owner.Name
+	if set := c.get(key); set != nil && set.UID == owner.UID {
+		c.queue.Add(key)
+	}
+	return true
+}
+
+// owned tells whether a pod is a set's.
+func owned(set *appsv1.ReplicaSet, p *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(p)
+	return owner != nil && owner.UID == set.UID
+}
