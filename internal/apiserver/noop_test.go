@@ -54,6 +54,12 @@ var unchanged = map[string]struct {
 		`{"spec":{"podInfoOnMount":true}}`},
 	"csinodes": {"/apis/storage.k8s.io/v1/csinodes/n", `{"apiVersion":"storage.k8s.io/v1","kind":"CSINode","metadata":{"name":"n"},"spec":{"drivers":[{"name":"d","nodeID":"i","topologyKeys":["z"]}]}}`,
 		`{"spec":{"drivers":[{"name":"d","nodeID":"i","topologyKeys":["z"]}]}}`},
+	"deployments": {"/apis/apps/v1/namespaces/default/deployments/w", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"w","labels":{"a":"b"}},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1","resources":{"limits":{"memory":"1024Ki","cpu":0.1}}}]}}}}`,
+		`{"spec":{"minReadySeconds":0,"template":{"metadata":{"labels":{"a":"b"}}}}}`},
+	"replicasets": {"/apis/apps/v1/namespaces/default/replicasets/w", `{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"w","labels":{"a":"b"}},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1","resources":{"limits":{"memory":"1024Ki","cpu":0.1}}}]}}}}`,
+		`{"spec":{"minReadySeconds":0,"template":{"metadata":{"labels":{"a":"b"}}}}}`},
+	"replicationcontrollers": {"/api/v1/namespaces/default/replicationcontrollers/w", `{"apiVersion":"v1","kind":"ReplicationController","metadata":{"name":"w","labels":{"a":"b"}},"spec":{"replicas":1,"selector":{"a":"b"},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i:1","resources":{"limits":{"memory":"1024Ki","cpu":0.1}}}]}}}}`,
+		`{"spec":{"minReadySeconds":0,"template":{"metadata":{"labels":{"a":"b"}}}}}`},
 	"podprojections": {"/apis/projection.laterna.dev/v1alpha1/namespaces/default/podprojections/p", `{"apiVersion":"projection.laterna.dev/v1alpha1","kind":"PodProjection","metadata":{"name":"p","ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"}]},"spec":{"nodeName":"n"}}`,
 		`{"metadata":{"labels":{"a":"b"}}}`},
 	"authentications": {"/apis/config.openshift.io/v1/authentications/cluster", `{"apiVersion":"config.openshift.io/v1","kind":"Authentication","metadata":{"name":"cluster"},"spec":{"serviceAccountIssuer":""}}`,
@@ -71,6 +77,10 @@ var statuses = map[string]string{
 	"podprojections":  `{"metadata":{"annotations":{"a":"b"}}}`,
 	"authentications": `{"metadata":{"annotations":{"a":"b"}}}`,
 	"kubeapiservers":  `{"metadata":{"annotations":{"a":"b"}}}`,
+
+	"deployments":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicasets":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicationcontrollers": `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
 }
 
 // rewrite is one way to write an object.
@@ -123,6 +133,9 @@ func (s *system) rewrites(client *http.Client) []rewrite {
 			switch {
 			case sub == "finalize":
 				part = `{"metadata":{"labels":{"a":"b"}}}`
+			case sub == "scale":
+				part = `{"spec":{"replicas":1}}`
+				o.object = `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{}}`
 			case isSub:
 				part, hasPart = statuses[name]
 			}
@@ -146,7 +159,11 @@ func (s *system) waysOf(client *http.Client, path, sub, part, object string, ver
 	const apply = "application/apply-patch+yaml"
 	always := func(body string) func() string { return func() string { return body } }
 	get := func() string {
-		_, raw := s.fetch(client, "GET", path, nil)
+		at := path
+		if sub == "scale" {
+			at += "/scale" // a kind of its own
+		}
+		_, raw := s.fetch(client, "GET", at, nil)
 		return string(raw)
 	}
 	written := func() string {
