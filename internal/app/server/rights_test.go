@@ -27,7 +27,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	w := begin(t)
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
-		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "roles": w.roles, "issuers": w.issuers,
+		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers,
 	} {
 		t.Log(name)
 		job()
@@ -91,6 +91,10 @@ var seldom = map[string]string{
 	"clusterrole-aggregation-controller escalate clusterroles." + group: "is asked for within the update",
 	"tokenissuer-controller get authentications.config.openshift.io":    "when another server has made it in the same moment",
 	"tokenissuer-controller get kubeapiservers.operator.openshift.io":   "when another server has made it in the same moment",
+
+	"deployment-controller update deployments/finalizers.apps":        "asked for where owners are kept from being held up by others",
+	"replicaset-controller update replicasets/finalizers.apps":        "asked for where owners are kept from being held up by others",
+	"replication-controller update replicationcontrollers/finalizers": "asked for where owners are kept from being held up by others",
 }
 
 // recording are rights of every component that records events, of which it uses the one
@@ -167,9 +171,9 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"watch configmaps":                          nil,
 		"get configmaps":                            nil,
 		"create configmaps":                         {"root-ca-cert-publisher"},
-		"create pods":                               nil,
+		"create pods":                               {"replicaset-controller", "replication-controller"},
 		"update pods":                               nil,
-		"delete pods":                               {"pod-garbage-collector", emptying, scheduler.User, tainteviction.Name},
+		"delete pods":                               {"pod-garbage-collector", emptying, "replicaset-controller", "replication-controller", scheduler.User, tainteviction.Name},
 		"create pods/exec":                          nil,
 		"get pods/log":                              nil,
 		"create pods/binding":                       {scheduler.User},

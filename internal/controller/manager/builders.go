@@ -11,6 +11,7 @@ import (
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
+	"laterna.dev/laterna/internal/controller/deployment"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
@@ -64,6 +65,7 @@ func (m *Manager) builders() []builder {
 			return podprojection.New(podprojection.Config{Env: g.Env, Metadata: meta}), err
 		}},
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
+		{deployment.Name, func(g given) (runner, error) { return deployment.New(g.Env), nil }},
 		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},
 		{replicaset.ReplicationName, func(g given) (runner, error) { return replicaset.NewReplication(g.Env), nil }},
 		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
