@@ -54,7 +54,7 @@ require (
 )
 
 require (
-	github.com/robfig/cron/v3 v3.0.1 // indirect
+	github.com/robfig/cron/v3 v3.0.1
 	k8s.io/endpointslice v0.37.2 // indirect
 )
 

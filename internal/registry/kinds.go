@@ -39,6 +39,8 @@ import (
 	"laterna.dev/laterna/internal/registry/apps/deployment"
 	"laterna.dev/laterna/internal/registry/apps/replicaset"
 	"laterna.dev/laterna/internal/registry/apps/statefulset"
+	"laterna.dev/laterna/internal/registry/batch/cronjob"
+	"laterna.dev/laterna/internal/registry/batch/job"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
@@ -98,7 +100,10 @@ func Kinds() Table {
 			{Serve: selfSubjectRulesReviews(), Unowned: true},
 		}},
 		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
-		{batchv1.SchemeGroupVersion, batchv1.AddToScheme, []Kind{}},
+		{batchv1.SchemeGroupVersion, batchv1.AddToScheme, []Kind{
+			{Serve: Stored(cronjob.Definition())},
+			{Serve: Stored(job.Definition())},
+		}},
 		{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme, []Kind{
 			{Serve: Stored(lease.Definition()), Node: node.OwnLease},
 		}},

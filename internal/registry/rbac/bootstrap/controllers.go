@@ -49,6 +49,7 @@ func controllers() []controller {
 			on("list watch", "core", "namespaces nodes persistentvolumeclaims pods serviceaccounts"),
 			on("list watch", "coordination.k8s.io", "leases"),
 			on("list watch", rbacv1.GroupName, "clusterroles"),
+			on("list watch", "batch", "cronjobs jobs"),
 		}},
 		{name: "clusterrole-aggregation-controller", rules: []rbacv1.PolicyRule{
 			// An aggregated role holds rules that this account does not have itself.
@@ -68,6 +69,16 @@ func controllers() []controller {
 			on("list watch create patch delete", "core", "pods"),
 			on("create", "core", "pods/binding"),
 			on("get list watch create update patch delete", "apps", "controllerrevisions"),
+		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
+			on("get", "batch", "cronjobs"),
+			on("update", "batch", "cronjobs/status"),
+			on("get create delete", "batch", "jobs"),
+			events(),
+		}},
+		{name: "job-controller", rules: []rbacv1.PolicyRule{
+			on("get", "batch", "jobs"),
+			on("update", "batch", "jobs/status"),
+			on("create delete patch", "core", "pods"),
 			events(),
 		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
@@ -142,6 +153,9 @@ func controllers() []controller {
 			on("get list watch create", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource),
 			on("update", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource+"/status"),
 			events(),
+		}},
+		{name: "ttl-after-finished-controller", rules: []rbacv1.PolicyRule{
+			on("get delete", "batch", "jobs"),
 		}},
 	}
 }
