@@ -19,7 +19,8 @@ k8s.io/apimachinery/pkg/api/resource
 k8s.io/apimachinery/pkg/apis/meta/v1
 k8s.io/apimachinery/pkg/runtime
 k8s.io/apimachinery/pkg/util/intstr
-k8s.io/apimachinery/pkg/version"
+k8s.io/apimachinery/pkg/version
+k8s.io/api/scheduling/v1alpha3"
 readonly=""
 for p in $theirs; do readonly="$readonly --readonly-pkg $p"; done
 

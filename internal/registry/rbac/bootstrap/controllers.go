@@ -69,6 +69,8 @@ func controllers() []controller {
 			on("list watch create patch delete", "core", "pods"),
 			on("create", "core", "pods/binding"),
 			on("get list watch create update patch delete", "apps", "controllerrevisions"),
+			events(),
+		}},
 		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
 			on("get", "batch", "cronjobs"),
 			on("update", "batch", "cronjobs/status"),
