@@ -6,6 +6,7 @@ package controllerrevision
 import (
 	"bytes"
 	"context"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/registry/core/podspec/check"
@@ -30,6 +32,11 @@ func Definition() resource.Definition[*appsv1.ControllerRevision] {
 		New:          func() *appsv1.ControllerRevision { return &appsv1.ControllerRevision{} },
 		NewList:      func() runtime.Object { return &appsv1.ControllerRevisionList{} },
 		Rules: resource.Rules[*appsv1.ControllerRevision]{
+			PrepareUpdate: func(_ context.Context, r, old *appsv1.ControllerRevision) {
+				if says(r, old) {
+					r.Data = old.Data
+				}
+			},
 			Validate: func(_ context.Context, r *appsv1.ControllerRevision) field.ErrorList { return validate(r) },
 			ValidateUpdate: func(_ context.Context, r, old *appsv1.ControllerRevision) field.ErrorList {
 				return append(validate(r), apivalidation.ValidateImmutableField(r.Data, old.Data, field.NewPath("data"))...)
@@ -37,6 +44,12 @@ func Definition() resource.Definition[*appsv1.ControllerRevision] {
 		},
 		Columns: columns(),
 	}
+}
+
+// says tells whether two revisions hold the same, written in another order perhaps.
+func says(a, b *appsv1.ControllerRevision) bool {
+	var x, y any
+	return utiljson.Unmarshal(a.Data.Raw, &x) == nil && utiljson.Unmarshal(b.Data.Raw, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 func validate(r *appsv1.ControllerRevision) field.ErrorList {

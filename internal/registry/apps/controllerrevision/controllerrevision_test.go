@@ -25,8 +25,12 @@ func TestRevisionsKeepTheirData(t *testing.T) {
 		"null":       {revision(" null ", 1), nil, "data: Required value: data is mandatory"},
 		"negative":   {revision("{}", -1), nil, "revision: Invalid value: -1: must be greater than or equal to 0"},
 		"raised":     {revision("{}", 2), revision("{}", 1), ""},
+		"as written": {revision(`{"b": 1, "a":"<"}`, 1), revision(`{"a":"\u003c","b":1}`, 1), ""},
 		"other data": {revision(`{"a":2}`, 1), revision(`{"a":1}`, 1), "field is immutable"},
 	} {
+		if tc.old != nil {
+			rules.PrepareUpdate(t.Context(), tc.now, tc.old)
+		}
 		errs := rules.Validate(t.Context(), tc.now)
 		if tc.old != nil {
 			errs = rules.ValidateUpdate(t.Context(), tc.now, tc.old)

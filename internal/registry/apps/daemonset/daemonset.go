@@ -50,7 +50,10 @@ func Definition() resource.Definition[*appsv1.DaemonSet] {
 			Reset: []string{"status"},
 		},
 		Status: &resource.Rules[*appsv1.DaemonSet]{
-			PrepareUpdate:  func(_ context.Context, d, old *appsv1.DaemonSet) { d.Spec = old.Spec },
+			PrepareUpdate: func(_ context.Context, d, old *appsv1.DaemonSet) {
+				d.Spec = old.Spec
+				setTemplateGeneration(d, max(templateGeneration(old), 1))
+			},
 			ValidateUpdate: func(_ context.Context, d, old *appsv1.DaemonSet) field.ErrorList { return validateStatus(d, old) },
 			Reset:          []string{"spec"},
 		},

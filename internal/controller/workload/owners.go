@@ -1,0 +1,69 @@
+package workload
+
+import (
+	"reflect"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Owners says which parents of one kind are to be looked at when an object changes that
+// is theirs, or that has no controller and may become theirs.
+type Owners struct {
+	// Kind is the parents'.
+	Kind string
+	// Find returns a parent by name, nil where there is none.
+	Find func(namespace, name string) metav1.Object
+	// Selecting returns the parents of a namespace that select labels.
+	Selecting func(namespace string, has labels.Set) []metav1.Object
+	// Look is called with the key of each such parent.
+	Look func(key string)
+}
+
+// Handler looks after objects of an informer.
+func (o Owners) Handler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: func(obj any) { o.seen(obj, nil) },
+		UpdateFunc: func(old, obj any) {
+			before, _ := old.(metav1.Object)
+			o.seen(obj, before)
+		},
+		DeleteFunc: func(obj any) {
+			if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = tombstone.Obj
+			}
+			if gone, ok := obj.(metav1.Object); ok {
+				o.owner(gone)
+			}
+		},
+	}
+}
+
+func (o Owners) seen(obj any, before metav1.Object) {
+	now, ok := obj.(metav1.Object)
+	if !ok {
+		return
+	}
+	if before != nil && !reflect.DeepEqual(metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(now)) {
+		o.owner(before)
+	}
+	if metav1.GetControllerOfNoCopy(now) != nil {
+		o.owner(now)
+		return
+	}
+	for _, parent := range o.Selecting(now.GetNamespace(), now.GetLabels()) {
+		o.Look(cache.MetaObjectToName(parent).String())
+	}
+}
+
+// owner looks at the controller of an object.
+func (o Owners) owner(obj metav1.Object) {
+	owner := metav1.GetControllerOfNoCopy(obj)
+	if owner == nil || owner.Kind != o.Kind {
+		return
+	}
+	if parent := o.Find(obj.GetNamespace(), owner.Name); parent != nil && parent.GetUID() == owner.UID {
+		o.Look(cache.MetaObjectToName(parent).String())
+	}
+}
