@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics"
 
-	"laterna.dev/laterna/internal/admission/cascade"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
 	"laterna.dev/laterna/internal/admission/podresize"
@@ -70,7 +69,6 @@ func NewChain(c Config) (*Chain, error) {
 	}
 	return &Chain{Metrics: security.Metrics(), Plugins: admission.NewChainHandler(
 		namespaces,
-		cascade.New(),
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		nodetaint.New(),

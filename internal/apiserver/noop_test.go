@@ -84,30 +84,21 @@ var unchanged = map[string]struct {
 
 // statuses are what a status says in each kind that has one.
 var statuses = map[string]string{
-	"pods":            `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`,
-	"nodes":           `{"status":{"capacity":{"memory":"1024Ki","cpu":"0.10"}}}`,
-	"services":        `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
-	"namespaces":      `{"status":{"conditions":[{"type":"X","status":"True"}]}}`,
-	"jobs":            `{"status":{"startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"Suspended","status":"False"}],"ready":0}}`,
-	"cronjobs":        `{"status":{"lastScheduleTime":"2026-01-01T00:00:00Z","active":[{"kind":"Job","name":"j","namespace":"default"}]}}`,
-	"podprojections":  `{"metadata":{"annotations":{"a":"b"}}}`,
-	"authentications": `{"metadata":{"annotations":{"a":"b"}}}`,
-	"kubeapiservers":  `{"metadata":{"annotations":{"a":"b"}}}`,
-
-	"deployments":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-	"replicasets":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-	"replicationcontrollers": `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-}
 	"pods":                   `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`,
 	"nodes":                  `{"status":{"capacity":{"memory":"1024Ki","cpu":"0.10"}}}`,
 	"services":               `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
 	"namespaces":             `{"status":{"conditions":[{"type":"X","status":"True"}]}}`,
-	"persistentvolumeclaims": `{"status":{"phase":"Bound","capacity":{"storage":"1024Ki"}}}`,
-	"daemonsets":             `{"status":{"currentNumberScheduled":0,"desiredNumberScheduled":1,"numberMisscheduled":0,"numberReady":0}}`,
-	"statefulsets":           `{"status":{"replicas":1}}`,
+	"jobs":                   `{"status":{"startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"Suspended","status":"False"}],"ready":0}}`,
+	"cronjobs":               `{"status":{"lastScheduleTime":"2026-01-01T00:00:00Z","active":[{"kind":"Job","name":"j","namespace":"default"}]}}`,
 	"podprojections":         `{"metadata":{"annotations":{"a":"b"}}}`,
 	"authentications":        `{"metadata":{"annotations":{"a":"b"}}}`,
 	"kubeapiservers":         `{"metadata":{"annotations":{"a":"b"}}}`,
+	"deployments":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicasets":            `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicationcontrollers": `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"persistentvolumeclaims": `{"status":{"phase":"Bound","capacity":{"storage":"1024Ki"}}}`,
+	"daemonsets":             `{"status":{"currentNumberScheduled":0,"desiredNumberScheduled":1,"numberMisscheduled":0,"numberReady":0}}`,
+	"statefulsets":           `{"status":{"replicas":1}}`,
 }
 
 // rewrite is one way to write an object.

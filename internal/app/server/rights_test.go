@@ -28,6 +28,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
 		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers,
+		"garbage": w.garbage,
 	} {
 		t.Log(name)
 		job()
@@ -87,6 +88,7 @@ func right(verb, group, resource, subresource string) string {
 
 // seldom are rights whose use cannot be brought about here, or leaves no line in the log.
 var seldom = map[string]string{
+	"generic-garbage-collector list *.*":                                "where a server does not begin a watch with what there is",
 	"namespace-controller delete *.*":                                   "for kinds whose objects must be deleted one by one",
 	"clusterrole-aggregation-controller escalate clusterroles." + group: "is asked for within the update",
 	"tokenissuer-controller get authentications.config.openshift.io":    "when another server has made it in the same moment",

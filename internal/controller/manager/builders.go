@@ -13,6 +13,7 @@ import (
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/deployment"
 	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/garbagecollector"
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
@@ -59,6 +60,10 @@ func (m *Manager) builders() []builder {
 		{namespace.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()
 			return namespace.New(namespace.Config{Env: g.Env, Metadata: meta}), err
+		}},
+		{garbagecollector.Name, func(g given) (runner, error) {
+			meta, err := g.metadata()
+			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta, Ready: c.Ready.All}), err
 		}},
 		{podprojection.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()

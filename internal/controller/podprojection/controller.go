@@ -2,8 +2,8 @@
 // for pods that they end; what is left is that of nodes that are gone, and of pods that
 // were deleted by force.
 //
-// There is no garbage collector for owner references in general. Who writes the
-// objects is in internal/volumes/podprojection.
+// The objects name no owners, so that internal/controller/garbagecollector has nothing to
+// do with them. Who writes them is in internal/volumes/podprojection.
 package podprojection
 
 import (

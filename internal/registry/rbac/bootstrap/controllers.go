@@ -83,6 +83,11 @@ func controllers() []controller {
 			on("create delete patch", "core", "pods"),
 			events(),
 		}},
+		{name: "generic-garbage-collector", rules: []rbacv1.PolicyRule{
+			// Anything may own anything.
+			on("get list watch patch delete", "*", "*"),
+			events(),
+		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
 			on("get", "core", "namespaces"),
 			on("update", "core", "namespaces/finalize namespaces/status"),

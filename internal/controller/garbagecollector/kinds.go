@@ -1,0 +1,90 @@
+package garbagecollector
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+)
+
+// kind is one kind of objects and where they are served.
+type kind struct {
+	apiVersion, name string
+	resource         schema.GroupVersionResource
+	namespaced       bool
+}
+
+// kinds is which there are, in every version that is served. It is safe for concurrent
+// use.
+type kinds struct {
+	mu  sync.RWMutex
+	all map[[2]string]kind // by apiVersion and name
+}
+
+func (k *kinds) find(apiVersion, name string) (found kind, ok bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	found, ok = k.all[[2]string{apiVersion, name}]
+	return found, ok
+}
+
+// set replaces what there is and tells whether anything is new.
+func (k *kinds) set(all map[[2]string]kind) (more bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, found := range all {
+		if k.all[name] != found {
+			more = true
+		}
+	}
+	k.all = all
+	return more
+}
+
+// ignored are resources that are not collected: events own nothing, nothing owns them, and
+// they are many.
+var ignored = []schema.GroupResource{{Resource: "events"}, {Group: "events.k8s.io", Resource: "events"}}
+
+// discover asks the server for all kinds, and for those whose objects can be owned or
+// collected, each in one version. Kinds that it could not tell of, such as those of an
+// aggregated server that is down, are missing, and err says so.
+func discover(client discovery.DiscoveryInterface) (all map[[2]string]kind, collected []kind, err error) {
+	_, lists, err := client.ServerGroupsAndResources()
+	if lists == nil {
+		return nil, nil, fmt.Errorf("discovering resources: %w", err)
+	}
+	all = map[[2]string]kind{}
+	for _, l := range lists {
+		each(l, func(k kind, _ []string) { all[[2]string{k.apiVersion, k.name}] = k })
+	}
+	preferred, err := client.ServerPreferredResources()
+	for _, l := range preferred {
+		each(l, func(k kind, verbs []string) {
+			if !slices.Contains(ignored, k.resource.GroupResource()) &&
+				slices.Contains(verbs, "list") && slices.Contains(verbs, "watch") && slices.Contains(verbs, "delete") {
+				collected = append(collected, k)
+			}
+		})
+	}
+	if err != nil {
+		err = fmt.Errorf("discovering resources: %w", err)
+	}
+	return all, collected, err
+}
+
+// each calls f with the resources of a list that are no subresources.
+func each(l *metav1.APIResourceList, f func(k kind, verbs []string)) {
+	gv, err := schema.ParseGroupVersion(l.GroupVersion)
+	if err != nil {
+		return
+	}
+	for _, r := range l.APIResources {
+		if slices.Contains([]byte(r.Name), '/') {
+			continue
+		}
+		f(kind{l.GroupVersion, r.Kind, gv.WithResource(r.Name), r.Namespaced}, r.Verbs)
+	}
+}
