@@ -165,21 +165,21 @@ func verbUsed(did map[string]bool, verb string) bool {
 // may do what none or few of them do.
 func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 	w := begin(t)
-	const emptying = "namespace-controller"
+	const emptying, collecting = "namespace-controller", "generic-garbage-collector"
 	for what, may := range map[string][]string{
-		"get secrets":                               {"service-account-token-controller"},
-		"list secrets":                              {"service-account-token-controller", emptying},
+		"get secrets":                               {collecting, "service-account-token-controller"},
+		"list secrets":                              {collecting, "service-account-token-controller", emptying},
 		"create secrets":                            {"service-account-token-controller"},
-		"watch configmaps":                          nil,
-		"get configmaps":                            nil,
+		"watch configmaps":                          {collecting},
+		"get configmaps":                            {collecting},
 		"create configmaps":                         {"root-ca-cert-publisher"},
 		"create pods":                               {"replicaset-controller", "replication-controller"},
 		"update pods":                               nil,
-		"delete pods":                               {"pod-garbage-collector", emptying, "replicaset-controller", "replication-controller", scheduler.User, tainteviction.Name},
+		"delete pods":                               {collecting, "pod-garbage-collector", emptying, "replicaset-controller", "replication-controller", scheduler.User, tainteviction.Name},
 		"create pods/exec":                          nil,
-		"get pods/log":                              nil,
+		"get pods/log":                              {collecting},
 		"create pods/binding":                       {scheduler.User},
-		"patch pods/status":                         {"pod-garbage-collector", scheduler.User, tainteviction.Name},
+		"patch pods/status":                         {collecting, "pod-garbage-collector", scheduler.User, tainteviction.Name},
 		"create serviceaccounts":                    {"service-account-controller"},
 		"update serviceaccounts":                    {"service-account-token-controller"},
 		"create serviceaccounts/token":              nil,
@@ -188,7 +188,7 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"impersonate serviceaccounts":               nil,
 		"create nodes":                              nil,
 		"update nodes":                              {"node-controller"},
-		"get nodes/proxy":                           nil,
+		"get nodes/proxy":                           {collecting},
 		"update namespaces":                         nil,
 		"update namespaces/finalize":                {emptying},
 		"create clusterrolebindings." + group:       nil,
@@ -201,7 +201,7 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"update kubeapiservers/status.operator.openshift.io": {"tokenissuer-controller"},
 		"update authentications.config.openshift.io":         nil,
 		"update podprojections." + v1alpha1.GroupName:        nil,
-		"delete podprojections." + v1alpha1.GroupName:        {"podprojection-controller", emptying},
+		"delete podprojections." + v1alpha1.GroupName:        {collecting, emptying},
 	} {
 		var got []string
 		for _, user := range w.controllers.Users() {

@@ -65,10 +65,6 @@ func (m *Manager) builders() []builder {
 			meta, err := g.metadata()
 			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta, Ready: c.Ready.All}), err
 		}},
-		{podprojection.Name, func(g given) (runner, error) {
-			meta, err := g.metadata()
-			return podprojection.New(podprojection.Config{Env: g.Env, Metadata: meta}), err
-		}},
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
 		{deployment.Name, func(g given) (runner, error) { return deployment.New(g.Env), nil }},
 		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},

@@ -5,7 +5,7 @@
 // a pod, and the key of the digests. What is shown comes from internal/volumes/place,
 // how updates went from internal/volumes/onupdate. The types live in
 // api/projection/v1alpha1; objects whose pod is gone are deleted by
-// internal/controller/podprojection.
+// internal/controller/garbagecollector.
 //
 // Writing happens after the files have changed and never delays them: marks go into a
 // queue that one goroutine works off, at most half of the time while others wait. Of a

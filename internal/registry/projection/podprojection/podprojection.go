@@ -3,7 +3,7 @@
 //
 // The types live in api/projection/v1alpha1. Objects are written by
 // internal/volumes/podprojection and, where their pod is gone, deleted by
-// internal/controller/podprojection. Which node may write which object is decided by
+// internal/controller/garbagecollector. Which node may write which object is decided by
 // internal/authz/node and internal/admission/noderestriction.
 package podprojection
 

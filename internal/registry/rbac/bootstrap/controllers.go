@@ -8,7 +8,6 @@ import (
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
-	"laterna.dev/laterna/api/projection/v1alpha1"
 )
 
 // The controllers of this process are service accounts of kube-system, each with a
