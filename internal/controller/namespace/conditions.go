@@ -1,12 +1,14 @@
 package namespace
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 )
 
 // conditions words findings as upstream does. All five are there as soon as a
@@ -15,11 +17,11 @@ func conditions(f findings) []corev1.NamespaceCondition {
 	objects, finalizers := remaining(f.left)
 	discovery := condition(corev1.NamespaceDeletionDiscoveryFailure, "ResourcesDiscovered", "All resources successfully discovered")
 	if f.discovery != nil {
-		discovery = found(discovery, "DiscoveryFailed", fmt.Sprintf("Discovery failed for some groups, %d failing: %v", failing(f.discovery), f.discovery))
+		discovery = found(discovery, "DiscoveryFailed", discoveryFailed(f.discovery))
 	}
 	deletion := condition(corev1.NamespaceDeletionContentFailure, "ContentDeleted", "All content successfully deleted, may be waiting on finalization")
-	if f.deletion != nil {
-		deletion = found(deletion, "ContentDeletionFailed", fmt.Sprintf("Failed to delete all resource types, %d remaining: %v", failing(f.deletion), f.deletion))
+	if len(f.deletion) > 0 {
+		deletion = found(deletion, "ContentDeletionFailed", fmt.Sprintf("Failed to delete all resource types, %d remaining: %s", len(f.deletion), list(texts(f.deletion))))
 	}
 	content := condition(corev1.NamespaceContentRemaining, "ContentRemoved", "All content successfully removed")
 	if len(objects) > 0 {
@@ -30,6 +32,9 @@ func conditions(f findings) []corev1.NamespaceCondition {
 		waiting = found(waiting, "SomeFinalizersRemain", "Some content in the namespace has finalizers remaining: "+list(finalizers))
 	}
 	parsing := condition(corev1.NamespaceDeletionGVParsingFailure, "ParsedGroupVersions", "All legacy kube types successfully parsed")
+	if f.parsing != nil {
+		parsing = found(parsing, "GroupVersionParsingFailed", f.parsing.Error())
+	}
 	return []corev1.NamespaceCondition{discovery, parsing, deletion, content, waiting}
 }
 
@@ -42,12 +47,21 @@ func found(c corev1.NamespaceCondition, reason, message string) corev1.Namespace
 	return c
 }
 
-// failing counts the errors that were joined into err.
-func failing(err error) int {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return len(joined.Unwrap())
+func discoveryFailed(err error) string {
+	var groups *discovery.ErrGroupDiscoveryFailed
+	if errors.As(err, &groups) {
+		return fmt.Sprintf("Discovery failed for some groups, %d failing: %v", len(groups.Groups), err)
 	}
-	return 1
+	return err.Error()
+}
+
+// texts are those of errors, in a fixed order, so that the same failures are no change.
+func texts(errs []error) (all []string) {
+	for _, err := range errs {
+		all = append(all, err.Error())
+	}
+	slices.Sort(all)
+	return all
 }
 
 // setConditions puts conditions into a status. A condition keeps the time of its last

@@ -3,7 +3,6 @@ package namespace
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,14 +13,14 @@ import (
 )
 
 // discover lists the served namespaced resources that can be listed and deleted.
-// With an error it returns those that were found all the same.
-func discover(client discovery.DiscoveryInterface) ([]resource, error) {
+// With an error it returns those that were found all the same; parsing is of groups whose
+// names cannot be read.
+func discover(client discovery.DiscoveryInterface) (all []resource, parsing, err error) {
 	lists, err := client.ServerPreferredNamespacedResources()
-	var all []resource
 	for _, l := range lists {
 		gv, parseErr := schema.ParseGroupVersion(l.GroupVersion)
 		if parseErr != nil {
-			err = errors.Join(err, parseErr)
+			parsing = errors.Join(parsing, parseErr)
 			continue
 		}
 		for _, r := range l.APIResources {
@@ -31,10 +30,7 @@ func discover(client discovery.DiscoveryInterface) ([]resource, error) {
 			all = append(all, resource{gv.WithResource(r.Name), slices.Contains(r.Verbs, "deletecollection")})
 		}
 	}
-	if err != nil {
-		return all, fmt.Errorf("discovering resources: %w", err)
-	}
-	return all, nil
+	return all, parsing, err
 }
 
 // content reads and deletes the objects of a namespace, whatever they are.
@@ -48,14 +44,14 @@ func (c content) remove(ctx context.Context, r resource, namespace string) (left
 		return left{}, nil
 	}
 	if err != nil {
-		return left{}, fmt.Errorf("listing: %w", err)
+		return left{}, err
 	}
 	if err := c.deleteAll(ctx, client, r, before.Items); err != nil {
-		return count(before.Items), fmt.Errorf("deleting: %w", err)
+		return count(before.Items), err
 	}
 	after, err := client.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return count(before.Items), fmt.Errorf("listing what is left: %w", err)
+		return count(before.Items), err
 	}
 	return count(after.Items), nil
 }

@@ -71,8 +71,8 @@ func TestDiscover(t *testing.T) {
 		{Name: "services", Namespaced: true, Verbs: metav1.Verbs{"list", "delete"}},
 		{Name: "bindings", Namespaced: true, Verbs: metav1.Verbs{"create"}},
 	}}}
-	got, err := discover(served{client.Discovery(), client.Resources})
-	if err != nil || len(got) != 2 || !got[0].collection || got[1].collection || got[1].Resource != "services" {
+	got, parsing, err := discover(served{client.Discovery(), client.Resources})
+	if err != nil || parsing != nil || len(got) != 2 || !got[0].collection || got[1].collection || got[1].Resource != "services" {
 		t.Errorf("discovered %+v, %v", got, err)
 	}
 }
@@ -96,8 +96,8 @@ func TestTheEndOfPodsIsNoticedAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		factory := informers.NewSharedInformerFactory(client, 0)
 		c := New(Config{Env: env.Env{Client: client, Informers: factory, Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)}, Metadata: pods})
-		c.decide.resources = func() ([]resource, error) {
-			return []resource{{corev1.SchemeGroupVersion.WithResource("pods"), true}}, nil
+		c.decide.resources = func() ([]resource, error, error) {
+			return []resource{{corev1.SchemeGroupVersion.WithResource("pods"), true}}, nil, nil
 		}
 		factory.Start(ctx.Done())
 		done := make(chan error)

@@ -34,7 +34,9 @@ type left struct {
 type reconciler struct {
 	now       func() time.Time
 	get       func(ctx context.Context, name string) (*corev1.Namespace, error)
-	resources func() ([]resource, error)
+	resources func() (all []resource, parsing, err error)
+	// graceful tells whether pods of a namespace may still take their time to end.
+	graceful func(n *corev1.Namespace) bool
 	// remove deletes the objects of a resource and returns what is left of them.
 	remove       func(ctx context.Context, r resource, namespace string) (left, error)
 	updateStatus run.Commit[*corev1.Namespace]
@@ -53,7 +55,7 @@ func (r reconciler) reconcile(ctx context.Context, name string) (done bool, err 
 	case n.DeletionTimestamp == nil || !slices.Contains(n.Spec.Finalizers, corev1.FinalizerKubernetes):
 		return true, nil
 	}
-	found := r.empty(ctx, name)
+	found := r.empty(ctx, n)
 	if !found.empty() {
 		if err := r.report(ctx, n, found); err != nil {
 			return false, err
@@ -70,28 +72,35 @@ func (r reconciler) reconcile(ctx context.Context, name string) (done bool, err 
 
 // findings say how far the emptying of a namespace got.
 type findings struct {
-	discovery error
-	deletion  error
-	left      map[schema.GroupVersionResource]left
+	discovery, parsing error
+	deletion           []error
+	left               map[schema.GroupVersionResource]left
 }
 
-func (f findings) empty() bool { return f.discovery == nil && f.deletion == nil && len(f.left) == 0 }
+func (f findings) empty() bool {
+	return f.discovery == nil && f.parsing == nil && len(f.deletion) == 0 && len(f.left) == 0
+}
 
-func (f findings) err() error { return errors.Join(f.discovery, f.deletion) }
+func (f findings) err() error {
+	return errors.Join(append([]error{f.discovery, f.parsing}, f.deletion...)...)
+}
 
 var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
 // empty deletes what a namespace holds. As long as pods are left, nothing else is
 // touched.
-func (r reconciler) empty(ctx context.Context, name string) findings {
+func (r reconciler) empty(ctx context.Context, n *corev1.Namespace) findings {
 	f := findings{left: map[schema.GroupVersionResource]left{}}
-	all, err := r.resources()
-	f.discovery = err
-	var failed []error
+	var all []resource
+	all, f.parsing, f.discovery = r.resources()
 	remove := func(each resource) {
-		rest, err := r.remove(ctx, each, name)
+		rest, err := r.remove(ctx, each, n.Name)
+		patient := len(rest.finalizers) > 0 || each.GroupVersionResource == pods && r.graceful(n)
+		if err == nil && rest.objects > 0 && !patient {
+			err = fmt.Errorf("unexpected items still remain in namespace: %s for gvr: %v", n.Name, each.GroupVersionResource)
+		}
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", title(each.GroupVersionResource), err))
+			f.deletion = append(f.deletion, err)
 		}
 		if rest.objects > 0 {
 			f.left[each.GroupVersionResource] = rest
@@ -102,14 +111,13 @@ func (r reconciler) empty(ctx context.Context, name string) findings {
 			remove(each)
 		}
 	}
-	if len(f.left) == 0 && len(failed) == 0 {
+	if len(f.left) == 0 && len(f.deletion) == 0 {
 		for _, each := range all {
 			if each.GroupVersionResource != pods {
 				remove(each)
 			}
 		}
 	}
-	f.deletion = errors.Join(failed...)
 	return f
 }
 

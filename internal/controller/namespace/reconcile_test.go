@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/run"
@@ -25,6 +26,8 @@ type world struct {
 	stuck     map[string]bool  // resources whose objects stay
 	refuse    map[string]error // resource → what its deletion answers
 	discovery error
+	parsing   error
+	graceful  bool
 	removed   []string
 	finalized bool
 	statuses  int
@@ -39,12 +42,13 @@ func (w *world) reconciler() reconciler {
 			}
 			return w.namespace, nil
 		},
-		resources: func() ([]resource, error) {
+		graceful: func(*corev1.Namespace) bool { return w.graceful },
+		resources: func() ([]resource, error, error) {
 			return []resource{
 				{corev1.SchemeGroupVersion.WithResource("configmaps"), true},
 				{corev1.SchemeGroupVersion.WithResource("pods"), true},
 				{schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, true},
-			}, w.discovery
+			}, w.parsing, w.discovery
 		},
 		remove: func(_ context.Context, r resource, _ string) (left, error) {
 			w.removed = append(w.removed, r.Resource)
@@ -103,17 +107,26 @@ func TestReconcile(t *testing.T) {
 		{name: "empty", world: world{namespace: terminating()}, done: true, finalized: true, removed: "pods configmaps leases"},
 		{name: "content goes at once", world: world{namespace: terminating(), content: map[string]left{"pods": {objects: 1}, "leases": {objects: 2}}},
 			done: true, finalized: true, removed: "pods configmaps leases"},
-		{name: "pods end first", world: world{namespace: terminating(), content: map[string]left{"pods": {objects: 2}, "configmaps": {objects: 1}}, stuck: map[string]bool{"pods": true}},
+		{name: "pods end first", world: world{namespace: terminating(), content: map[string]left{"pods": {objects: 2}, "configmaps": {objects: 1}}, stuck: map[string]bool{"pods": true}, graceful: true},
 			removed: "pods", condition: corev1.NamespaceContentRemaining, says: "True SomeResourcesRemain: Some resources are remaining: pods. has 2 resource instances"},
 		{name: "finalizers", world: world{namespace: terminating(), content: map[string]left{"leases": {objects: 3, finalizers: map[string]int{"b": 1, "a": 2}}}, stuck: map[string]bool{"leases": true}},
 			removed: "pods configmaps leases", condition: corev1.NamespaceFinalizersRemaining,
 			says: "True SomeFinalizersRemain: Some content in the namespace has finalizers remaining: a in 2 resource instances, b in 1 resource instances"},
 		{name: "refused", world: world{namespace: terminating(), content: map[string]left{"leases": {objects: 1}}, refuse: map[string]error{"leases": errors.New("no")}},
 			fails: true, removed: "pods configmaps leases", condition: corev1.NamespaceDeletionContentFailure,
-			says: "True ContentDeletionFailed: Failed to delete all resource types, 1 remaining: leases.coordination.k8s.io: no"},
+			says: "True ContentDeletionFailed: Failed to delete all resource types, 1 remaining: no"},
+		{name: "a pod that outlives its grace period", world: world{namespace: terminating(), content: map[string]left{"pods": {objects: 1}}, stuck: map[string]bool{"pods": true}},
+			fails: true, removed: "pods", condition: corev1.NamespaceDeletionContentFailure,
+			says: "True ContentDeletionFailed: Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: n for gvr: /v1, Resource=pods"},
+		{name: "a group that cannot be read", world: world{namespace: terminating(), parsing: errors.New("unexpected GroupVersion string: a/b/c")},
+			fails: true, removed: "pods configmaps leases", condition: corev1.NamespaceDeletionGVParsingFailure,
+			says: "True GroupVersionParsingFailed: unexpected GroupVersion string: a/b/c"},
+		{name: "groups that are away", world: world{namespace: terminating(), discovery: &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{{Group: "a", Version: "v1"}: errors.New("away")}}},
+			fails: true, removed: "pods configmaps leases", condition: corev1.NamespaceDeletionDiscoveryFailure,
+			says: "True DiscoveryFailed: Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: a/v1: away"},
 		{name: "discovery", world: world{namespace: terminating(), discovery: errors.New("a group is away")},
 			fails: true, removed: "pods configmaps leases", condition: corev1.NamespaceDeletionDiscoveryFailure,
-			says: "True DiscoveryFailed: Discovery failed for some groups, 1 failing: a group is away"},
+			says: "True DiscoveryFailed: a group is away"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := tc.world
@@ -132,7 +145,7 @@ func TestReconcile(t *testing.T) {
 }
 
 func TestConditionsAreWrittenOnChangeOnly(t *testing.T) {
-	w := world{namespace: terminating(), content: map[string]left{"pods": {objects: 2}}, stuck: map[string]bool{"pods": true}}
+	w := world{namespace: terminating(), content: map[string]left{"pods": {objects: 2}}, stuck: map[string]bool{"pods": true}, graceful: true}
 	r := w.reconciler()
 	for range 3 {
 		if _, err := r.reconcile(t.Context(), "n"); err != nil {
@@ -154,5 +167,23 @@ func TestConditionsAreWrittenOnChangeOnly(t *testing.T) {
 	w.stuck = nil
 	if done, err := r.reconcile(t.Context(), "n"); err != nil || !done || !w.finalized {
 		t.Errorf("done %v, finalized %v, %v", done, w.finalized, err)
+	}
+}
+
+func TestGracePeriodsOfPods(t *testing.T) {
+	pod := func(grace int64, phase corev1.PodPhase) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{TerminationGracePeriodSeconds: &grace}, Status: corev1.PodStatus{Phase: phase}}
+	}
+	all := []*corev1.Pod{pod(5, corev1.PodRunning), pod(30, corev1.PodPending), pod(90, corev1.PodFailed), {}}
+	if !graceful(all, 29*time.Second) || graceful(all, 30*time.Second) || graceful(nil, 0) {
+		t.Error("the longest grace period of a pod that runs does not count")
+	}
+}
+
+func TestANamespaceThatTakesLongIsLookedAtSeldom(t *testing.T) {
+	for ending, want := range map[time.Duration]time.Duration{0: recheck, -time.Minute: recheck, 16 * time.Second: 2 * time.Second, time.Hour: seldom} {
+		if got := pause(ending); got != want {
+			t.Errorf("after %s a pause of %s, want %s", ending, got, want)
+		}
 	}
 }
