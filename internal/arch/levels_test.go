@@ -374,7 +374,7 @@ var beside = []struct {
 	{"internal/admission", "internal/admission", nil},
 	{"internal/authz", "internal/authz", []string{"internal/authz/rbac"}},
 	{"internal/controller", "internal/controller/manager", []string{
-		"internal/controller/env", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload",
+		"internal/controller/endpointtracking", "internal/controller/env", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload",
 	}},
 }
 

@@ -12,12 +12,14 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/deployment"
+	"laterna.dev/laterna/internal/controller/endpoints"
+	"laterna.dev/laterna/internal/controller/endpointslice"
+	"laterna.dev/laterna/internal/controller/endpointslicemirroring"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/garbagecollector"
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
-	"laterna.dev/laterna/internal/controller/podprojection"
 	"laterna.dev/laterna/internal/controller/replicaset"
 	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/rootca"
@@ -75,6 +77,9 @@ func (m *Manager) builders() []builder {
 		{rolloutonchange.Name, func(g given) (runner, error) {
 			return rolloutonchange.New(rolloutonchange.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
+		{endpointslice.Name, func(g given) (runner, error) { return endpointslice.New(g.Env), nil }},
+		{endpoints.Name, func(g given) (runner, error) { return endpoints.New(g.Env), nil }},
+		{endpointslicemirroring.Name, func(g given) (runner, error) { return endpointslicemirroring.New(g.Env), nil }},
 		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
 	if c.Settled != nil {

@@ -25,12 +25,26 @@ const (
 // worker at a time. It is safe for concurrent use.
 type Queue struct {
 	keys workqueue.TypedRateLimitingInterface[string]
+	most int // retries of a key before it is given up; 0 is for ever
+}
+
+// Retries says how often and after which pauses failures of one key are tried again.
+type Retries struct {
+	// First is the pause after the first failure. It doubles with each, up to Last.
+	First, Last time.Duration
+	// Most is after how many retries a key is given up, until it is added again.
+	Most int
 }
 
 // New makes a queue whose pauses pass on clk.
 func New(clk clock.WithTicker) *Queue {
-	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry)
-	return &Queue{workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk})}
+	return NewRetrying(clk, Retries{First: firstRetry, Last: lastRetry})
+}
+
+// NewRetrying makes a queue with pauses of its own. Most may be 0: then nothing is given up.
+func NewRetrying(clk clock.WithTicker, r Retries) *Queue {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[string](r.First, r.Last)
+	return &Queue{workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk}), r.Most}
 }
 
 // Add queues a key to be worked on at once.
@@ -79,6 +93,11 @@ func (q *Queue) next(ctx context.Context, log *slog.Logger, step func(ctx contex
 		q.keys.Forget(key)
 	case ctx.Err() == nil:
 		failures := q.keys.NumRequeues(key) + 1
+		if q.most > 0 && failures > q.most {
+			log.WarnContext(ctx, "work failed, given up until something changes", "key", key, "failures", failures, "error", err)
+			q.keys.Forget(key)
+			return true
+		}
 		log.Log(ctx, severity(err, failures), "work failed, trying again", "key", key, "failures", failures, "error", err)
 		q.keys.AddRateLimited(key)
 	}

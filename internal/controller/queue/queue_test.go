@@ -66,6 +66,38 @@ func check(t *testing.T, mu *sync.Mutex, got, want map[string]int) {
 	}
 }
 
+func TestAKeyIsGivenUpAfterItsRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		q := queue.NewRetrying(clock.RealClock{}, queue.Retries{First: time.Second, Last: 8 * time.Second, Most: 5})
+		began := time.Now()
+		var at []time.Duration
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			q.Run(ctx, 1, quiet, func(context.Context, string) error {
+				at = append(at, time.Since(began))
+				return errors.New("no")
+			})
+		}()
+		q.Add("a")
+		time.Sleep(24 * time.Hour)
+		q.Add("a") // something changed: it begins anew
+		time.Sleep(24 * time.Hour)
+		cancel()
+		<-done
+		want := []time.Duration{0, 1, 3, 7, 15, 23}
+		if len(at) != 2*len(want) {
+			t.Fatalf("%d calls: %v", len(at), at)
+		}
+		for i, w := range want {
+			if at[i] != w*time.Second || at[len(want)+i] != 24*time.Hour+w*time.Second {
+				t.Errorf("call %d after %v and %v, want %ds", i, at[i], at[len(want)+i], w)
+			}
+		}
+	})
+}
+
 func TestRunWaitsForTheLastCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

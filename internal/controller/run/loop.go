@@ -55,6 +55,13 @@ func (l *Loop) Queue(workers int, sync Sync) *queue.Queue {
 	return q
 }
 
+// QueueRetrying is Queue with pauses of its own after failures.
+func (l *Loop) QueueRetrying(workers int, r queue.Retries, sync Sync) *queue.Queue {
+	q := queue.NewRetrying(l.env.Wall, r)
+	l.tasks = append(l.tasks, task{q, workers, sync})
+	return q
+}
+
 // Watch calls handler for what a shared informer sees, which somebody else starts.
 func (l *Loop) Watch(informer cache.SharedIndexInformer, handler cache.ResourceEventHandler) {
 	handle, err := informer.AddEventHandler(handler)

@@ -42,13 +42,12 @@ const (
 func controllers() []controller {
 	return []controller{
 		{name: "shared-informers", rules: []rbacv1.PolicyRule{
-			on("list watch", "core", "namespaces nodes pods replicationcontrollers serviceaccounts"),
-			on("list watch", "apps", "deployments replicasets"),
-			on("list watch", "apps", "controllerrevisions daemonsets statefulsets"),
-			on("list watch", "core", "namespaces nodes persistentvolumeclaims pods serviceaccounts"),
-			on("list watch", "coordination.k8s.io", "leases"),
-			on("list watch", rbacv1.GroupName, "clusterroles"),
+			on("list watch", "core", "endpoints namespaces nodes persistentvolumeclaims pods replicationcontrollers serviceaccounts services"),
+			on("list watch", "apps", "controllerrevisions daemonsets deployments replicasets statefulsets"),
 			on("list watch", "batch", "cronjobs jobs"),
+			on("list watch", "coordination.k8s.io", "leases"),
+			on("list watch", "discovery.k8s.io", "endpointslices"),
+			on("list watch", rbacv1.GroupName, "clusterroles"),
 		}},
 		{name: "clusterrole-aggregation-controller", rules: []rbacv1.PolicyRule{
 			// An aggregated role holds rules that this account does not have itself.
@@ -87,6 +86,12 @@ func controllers() []controller {
 			on("get list watch patch delete", "*", "*"),
 			events(),
 		}},
+		{name: "endpoint-controller", rules: []rbacv1.PolicyRule{
+			on("create update delete", "core", "endpoints"),
+			events(),
+		}},
+		{name: "endpointslice-controller", rules: slicesOf("services")},
+		{name: "endpointslicemirroring-controller", rules: slicesOf("endpoints")},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
 			on("get", "core", "namespaces"),
 			on("update", "core", "namespaces/finalize namespaces/status"),
@@ -101,10 +106,6 @@ func controllers() []controller {
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
 			events(),
-		}},
-		{name: "podprojection-controller", rules: []rbacv1.PolicyRule{
-			on("list watch delete", v1alpha1.GroupName, v1alpha1.Plural),
-			on("get", "core", "pods"),
 		}},
 		{name: "replicaset-controller", rules: []rbacv1.PolicyRule{
 			on("get", "apps", "replicasets"),
@@ -163,6 +164,16 @@ func controllers() []controller {
 		{name: "ttl-after-finished-controller", rules: []rbacv1.PolicyRule{
 			on("get delete", "batch", "jobs"),
 		}},
+	}
+}
+
+// slicesOf are the rules for keeping slices that belong to objects of a kind and block
+// their deletion.
+func slicesOf(owners string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		on("update", "core", owners+"/finalizers"),
+		on("create update delete", "discovery.k8s.io", "endpointslices"),
+		events(),
 	}
 }
 

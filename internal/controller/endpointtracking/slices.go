@@ -1,0 +1,67 @@
+package endpointtracking
+
+import (
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/cache"
+	endpointsliceutil "k8s.io/endpointslice/util"
+
+	"laterna.dev/laterna/internal/controller/queue"
+)
+
+// settle is how long changes of slices are gathered before their service is looked at.
+const settle = time.Second
+
+// Slices returns what queues the service of a slice that somebody else than its manager has
+// changed. Tracker knows what the manager itself wrote.
+func Slices(manager string, tracker *endpointsliceutil.EndpointSliceTracker, q *queue.Queue) cache.ResourceEventHandler {
+	s := slices{manager, tracker, q}
+	return cache.ResourceEventHandlerFuncs{AddFunc: s.added, UpdateFunc: s.changed, DeleteFunc: s.gone}
+}
+
+type slices struct {
+	manager string
+	tracker *endpointsliceutil.EndpointSliceTracker
+	queue   *queue.Queue
+}
+
+func (s slices) added(obj any) {
+	if slice, ok := obj.(*discoveryv1.EndpointSlice); ok && s.manages(slice) && s.tracker.ShouldSync(slice) {
+		s.add(slice)
+	}
+}
+
+func (s slices) changed(oldObj, obj any) {
+	old, wasSlice := oldObj.(*discoveryv1.EndpointSlice)
+	slice, isSlice := obj.(*discoveryv1.EndpointSlice)
+	switch {
+	case !wasSlice || !isSlice:
+	case old.Labels[discoveryv1.LabelServiceName] != slice.Labels[discoveryv1.LabelServiceName]:
+		s.add(old)
+		s.add(slice)
+	case s.manages(old) != s.manages(slice), s.manages(slice) && s.tracker.ShouldSync(slice):
+		s.add(slice)
+	}
+}
+
+func (s slices) gone(obj any) {
+	if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = stone.Obj
+	}
+	slice, ok := obj.(*discoveryv1.EndpointSlice)
+	// HandleDeletion tells whether the manager deleted it itself.
+	if ok && s.manages(slice) && s.tracker.Has(slice) && !s.tracker.HandleDeletion(slice) {
+		s.add(slice)
+	}
+}
+
+func (s slices) manages(slice *discoveryv1.EndpointSlice) bool {
+	return slice.Labels[discoveryv1.LabelManagedBy] == s.manager
+}
+
+func (s slices) add(slice *discoveryv1.EndpointSlice) {
+	if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
+		s.queue.AddAfter(slice.Namespace+"/"+name, settle)
+	}
+}
