@@ -92,11 +92,12 @@ func (r *rollout) proportional() []scaling {
 		if left == 0 {
 			part = 0
 		}
-		steps[i] = scaling{s, size(s) + part}
-		left -= part
+		to := min(max(size(s)+part, 0), math.MaxInt32)
+		steps[i] = scaling{s, to}
+		left -= to - size(s)
 	}
 	if len(steps) > 0 {
-		steps[0].to = max(steps[0].to+left, 0)
+		steps[0].to = min(max(steps[0].to+left, 0), math.MaxInt32)
 	}
 	return steps
 }
