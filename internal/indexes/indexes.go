@@ -155,3 +155,19 @@ func (s Set) String() string {
 	}
 	return b.String()
 }
+
+// Missing is the first n indexes below a limit that are not in the set.
+func (s Set) Missing(limit, n int) []int {
+	var all []int
+	next := 0
+	for _, r := range append(s[:len(s):len(s)], Run{limit, limit}) {
+		for ; next < min(r.First, limit); next++ {
+			if len(all) >= n {
+				return all
+			}
+			all = append(all, next)
+		}
+		next = r.Last + 1
+	}
+	return all
+}

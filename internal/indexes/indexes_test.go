@@ -62,6 +62,12 @@ func TestSetsTogether(t *testing.T) {
 	if got := a.Below(2).String(); got != "0,1" || a.Len() != 4 {
 		t.Errorf("below 2 are %q of %d", got, a.Len())
 	}
+	if got := a.Missing(10, 3); !slices.Equal(got, []int{3, 4, 5}) {
+		t.Errorf("missing are %v", got)
+	}
+	if got := a.Missing(8, 9); !slices.Equal(got, []int{3, 4, 5, 6}) {
+		t.Errorf("all that are missing are %v", got)
+	}
 	big, err := Parse("0-999999999", 1_000_000_000)
 	if err != nil || len(big) != 1 || big.Len() != 1_000_000_000 {
 		t.Errorf("%d runs, %v", len(big), err)

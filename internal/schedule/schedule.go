@@ -39,6 +39,15 @@ func NamesZone(text string) bool { return strings.Contains(text, "TZ") }
 // Next is when something is due after t, in the zone of t; the zero time where it never is.
 func (s Schedule) Next(t time.Time) time.Time { return s.due.Next(t) }
 
+// Every is the pause between the times of a schedule that has always the same one, and
+// counts from when it was last due; 0 for all others.
+func (s Schedule) Every() time.Duration {
+	if d, ok := s.due.(cron.ConstantDelaySchedule); ok {
+		return d.Delay
+	}
+	return 0
+}
+
 // zonePart is a part of a zone's name between slashes.
 var zonePart = regexp.MustCompile(`^[A-Za-z._0-9+-]{1,14}$`)
 

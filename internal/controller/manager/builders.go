@@ -11,12 +11,14 @@ import (
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
+	"laterna.dev/laterna/internal/controller/cronjob"
 	"laterna.dev/laterna/internal/controller/deployment"
 	"laterna.dev/laterna/internal/controller/endpoints"
 	"laterna.dev/laterna/internal/controller/endpointslice"
 	"laterna.dev/laterna/internal/controller/endpointslicemirroring"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/garbagecollector"
+	"laterna.dev/laterna/internal/controller/job"
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
@@ -29,6 +31,7 @@ import (
 	"laterna.dev/laterna/internal/controller/tainteviction"
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
+	"laterna.dev/laterna/internal/controller/ttlafterfinished"
 	"laterna.dev/laterna/internal/ownapi"
 )
 
@@ -80,6 +83,13 @@ func (m *Manager) builders() []builder {
 		{endpointslice.Name, func(g given) (runner, error) { return endpointslice.New(g.Env), nil }},
 		{endpoints.Name, func(g given) (runner, error) { return endpoints.New(g.Env), nil }},
 		{endpointslicemirroring.Name, func(g given) (runner, error) { return endpointslicemirroring.New(g.Env), nil }},
+		{job.Name, func(g given) (runner, error) { return job.New(job.Config{Env: g.Env, Clock: c.Clock}), nil }},
+		{cronjob.Name, func(g given) (runner, error) {
+			return cronjob.New(cronjob.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
+		{ttlafterfinished.Name, func(g given) (runner, error) {
+			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
 		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
 	if c.Settled != nil {
