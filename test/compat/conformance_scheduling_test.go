@@ -213,6 +213,7 @@ func (s *stage) preemption(t *testing.T) {
 		system := &stage{system: s.system, ns: metav1.NamespaceSystem, client: s.client}
 		preempts(t, system, "system-cluster-critical", "scheduling.k8s.io/critical")
 	})
+	s.conforms(t, "[sig-scheduling] SchedulerPreemption PreemptionExecutionPath runs ReplicaSets to verify preemption running path", s.preemptedSets)
 	s.conforms(t, "[sig-scheduling] SchedulerPreemption validates pod disruption condition is added to the preempted pod", func(t *testing.T) {
 		const offer, finalizer = "scheduling.k8s.io/condition", "example.com/test-finalizer"
 		node := s.node(t).Name

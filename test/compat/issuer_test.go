@@ -304,16 +304,45 @@ func TestO8AllPodsAreDeletedForNewTokens(t *testing.T) {
 	s.sh(t, "kubectl create sa build-robot -n "+ns)
 	s.apply(t, ns, vaultPod("nginx", vaultToken))
 	s.running(t, ns, "nginx")
+	_, spec, _ := strings.Cut(vaultPod("nginx", vaultToken), "spec:\n")
+	s.apply(t, ns, "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: kept}\nspec:\n  selector: {matchLabels: {app: kept}}\n  template:\n    metadata: {labels: {app: kept}}\n    spec:\n"+indented(spec, "    "))
+	before := s.ready(t, ns, "kept", "")
 	s.setIssuer(t, "https://test.default.svc")
 	s.sh(t, `for I in $(kubectl get ns -o jsonpath='{range .items[*]} {.metadata.name}{"\n"} {end}'); do kubectl delete pods --all -n $I; done`)
-	if left := s.sh(t, "kubectl get pods -A --no-headers 2>/dev/null"); left != "" {
+	if left := s.sh(t, "kubectl get pods -A -l app!=kept --no-headers 2>/dev/null"); left != "" {
 		t.Errorf("pods are left:\n%s", left)
+	}
+	if got := decode(t, s.exec(t, ns, s.ready(t, ns, "kept", before), "cat", "/var/run/secrets/tokens/vault-token")).Issuer; got != "https://test.default.svc" {
+		t.Errorf("the token of the pod that came back is issued by %s", got)
 	}
 	s.apply(t, ns, vaultPod("nginx", vaultToken))
 	s.running(t, ns, "nginx")
 	if got := decode(t, s.exec(t, ns, "nginx", "cat", "/var/run/secrets/tokens/vault-token")).Issuer; got != "https://test.default.svc" {
 		t.Errorf("issued by %s", got)
 	}
+}
+
+// indented is a text with something before each of its lines.
+func indented(text, with string) (out string) {
+	for line := range strings.Lines(text) {
+		out += with + line
+	}
+	return out
+}
+
+// ready waits until an app has one pod, another one than before, and returns its name when
+// it is ready.
+func (s *system) ready(t testing.TB, ns, app, before string) (name string) {
+	t.Helper()
+	eventually(t, stepTimeout, func() error {
+		name = strings.TrimSpace(s.sh(t, "kubectl get pods -n "+ns+" -l app="+app+" -o name"))
+		if name = strings.TrimPrefix(name, "pod/"); name == "" || name == before || strings.Contains(name, "\n") {
+			return fmt.Errorf("the pods are %q", name)
+		}
+		return nil
+	})
+	s.running(t, ns, name)
+	return name
 }
 
 // kidOf reads which key a token says to be signed with.
