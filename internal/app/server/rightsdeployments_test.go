@@ -48,8 +48,8 @@ func (w *world) podsOf(app string) []corev1.Pod {
 	return list.Items
 }
 
-// change changes the deployment of an app.
-func (w *world) change(app string, f func(*appsv1.Deployment)) {
+// redeploy changes the deployment of an app.
+func (w *world) redeploy(app string, f func(*appsv1.Deployment)) {
 	w.Helper()
 	w.must(retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		d, err := w.admin.AppsV1().Deployments("default").Get(w.Context(), app, metav1.GetOptions{})
@@ -87,11 +87,11 @@ func (w *world) deployments() {
 	w.must(err)
 	w.rolledOut("web", "i:1")
 	for _, image := range []string{"i:2", "i:3"} {
-		w.change("web", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
+		w.redeploy("web", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
 		w.rolledOut("web", image)
 	}
 	w.eventually("the first revision is forgotten", func() bool { return w.setsOf("web")["i:1"] == nil })
-	w.change("web", func(d *appsv1.Deployment) {
+	w.redeploy("web", func(d *appsv1.Deployment) {
 		metav1.SetMetaDataAnnotation(&d.ObjectMeta, appsv1.DeprecatedRollbackTo, "0")
 	})
 	w.rolledOut("web", "i:2")
