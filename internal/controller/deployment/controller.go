@@ -71,7 +71,7 @@ func New(e env.Env) *Controller {
 		return e.Client.AppsV1().Deployments(d.Namespace).UpdateStatus(ctx, d, o)
 	})
 	c.loop.RecordAs(Name)
-	c.loop.Watch(deployments, run.Handlers(c.queue.AddObject))
+	c.loop.Watch(deployments, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(sets, cache.ResourceEventHandlerFuncs{AddFunc: c.setCame, UpdateFunc: c.setChanged, DeleteFunc: c.setGone})
 	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{UpdateFunc: c.podChanged, DeleteFunc: c.podEnded})
 	return c

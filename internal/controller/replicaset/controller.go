@@ -73,7 +73,7 @@ func build(e env.Env, of func(env.Env) (kind, error)) *Controller {
 	c.control = &workload.PodControl{Env: e, Events: c.loop.Events, Written: c.written}
 	c.report = run.Commits(e, c.kind.report)
 	c.loop.RecordAs(c.kind.component)
-	c.loop.Watch(c.kind.informer, run.Handlers(c.queue.AddObject))
+	c.loop.Watch(c.kind.informer, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{AddFunc: c.podCame, UpdateFunc: c.podChanged, DeleteFunc: c.podGone})
 	return c
 }
@@ -150,10 +150,10 @@ func (c *Controller) claim(ctx context.Context, set *appsv1.ReplicaSet, selector
 // errEnding stops the creation of pods in a namespace that ends.
 var errEnding = errors.New("the namespace is ending")
 
-// carryOut makes and deletes pods, and returns what failed.
+// carryOut makes and deletes pods, and returns the first of what failed.
 func (c *Controller) carryOut(ctx context.Context, set *appsv1.ReplicaSet, p plan) error {
 	if len(p.remove) > 0 {
-		return workload.Together(len(p.remove), func(i int) error { return c.control.Delete(ctx, set, p.remove[i]) })
+		return first(workload.Together(len(p.remove), func(i int) error { return c.control.Delete(ctx, set, p.remove[i]) }))
 	}
 	_, err := workload.SlowStart(ctx, p.create, func(ctx context.Context, _ int) error {
 		made, err := c.control.Create(ctx, set, workload.FromTemplate(&set.Spec.Template, set, c.kind.gvk))
@@ -165,7 +165,7 @@ func (c *Controller) carryOut(ctx context.Context, set *appsv1.ReplicaSet, p pla
 	if errors.Is(err, errEnding) {
 		return nil
 	}
-	return err
+	return first(err)
 }
 
 // neighbours counts the active pods of all sets of the set's owner, by node.

@@ -189,7 +189,10 @@ func TestStatus(t *testing.T) {
 
 func TestFailureIsToldUntilItIsOver(t *testing.T) {
 	s := set(1)
-	failure := errors.Join(errors.New(`pods "web-1" is forbidden: exceeded quota`), errors.New("another"))
+	failure := first(errors.Join(errors.New(`pods "web-1" is forbidden: exceeded quota`), errors.New("another")))
+	if first(nil) != nil {
+		t.Error("nothing is an error")
+	}
 	s.Status = status(s, observed{failure: failure}, now)
 	if c := s.Status.Conditions; len(c) != 1 || c[0].Type != "ReplicaFailure" || c[0].Status != "True" || c[0].Reason != "FailedCreate" || c[0].Message != `pods "web-1" is forbidden: exceeded quota` {
 		t.Fatalf("%+v", c)

@@ -61,7 +61,7 @@ func conditions(set *appsv1.ReplicaSet, o observed, now time.Time) []appsv1.Repl
 	}
 	return append(all, appsv1.ReplicaSetCondition{
 		Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(now),
-		Reason: reason, Message: first(o.failure).Error(),
+		Reason: reason, Message: o.failure.Error(),
 	})
 }
 

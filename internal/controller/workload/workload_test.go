@@ -233,3 +233,32 @@ func TestHowPodsCount(t *testing.T) {
 		t.Error("pods are counted wrong")
 	}
 }
+
+func TestWritesForParentsThatAreGoneAreForgotten(t *testing.T) {
+	named := func(uid types.UID) *corev1.ReplicationController {
+		p := parent()
+		p.UID = uid
+		return p
+	}
+	for name, tc := range map[string]struct {
+		happens func(h cache.ResourceEventHandlerFuncs)
+		left    bool
+		changes int
+	}{
+		"it stays":   {func(h cache.ResourceEventHandlerFuncs) { h.OnAdd(named("u"), true); h.OnUpdate(named("u"), named("u")) }, true, 2},
+		"it is gone": {func(h cache.ResourceEventHandlerFuncs) { h.OnDelete(named("u")) }, false, 0},
+		"its end was not seen": {func(h cache.ResourceEventHandlerFuncs) {
+			h.OnDelete(cache.DeletedFinalStateUnknown{Key: "ns/web", Obj: named("u")})
+		}, false, 0},
+		"another is in its place": {func(h cache.ResourceEventHandlerFuncs) { h.OnUpdate(named("u"), named("v")) }, false, 1},
+		"nonsense":                {func(h cache.ResourceEventHandlerFuncs) { h.OnDelete(1); h.OnUpdate(1, 2) }, true, 1},
+	} {
+		w := NewWritten(map[string]Cache{PodsKind: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil)})
+		w.Deleted("u", PodsKind, pod("a"))
+		changes := 0
+		tc.happens(w.Parents(func(any) { changes++ }))
+		if left := len(w.of) == 1; left != tc.left || changes != tc.changes {
+			t.Errorf("%s: left %v, %d changes", name, left, changes)
+		}
+	}
+}

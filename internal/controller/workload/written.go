@@ -111,6 +111,30 @@ func (w *Written) Forget(parent types.UID) {
 	delete(w.of, parent)
 }
 
+// Parents are handlers for the informer of parents: changed is called for one that came or
+// changed, and one that is gone, or has another of its name in its place, is forgotten.
+func (w *Written) Parents(changed func(obj any)) cache.ResourceEventHandlerFuncs {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: changed,
+		UpdateFunc: func(before, now any) {
+			was, ok := before.(metav1.Object)
+			is, okToo := now.(metav1.Object)
+			if ok && okToo && was.GetUID() != is.GetUID() {
+				w.Forget(was.GetUID())
+			}
+			changed(now)
+		},
+		DeleteFunc: func(obj any) {
+			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = gone.Obj
+			}
+			if o, ok := obj.(metav1.Object); ok {
+				w.Forget(o.GetUID())
+			}
+		},
+	}
+}
+
 // older tells whether version a comes before b. One that cannot be read does, so that
 // whoever waits is on the safe side.
 func older(a, b string) bool {
