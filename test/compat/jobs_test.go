@@ -9,6 +9,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -20,8 +21,15 @@ type desk struct{ *stage }
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	t.Parallel()
+	return deskOf(t)
+}
+
+// deskOf is newDesk for a test that runs beside others already.
+func deskOf(t *testing.T) desk {
+	t.Helper()
 	own := started(t, "--node=false", "--test-clock")
-	return desk{&stage{system: own, ns: own.namespace(t), client: own.client(t)}}
+	own.sh(t, "kubectl create namespace desk")
+	return desk{&stage{system: own, ns: "desk", client: own.client(t)}}
 }
 
 // job creates a job of a container that nobody runs.
@@ -169,4 +177,159 @@ func hasEnded(j *batchv1.Job) bool {
 		}
 	}
 	return false
+}
+
+// TestJobsThroughRestarts kills the program in the midst of jobs: no pod is made, counted
+// or lost twice.
+func TestJobsThroughRestarts(t *testing.T) {
+	d := newDesk(t)
+	const jobs, each = 6, 12
+	var all []*batchv1.Job
+	for i := range jobs {
+		all = append(all, d.job(t, func(s *batchv1.JobSpec) {
+			s.Completions, s.Parallelism, s.BackoffLimit = new(int32(each)), new(int32(4)), new(int32(100))
+			if i%2 == 0 {
+				s.CompletionMode = new(batchv1.IndexedCompletion)
+			}
+		}))
+	}
+	ended, failed := map[types.UID]int{}, map[types.UID]int{}
+	for round := 0; len(ended) < jobs*each; round++ {
+		if round == 200 {
+			t.Fatalf("%d pods have succeeded after %d rounds", len(ended), round)
+		}
+		for i, j := range all {
+			for n, p := range d.going(t, j) {
+				if ended[p.UID] > 0 || failed[p.UID] > 0 {
+					continue
+				}
+				if n == 0 && round%5 == 4 && i == 1 {
+					d.end(t, p, 1)
+					failed[p.UID]++
+					continue
+				}
+				d.end(t, p, 0)
+				ended[p.UID]++
+			}
+		}
+		switch round % 3 {
+		case 0:
+			time.Sleep(time.Duration(round*7%150) * time.Millisecond) // while pods are counted
+			d.Kill()
+			if err := d.Start(); err != nil {
+				t.Fatal(err)
+			}
+		case 1:
+			d.advance(t, 11*time.Minute) // past back-offs
+		}
+	}
+	for i, j := range all {
+		j = d.completes(t, j, batchv1.JobReasonCompletionsReached)
+		if j.Status.Succeeded != each || i != 1 && j.Status.Failed != 0 || i == 1 && int(j.Status.Failed) != len(failed) {
+			t.Errorf("job %s ends with %+v, %d pods have failed", j.Name, j.Status, len(failed))
+		}
+		pods, err := d.client.CoreV1().Pods(d.ns).List(t.Context(), metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + j.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := each
+		if i == 1 {
+			want += len(failed)
+		}
+		if len(pods.Items) != want {
+			t.Errorf("job %s has made %d pods, want %d", j.Name, len(pods.Items), want)
+		}
+		for _, p := range pods.Items {
+			if len(p.Finalizers) > 0 {
+				t.Errorf("pod %s is still held by %v", p.Name, p.Finalizers)
+			}
+		}
+	}
+}
+
+func TestJobsEndInTime(t *testing.T) {
+	d := newDesk(t)
+	late := d.job(t, func(s *batchv1.JobSpec) {
+		s.ActiveDeadlineSeconds, s.Parallelism, s.TTLSecondsAfterFinished = new(int64(60)), new(int32(2)), new(int32(3600))
+	})
+	held := d.job(t, func(s *batchv1.JobSpec) { s.ActiveDeadlineSeconds = new(int64(90)) })
+	d.begin(t, late, 2)
+	d.begin(t, held, 1)
+	suspend := func(yes bool) {
+		t.Helper()
+		patch := fmt.Sprintf(`{"spec":{"suspend":%v}}`, yes)
+		if _, err := d.client.BatchV1().Jobs(d.ns).Patch(t.Context(), held.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	suspend(true)
+	d.begin(t, held, 0)
+	d.told(t, held, "Suspended", "Job suspended")
+	d.advance(t, 61*time.Second)
+	j := d.fails(t, late, batchv1.JobReasonDeadlineExceeded)
+	if j.Status.Failed != 2 || j.Status.Active != 0 || j.Status.CompletionTime != nil {
+		t.Errorf("after its deadline a job is %+v", j.Status)
+	}
+	d.told(t, late, "DeadlineExceeded", "Job was active longer than specified deadline")
+	d.advance(t, time.Hour)
+	suspend(false) // the deadline stood still
+	pod := d.begin(t, held, 1)[0]
+	d.told(t, held, "Resumed", "Job resumed")
+	d.end(t, pod, 0)
+	if j = d.completes(t, held, batchv1.JobReasonCompletionsReached); j.Status.Failed != 0 {
+		t.Errorf("a suspended job counts %+v", j.Status)
+	}
+	// Deletion in the foreground waits for the garbage collector.
+	d.goes(t, late)
+}
+
+// goes waits until a job is deleted, or is to be as soon as what it owns is.
+func (d desk) goes(t testing.TB, j *batchv1.Job) {
+	t.Helper()
+	eventually(t, 20*time.Second, func() error {
+		now, err := d.client.BatchV1().Jobs(d.ns).Get(t.Context(), j.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && now.DeletionTimestamp != nil {
+			return nil
+		}
+		return fmt.Errorf("job %s is there: %v", j.Name, err)
+	})
+}
+
+func TestCronJobsByTheirZone(t *testing.T) {
+	d := newDesk(t)
+	// A clock that stands at noon in the one zone.
+	zone, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().In(zone)
+	noon := time.Date(now.Year(), now.Month(), now.Day()+1, 12, 0, 0, 0, zone)
+	d.advance(t, noon.Add(-time.Minute).Sub(now))
+	daily := func(name string) *batchv1.CronJob {
+		return d.cronJob(t, batchv1.AllowConcurrent, func(c *batchv1.CronJob) {
+			c.Spec.Schedule, c.Spec.TimeZone, c.Spec.SuccessfulJobsHistoryLimit = "0 12 * * *", &name, new(int32(1))
+		})
+	}
+	tokyo, berlin := daily("Asia/Tokyo"), daily("Europe/Berlin")
+	for _, c := range []*batchv1.CronJob{tokyo, berlin} {
+		d.starts(t, c, 0)
+	}
+	d.advance(t, 2*time.Minute)
+	j := d.starts(t, tokyo, 1)[0]
+	if at := j.Annotations[batchv1.CronJobScheduledTimestampAnnotation]; at != noon.Format(time.RFC3339) || j.Name != fmt.Sprintf("%s-%d", tokyo.Name, noon.Unix()/60) {
+		t.Errorf("job %s is of %s, want %s", j.Name, at, noon)
+	}
+	d.starts(t, berlin, 0)
+	d.told(t, tokyo, "SuccessfulCreate", "Created job "+j.Name)
+	d.end(t, d.begin(t, &j, 1)[0], 0)
+	d.told(t, tokyo, "SawCompletedJob", "Saw completed job: "+j.Name+", condition: Complete")
+	d.advance(t, 24*time.Hour)
+	second := d.seen(t, tokyo, active(1)).Status.Active[0]
+	d.starts(t, berlin, 1)
+	next := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: second.Name}}
+	d.end(t, d.begin(t, next, 1)[0], 0)
+	d.completes(t, next, batchv1.JobReasonCompletionsReached)
+	if left := d.starts(t, tokyo, 1); left[0].Name != next.Name {
+		t.Errorf("of the history %s is left, want %s", left[0].Name, next.Name)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -239,6 +240,7 @@ func TestStatusesThatAreRefused(t *testing.T) {
 			s.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{Failed: []types.UID{"a", "a"}}
 		}), "status.uncountedTerminatedPods.failed[1]: Duplicate value: \"a\""},
 		"begun again":         {set(started), nil, "status.startTime: Required value: startTime cannot be removed for unsuspended job"},
+		"resumed":             {[]func(*batchv1.JobStatus){started, condition("Suspended")}, []func(*batchv1.JobStatus){func(s *batchv1.JobStatus) { s.StartTime = new(metav1.NewTime(now.Add(time.Hour))) }}, ""},
 		"met and failing":     {nil, set(condition("FailureTarget", "SuccessCriteriaMet")), "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"},
 		"was wrong and stays": {[]func(*batchv1.JobStatus){condition("Complete")}, []func(*batchv1.JobStatus){condition("Complete")}, ""},
 	} {

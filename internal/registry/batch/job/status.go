@@ -188,7 +188,9 @@ func validateStatusChange(j, old *batchv1.Job, path *field.Path) field.ErrorList
 	if s.CompletionTime != nil && before.CompletionTime != nil && !s.CompletionTime.Equal(before.CompletionTime) {
 		errs = append(errs, field.Invalid(path.Child("completionTime"), s.CompletionTime, "completionTime cannot be mutated"))
 	}
-	if before.StartTime != nil && !before.StartTime.Equal(s.StartTime) && !ptr.Deref(j.Spec.Suspend, false) {
+	// A job that goes on after it was suspended begins anew.
+	goesOn := !ptr.Deref(j.Spec.Suspend, false) && !isTrue(before, batchv1.JobSuspended)
+	if before.StartTime != nil && !before.StartTime.Equal(s.StartTime) && goesOn {
 		errs = append(errs, field.Required(path.Child("startTime"), "startTime cannot be removed for unsuspended job"))
 	}
 	met, wasMet := isTrue(s, batchv1.JobSuccessCriteriaMet), isTrue(before, batchv1.JobSuccessCriteriaMet)
