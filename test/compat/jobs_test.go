@@ -9,7 +9,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -250,7 +249,7 @@ func TestJobsThroughRestarts(t *testing.T) {
 func TestJobsEndInTime(t *testing.T) {
 	d := newDesk(t)
 	late := d.job(t, func(s *batchv1.JobSpec) {
-		s.ActiveDeadlineSeconds, s.Parallelism, s.TTLSecondsAfterFinished = new(int64(60)), new(int32(2)), new(int32(3600))
+		s.ActiveDeadlineSeconds, s.Parallelism = new(int64(60)), new(int32(2))
 	})
 	held := d.job(t, func(s *batchv1.JobSpec) { s.ActiveDeadlineSeconds = new(int64(90)) })
 	d.begin(t, late, 2)
@@ -279,20 +278,6 @@ func TestJobsEndInTime(t *testing.T) {
 	if j = d.completes(t, held, batchv1.JobReasonCompletionsReached); j.Status.Failed != 0 {
 		t.Errorf("a suspended job counts %+v", j.Status)
 	}
-	// Deletion in the foreground waits for the garbage collector.
-	d.goes(t, late)
-}
-
-// goes waits until a job is deleted, or is to be as soon as what it owns is.
-func (d desk) goes(t testing.TB, j *batchv1.Job) {
-	t.Helper()
-	eventually(t, 20*time.Second, func() error {
-		now, err := d.client.BatchV1().Jobs(d.ns).Get(t.Context(), j.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) || err == nil && now.DeletionTimestamp != nil {
-			return nil
-		}
-		return fmt.Errorf("job %s is there: %v", j.Name, err)
-	})
 }
 
 func TestCronJobsByTheirZone(t *testing.T) {
