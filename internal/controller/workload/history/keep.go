@@ -60,9 +60,23 @@ func (k *Keeper) Create(ctx context.Context, parent metav1.Object, r *appsv1.Con
 func (k *Keeper) Raise(ctx context.Context, parent metav1.Object, r *appsv1.ControllerRevision, number int64) (*appsv1.ControllerRevision, error) {
 	raised := r.DeepCopy()
 	raised.Revision = number
-	stored, err := k.Env.Client.AppsV1().ControllerRevisions(r.Namespace).Update(ctx, raised, metav1.UpdateOptions{})
+	return k.update(ctx, parent, raised)
+}
+
+// Label gives a revision of a parent a label.
+func (k *Keeper) Label(ctx context.Context, parent metav1.Object, r *appsv1.ControllerRevision, key, value string) (*appsv1.ControllerRevision, error) {
+	labelled := r.DeepCopy()
+	if labelled.Labels == nil {
+		labelled.Labels = map[string]string{}
+	}
+	labelled.Labels[key] = value
+	return k.update(ctx, parent, labelled)
+}
+
+func (k *Keeper) update(ctx context.Context, parent metav1.Object, changed *appsv1.ControllerRevision) (*appsv1.ControllerRevision, error) {
+	stored, err := k.Env.Client.AppsV1().ControllerRevisions(changed.Namespace).Update(ctx, changed, metav1.UpdateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("raising revision %s to %d: %w", r.Name, number, err)
+		return nil, fmt.Errorf("updating revision %s: %w", changed.Name, err)
 	}
 	k.Written.Wrote(parent.GetUID(), Kind, stored)
 	return stored, nil
