@@ -12,6 +12,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/cronjob"
+	"laterna.dev/laterna/internal/controller/daemonset"
 	"laterna.dev/laterna/internal/controller/deployment"
 	"laterna.dev/laterna/internal/controller/endpoints"
 	"laterna.dev/laterna/internal/controller/endpointslice"
@@ -28,6 +29,7 @@ import (
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
 	"laterna.dev/laterna/internal/controller/serviceaccounttoken"
+	"laterna.dev/laterna/internal/controller/statefulset"
 	"laterna.dev/laterna/internal/controller/tainteviction"
 	"laterna.dev/laterna/internal/controller/testclock"
 	"laterna.dev/laterna/internal/controller/tokenissuer"
@@ -70,6 +72,10 @@ func (m *Manager) builders() []builder {
 			meta, err := g.metadata()
 			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta, Ready: c.Ready.All}), err
 		}},
+		{daemonset.Name, func(g given) (runner, error) {
+			return daemonset.New(daemonset.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
+		{statefulset.Name, func(g given) (runner, error) { return statefulset.New(g.Env), nil }},
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
 		{deployment.Name, func(g given) (runner, error) { return deployment.New(g.Env), nil }},
 		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},

@@ -6,16 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
+	"laterna.dev/laterna/internal/controller/fit"
 	"laterna.dev/laterna/internal/nodefields"
-
 	"laterna.dev/laterna/internal/podfields"
 )
 
@@ -31,9 +29,6 @@ const (
 	noNodes       = "no nodes available to schedule pods"
 	notAvailable  = "0/%d nodes are available: %s."
 )
-
-// comparisons: tolerations with comparison operators are not honoured.
-const comparisons = false
 
 // world is what a decision is made from.
 type world struct {
@@ -127,11 +122,11 @@ func (f filter) against(c candidate) refusal {
 	switch {
 	case f.named != nil && !f.named[c.node.Name]:
 		return final(notNamed)
-	case c.node.Spec.Unschedulable && !tolerates(f.pod, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}):
+	case c.node.Spec.Unschedulable && !fit.Tolerates(f.pod, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}):
 		return final(unschedulable)
 	case !c.tolerated(f.pod):
 		return final(untolerated)
-	case !matches(f.required, c.node):
+	case !fit.Matches(f.required, c.node):
 		return final(affinity)
 	case !c.portsFree(f.demand.ports):
 		return refusal{reasons: []string{portsTaken}}
@@ -174,29 +169,16 @@ func namedNodes(pod *corev1.Pod) map[string]bool {
 // tolerated checks the node's taints. A node that is not ready counts as tainted
 // so, also while its taints have yet to be written.
 func (c candidate) tolerated(pod *corev1.Pod) bool {
-	blocks := func(t *corev1.Taint) bool {
-		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
-	}
-	_, found := schedulinghelper.FindMatchingUntoleratedTaint(logr.Discard(), c.node.Spec.Taints, pod.Spec.Tolerations, blocks, comparisons)
-	if found {
+	if !fit.Tolerated(pod, c.node, corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute) {
 		return false
 	}
 	switch nodefields.Ready(c.node) {
 	case corev1.ConditionTrue:
 		return true
 	case corev1.ConditionFalse:
-		return tolerates(pod, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule})
+		return fit.Tolerates(pod, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule})
 	}
-	return tolerates(pod, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoSchedule})
-}
-
-func tolerates(pod *corev1.Pod, taint corev1.Taint) bool {
-	return schedulinghelper.TolerationsTolerateTaint(logr.Discard(), pod.Spec.Tolerations, &taint, comparisons)
-}
-
-func matches(required nodeaffinity.RequiredNodeAffinity, node *corev1.Node) bool {
-	match, err := required.Match(node)
-	return err == nil && match
+	return fit.Tolerates(pod, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoSchedule})
 }
 
 func (c candidate) portsFree(wanted []podfields.HostPort) bool {

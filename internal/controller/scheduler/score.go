@@ -1,10 +1,10 @@
 package scheduler
 
 import (
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	schedulinghelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"laterna.dev/laterna/internal/controller/fit"
 )
 
 // What speaks for a node, in upstream's weights; each is a number from 0 to 100.
@@ -72,7 +72,7 @@ func scaled(values []int64) []int64 {
 func (c candidate) discouraging(pod *corev1.Pod) (n int64) {
 	for i := range c.node.Spec.Taints {
 		taint := &c.node.Spec.Taints[i]
-		if taint.Effect == corev1.TaintEffectPreferNoSchedule && !schedulinghelper.TolerationsTolerateTaint(logr.Discard(), pod.Spec.Tolerations, taint, comparisons) {
+		if taint.Effect == corev1.TaintEffectPreferNoSchedule && !fit.Tolerates(pod, *taint) {
 			n++
 		}
 	}

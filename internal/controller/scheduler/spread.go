@@ -5,6 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"laterna.dev/laterna/internal/controller/fit"
 )
 
 // Why a node does not take a pod that is to be spread.
@@ -64,7 +66,7 @@ func (w world) spreadOf(pod *corev1.Pod, required nodeaffinity.RequiredNodeAffin
 
 // counts tells whether a constraint looks at a node.
 func counts(c corev1.TopologySpreadConstraint, pod *corev1.Pod, required nodeaffinity.RequiredNodeAffinity, on candidate) bool {
-	if (c.NodeAffinityPolicy == nil || *c.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor) && !matches(required, on.node) {
+	if (c.NodeAffinityPolicy == nil || *c.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor) && !fit.Matches(required, on.node) {
 		return false
 	}
 	return c.NodeTaintsPolicy == nil || *c.NodeTaintsPolicy != corev1.NodeInclusionPolicyHonor || on.tolerated(pod)
