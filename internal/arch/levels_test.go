@@ -387,6 +387,7 @@ var beside = []struct {
 	{"internal/controller", "internal/controller/manager", []string{
 		"internal/controller/endpointtracking", "internal/controller/env", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload",
 		"internal/controller/env", "internal/controller/fit", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload",
+		"internal/controller/env", "internal/controller/fit", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload", "internal/controller/workload/history",
 	}},
 }
 
