@@ -113,7 +113,7 @@ func New(config Config) *Controller {
 		AddFunc: c.queue.AddObject, UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) }, DeleteFunc: c.gone,
 	})
 	c.loop.Watch(pods, owners.Handler())
-	c.loop.Watch(revisions, owners.Handler())
+	c.loop.Watch(revisions, owners.ChangesHandler())
 	c.loop.Watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { c.all() }, UpdateFunc: c.nodeChanged, DeleteFunc: func(any) { c.all() },
 	})

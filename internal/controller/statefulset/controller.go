@@ -89,7 +89,7 @@ func New(e env.Env) *Controller {
 		AddFunc: c.queue.AddObject, UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) }, DeleteFunc: c.gone,
 	})
 	c.loop.Watch(pods, owners.Handler())
-	c.loop.Watch(revisions, owners.Handler())
+	c.loop.Watch(revisions, owners.ChangesHandler())
 	// A claim that is gone lets its pod be made.
 	c.loop.Watch(core.PersistentVolumeClaims().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.claimGone})
 	return c

@@ -23,8 +23,22 @@ type Owners struct {
 
 // Handler looks after objects of an informer.
 func (o Owners) Handler() cache.ResourceEventHandler {
+	return o.handler(func(obj any) { o.seen(obj, nil) })
+}
+
+// ChangesHandler is Handler for objects that nobody but their controller makes: those that
+// come with one are no news.
+func (o Owners) ChangesHandler() cache.ResourceEventHandler {
+	return o.handler(func(obj any) {
+		if now, ok := obj.(metav1.Object); ok && metav1.GetControllerOfNoCopy(now) == nil {
+			o.seen(obj, nil)
+		}
+	})
+}
+
+func (o Owners) handler(added func(obj any)) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { o.seen(obj, nil) },
+		AddFunc: added,
 		UpdateFunc: func(old, obj any) {
 			before, _ := old.(metav1.Object)
 			o.seen(obj, before)
