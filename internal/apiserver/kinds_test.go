@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -68,24 +68,24 @@ func podTemplates() registry.Kind {
 	}
 }
 
-// disruptionBudgets is the least: a kind whose group serves nothing else yet, with a
+// autoscalers is the least: a kind whose group serves nothing else yet, with a
 // status, which the roles of Kubernetes know.
-func disruptionBudgets() registry.Kind {
-	type object = policyv1.PodDisruptionBudget
+func autoscalers() registry.Kind {
+	type object = autoscalingv1.HorizontalPodAutoscaler
 	return registry.Kind{Serve: registry.Stored(resource.Definition[*object]{
-		GroupVersion: policyv1.SchemeGroupVersion,
-		Plural:       "poddisruptionbudgets",
-		Singular:     "poddisruptionbudget",
+		GroupVersion: autoscalingv1.SchemeGroupVersion,
+		Plural:       "horizontalpodautoscalers",
+		Singular:     "horizontalpodautoscaler",
 		Namespaced:   true,
 		New:          func() *object { return &object{} },
-		NewList:      func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
+		NewList:      func() runtime.Object { return &autoscalingv1.HorizontalPodAutoscalerList{} },
 		Status:       &resource.Rules[*object]{PrepareUpdate: func(_ context.Context, b, old *object) { b.Spec = old.Spec }},
 	})}
 }
 
 var (
 	templates = corev1.SchemeGroupVersion.WithResource("podtemplates")
-	budgets   = policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets")
+	scalers   = autoscalingv1.SchemeGroupVersion.WithResource("horizontalpodautoscalers")
 )
 
 // TestKindOfTheTableIsServed adds two kinds by their rows alone, and uses them in every
@@ -96,8 +96,8 @@ func TestKindOfTheTableIsServed(t *testing.T) {
 			switch g := &c.Kinds[i]; g.Version {
 			case corev1.SchemeGroupVersion:
 				g.Kinds = append(without(g.Kinds, "podtemplates"), podTemplates())
-			case policyv1.SchemeGroupVersion:
-				g.Kinds = append(g.Kinds, disruptionBudgets())
+			case autoscalingv1.SchemeGroupVersion:
+				g.Kinds = append(g.Kinds, autoscalers())
 			}
 		}
 	})
@@ -198,19 +198,19 @@ func (s *system) addedKindHasRules(t *testing.T) {
 }
 
 func (s *system) addedKindHasStatus(t *testing.T) {
-	c, ctx := s.dynamic(budgets, "admin", "system:masters"), t.Context()
-	budget := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": map[string]any{"name": "b"}, "spec": map[string]any{"minAvailable": int64(1)},
+	c, ctx := s.dynamic(scalers, "admin", "system:masters"), t.Context()
+	scaler := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "b"}, "spec": map[string]any{"maxReplicas": int64(1), "scaleTargetRef": map[string]any{"kind": "K", "name": "n"}},
 	}}
-	made, err := c.Create(ctx, budget, metav1.CreateOptions{})
+	made, err := c.Create(ctx, scaler, metav1.CreateOptions{})
 	must(t, err)
-	made.Object["spec"] = map[string]any{"minAvailable": int64(2)}
-	made.Object["status"] = map[string]any{"currentHealthy": int64(3), "desiredHealthy": int64(0), "disruptionsAllowed": int64(0), "expectedPods": int64(0)}
+	made.Object["spec"] = map[string]any{"maxReplicas": int64(2), "scaleTargetRef": map[string]any{"kind": "K", "name": "n"}}
+	made.Object["status"] = map[string]any{"currentReplicas": int64(3), "desiredReplicas": int64(0)}
 	got, err := c.UpdateStatus(ctx, made, metav1.UpdateOptions{})
 	must(t, err)
-	least, _, _ := unstructured.NestedInt64(got.Object, "spec", "minAvailable")
-	healthy, _, _ := unstructured.NestedInt64(got.Object, "status", "currentHealthy")
-	if least != 1 || healthy != 3 {
+	most, _, _ := unstructured.NestedInt64(got.Object, "spec", "maxReplicas")
+	current, _, _ := unstructured.NestedInt64(got.Object, "status", "currentReplicas")
+	if most != 1 || current != 3 {
 		t.Errorf("after a write of the status: %v", got.Object)
 	}
 }
@@ -219,8 +219,8 @@ func (s *system) addedKindIsShown(t *testing.T) {
 	_, err := s.dynamic(templates, "admin", "system:masters").Create(t.Context(), podTemplate("shown", "mine"), metav1.CreateOptions{})
 	must(t, err)
 	for path, want := range map[string]string{
-		"/api/v1/namespaces/default/podtemplates":                 "Name,Scheduler,Age: shown mine",
-		"/apis/policy/v1/namespaces/default/poddisruptionbudgets": "Name,Age: b",
+		"/api/v1/namespaces/default/podtemplates":                          "Name,Scheduler,Age: shown mine",
+		"/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers": "Name,Age: b",
 	} {
 		code, raw := s.fetch(s.privileged(), "GET", path, nil, "Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
 		var table metav1.Table
@@ -242,7 +242,7 @@ func (s *system) addedKindIsShown(t *testing.T) {
 func (s *system) addedKindIsDocumented(t *testing.T) {
 	groups, lists, err := s.admin().Discovery().ServerGroupsAndResources()
 	must(t, err)
-	if !slices.ContainsFunc(groups, func(g *metav1.APIGroup) bool { return g.Name == policyv1.GroupName }) {
+	if !slices.ContainsFunc(groups, func(g *metav1.APIGroup) bool { return g.Name == autoscalingv1.GroupName }) {
 		t.Error("the group of the new kind is not listed")
 	}
 	verbs := map[string]string{}
@@ -252,18 +252,18 @@ func (s *system) addedKindIsDocumented(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"v1 podtemplates":                       "create delete deletecollection get list patch update watch pt",
-		"policy/v1 poddisruptionbudgets":        "create delete deletecollection get list patch update watch",
-		"policy/v1 poddisruptionbudgets/status": "get patch update",
+		"v1 podtemplates":                                "create delete deletecollection get list patch update watch pt",
+		"autoscaling/v1 horizontalpodautoscalers":        "create delete deletecollection get list patch update watch",
+		"autoscaling/v1 horizontalpodautoscalers/status": "get patch update",
 	} {
 		if verbs[name] != want {
 			t.Errorf("%s is listed with %q, want %q", name, verbs[name], want)
 		}
 	}
 	for path, texts := range map[string][]string{
-		"/openapi/v2":                {`"/api/v1/namespaces/{namespace}/podtemplates/{name}"`, `"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{name}/status"`, `"io.k8s.api.core.v1.PodTemplate"`},
-		"/openapi/v3/api/v1":         {`"/api/v1/namespaces/{namespace}/podtemplates/{name}"`, `"io.k8s.api.core.v1.PodTemplate"`},
-		"/openapi/v3/apis/policy/v1": {`"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"`, `"io.k8s.api.policy.v1.PodDisruptionBudget"`},
+		"/openapi/v2":                     {`"/api/v1/namespaces/{namespace}/podtemplates/{name}"`, `"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers/{name}/status"`, `"io.k8s.api.core.v1.PodTemplate"`},
+		"/openapi/v3/api/v1":              {`"/api/v1/namespaces/{namespace}/podtemplates/{name}"`, `"io.k8s.api.core.v1.PodTemplate"`},
+		"/openapi/v3/apis/autoscaling/v1": {`"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers"`, `"io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler"`},
 	} {
 		code, raw := s.fetch(s.privileged(), "GET", path, nil, "Accept", "application/json")
 		for _, text := range texts {
@@ -292,8 +292,8 @@ func (s *system) addedKindIsGranted(t *testing.T) {
 		{"stranger", "list", nil, templates, false},
 		{"system:node:n", "get", node, templates, true},
 		{"system:node:n", "list", node, templates, false},
-		{"viewer", "list", nil, budgets, true},
-		{"system:node:n", "get", node, budgets, false},
+		{"viewer", "list", nil, scalers, true},
+		{"system:node:n", "get", node, scalers, false},
 	} {
 		c := s.dynamic(tc.resource, tc.who, tc.groups...)
 		var err error
@@ -315,8 +315,8 @@ func (s *system) addedKindIsGranted(t *testing.T) {
 // the other in protobuf.
 func (s *system) addedKindIsSealed(t *testing.T) {
 	for key, want := range map[string]string{
-		"/registry/podtemplates/default/shown":     "k8s:enc:secretbox:v1:",
-		"/registry/poddisruptionbudgets/default/b": "k8s\x00",
+		"/registry/podtemplates/default/shown":         "k8s:enc:secretbox:v1:",
+		"/registry/horizontalpodautoscalers/default/b": "k8s\x00",
 	} {
 		got, err := s.raw().Get(t.Context(), key)
 		must(t, err)

@@ -54,6 +54,7 @@ import (
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
 	"laterna.dev/laterna/internal/registry/node/runtimeclass"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
+	"laterna.dev/laterna/internal/registry/policy/poddisruptionbudget"
 	"laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/scheduling/priorityclass"
 	"laterna.dev/laterna/internal/registry/storage/csidriver"
@@ -114,7 +115,9 @@ func Kinds() Table {
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
 			{Serve: Stored(runtimeclass.Definition())},
 		}},
-		{policyv1.SchemeGroupVersion, policyv1.AddToScheme, nil}, // Eviction is served by pods
+		{policyv1.SchemeGroupVersion, policyv1.AddToScheme, []Kind{ // Eviction is served by pods
+			{Serve: Stored(poddisruptionbudget.Definition())},
+		}},
 		{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme, []Kind{
 			{Serve: guarded(rbac.Role())},
 			{Serve: guarded(rbac.RoleBinding())},
