@@ -8,6 +8,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -24,6 +26,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
+	"laterna.dev/laterna/internal/registry/policy/poddisruptionbudget"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -40,7 +43,11 @@ func pods() Served {
 		if err != nil {
 			return nil, err
 		}
-		s, err := pod.NewStorage(b.Env, pod.Kubelets{Wall: b.Wall, Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer})
+		budgets, err := b.budgets()
+		if err != nil {
+			return nil, err
+		}
+		s, err := pod.NewStorage(b.Env, pod.Kubelets{Wall: b.Wall, Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer}, budgets)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +56,37 @@ func pods() Served {
 	register := served.Register
 	served.Register = func(s *runtime.Scheme) error { return errors.Join(register(s), pod.RegisterParameters(s)) }
 	return served
+}
+
+// budgets are the disruption budgets that evictions keep to.
+func (b *Builder) budgets() (pod.Budgets, error) {
+	at := policyv1.Resource("poddisruptionbudgets")
+	s, err := b.Storage(at)
+	if err != nil {
+		return pod.Budgets{}, err
+	}
+	store, err := as[*resource.Store[*policyv1.PodDisruptionBudget]](at, s)
+	if err != nil {
+		return pod.Budgets{}, err
+	}
+	status := store.Subresource(*poddisruptionbudget.Definition().Status)
+	return pod.Budgets{
+		List: func(ctx context.Context) ([]policyv1.PodDisruptionBudget, error) {
+			obj, err := store.List(ctx, &metainternal.ListOptions{})
+			if err != nil {
+				return nil, err
+			}
+			list, ok := obj.(*policyv1.PodDisruptionBudgetList)
+			if !ok {
+				return nil, fmt.Errorf("budgets are a %T", obj)
+			}
+			return list.Items, nil
+		},
+		UpdateStatus: func(ctx context.Context, b *policyv1.PodDisruptionBudget) error {
+			_, _, err := status.Update(ctx, b.Name, rest.DefaultUpdatedObjectInfo(b), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			return err
+		},
+	}, nil
 }
 
 // lookUpNode reads nodes from the watch cache.

@@ -3,7 +3,9 @@ package pod
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -14,14 +16,17 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/dryrun"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// evictionREST serves pods/eviction: a deletion that says why. There are no
-// disruption budgets, so an eviction is never refused for one.
+// evictionREST serves pods/eviction: a deletion that says why, if the pod's disruption
+// budget allows it.
 type evictionREST struct {
-	pods   *resource.Store[*corev1.Pod]
-	status *resource.Subresource[*corev1.Pod]
+	pods    *resource.Store[*corev1.Pod]
+	status  *resource.Subresource[*corev1.Pod]
+	budgets Budgets
+	wall    clock.Wall
 }
 
 var (
@@ -61,15 +66,140 @@ func (r *evictionREST) Create(ctx context.Context, name string, obj runtime.Obje
 			return nil, err
 		}
 	}
-	if !dryrun.IsDryRun(how.DryRun) {
-		if err := r.mark(ctx, name, how); err != nil {
-			return nil, err
-		}
-	}
-	if _, _, err := r.pods.Delete(ctx, name, rest.ValidateAllObjectFunc, how); err != nil {
+	p, gone, err := r.evictExempt(ctx, name, how)
+	if err != nil {
 		return nil, err
 	}
+	if !gone {
+		if failure, err := r.evict(ctx, p, how); failure != nil || err != nil {
+			return failure, err
+		}
+	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// evictExempt evicts a pod that no budget counts, and returns any other.
+func (r *evictionREST) evictExempt(ctx context.Context, name string, how *metav1.DeleteOptions) (p *corev1.Pod, gone bool, err error) {
+	var other error // no other try mends that
+	try := func() error {
+		obj, err := r.pods.Get(ctx, name, &metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		p = obj.(*corev1.Pod)
+		if other = another(p, how); other != nil || !exempt(p) {
+			return nil
+		}
+		options := how
+		if p.DeletionTimestamp == nil && !over(p) && unversioned(how) {
+			// It may become ready meanwhile, and counts then.
+			options = versioned(how, p)
+		}
+		gone = true
+		return r.end(ctx, name, options)
+	}
+	if !unversioned(how) {
+		if err = try(); err == nil {
+			err = other
+		}
+		return p, gone, err
+	}
+	if err, _ = patiently(ctx, r.wall, try); err == nil {
+		err = other
+	}
+	return p, gone, err
+}
+
+// another tells that the pod is not the one that a client means.
+func another(p *corev1.Pod, how *metav1.DeleteOptions) error {
+	if how.Preconditions == nil || how.Preconditions.UID == nil || *how.Preconditions.UID == p.UID {
+		return nil
+	}
+	return errors.NewConflict(podsResource, p.Name, holds(how.Preconditions, p))
+}
+
+// evict evicts a pod as its budget allows. A failure that is not an error is answered as
+// upstream answers it.
+func (r *evictionREST) evict(ctx context.Context, p *corev1.Pod, how *metav1.DeleteOptions) (failure runtime.Object, err error) {
+	budgets, err := r.budgets.of(ctx, p)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(budgets) == 0:
+		return nil, r.end(ctx, p.Name, how)
+	case len(budgets) > 1:
+		return &metav1.Status{
+			Status: metav1.StatusFailure, Code: http.StatusInternalServerError,
+			Message: "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+		}, nil
+	}
+	budget := &budgets[0]
+	if !uncounted(p, budget) {
+		if err := r.spend(ctx, budget, p, dryrun.IsDryRun(how.DryRun)); err != nil {
+			return nil, err
+		}
+		return nil, r.end(ctx, p.Name, how)
+	}
+	if !unversioned(how) {
+		return nil, r.end(ctx, p.Name, how)
+	}
+	if err = r.end(ctx, p.Name, versioned(how, p)); errors.IsConflict(err) {
+		err = beingProcessed(budget.Name) // the pod has changed, and may be ready
+	}
+	return nil, err
+}
+
+// spend takes the eviction out of the budget, in competition with others that do.
+func (r *evictionREST) spend(ctx context.Context, b *policyv1.PodDisruptionBudget, p *corev1.Pod, dry bool) error {
+	name, first := b.Name, true
+	err, exhausted := patiently(ctx, r.wall, func() error {
+		if !first {
+			all, err := r.budgets.List(ctx)
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(all, func(other policyv1.PodDisruptionBudget) bool { return other.Name == name })
+			if i < 0 {
+				return errors.NewNotFound(policyv1.Resource("poddisruptionbudgets"), name)
+			}
+			b = &all[i]
+		}
+		first = false
+		if err := spend(b, p.Name, r.wall.Now()); err != nil || dry {
+			return err
+		}
+		return r.budgets.UpdateStatus(ctx, b)
+	})
+	if exhausted {
+		return errors.NewTimeoutError(fmt.Sprintf("couldn't update PodDisruptionBudget %q due to conflicts", name), 10)
+	}
+	return err
+}
+
+// end marks a pod as evicted and deletes it.
+func (r *evictionREST) end(ctx context.Context, name string, how *metav1.DeleteOptions) error {
+	if !dryrun.IsDryRun(how.DryRun) {
+		if err := r.mark(ctx, name, how); err != nil {
+			return err
+		}
+	}
+	_, _, err := r.pods.Delete(ctx, name, rest.ValidateAllObjectFunc, how)
+	return err
+}
+
+// unversioned tells whether a client has not said which version of the pod it means.
+func unversioned(how *metav1.DeleteOptions) bool {
+	return how.Preconditions == nil || how.Preconditions.ResourceVersion == nil
+}
+
+// versioned are the options for the pod as it was read alone.
+func versioned(how *metav1.DeleteOptions, p *corev1.Pod) *metav1.DeleteOptions {
+	how = how.DeepCopy()
+	if how.Preconditions == nil {
+		how.Preconditions = &metav1.Preconditions{}
+	}
+	how.Preconditions.ResourceVersion = &p.ResourceVersion
+	return how
 }
 
 // deleteOptions returns a copy of the eviction's options, with the dry run of the

@@ -20,7 +20,7 @@ type Storage struct {
 }
 
 // NewStorage builds the storage of pods and their subresources.
-func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
+func NewStorage(env resource.Env, kubelets Kubelets, budgets Budgets) (*Storage, error) {
 	dial, err := newDialer(kubelets)
 	if err != nil {
 		return nil, fmt.Errorf("reaching kubelets: %w", err)
@@ -44,7 +44,7 @@ func NewStorage(env resource.Env, kubelets Kubelets) (*Storage, error) {
 			"bindings":                 &bindingsREST{bind},
 			"pods/ephemeralcontainers": pods.Subresource(ephemeralRules()),
 			"pods/resize":              pods.Subresource(resizeRules()),
-			"pods/eviction":            &evictionREST{pods: pods, status: status},
+			"pods/eviction":            &evictionREST{pods: pods, status: status, budgets: budgets, wall: kubelets.Wall},
 			"pods/log":                 &logREST{pods: pods, dial: dial},
 			"pods/exec":                &execREST{stream},
 			"pods/attach":              &attachREST{stream},

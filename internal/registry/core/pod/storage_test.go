@@ -23,8 +23,9 @@ import (
 // server is the storage of pods with what tests ask of it.
 type server struct {
 	*Storage
-	t   *testing.T
-	ctx context.Context
+	t       *testing.T
+	ctx     context.Context
+	budgets *held
 }
 
 func newServer(t *testing.T, kubelets Kubelets) *server {
@@ -34,12 +35,13 @@ func newServer(t *testing.T, kubelets Kubelets) *server {
 			return nil, errors.NewNotFound(corev1.Resource("nodes"), name)
 		}}
 	}
-	s, err := NewStorage(newEnv(t), kubelets)
+	held := &held{}
+	s, err := NewStorage(newEnv(t), kubelets, Budgets{List: held.list, UpdateStatus: held.update})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Pods.Destroy)
-	return &server{s, t, inNamespace(t.Context())}
+	return &server{s, t, inNamespace(t.Context()), held}
 }
 
 func (s *server) create(name, spec string) *corev1.Pod {
