@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/controller/cronjob"
 	"laterna.dev/laterna/internal/controller/daemonset"
 	"laterna.dev/laterna/internal/controller/deployment"
+	"laterna.dev/laterna/internal/controller/disruption"
 	"laterna.dev/laterna/internal/controller/endpoints"
 	"laterna.dev/laterna/internal/controller/endpointslice"
 	"laterna.dev/laterna/internal/controller/endpointslicemirroring"
@@ -76,6 +77,7 @@ func (m *Manager) builders() []builder {
 			return daemonset.New(daemonset.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
 		{statefulset.Name, func(g given) (runner, error) { return statefulset.New(g.Env), nil }},
+		{disruption.Name, func(g given) (runner, error) { return disruption.New(g.Env), nil }},
 		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
 		{deployment.Name, func(g given) (runner, error) { return deployment.New(g.Env), nil }},
 		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},

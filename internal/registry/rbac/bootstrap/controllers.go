@@ -48,6 +48,7 @@ func controllers() []controller {
 			on("list watch", "coordination.k8s.io", "leases"),
 			on("list watch", "discovery.k8s.io", "endpointslices"),
 			on("list watch", rbacv1.GroupName, "clusterroles"),
+			on("list watch", "policy", "poddisruptionbudgets"),
 		}},
 		{name: "clusterrole-aggregation-controller", rules: []rbacv1.PolicyRule{
 			// An aggregated role holds rules that this account does not have itself.
@@ -79,6 +80,13 @@ func controllers() []controller {
 			on("get", "batch", "jobs"),
 			on("update", "batch", "jobs/status"),
 			on("create delete patch", "core", "pods"),
+			events(),
+		}},
+		{name: "disruption-controller", rules: []rbacv1.PolicyRule{
+			on("get", "apps", "replicasets"),
+			on("get", "*", "*/scale"),
+			on("update", "policy", "poddisruptionbudgets/status"),
+			on("patch", "core", "pods/status"),
 			events(),
 		}},
 		{name: "generic-garbage-collector", rules: []rbacv1.PolicyRule{
