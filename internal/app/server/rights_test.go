@@ -28,7 +28,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
 		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers,
-		"garbage": w.garbage,
+		"garbage": w.garbage, "budgets": w.budgets,
 	} {
 		t.Log(name)
 		job()
@@ -88,6 +88,8 @@ func right(verb, group, resource, subresource string) string {
 
 // seldom are rights whose use cannot be brought about here, or leaves no line in the log.
 var seldom = map[string]string{
+	"disruption-controller get */scale.*":                               "is used under the names of resources",
+	"disruption-controller get replicasets.apps":                        "for pods of replica sets",
 	"generic-garbage-collector list *.*":                                "where a server does not begin a watch with what there is",
 	"namespace-controller delete *.*":                                   "for kinds whose objects must be deleted one by one",
 	"clusterrole-aggregation-controller escalate clusterroles." + group: "is asked for within the update",
@@ -179,7 +181,7 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"create pods/exec":                          nil,
 		"get pods/log":                              {collecting},
 		"create pods/binding":                       {scheduler.User},
-		"patch pods/status":                         {collecting, "pod-garbage-collector", scheduler.User, tainteviction.Name},
+		"patch pods/status":                         {"disruption-controller", collecting, "pod-garbage-collector", scheduler.User, tainteviction.Name},
 		"create serviceaccounts":                    {"service-account-controller"},
 		"update serviceaccounts":                    {"service-account-token-controller"},
 		"create serviceaccounts/token":              nil,

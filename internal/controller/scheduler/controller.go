@@ -9,8 +9,10 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	policylisters "k8s.io/client-go/listers/policy/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/controller/env"
@@ -38,6 +40,7 @@ type Controller struct {
 	nodes   corelisters.NodeLister
 	// namespaces are asked for their labels.
 	namespaces corelisters.NamespaceLister
+	budgets    policylisters.PodDisruptionBudgetLister
 	ledger     *ledger
 
 	mu sync.Mutex
@@ -57,6 +60,7 @@ func New(e env.Env) *Controller {
 		nodes: core.Nodes().Lister(),
 
 		namespaces: core.Namespaces().Lister(),
+		budgets:    e.Informers.Policy().V1().PodDisruptionBudgets().Lister(),
 
 		ledger:   newLedger(),
 		unplaced: map[string]verdict{},
@@ -99,6 +103,15 @@ func (c *Controller) podSeen(obj any) {
 	case changed:
 		c.retry(social)
 	}
+}
+
+// budgetsOf returns the disruption budgets of a namespace.
+func (c *Controller) budgetsOf(namespace string) []*policyv1.PodDisruptionBudget {
+	all, err := c.budgets.PodDisruptionBudgets(namespace).List(labels.Everything())
+	if err != nil {
+		return nil // a cache has no errors
+	}
+	return all
 }
 
 // namespaceChanged tries again what depends on labels of namespaces.
@@ -166,7 +179,7 @@ func (c *Controller) world(pod *corev1.Pod) (world, error) {
 	if err != nil {
 		return world{}, fmt.Errorf("listing nodes: %w", err)
 	}
-	w := world{nodes: make([]candidate, len(nodes)), namespace: c.labelsOf}
+	w := world{nodes: make([]candidate, len(nodes)), namespace: c.labelsOf, budgets: c.budgetsOf}
 	for i, node := range nodes {
 		w.nodes[i] = c.ledger.on(node, pod)
 	}

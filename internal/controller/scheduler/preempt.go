@@ -28,6 +28,8 @@ const mostTried = 100
 type preemption struct {
 	node    string
 	victims []*corev1.Pod // the most important one first
+	// exceeding is how many of them a disruption budget would rather keep.
+	exceeding int
 }
 
 // preempt returns who can make way for a pod, or why nobody does. nominated is the node
@@ -50,13 +52,13 @@ func (w world) preempt(pod *corev1.Pod, d demand, why unfit, nominated string) (
 		case tried == mostTried:
 			continue
 		}
-		victims, against := w.victims(pod, d, i)
+		victims, exceeding, against := w.victims(pod, d, i)
 		for _, reason := range against {
 			reasons[reason]++
 		}
 		if len(victims) > 0 {
 			tried++
-			if p := (&preemption{c.node.Name, victims}); best == nil || p.better(best) {
+			if p := (&preemption{c.node.Name, victims, exceeding}); best == nil || p.better(best) {
 				best = p
 			}
 		}
@@ -84,8 +86,8 @@ func (w world) ending(pod *corev1.Pod, node string) bool {
 }
 
 // victims returns the pods of a node that have to make way, as few and unimportant ones as
-// can be, or why that would not help.
-func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod, against []string) {
+// can be, and how many of them exceed their budgets, or why that would not help.
+func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod, exceeding int, against []string) {
 	var stay, lower []booking
 	for _, b := range w.nodes[at].pods {
 		if schedulinghelper.PodPriority(b.pod) < schedulinghelper.PodPriority(pod) {
@@ -95,7 +97,7 @@ func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod
 		}
 	}
 	if len(lower) == 0 {
-		return nil, []string{noVictims}
+		return nil, 0, []string{noVictims}
 	}
 	without := w
 	without.nodes = slices.Clone(w.nodes)
@@ -104,17 +106,33 @@ func (w world) victims(pod *corev1.Pod, d demand, at int) (victims []*corev1.Pod
 		return without.filter(pod, d).against(without.nodes[at]).reasons
 	}
 	if against := try(stay); len(against) > 0 {
-		return nil, against
+		return nil, 0, against
 	}
 	slices.SortFunc(lower, important)
-	for _, b := range lower {
-		if with := append(slices.Clone(stay), b); len(try(with)) == 0 {
-			stay = with
-		} else {
-			victims = append(victims, b.pod)
+	var leaving []booking
+	kept := func(b booking) bool {
+		with := append(slices.Clone(stay), b)
+		if len(try(with)) > 0 {
+			leaving = append(leaving, b)
+			return false
+		}
+		stay = with
+		return true
+	}
+	first, others := w.spare(lower)
+	for _, b := range first {
+		if !kept(b) {
+			exceeding++
 		}
 	}
-	return victims, nil
+	for _, b := range others {
+		kept(b)
+	}
+	slices.SortFunc(leaving, important)
+	for _, b := range leaving {
+		victims = append(victims, b.pod)
+	}
+	return victims, exceeding, nil
 }
 
 // with is the candidate with only these of its pods. What is kept for nominated pods
@@ -155,8 +173,7 @@ func started(pod *corev1.Pod) time.Time {
 	return pod.CreationTimestamp.Time
 }
 
-// better compares who would have to make way: upstream's order, without budgets for
-// disruptions, which are not served.
+// better compares who would have to make way: upstream's order.
 func (p *preemption) better(q *preemption) bool {
 	sum := func(all []*corev1.Pod) (n int64) {
 		for _, v := range all {
@@ -165,6 +182,7 @@ func (p *preemption) better(q *preemption) bool {
 		return n
 	}
 	return cmp.Or(
+		cmp.Compare(p.exceeding, q.exceeding),
 		cmp.Compare(schedulinghelper.PodPriority(p.victims[0]), schedulinghelper.PodPriority(q.victims[0])),
 		cmp.Compare(sum(p.victims), sum(q.victims)),
 		cmp.Compare(len(p.victims), len(q.victims)),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -64,6 +65,43 @@ func TestWhoMakesWay(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestBudgetsAreSparedWhereOthersWillDo has budgets that allow no disruption.
+func TestBudgetsAreSparedWhereOthersWillDo(t *testing.T) {
+	all := []*policyv1.PodDisruptionBudget{
+		{Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "kept"}}}},
+		{Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{}}},
+		{Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "some"}}}, Status: policyv1.PodDisruptionBudgetStatus{DisruptionsAllowed: 1, DisruptedPods: map[string]metav1.Time{"taken": {}}}},
+	}
+	budgets := func(string) []*policyv1.PodDisruptionBudget { return all }
+	cores := func(n string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests = list("cpu", n) }
+	}
+	for name, tc := range map[string]struct {
+		nodes []candidate
+		want  string
+	}{
+		"on a node":         {[]candidate{with(node("a"), labelled("q", "kept", cores("1")), labelled("r", "x", cores("1"), priority(5)))}, "a: r"},
+		"by another node":   {[]candidate{with(node("a"), labelled("q", "kept", cores("2"))), with(node("b"), labelled("r", "x", cores("2"), priority(5)))}, "b: r"},
+		"but not for ever":  {[]candidate{with(node("a"), labelled("q", "kept", cores("2")))}, "a: q"},
+		"within the budget": {[]candidate{with(node("a"), labelled("q", "some", cores("1"), priority(3)), labelled("taken", "some", cores("1"), priority(2)))}, "a: taken"},
+		"beyond the budget": {[]candidate{with(node("a"), labelled("q", "some", cores("1"), priority(3)), labelled("r", "some", cores("1"), priority(2)))}, "a: q"},
+	} {
+		w := world{nodes: tc.nodes, namespace: func(string) labels.Set { return nil }, budgets: budgets}
+		p := pod("p", list("cpu", "1"), priority(10))
+		_, why := w.choose(p, demandOf(p))
+		made, got := w.preempt(p, demandOf(p), why, "")
+		if made != nil {
+			got = made.node + ":"
+			for _, v := range made.victims {
+				got += " " + v.Name
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
 	}
 }
 

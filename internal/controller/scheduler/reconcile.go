@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -35,6 +36,8 @@ type world struct {
 	nodes []candidate
 	// namespace returns the labels of a namespace.
 	namespace func(name string) labels.Set
+	// budgets returns the disruption budgets of a namespace; nil where there are none.
+	budgets func(namespace string) []*policyv1.PodDisruptionBudget
 }
 
 // candidate is a node with what its pods ask for.
