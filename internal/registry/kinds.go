@@ -34,6 +34,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/admissionregistration/webhookconfiguration"
 	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
 	"laterna.dev/laterna/internal/registry/apps/daemonset"
 	"laterna.dev/laterna/internal/registry/apps/deployment"
@@ -66,6 +67,7 @@ const read = "get list watch"
 
 // Kinds returns the table.
 func Kinds() Table {
+	conditions := webhookconfiguration.NewConditions()
 	return Table{
 		{corev1.SchemeGroupVersion, corev1.AddToScheme, []Kind{
 			{Serve: Stored(configmap.Definition()), Node: node.Referenced},
@@ -90,6 +92,11 @@ func Kinds() Table {
 			{Serve: Stored(daemonset.Definition())},
 			{Serve: Stored(statefulset.Definition())},
 		}},
+		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{
+			{Serve: Stored(webhookconfiguration.Mutating(conditions))},
+			{Serve: Stored(webhookconfiguration.Validating(conditions))},
+		}},
+		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
 			{Serve: selfSubjectReviews(), Unowned: true},
