@@ -6,9 +6,11 @@
 package admission
 
 import (
+	"context"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
@@ -27,6 +29,7 @@ import (
 	"laterna.dev/laterna/internal/admission/serviceaccount"
 	"laterna.dev/laterna/internal/admission/tolerations"
 	"laterna.dev/laterna/internal/admission/topologylabels"
+	"laterna.dev/laterna/internal/admission/webhook"
 	"laterna.dev/laterna/internal/clock"
 )
 
@@ -34,15 +37,19 @@ import (
 type Config struct {
 	// Client reads objects; it must pass admission without the plugins' help.
 	Client kubernetes.Interface
-	// Informers are asked for namespaces and priority classes; they are to be started afterwards.
+	// Informers are asked for namespaces, priority classes and configurations of webhooks;
+	// they are to be started afterwards.
 	Informers informers.SharedInformerFactory
-	// Authorizer decides about token audiences that no volume of a pod names.
+	// Authorizer decides about token audiences that no volume of a pod names, and answers
+	// match conditions of webhooks.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Clock      clock.Wall
 	// LegacyTokens lets pods mount Secrets with tokens. Optional.
 	LegacyTokens bool
 	// PodSecurity is what holds in namespaces that do not say. Optional.
 	PodSecurity podsecurity.Settings
+	// CheckPatch refuses patches of webhooks that would be refused of a client.
+	CheckPatch func(resource schema.GroupResource, patch []byte) error
 }
 
 // Chain is the plugins in upstream's order, and what is counted of them.
@@ -50,6 +57,9 @@ type Chain struct {
 	Plugins admission.Interface
 	// Metrics count once they are registered.
 	Metrics []metrics.Registerable
+	// Await waits until the plugins have what they decide by. The informers must have been
+	// started.
+	Await func(context.Context) error
 }
 
 // NewChain returns the plugins.
@@ -67,7 +77,11 @@ func NewChain(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Chain{Metrics: security.Metrics(), Plugins: admission.NewChainHandler(
+	webhooks, err := webhook.New(webhook.Config{Client: c.Client, Informers: c.Informers, Authorizer: c.Authorizer, CheckPatch: c.CheckPatch})
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{Metrics: security.Metrics(), Await: webhooks.Await, Plugins: twice{admission.NewChainHandler(
 		namespaces,
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
@@ -80,4 +94,8 @@ func NewChain(c Config) (*Chain, error) {
 		podresize.New(c.Client),
 		rolloutonchange.New(c.Client),
 	)}, nil
+		// Others see what webhooks have made of an object where they validate.
+		webhooks.Mutating,
+		webhooks.Validating,
+	)}}, nil
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -13,6 +16,7 @@ import (
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
+	"laterna.dev/laterna/internal/registry/precheck"
 	registryrbac "laterna.dev/laterna/internal/registry/rbac"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 )
@@ -28,7 +32,7 @@ type access struct {
 	admission *admission.Chain
 }
 
-func newAccess(l *loopback, c Config) (*access, error) {
+func newAccess(l *loopback, c Config, checks []precheck.Check) (*access, error) {
 	client, err := kubernetes.NewForConfig(l.config(process, nil))
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
@@ -60,8 +64,21 @@ func newAccess(l *loopback, c Config) (*access, error) {
 		Clock:        c.Wall,
 		LegacyTokens: c.Tokens.Legacy,
 		PodSecurity:  c.PodSecurity,
+		CheckPatch:   patchCheck(checks),
 	})
 	return a, err
+}
+
+// patchCheck has patches that webhooks answer with pass what patches of clients must pass.
+func patchCheck(checks []precheck.Check) func(schema.GroupResource, []byte) error {
+	return func(r schema.GroupResource, patch []byte) error {
+		for _, check := range checks {
+			if err := check(&request.RequestInfo{APIGroup: r.Group, Resource: r.Resource}, string(types.JSONPatchType), patch); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // guard is what the storages of roles and bindings ask before a write.
@@ -86,7 +103,7 @@ func (a *access) await(ctx context.Context) error {
 	if err := a.informers.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
 		return fmt.Errorf("waiting for namespaces and pods: %w", err)
 	}
-	return nil
+	return a.admission.Await(ctx)
 }
 
 // bootstrapRoles writes the default roles and bindings into storage, which holds

@@ -24,7 +24,7 @@ func TestControllersDoNotWaitForClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	nobody := authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) { return nil, false, nil })
-	c := New(Config{Wall: clock.Real()}).libraryConfig(sch)
+	c := New(Config{Wall: clock.Real()}).libraryConfig(sch, bodyChecks(sch))
 	c.RequestInfoResolver = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 	c.Authentication.Authenticator = authenticate(nil, nobody, clock.Real())
 	c.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()

@@ -209,14 +209,15 @@ func (s *Server) fail(err error) {
 func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
-	if s.access, err = newAccess(s.inner, s.config); err != nil {
+	checks := bodyChecks(sch)
+	if s.access, err = newAccess(s.inner, s.config, checks); err != nil {
 		return err
 	}
 	all, err := s.buildStorages(env)
 	if err != nil {
 		return err
 	}
-	c := s.libraryConfig(sch)
+	c := s.libraryConfig(sch, checks)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(s.tokens.Check), s.config.Wall)
@@ -259,7 +260,7 @@ const (
 
 // libraryConfig returns the library's configuration without authentication,
 // authorization and admission, which assemble adds.
-func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
+func (s *Server) libraryConfig(sch *scheme.Scheme, checks []precheck.Check) *genericserver.Config {
 	serving := s.config.Serving
 	c := genericserver.NewConfig(sch.Codecs)
 	c.EffectiveVersion = newEffectiveVersion(s.config.Version)
@@ -274,7 +275,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme) *genericserver.Config {
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = answers.ReadTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
-	checks, limits := bodyChecks(sch), answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
+	limits := answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
 		return s.readings.Wrap(s.tokens.Issuers.Route(chain(api, c)), c.RequestInfoResolver, c.LongRunningFunc)

@@ -1,0 +1,170 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	webhookutil "k8s.io/apiserver/pkg/util/webhook"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/json"
+
+	"laterna.dev/laterna/internal/bounded"
+)
+
+const (
+	// maxAnswer is how large an answer may be: a patch, in base64, that makes an object as
+	// large as the store takes, twice over.
+	maxAnswer = 4 << 20
+	// dialTimeout is how long one endpoint of a service may take to accept, so that there
+	// is time for another.
+	dialTimeout = 3 * time.Second
+)
+
+// unresolved leaves services as they are named: who answers for them is found call by call.
+type unresolved struct{}
+
+// ResolveEndpoint implements webhookutil.ServiceResolver.
+func (unresolved) ResolveEndpoint(namespace, name string, port int32) (*url.URL, error) {
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(name+"."+namespace+".svc", strconv.Itoa(int(port)))}, nil
+}
+
+// connections says how webhooks are called: without any credentials, whoever they are.
+func (c Config) connections(webhookutil.AuthenticationInfoResolver) webhookutil.AuthenticationInfoResolver {
+	return &webhookutil.AuthenticationInfoResolverDelegator{
+		ClientConfigForFunc: func(string) (*rest.Config, error) {
+			config := &rest.Config{}
+			config.Wrap(func(next http.RoundTripper) http.RoundTripper { return caller{next: next, checkPatch: c.CheckPatch} })
+			return config, nil
+		},
+		ClientConfigForServiceFunc: func(name, namespace string, port int) (*rest.Config, error) {
+			at := service{c.Client, namespace, name, int32(port)}
+			config := &rest.Config{
+				Dial:  (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+				Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }, // no proxy knows pods
+			}
+			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+				return caller{next, at.endpoints, c.CheckPatch}
+			})
+			return config, nil
+		},
+	}
+}
+
+// caller calls a webhook and takes what a webhook should answer, and no more.
+type caller struct {
+	next http.RoundTripper
+	// endpoints returns whom to call in place of the service that a request names; nil
+	// calls whom it names.
+	endpoints  func(context.Context) ([]netip.AddrPort, error)
+	checkPatch func(schema.GroupResource, []byte) error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c caller) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := c.call(req)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= 300 && response.StatusCode < 400 {
+		return nil, fmt.Errorf("the webhook answers %s to %q, and redirects are not followed", response.Status, response.Header.Get("Location"))
+	}
+	body, err := bounded.All(response.Body, maxAnswer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the webhook's answer: %w", err)
+	}
+	if response.StatusCode < 300 {
+		if err := c.check(req, body); err != nil {
+			return nil, err
+		}
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return response, nil
+}
+
+// call makes the request to the first endpoint that can be connected to.
+func (c caller) call(req *http.Request) (*http.Response, error) {
+	if c.endpoints == nil {
+		return c.next.RoundTrip(req)
+	}
+	all, err := c.endpoints(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for _, endpoint := range all {
+		to := req.Clone(req.Context())
+		to.Host, to.URL.Host = req.URL.Host, endpoint.String()
+		if req.GetBody != nil {
+			if to.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		response, err := c.next.RoundTrip(to)
+		if err == nil {
+			return response, nil
+		}
+		last = err
+		var op *net.OpError
+		if !errors.As(err, &op) || op.Op != "dial" || req.Context().Err() != nil {
+			break
+		}
+	}
+	return nil, last
+}
+
+// review is what matters here of an AdmissionReview, of which one half is sent and the
+// other comes back.
+type review struct {
+	Request struct {
+		Resource struct {
+			Group    string `json:"group"`
+			Resource string `json:"resource"`
+		} `json:"resource"`
+	} `json:"request"`
+	Response struct {
+		Patch []byte `json:"patch"`
+	} `json:"response"`
+}
+
+// check refuses answers in other encodings than JSON, which could not be looked at here, and
+// patches that no client may send.
+func (c caller) check(req *http.Request, body []byte) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+		return errors.New("the webhook's answer is not an AdmissionReview in JSON")
+	}
+	var answer, asked review
+	if err := json.UnmarshalCaseSensitivePreserveInts(body, &answer); err != nil {
+		return fmt.Errorf("the webhook's answer is not an AdmissionReview: %w", err)
+	}
+	if len(answer.Response.Patch) == 0 {
+		return nil
+	}
+	if req.GetBody != nil {
+		sent, err := req.GetBody()
+		if err != nil {
+			return err
+		}
+		text, err := bounded.All(sent, req.ContentLength)
+		if err != nil {
+			return err
+		}
+		if err := json.UnmarshalCaseSensitivePreserveInts(text, &asked); err != nil {
+			return fmt.Errorf("reading back what was asked: %w", err)
+		}
+	}
+	if err := c.checkPatch(schema.GroupResource{Group: asked.Request.Resource.Group, Resource: asked.Request.Resource.Resource}, answer.Response.Patch); err != nil {
+		return fmt.Errorf("the webhook's patch: %w", err)
+	}
+	return nil
+}
