@@ -93,7 +93,6 @@ func NewChain(c Config) (*Chain, error) {
 		topologylabels.New(c.Client),
 		podresize.New(c.Client),
 		rolloutonchange.New(c.Client),
-	)}, nil
 		// Others see what webhooks have made of an object where they validate.
 		webhooks.Mutating,
 		webhooks.Validating,

@@ -91,6 +91,25 @@ func TestConformanceEndpoints(t *testing.T) {
 			return nil
 		})
 	})
+	s.conforms(t, "[sig-network] EndpointSlice should create and delete EndpointSlices for a Service with a selector that matches no pods", func(t *testing.T) {
+		service := s.service(t, map[string]string{"does-not-match-anything": "at-all"}, corev1.ServicePort{Name: "example", Port: 80})
+		eventually(t, 20*time.Second, func() error {
+			list := s.slicesOf(t, s.ns, service)
+			if len(list) != 1 || len(list[0].Endpoints) != 0 || list[0].Labels[discoveryv1.LabelManagedBy] != "endpointslice-controller.k8s.io" {
+				return fmt.Errorf("slices %+v", list)
+			}
+			return nil
+		})
+		if err := s.client.CoreV1().Services(s.ns).Delete(t.Context(), service, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 30*time.Second, func() error { // the collector takes them
+			if list := s.slicesOf(t, s.ns, service); len(list) > 0 {
+				return fmt.Errorf("slices of a service that is gone: %+v", list)
+			}
+			return nil
+		})
+	})
 	s.conforms(t, "[sig-network] EndpointSliceMirroring should mirror a custom Endpoints resource through create update and delete", s.mirrors)
 	s.conforms(t, "[sig-network] Endpoints should test the lifecycle of an Endpoint", s.endpointLife)
 	s.conforms(t, "[sig-network] EndpointSlice should support creating EndpointSlice API operations", s.sliceLife)

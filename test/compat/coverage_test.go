@@ -37,9 +37,7 @@ func TestCoverageIsComplete(t *testing.T) {
 		switch name := row[0]; {
 		case seen[name]:
 			t.Errorf("%s: listed twice", name)
-		case slices.Contains(later, name):
-			t.Errorf("%s: it is of an area that owes nothing yet", name)
-		case !slices.Contains(owed, name):
+		case !slices.Contains(owed, name) && !slices.Contains(later, name):
 			t.Errorf("%s: no such behaviour", name)
 		}
 		seen[row[0]] = true

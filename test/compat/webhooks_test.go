@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,4 +174,38 @@ func (h *reviewer) changes(t *testing.T, want bool) {
 		}
 		return nil
 	})
+}
+
+// TestWebhooksPage makes the configuration of the page, whose webhook is not there, and
+// does what the page says.
+func TestWebhooksPage(t *testing.T) {
+	t.Parallel()
+	s := started(t, "--node=false")
+	const page = "docs/webhooks.md"
+	raw, err := os.ReadFile("../../" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, _ := strings.Cut(string(raw), "```yaml\n")
+	manifest, _, _ = strings.Cut(manifest, "```")
+	s.apply(t, "default", manifest)
+	eventually(t, 10*time.Second, func() error {
+		if s.command(t, "kubectl", "create", "configmap", "probe", "--dry-run=server").Run() == nil {
+			return fmt.Errorf("the webhook is not asked yet")
+		}
+		return nil
+	})
+	for _, step := range example(t, page) {
+		var out []byte
+		eventually(t, 10*time.Second, func() error {
+			out, _ = s.command(t, "bash", "-c", step.command).CombinedOutput()
+			if string(out) != step.output && strings.HasSuffix(step.output, " created\n") {
+				return fmt.Errorf("$ %s\nprints\n%s", step.command, out) // the server is about to see the deletion
+			}
+			return nil
+		})
+		if string(out) != step.output {
+			t.Errorf("$ %s\nprints\n%s\nthe page shows\n%s", step.command, out, step.output)
+		}
+	}
 }
