@@ -40,7 +40,7 @@ const (
 // upstream has a controller of that name, these are rules of its role. What several
 // controllers read comes from caches that are filled as shared-informers.
 func controllers() []controller {
-	return []controller{
+	return append([]controller{
 		{name: "shared-informers", rules: []rbacv1.PolicyRule{
 			on("list watch", "core", "endpoints namespaces nodes persistentvolumeclaims pods replicationcontrollers serviceaccounts services"),
 			on("list watch", "apps", "controllerrevisions daemonsets deployments replicasets statefulsets"),
@@ -54,52 +54,11 @@ func controllers() []controller {
 			// An aggregated role holds rules that this account does not have itself.
 			on("escalate update", rbacv1.GroupName, "clusterroles"),
 		}},
-		{name: "deployment-controller", rules: []rbacv1.PolicyRule{
-			on("get update", "apps", "deployments"),
-			on("update", "apps", "deployments/finalizers deployments/status"),
-			on("get create update patch delete", "apps", "replicasets"),
-			events(),
-		}},
-		{name: "daemon-set-controller", rules: []rbacv1.PolicyRule{
-			on("get list watch", "apps", "daemonsets"),
-			on("update", "apps", "daemonsets/status"),
-			on("update", "apps", "daemonsets/finalizers"),
-			on("list watch", "core", "nodes"),
-			on("list watch create patch delete", "core", "pods"),
-			on("create", "core", "pods/binding"),
-			on("get list watch create update patch delete", "apps", "controllerrevisions"),
-			events(),
-		}},
-		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
-			on("get", "batch", "cronjobs"),
-			on("update", "batch", "cronjobs/status"),
-			on("get create delete", "batch", "jobs"),
-			events(),
-		}},
-		{name: "job-controller", rules: []rbacv1.PolicyRule{
-			on("get", "batch", "jobs"),
-			on("update", "batch", "jobs/status"),
-			on("create delete patch", "core", "pods"),
-			events(),
-		}},
-		{name: "disruption-controller", rules: []rbacv1.PolicyRule{
-			on("get", "apps", "replicasets"),
-			on("get", "*", "*/scale"),
-			on("update", "policy", "poddisruptionbudgets/status"),
-			on("patch", "core", "pods/status"),
-			events(),
-		}},
 		{name: "generic-garbage-collector", rules: []rbacv1.PolicyRule{
 			// Anything may own anything.
 			on("get list watch patch delete", "*", "*"),
 			events(),
 		}},
-		{name: "endpoint-controller", rules: []rbacv1.PolicyRule{
-			on("create update delete", "core", "endpoints"),
-			events(),
-		}},
-		{name: "endpointslice-controller", rules: slicesOf("services")},
-		{name: "endpointslicemirroring-controller", rules: slicesOf("endpoints")},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
 			on("get", "core", "namespaces"),
 			on("update", "core", "namespaces/finalize namespaces/status"),
@@ -113,24 +72,6 @@ func controllers() []controller {
 			on("get", "core", "nodes"),
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
-			events(),
-		}},
-		{name: "replicaset-controller", rules: []rbacv1.PolicyRule{
-			on("get", "apps", "replicasets"),
-			on("update", "apps", "replicasets/finalizers replicasets/status"),
-			on("create delete patch", "core", "pods"),
-			events(),
-		}},
-		{name: "replication-controller", rules: []rbacv1.PolicyRule{
-			on("get", "core", "replicationcontrollers"),
-			on("update", "core", "replicationcontrollers/finalizers replicationcontrollers/status"),
-			on("create delete patch", "core", "pods"),
-			events(),
-		}},
-		{name: "rollout-on-change-controller", rules: []rbacv1.PolicyRule{
-			on("patch", "apps", "daemonsets deployments statefulsets"),
-			on(read, "core", "configmaps secrets"),
-			on("create", "core", "secrets"), // the key of its digests, in kube-system
 			events(),
 		}},
 		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
@@ -147,16 +88,6 @@ func controllers() []controller {
 				events(),
 			},
 			system: trackedIn(tokenTracking, "get list watch update")},
-		{name: "statefulset-controller", rules: []rbacv1.PolicyRule{
-			on("list watch", "core", "pods"),
-			on("get list watch", "apps", "statefulsets"),
-			on("update", "apps", "statefulsets/status"),
-			on("update", "apps", "statefulsets/finalizers"),
-			on("get create delete update patch", "core", "pods"),
-			on("get create delete update patch list watch", "apps", "controllerrevisions"),
-			on("get create update delete", "core", "persistentvolumeclaims"),
-			events(),
-		}},
 		{name: "taint-eviction-controller", rules: []rbacv1.PolicyRule{
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
@@ -169,10 +100,7 @@ func controllers() []controller {
 			on("update", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource+"/status"),
 			events(),
 		}},
-		{name: "ttl-after-finished-controller", rules: []rbacv1.PolicyRule{
-			on("get delete", "batch", "jobs"),
-		}},
-	}
+	}, workloadControllers()...)
 }
 
 // slicesOf are the rules for keeping slices that belong to objects of a kind and block

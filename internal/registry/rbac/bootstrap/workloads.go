@@ -1,0 +1,83 @@
+package bootstrap
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// workloadControllers are those of what keeps pods running, and of how they are found.
+func workloadControllers() []controller {
+	return []controller{
+		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
+			on("get", "batch", "cronjobs"),
+			on("update", "batch", "cronjobs/status"),
+			on("get create delete", "batch", "jobs"),
+			events(),
+		}},
+		{name: "daemon-set-controller", rules: []rbacv1.PolicyRule{
+			on("get list watch", "apps", "daemonsets"),
+			on("update", "apps", "daemonsets/status"),
+			on("update", "apps", "daemonsets/finalizers"),
+			on("list watch", "core", "nodes"),
+			on("list watch create patch delete", "core", "pods"),
+			on("create", "core", "pods/binding"),
+			on("get list watch create update patch delete", "apps", "controllerrevisions"),
+			events(),
+		}},
+		{name: "deployment-controller", rules: []rbacv1.PolicyRule{
+			on("get update", "apps", "deployments"),
+			on("update", "apps", "deployments/finalizers deployments/status"),
+			on("get create update patch delete", "apps", "replicasets"),
+			events(),
+		}},
+		{name: "disruption-controller", rules: []rbacv1.PolicyRule{
+			on("get", "apps", "replicasets"),
+			on("get", "*", "*/scale"),
+			on("update", "policy", "poddisruptionbudgets/status"),
+			on("patch", "core", "pods/status"),
+			events(),
+		}},
+		{name: "endpoint-controller", rules: []rbacv1.PolicyRule{
+			on("create update delete", "core", "endpoints"),
+			events(),
+		}},
+		{name: "endpointslice-controller", rules: slicesOf("services")},
+		{name: "endpointslicemirroring-controller", rules: slicesOf("endpoints")},
+		{name: "job-controller", rules: []rbacv1.PolicyRule{
+			on("get", "batch", "jobs"),
+			on("update", "batch", "jobs/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
+		}},
+		{name: "replicaset-controller", rules: []rbacv1.PolicyRule{
+			on("get", "apps", "replicasets"),
+			on("update", "apps", "replicasets/finalizers replicasets/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
+		}},
+		{name: "replication-controller", rules: []rbacv1.PolicyRule{
+			on("get", "core", "replicationcontrollers"),
+			on("update", "core", "replicationcontrollers/finalizers replicationcontrollers/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
+		}},
+		{name: "rollout-on-change-controller", rules: []rbacv1.PolicyRule{
+			on("patch", "apps", "daemonsets deployments statefulsets"),
+			on(read, "core", "configmaps secrets"),
+			on("create", "core", "secrets"), // the key of its digests, in kube-system
+			events(),
+		}},
+		{name: "statefulset-controller", rules: []rbacv1.PolicyRule{
+			on("list watch", "core", "pods"),
+			on("get list watch", "apps", "statefulsets"),
+			on("update", "apps", "statefulsets/status"),
+			on("update", "apps", "statefulsets/finalizers"),
+			on("get create delete update patch", "core", "pods"),
+			on("get create delete update patch list watch", "apps", "controllerrevisions"),
+			on("get create update delete", "core", "persistentvolumeclaims"),
+			events(),
+		}},
+		{name: "ttl-after-finished-controller", rules: []rbacv1.PolicyRule{
+			on("get delete", "batch", "jobs"),
+		}},
+	}
+}
