@@ -79,6 +79,49 @@ func TestConformanceKubectlControllers(t *testing.T) {
 			}
 		}
 	})
+	s.conforms(t, "[sig-cli] Kubectl client Kubectl expose should create services for rc", func(t *testing.T) {
+		name := s.name("agnhost-primary")
+		s.apply(t, s.ns, fmt.Sprintf(primary, name))
+		pod := s.readyPods(t, name, 1)[0]
+		exposed := func(service string, port int32) {
+			t.Helper()
+			made, err := s.client.CoreV1().Services(s.ns).Get(t.Context(), service, metav1.GetOptions{})
+			s.must(t, err)
+			if len(made.Spec.Ports) != 1 || made.Spec.Ports[0].Port != port || made.Spec.Ports[0].TargetPort.IntValue() != 6379 {
+				t.Errorf("ports of %s: %+v", service, made.Spec.Ports)
+			}
+			eventually(t, stepTimeout, func() error {
+				found, err := s.client.CoreV1().Endpoints(s.ns).Get(t.Context(), service, metav1.GetOptions{})
+				if err != nil {
+					return err
+				}
+				if len(found.Subsets) != 1 || len(found.Subsets[0].Addresses) != 1 || len(found.Subsets[0].Ports) != 1 ||
+					found.Subsets[0].Addresses[0].TargetRef.UID != pod.UID || found.Subsets[0].Ports[0].Port != 6379 {
+					return fmt.Errorf("endpoints %+v", found.Subsets)
+				}
+				return nil
+			})
+		}
+		s.kubectl(t, "expose rc "+name+" --name=rm2 --port=1234 --target-port=6379")
+		exposed("rm2", 1234)
+		s.kubectl(t, "expose service rm2 --name=rm3 --port=2345 --target-port=6379")
+		exposed("rm3", 2345)
+	})
+	s.conforms(t, "[sig-cli] Kubectl client Update Demo should create and stop a replication controller", func(t *testing.T) {
+		app := s.name("update-demo")
+		s.replicationController(t, app, 2, naming(app))
+		s.demo(t, app, 2)
+		s.kubectl(t, "delete rc --grace-period=0 --force "+app+" 2>/dev/null")
+		if left := s.kubectl(t, "get rc -l app="+app+" --no-headers 2>/dev/null"); left != "" {
+			t.Errorf("left: %s", left)
+		}
+		eventually(t, stepTimeout, func() error {
+			if left := s.podsOf(t, app); len(left) > 0 {
+				return fmt.Errorf("%d pods go on", len(left))
+			}
+			return nil
+		})
+	})
 	s.conforms(t, "[sig-cli] Kubectl client Update Demo should scale a replication controller", func(t *testing.T) {
 		app := s.name("update-demo")
 		s.replicationController(t, app, 2, naming(app))
