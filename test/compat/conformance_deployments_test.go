@@ -306,6 +306,11 @@ func (s *stage) deploymentStatus(t *testing.T) {
 			return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == kind && c.Status == "True" })
 		}
 	}
+	read := &appsv1.Deployment{}
+	err := s.client.AppsV1().RESTClient().Get().Namespace(s.ns).Resource("deployments").Name(app).SubResource("status").Do(t.Context()).Into(read)
+	if s.must(t, err); read.Status.AvailableReplicas != 1 {
+		t.Errorf("read: %+v", read.Status)
+	}
 	eventually(t, stepTimeout, func() error {
 		d := s.getDeployment(t, app)
 		d.Status.Conditions = append(d.Status.Conditions, appsv1.DeploymentCondition{Type: "StatusUpdate", Status: "True", Reason: "E2E", Message: "Set from e2e test"})
@@ -313,7 +318,7 @@ func (s *stage) deploymentStatus(t *testing.T) {
 		return err
 	})
 	seen(t, made.ResourceVersion, s.watchDeployment(t, "app="+app), "the condition that was written", has("StatusUpdate"))
-	_, err := deployments.Patch(t.Context(), app, types.StrategicMergePatchType, []byte(`{"status":{"conditions":[{"type":"StatusPatched","status":"True"}]}}`), metav1.PatchOptions{}, "status")
+	_, err = deployments.Patch(t.Context(), app, types.StrategicMergePatchType, []byte(`{"status":{"conditions":[{"type":"StatusPatched","status":"True"}]}}`), metav1.PatchOptions{}, "status")
 	s.must(t, err)
 	d := seen(t, made.ResourceVersion, s.watchDeployment(t, "app="+app), "the condition that was patched", has("StatusPatched"))
 	if !has("StatusUpdate")("", d) {

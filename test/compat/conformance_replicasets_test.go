@@ -288,8 +288,11 @@ func TestConformanceReplicaSets(t *testing.T) {
 		s.replicaSet(t, app, 1, sleeping(app, "busybox:1.28"))
 		s.readyPods(t, app, 1)
 		selector := "app=" + app
-		read, err := sets.Get(t.Context(), app, metav1.GetOptions{})
-		s.must(t, err)
+		read := &appsv1.ReplicaSet{}
+		err := s.client.AppsV1().RESTClient().Get().Namespace(s.ns).Resource("replicasets").Name(app).SubResource("status").Do(t.Context()).Into(read)
+		if s.must(t, err); read.Status.ReadyReplicas != 1 {
+			t.Errorf("read: %+v", read.Status)
+		}
 		eventually(t, stepTimeout, func() error {
 			set := get(t, app)
 			set.Status.Conditions = append(set.Status.Conditions, appsv1.ReplicaSetCondition{Type: "StatusUpdate", Status: "True", Reason: "E2E", Message: "Set from e2e test"})

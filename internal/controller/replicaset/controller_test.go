@@ -39,12 +39,14 @@ func runs(t *testing.T, of func(env.Env) *Controller, objects []runtime.Object, 
 		factory.Start(ctx.Done())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			factory.Shutdown()
+		}()
 		f(&bench{t, client, ctx})
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		factory.Shutdown()
 	})
 }
 
