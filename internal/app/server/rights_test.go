@@ -27,8 +27,8 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	w := begin(t)
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
-		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers,
-		"garbage": w.garbage, "budgets": w.budgets,
+		"nodes":   {func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch},
+		"garbage": {w.garbage, "budgets": w.budgets},
 	} {
 		t.Log(name)
 		job()
@@ -175,9 +175,9 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 		"watch configmaps":                          {collecting},
 		"get configmaps":                            {collecting},
 		"create configmaps":                         {"root-ca-cert-publisher"},
-		"create pods":                               {"replicaset-controller", "replication-controller"},
+		"create pods":                               {"replicaset-controller", "replication-controller", "job-controller"},
 		"update pods":                               nil,
-		"delete pods":                               {collecting, "pod-garbage-collector", emptying, "replicaset-controller", "replication-controller", scheduler.User, tainteviction.Name},
+		"delete pods":                               {collecting, "pod-garbage-collector", emptying, "replicaset-controller", "replication-controller", scheduler.User, tainteviction.Name, "job-controller"},
 		"create pods/exec":                          nil,
 		"get pods/log":                              {collecting},
 		"create pods/binding":                       {scheduler.User},

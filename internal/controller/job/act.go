@@ -41,6 +41,9 @@ func (c *Controller) work(ctx context.Context, key string, j *batchv1.Job, pods 
 	d, failed := c.carryOut(ctx, l, p)
 	a := l.account(d)
 	stored, err := c.write(ctx, j, a.status)
+	if apierrors.IsNotFound(err) {
+		return nil // it was deleted meanwhile
+	}
 	if err != nil {
 		return errors.Join(failed, err)
 	}
@@ -182,7 +185,7 @@ func (c *Controller) settle(ctx context.Context, l *look, stored *batchv1.Job, p
 		settle(s, isIndexed(l.job), func(uid types.UID) bool { return held.Has(uid) })
 	}
 	over := l.finish(s)
-	if _, err := c.write(ctx, stored, *s); err != nil {
+	if _, err := c.write(ctx, stored, *s); err != nil && !apierrors.IsNotFound(err) {
 		return errors.Join(failed, err)
 	}
 	switch {

@@ -59,6 +59,17 @@ func controllers() []controller {
 			on("get list watch patch delete", "*", "*"),
 			events(),
 		}},
+		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
+			on("update", "batch", "cronjobs/status"),
+			on("get create delete", "batch", "jobs"),
+			events(),
+		}},
+		{name: "job-controller", rules: []rbacv1.PolicyRule{
+			on("get", "batch", "jobs"),
+			on("update", "batch", "jobs/status"),
+			on("create delete patch", "core", "pods"),
+			events(),
+		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{
 			on("get", "core", "namespaces"),
 			on("update", "core", "namespaces/finalize namespaces/status"),
