@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -230,8 +231,8 @@ func TestConformanceIndexedJobs(t *testing.T) {
 		behaviour string
 		rule      batchv1.SuccessPolicyRule
 	}{
-		{"[sig-apps] Job with successPolicy succeededIndexes rule should succeeded even when some indexes remain pending", batchv1.SuccessPolicyRule{SucceededIndexes: new("0")}},
-		{"[sig-apps] Job with successPolicy succeededCount rule should succeeded even when some indexes remain pending", batchv1.SuccessPolicyRule{SucceededCount: new(int32(1))}},
+		{behaviour: "[sig-apps] Job with successPolicy succeededIndexes rule should succeeded even when some indexes remain pending", rule: batchv1.SuccessPolicyRule{SucceededIndexes: new("0")}},
+		{behaviour: "[sig-apps] Job with successPolicy succeededCount rule should succeeded even when some indexes remain pending", rule: batchv1.SuccessPolicyRule{SucceededCount: new(int32(1))}},
 	} {
 		d.conforms(t, tc.behaviour, func(t *testing.T) {
 			j := d.job(t, func(s *batchv1.JobSpec) { policy(s, &tc.rule) })
@@ -252,5 +253,82 @@ func TestConformanceIndexedJobs(t *testing.T) {
 		if j = d.completes(t, j, batchv1.JobReasonSuccessPolicy); j.Status.CompletedIndexes != "0,1" {
 			t.Errorf("status %+v", j.Status)
 		}
+	})
+}
+
+// TestConformanceJobsInContainers is what needs containers that are restarted.
+func TestConformanceJobsInContainers(t *testing.T) {
+	s := newStage(t)
+	s.conforms(t, "[sig-apps] Job should run a job to completion when tasks sometimes fail and are locally restarted", func(t *testing.T) {
+		pod := shell("", "[ -e /data/tried ] || { touch /data/tried; exit 1; }")
+		mount(pod, "/data", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})
+		pod.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+		j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: s.name("job")}, Spec: batchv1.JobSpec{
+			Completions: new(int32(4)), Parallelism: new(int32(2)), Template: corev1.PodTemplateSpec{Spec: pod.Spec},
+		}}
+		j, err := s.client.BatchV1().Jobs(s.ns).Create(t.Context(), j, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := desk{s}
+		if j = d.completes(t, j, batchv1.JobReasonCompletionsReached); j.Status.Succeeded != 4 || j.Status.Failed != 0 {
+			t.Errorf("status %+v", j.Status)
+		}
+		pods, err := s.client.CoreV1().Pods(s.ns).List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=" + j.Name})
+		if err != nil || len(pods.Items) != 4 {
+			t.Fatalf("%d pods, %v", len(pods.Items), err)
+		}
+		for _, p := range pods.Items {
+			if p.Status.Phase != corev1.PodSucceeded || p.Status.ContainerStatuses[0].RestartCount != 1 {
+				t.Errorf("pod %s: %+v", p.Name, p.Status)
+			}
+		}
+	})
+}
+
+// TestConformanceJobsAndTheirPods is what the garbage collector has a part in.
+func TestConformanceJobsAndTheirPods(t *testing.T) {
+	d := newDesk(t)
+	gone := func(t *testing.T, j *batchv1.Job) {
+		t.Helper()
+		eventually(t, 20*time.Second, func() error {
+			if _, err := d.client.BatchV1().Jobs(d.ns).Get(t.Context(), j.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("job %s is there, %v", j.Name, err)
+			}
+			pods, err := d.client.CoreV1().Pods(d.ns).List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=" + j.Name})
+			if err == nil && len(pods.Items) > 0 {
+				err = fmt.Errorf("%d pods of job %s are left", len(pods.Items), j.Name)
+			}
+			return err
+		})
+	}
+	d.conforms(t, "[sig-apps] Job should delete a job", func(t *testing.T) {
+		j := d.job(t, func(s *batchv1.JobSpec) { s.Parallelism, s.Completions = new(int32(2)), new(int32(2)) })
+		d.begin(t, j, 2)
+		d.sh(t, "kubectl -n "+d.ns+" delete job "+j.Name)
+		gone(t, j)
+	})
+	t.Run("a job goes with its pods when its time has come", func(t *testing.T) {
+		j := d.job(t, func(s *batchv1.JobSpec) { s.TTLSecondsAfterFinished = new(int32(3600)) })
+		d.end(t, d.begin(t, j, 1)[0], 0)
+		d.completes(t, j, batchv1.JobReasonCompletionsReached)
+		d.advance(t, 59*time.Minute)
+		d.completes(t, j, batchv1.JobReasonCompletionsReached) // it is there
+		d.advance(t, time.Minute)
+		gone(t, j)
+	})
+	t.Run("a DELETE that does not say leaves the pods", func(t *testing.T) {
+		j := d.job(t, nil)
+		d.begin(t, j, 1)
+		if err := d.client.BatchV1().Jobs(d.ns).Delete(t.Context(), j.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 20*time.Second, func() error {
+			pods, err := d.client.CoreV1().Pods(d.ns).List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=" + j.Name})
+			if err == nil && (len(pods.Items) != 1 || len(pods.Items[0].OwnerReferences) > 0 || len(pods.Items[0].Finalizers) > 0) {
+				err = fmt.Errorf("pods %+v", pods.Items)
+			}
+			return err
+		})
 	})
 }
