@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -13,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"laterna.dev/laterna/internal/clock"
 )
 
 func scaleTo(name string, n int32) *autoscalingv1.Scale {
@@ -57,7 +60,7 @@ func (s *system) setDaemonImage(set, image string) {
 // daemonsStand waits for a set that has pods on as many nodes, all of them new.
 func (s *system) daemonsStand(name string, n int32) {
 	s.t.Helper()
-	eventually(s.t, func() error {
+	patiently(s.t, func() error {
 		set, err := s.admin().AppsV1().DaemonSets("default").Get(s.t.Context(), name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -99,7 +102,7 @@ func TestDaemonsAreOnEveryNode(t *testing.T) {
 	before := s.daemons("log")
 	victim := before["n1"]
 	must(t, s.failDaemon("log", "n1"))
-	eventually(t, func() error {
+	patiently(t, func() error {
 		if uid := s.daemons("log")["n1"]; uid == victim || uid == "" {
 			return errors.New("the failed pod is there")
 		}
@@ -115,7 +118,7 @@ func TestDaemonsAreOnEveryNode(t *testing.T) {
 	p.sick["bad"] = true
 	p.mu.Unlock()
 	s.setDaemonImage("log", "bad")
-	eventually(t, func() error {
+	patiently(t, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, image := range p.images {
@@ -155,7 +158,7 @@ func TestDaemonsAreOnEveryNode(t *testing.T) {
 	_, err = s.admin().CoreV1().Nodes().Patch(t.Context(), "n1", types.StrategicMergePatchType, []byte(`{"spec":{"taints":[{"key":"k","effect":"NoExecute"}]}}`), metav1.PatchOptions{})
 	must(t, err)
 	s.daemonsStand("log", 0)
-	eventually(t, func() error {
+	patiently(t, func() error {
 		if left := s.daemons("log"); len(left) > 0 {
 			return fmt.Errorf("left %v", left)
 		}
@@ -193,7 +196,7 @@ func TestDaemonsSurge(t *testing.T) {
 	s.daemonsStand("log", 2)
 	s.setDaemonImage("log", "i:2")
 	s.daemonsStand("log", 2)
-	eventually(t, func() error {
+	patiently(t, func() error {
 		if made, gone := p.history(); len(strings.Fields(made)) != 4 || len(strings.Fields(gone)) != 2 {
 			return fmt.Errorf("made %s, gone %s", made, gone)
 		}
@@ -205,4 +208,44 @@ func TestDaemonsSurge(t *testing.T) {
 			t.Errorf("%s went, of %s", name, made)
 		}
 	}
+}
+
+// TestDaemonsThatFailAgainPause checks that a pod that fails is made anew at once, the next
+// one after a pause, which passes on the API's clock.
+func TestDaemonsThatFailAgainPause(t *testing.T) {
+	s := boot(t, t.TempDir())
+	s.account()
+	s.node("n0")
+	s.play()
+	api := clock.New(clock.Real())
+	s.runSetsBy(api)
+	_, err := s.admin().AppsV1().DaemonSets("default").Create(t.Context(), daemonSet("log"), metav1.CreateOptions{})
+	must(t, err)
+	s.daemonsStand("log", 1)
+	replaced := func(uid types.UID) func() error {
+		return func() error {
+			if now := s.daemons("log")["n0"]; now == uid || now == "" {
+				return errors.New("the failed pod is there")
+			}
+			return nil
+		}
+	}
+	fail := func() types.UID {
+		uid := s.daemons("log")["n0"]
+		must(t, s.failDaemon("log", "n0"))
+		return uid
+	}
+	// The pauses double from a second on, each from when the last pod was removed.
+	for range 4 {
+		api.SetOffset(api.Offset() + 10*time.Second)
+		patiently(t, replaced(fail()))
+		s.daemonsStand("log", 1)
+	}
+	uid := fail()
+	time.Sleep(500 * time.Millisecond)
+	if replaced(uid)() == nil {
+		t.Error("the fifth failure in a row is followed by no pause")
+	}
+	api.SetOffset(api.Offset() + 20*time.Second)
+	patiently(t, replaced(uid))
 }

@@ -37,7 +37,10 @@ func (s *system) as(controller string) kubernetes.Interface {
 }
 
 // runSets runs the controllers of StatefulSets and DaemonSets until stop is called.
-func (s *system) runSets() (stop func()) {
+func (s *system) runSets() (stop func()) { return s.runSetsBy(clock.APIOf(clock.Real())) }
+
+// runSetsBy is runSets with a clock for pauses after failures.
+func (s *system) runSetsBy(api clock.API) (stop func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	shared := informers.NewSharedInformerFactory(s.as("shared-informers"), 0)
@@ -48,7 +51,7 @@ func (s *system) runSets() (stop func()) {
 		}
 	}
 	stateful := statefulset.New(given(statefulset.Name))
-	daemons := daemonset.New(daemonset.Config{Env: given(daemonset.Name), Clock: clock.APIOf(clock.Real())})
+	daemons := daemonset.New(daemonset.Config{Env: given(daemonset.Name), Clock: api})
 	shared.Start(ctx.Done())
 	var all sync.WaitGroup
 	for _, run := range []func(context.Context) error{stateful.Run, daemons.Run} {
@@ -163,6 +166,17 @@ func (p *player) history() (made, gone string) {
 	return strings.Join(p.made, " "), strings.Join(p.gone, " ")
 }
 
+// patiently calls f until it returns nil, at most half a minute: a rollout takes many steps,
+// on machines that have other things to do.
+func patiently(t *testing.T, f func() error) {
+	t.Helper()
+	err := f()
+	for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); err = f() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	must(t, err)
+}
+
 func statefulSet(name string, replicas int32, change ...func(*appsv1.StatefulSet)) *appsv1.StatefulSet {
 	labels := map[string]string{"app": name}
 	set := &appsv1.StatefulSet{
@@ -190,7 +204,7 @@ func (s *system) setImage(set, image string) {
 func (s *system) stands(name string, replicas int32) *appsv1.StatefulSet {
 	s.t.Helper()
 	var set *appsv1.StatefulSet
-	eventually(s.t, func() (err error) {
+	patiently(s.t, func() (err error) {
 		if set, err = s.admin().AppsV1().StatefulSets("default").Get(s.t.Context(), name, metav1.GetOptions{}); err != nil {
 			return err
 		}
@@ -249,7 +263,7 @@ func TestStatefulSetsHaveTheirPodsInOrder(t *testing.T) {
 	p.sick["bad"] = true
 	p.mu.Unlock()
 	s.setImage("web", "bad")
-	eventually(t, func() error {
+	patiently(t, func() error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.images["web-2"] != "bad" {
@@ -284,7 +298,7 @@ func TestStatefulSetsHaveTheirPodsInOrder(t *testing.T) {
 // toldOf waits for events of an object.
 func (s *system) toldOf(kind, name string, want ...string) {
 	s.t.Helper()
-	eventually(s.t, func() error {
+	patiently(s.t, func() error {
 		list, err := s.admin().CoreV1().Events("default").List(s.t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.kind=" + kind + ",involvedObject.name=" + name})
 		if err != nil {
 			return err
@@ -332,8 +346,8 @@ func TestStatefulSetsClaim(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, ownedBy("data-db-0", "StatefulSet"))
-	eventually(t, ownedBy("data-db-1", "StatefulSet"))
+	patiently(t, ownedBy("data-db-0", "StatefulSet"))
+	patiently(t, ownedBy("data-db-1", "StatefulSet"))
 	pod, err := s.admin().CoreV1().Pods("default").Get(t.Context(), "db-1", metav1.GetOptions{})
 	must(t, err)
 	if pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName != "data-db-1" {
@@ -344,7 +358,7 @@ func TestStatefulSetsClaim(t *testing.T) {
 		must(t, err)
 	}
 	scale(1)
-	eventually(t, ownedBy("data-db-1", "Pod"))
+	patiently(t, ownedBy("data-db-1", "Pod"))
 	s.stands("db", 1)
 	// The collector has yet to take the claim: the pod waits for that.
 	scale(2)
@@ -354,7 +368,7 @@ func TestStatefulSetsClaim(t *testing.T) {
 	}
 	must(t, claims.Delete(t.Context(), "data-db-1", metav1.DeleteOptions{}))
 	s.stands("db", 2)
-	eventually(t, ownedBy("data-db-1", "StatefulSet"))
+	patiently(t, ownedBy("data-db-1", "StatefulSet"))
 	s.toldOf("StatefulSet", "db", "SuccessfulCreate: create Claim data-db-0 Pod db-0 in StatefulSet db success")
 }
 
@@ -435,7 +449,7 @@ func TestStatefulPodsThatAreTakenOver(t *testing.T) {
 		}
 		return metav1.GetControllerOf(pod).Name
 	}
-	eventually(t, func() error {
+	patiently(t, func() error {
 		if owner("web-0") != "web" || owner("web-1") != "web" {
 			return errors.New("not all pods are the set's")
 		}
@@ -451,7 +465,7 @@ func TestStatefulPodsThatAreTakenOver(t *testing.T) {
 		_, err = s.admin().CoreV1().Pods("default").Update(t.Context(), pod, metav1.UpdateOptions{})
 		return err
 	}))
-	eventually(t, func() error {
+	patiently(t, func() error {
 		if owner("web-1") != "" {
 			return errors.New("the pod is still the set's")
 		}

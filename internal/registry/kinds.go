@@ -75,7 +75,7 @@ func Kinds() Table {
 			{Serve: Stored(event.Definition())},
 			{Serve: namespaces()},
 			{Serve: Stored(corenode.Definition()), Node: node.Itself},
-			{Serve: Stored(persistentvolumeclaim.Definition())},
+			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(replicationcontroller.Definition())},
 			{Serve: Stored(podtemplate.Definition())},

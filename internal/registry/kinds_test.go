@@ -48,6 +48,7 @@ func TestWhatIsConfidential(t *testing.T) {
 func TestNodesAreKeptToTheirOwn(t *testing.T) {
 	want := map[schema.GroupResource]node.Access{
 		corev1.Resource("configmaps"):                                 node.Referenced,
+		corev1.Resource("persistentvolumeclaims"):                     node.Referenced,
 		corev1.Resource("secrets"):                                    node.Referenced,
 		corev1.Resource("serviceaccounts"):                            node.Accounts,
 		corev1.Resource("nodes"):                                      node.Itself,

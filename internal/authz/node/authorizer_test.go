@@ -58,6 +58,7 @@ func pod(name, on string) *corev1.Pod {
 					{Secret: &corev1.SecretProjection{LocalObjectReference: local("projected")}},
 					{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: local("projected")}},
 				}}}},
+				{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name + "-claim"}}},
 			},
 		},
 	}
@@ -182,6 +183,9 @@ func TestAuthorize(t *testing.T) {
 		{"config map of env", r("get", "configmaps", "mine-env"), allowed},
 		{"config map volume", r("watch", "configmaps", "mine-volume"), allowed},
 		{"config map of a projected volume", r("list", "configmaps", "mine-projected"), allowed},
+		{"claim", r("get", "persistentvolumeclaims", "mine-claim"), allowed},
+		{"claim of another node's pod", r("get", "persistentvolumeclaims", "theirs-claim"), none},
+		{"deleting a claim", r("delete", "persistentvolumeclaims", "mine-claim"), "can only read resources of this type"},
 		{"watch of one secret", r("watch", "secrets", "mine-volume"), allowed},
 		{"service account", r("get", "serviceaccounts", "mine-account"), allowed},
 		{"following a service account", r("watch", "serviceaccounts", "mine-account"), allowed},

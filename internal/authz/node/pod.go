@@ -11,6 +11,7 @@ var readable = map[podfields.Kind]string{
 	podfields.Secrets:         secretKind,
 	podfields.ConfigMaps:      configMapKind,
 	podfields.ServiceAccounts: serviceAccountKind,
+	podfields.VolumeClaims:    volumeClaimKind,
 }
 
 // referencesOf returns the objects that a pod gives its node access to, each once,

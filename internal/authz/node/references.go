@@ -20,6 +20,7 @@ const (
 	secretKind         = "secrets"
 	configMapKind      = "configmaps"
 	serviceAccountKind = "serviceaccounts"
+	volumeClaimKind    = "persistentvolumeclaims"
 )
 
 // references counts, per node, the pods that refer to an object. All methods may

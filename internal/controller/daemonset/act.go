@@ -35,8 +35,11 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil || selector.Empty() || set.DeletionTimestamp != nil {
-		return nil // the first two are refused when they are written
+	if err != nil || set.Spec.Selector == nil || selector.Empty() || !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
+		return nil // refused when it was written; its pods would not be its own
+	}
+	if set.DeletionTimestamp != nil {
+		return nil
 	}
 	err = c.reconcile(ctx, key, set, selector)
 	if run.Overtaken(err) {
@@ -67,7 +70,7 @@ func (c *Controller) reconcile(ctx context.Context, key string, set *appsv1.Daem
 	v := view{set: set, nodes: nodes, pods: byNode(pods), hash: t.hash(), now: c.env.Wall.Now(), pause: c.pause(set)}
 	p := v.decide()
 	if p.wait > 0 {
-		c.clock.AfterFunc(p.wait, func() { c.queue.Add(key) })
+		c.lookAfter(key, p.wait)
 	}
 	err = c.do(ctx, set, p, t.hash())
 	status, again := v.status(t.collisions)
@@ -75,6 +78,21 @@ func (c *Controller) reconcile(ctx context.Context, key string, set *appsv1.Daem
 		c.queue.AddAfter(key, again)
 	}
 	return errors.Join(err, c.tell(ctx, set, status), c.forget(ctx, set, pods, t))
+}
+
+// lookAfter looks at a set when d has passed on the API's clock. A set waits once.
+func (c *Controller) lookAfter(key string, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if before := c.waits[key]; before != nil {
+		before.Stop()
+	}
+	c.waits[key] = c.clock.AfterFunc(d, func() {
+		c.mu.Lock()
+		delete(c.waits, key)
+		c.mu.Unlock()
+		c.queue.Add(key)
+	})
 }
 
 // pause returns how long a pod that has failed on a node stays there.

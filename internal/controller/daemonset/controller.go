@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,6 +24,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
+	k8sclock "k8s.io/utils/clock"
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
@@ -75,6 +77,8 @@ type Controller struct {
 	history   history.Keeper
 	commit    run.Commit[*appsv1.DaemonSet]
 	failures  *flowcontrol.Backoff
+	mu        sync.Mutex
+	waits     map[string]k8sclock.Timer // sets whose failures pause, by key
 }
 
 // New makes a controller. Call it before the informers are started.
@@ -88,7 +92,7 @@ func New(config Config) *Controller {
 		written: workload.NewWritten(map[string]workload.Cache{
 			setsKind: sets.GetIndexer(), history.Kind: revisions.GetIndexer(), workload.PodsKind: pods.GetIndexer(),
 		}),
-		failures: flowcontrol.NewBackOff(firstPause, longestPause),
+		failures: flowcontrol.NewBackOff(firstPause, longestPause), waits: map[string]k8sclock.Timer{},
 	}
 	c.failures.Clock = config.Clock
 	c.history = history.Keeper{Env: e, Written: c.written}

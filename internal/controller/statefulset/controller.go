@@ -11,6 +11,8 @@ package statefulset
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -125,14 +127,22 @@ func (c *Controller) gone(obj any) {
 	}
 }
 
-// claimGone looks at the sets that a claim was of by its labels.
+// claimGone looks at the sets that a claim was of by its name.
 func (c *Controller) claimGone(obj any) {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = tombstone.Obj
 	}
 	if claim, ok := obj.(*corev1.PersistentVolumeClaim); ok {
-		for _, set := range c.selecting(claim.Namespace, claim.Labels) {
-			c.queue.Add(cache.MetaObjectToName(set).String())
+		sets, err := c.sets.StatefulSets(claim.Namespace).List(labels.Everything())
+		if err != nil {
+			return
+		}
+		for _, set := range sets {
+			if slices.ContainsFunc(set.Spec.VolumeClaimTemplates, func(t corev1.PersistentVolumeClaim) bool {
+				return strings.HasPrefix(claim.Name, t.Name+"-"+set.Name+"-")
+			}) {
+				c.queue.AddObject(set)
+			}
 		}
 	}
 }
@@ -157,8 +167,8 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil || selector.Empty() {
-		return nil // refused when it was written
+	if err != nil || set.Spec.Selector == nil || selector.Empty() || !selector.Matches(labels.Set(set.Spec.Template.Labels)) {
+		return nil // refused when it was written; its pods would not be its own
 	}
 	revisions, err := c.claimRevisions(ctx, set, selector)
 	if err != nil {

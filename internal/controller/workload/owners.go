@@ -48,7 +48,8 @@ func (o Owners) handler(added func(obj any)) cache.ResourceEventHandler {
 				obj = tombstone.Obj
 			}
 			if gone, ok := obj.(metav1.Object); ok {
-				o.owner(gone)
+				// The name of one that was an earlier parent's is free now.
+				o.owner(gone, true)
 			}
 		},
 	}
@@ -60,10 +61,10 @@ func (o Owners) seen(obj any, before metav1.Object) {
 		return
 	}
 	if before != nil && !reflect.DeepEqual(metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(now)) {
-		o.owner(before)
+		o.owner(before, false)
 	}
 	if metav1.GetControllerOfNoCopy(now) != nil {
-		o.owner(now)
+		o.owner(now, false)
 		return
 	}
 	for _, parent := range o.Selecting(now.GetNamespace(), now.GetLabels()) {
@@ -71,13 +72,14 @@ func (o Owners) seen(obj any, before metav1.Object) {
 	}
 }
 
-// owner looks at the controller of an object.
-func (o Owners) owner(obj metav1.Object) {
+// owner looks at the controller of an object, or at another of its name that there is by
+// now.
+func (o Owners) owner(obj metav1.Object, another bool) {
 	owner := metav1.GetControllerOfNoCopy(obj)
 	if owner == nil || owner.Kind != o.Kind {
 		return
 	}
-	if parent := o.Find(obj.GetNamespace(), owner.Name); parent != nil && parent.GetUID() == owner.UID {
+	if parent := o.Find(obj.GetNamespace(), owner.Name); parent != nil && (another || parent.GetUID() == owner.UID) {
 		o.Look(cache.MetaObjectToName(parent).String())
 	}
 }

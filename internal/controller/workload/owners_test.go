@@ -49,6 +49,7 @@ func TestWhoIsLookedAt(t *testing.T) {
 		"changed":                  {func() { changes.OnUpdate(pod("a", mine), pod("a", mine)) }, "ns/web"},
 		"deleted":                  {func() { h.OnDelete(pod("a", mine)) }, "ns/web"},
 		"deleted, not seen":        {func() { h.OnDelete(cache.DeletedFinalStateUnknown{Obj: pod("a", mine)}) }, "ns/web"},
+		"an earlier one's is gone": {func() { h.OnDelete(pod("a", earlier)) }, "ns/web"},
 		"an orphan was deleted":    {func() { h.OnDelete(pod("a")) }, ""},
 		"something that is no pod": {func() { h.OnAdd("x", false); h.OnDelete("x") }, ""},
 	} {

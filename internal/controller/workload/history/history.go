@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -121,11 +122,15 @@ func Sort(all []*appsv1.ControllerRevision) {
 	})
 }
 
-// Next is the number of a revision that is to be the last.
+// Next is the number of a revision that is to be the last. There is none after the
+// greatest, which somebody may have written.
 func Next(all []*appsv1.ControllerRevision) int64 {
 	last := int64(0)
 	for _, r := range all {
 		last = max(last, r.Revision)
+	}
+	if last == math.MaxInt64 {
+		return last
 	}
 	return last + 1
 }

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -88,7 +89,7 @@ func TestNamesAndOrder(t *testing.T) {
 	}
 	all := []*appsv1.ControllerRevision{numbered(3), numbered(1), numbered(2)}
 	Sort(all)
-	if Next(all) != 4 || Next(nil) != 1 || all[0].Revision != 1 || all[2].Revision != 3 {
+	if Next(all) != 4 || Next(nil) != 1 || Next([]*appsv1.ControllerRevision{numbered(math.MaxInt64)}) != math.MaxInt64 || all[0].Revision != 1 || all[2].Revision != 3 {
 		t.Errorf("next %d of %v", Next(all), all)
 	}
 	used := func(r *appsv1.ControllerRevision) bool { return r.Revision == 1 }
