@@ -118,7 +118,9 @@ func Kinds() Table {
 		{discoveryv1.SchemeGroupVersion, discoveryv1.AddToScheme, []Kind{
 			{Serve: Stored(endpointslice.Definition())},
 		}},
-		{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme, []Kind{}},
+		{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme, []Kind{
+			{Serve: newerEvents()},
+		}},
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
 			{Serve: Stored(runtimeclass.Definition())},
 		}},

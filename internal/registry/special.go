@@ -25,6 +25,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
+	"laterna.dev/laterna/internal/registry/events/event"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/policy/poddisruptionbudget"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
@@ -143,6 +144,22 @@ func authentications() Served {
 			First: b.FirstIssuer, Overlap: b.IssuerOverlap, Clock: b.Clock,
 		}).Storages(b.Env)
 	})
+}
+
+// newerEvents are the events of core/v1 by another API.
+func newerEvents() Served {
+	return Served{Resource: "events", Register: event.Register, Storages: func(b *Builder) (map[string]rest.Storage, error) {
+		at := corev1.Resource("events")
+		s, err := b.Storage(at)
+		if err != nil {
+			return nil, err
+		}
+		core, err := as[*resource.Store[*corev1.Event]](at, s)
+		if err != nil {
+			return nil, err
+		}
+		return event.NewStorage(core), nil
+	}}
 }
 
 func signingKeys() Served {

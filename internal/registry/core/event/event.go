@@ -1,5 +1,7 @@
 // Package event owns the Event kind of core/v1: validation, table and storage.
-// Events last an hour. Components record them through client-go's recorder.
+// Events last an hour. Components record them through client-go's recorder. The same
+// events are served by events.k8s.io, see internal/registry/events/event; it is more
+// strict about what is written by it.
 package event
 
 import (
@@ -33,9 +35,17 @@ func Definition() resource.Definition[*corev1.Event] {
 		Rules: resource.Rules[*corev1.Event]{
 			// The name is that of an object, at times a long one, and a suffix.
 			ValidName: path.ValidatePathSegmentName,
-			Validate:  func(_ context.Context, e *corev1.Event) field.ErrorList { return validate(e) },
-			ValidateUpdate: func(_ context.Context, e, _ *corev1.Event) field.ErrorList {
-				return validate(e)
+			Validate: func(ctx context.Context, e *corev1.Event) field.ErrorList {
+				if newer(ctx) {
+					return append(validate(e, "reportingController"), validateNewer(e)...)
+				}
+				return validate(e, "reportingComponent")
+			},
+			ValidateUpdate: func(ctx context.Context, e, old *corev1.Event) field.ErrorList {
+				if newer(ctx) {
+					return append(validate(e, "reportingController"), validateNewerUpdate(e, old)...)
+				}
+				return validate(e, "reportingComponent")
 			},
 			AllowCreateOnUpdate: true,
 			Dependents:          rest.Unsupported,

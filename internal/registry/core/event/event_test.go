@@ -46,7 +46,7 @@ func TestValidate(t *testing.T) {
 		}), []string{`action: Invalid value: "": can have at most 128 characters`, `message: Invalid value: "": can have at most 1024 characters`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := validate(&tc.event).ToAggregate()
+			err := validate(&tc.event, "reportingController").ToAggregate()
 			if len(tc.want) == 0 && err != nil {
 				t.Fatalf("unexpected: %v", err)
 			}

@@ -16,16 +16,17 @@ const (
 )
 
 // validate accepts the older form of an event, which needs only the namespace of
-// its object, and the newer one (with eventTime), which is strict.
-func validate(e *corev1.Event) field.ErrorList {
+// its object, and the newer one (with eventTime), which is strict. controller is what the
+// field of the reporting controller is called in the API by which it is written.
+func validate(e *corev1.Event, controller string) field.ErrorList {
 	if e.EventTime.IsZero() {
 		return validateNamespace(e, e.Namespace == metav1.NamespaceDefault, false)
 	}
 	system := e.Namespace == metav1.NamespaceDefault || e.Namespace == metav1.NamespaceSystem
 	errs := validateNamespace(e, system, true)
-	errs = append(errs, require("reportingController", e.ReportingController)...)
+	errs = append(errs, require(controller, e.ReportingController)...)
 	for _, msg := range validation.IsQualifiedName(e.ReportingController) {
-		errs = append(errs, field.Invalid(field.NewPath("reportingController"), e.ReportingController, msg))
+		errs = append(errs, field.Invalid(field.NewPath(controller), e.ReportingController, msg))
 	}
 	errs = append(errs, require("reportingInstance", e.ReportingInstance)...)
 	errs = append(errs, limit("reportingInstance", e.ReportingInstance, maxName)...)
