@@ -23,6 +23,7 @@ import (
 	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	"laterna.dev/laterna/internal/registry/core/pod"
+	"laterna.dev/laterna/internal/registry/core/pod/evict"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/events/event"
@@ -60,18 +61,18 @@ func pods() Served {
 }
 
 // budgets are the disruption budgets that evictions keep to.
-func (b *Builder) budgets() (pod.Budgets, error) {
+func (b *Builder) budgets() (evict.Budgets, error) {
 	at := policyv1.Resource("poddisruptionbudgets")
 	s, err := b.Storage(at)
 	if err != nil {
-		return pod.Budgets{}, err
+		return evict.Budgets{}, err
 	}
 	store, err := as[*resource.Store[*policyv1.PodDisruptionBudget]](at, s)
 	if err != nil {
-		return pod.Budgets{}, err
+		return evict.Budgets{}, err
 	}
 	status := store.Subresource(*poddisruptionbudget.Definition().Status)
-	return pod.Budgets{
+	return evict.Budgets{
 		List: func(ctx context.Context) ([]policyv1.PodDisruptionBudget, error) {
 			obj, err := store.List(ctx, &metainternal.ListOptions{})
 			if err != nil {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -15,15 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
-
-	"laterna.dev/laterna/internal/clock"
 )
 
-// held are budgets; so many writes of one meet another writer.
+// held are budgets.
 type held struct {
-	all       []policyv1.PodDisruptionBudget
-	conflicts int
-	written   int
+	all     []policyv1.PodDisruptionBudget
+	written int
 }
 
 func (h *held) list(context.Context) (all []policyv1.PodDisruptionBudget, err error) {
@@ -34,10 +28,6 @@ func (h *held) list(context.Context) (all []policyv1.PodDisruptionBudget, err er
 }
 
 func (h *held) update(_ context.Context, b *policyv1.PodDisruptionBudget) error {
-	if h.conflicts > 0 {
-		h.conflicts--
-		return errors.NewConflict(policyv1.Resource("poddisruptionbudgets"), b.Name, nil)
-	}
 	h.written++
 	h.all[slices.IndexFunc(h.all, func(o policyv1.PodDisruptionBudget) bool { return o.Name == b.Name })] = *b
 	return nil
@@ -145,36 +135,5 @@ func TestEvictionOfAPodWithTwoBudgets(t *testing.T) {
 	}
 	if s.get("a").DeletionTimestamp != nil {
 		t.Error("it is evicted all the same")
-	}
-}
-
-// TestEvictionsCompete has other writers of a budget.
-func TestEvictionsCompete(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := &held{all: []policyv1.PodDisruptionBudget{budget(1)}, conflicts: 3}
-		r := &evictionREST{budgets: Budgets{List: h.list, UpdateStatus: h.update}, wall: clock.Real()}
-		b, p := h.all[0], &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
-		began := time.Now()
-		if err := r.spend(t.Context(), &b, p, false); err != nil || h.written != 1 || time.Since(began) != 3*pause {
-			t.Errorf("after %s: %d, %v", time.Since(began), h.written, err)
-		}
-		h.all, h.conflicts = []policyv1.PodDisruptionBudget{budget(1)}, 100
-		b = h.all[0]
-		if err := r.spend(t.Context(), &b, p, false); !errors.IsTimeout(err) || !strings.Contains(err.Error(), `couldn't update PodDisruptionBudget "b" due to conflicts`) {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
-func TestSpendRefusesWhatCannotBe(t *testing.T) {
-	negative, full := budget(-1), budget(1)
-	full.Status.DisruptedPods = map[string]metav1.Time{}
-	for i := range mostDisrupted + 1 {
-		full.Status.DisruptedPods[strings.Repeat("p", i+1)] = metav1.Time{}
-	}
-	for _, b := range []policyv1.PodDisruptionBudget{negative, full} {
-		if err := spend(&b, "a", time.Now()); !errors.IsForbidden(err) {
-			t.Errorf("%v", err)
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/registry/core/pod/evict"
 	"laterna.dev/laterna/internal/registry/core/podspec"
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -20,7 +21,7 @@ type Storage struct {
 }
 
 // NewStorage builds the storage of pods and their subresources.
-func NewStorage(env resource.Env, kubelets Kubelets, budgets Budgets) (*Storage, error) {
+func NewStorage(env resource.Env, kubelets Kubelets, budgets evict.Budgets) (*Storage, error) {
 	dial, err := newDialer(kubelets)
 	if err != nil {
 		return nil, fmt.Errorf("reaching kubelets: %w", err)
@@ -44,7 +45,7 @@ func NewStorage(env resource.Env, kubelets Kubelets, budgets Budgets) (*Storage,
 			"bindings":                 &bindingsREST{bind},
 			"pods/ephemeralcontainers": pods.Subresource(ephemeralRules()),
 			"pods/resize":              pods.Subresource(resizeRules()),
-			"pods/eviction":            &evictionREST{pods: pods, status: status, budgets: budgets, wall: kubelets.Wall},
+			"pods/eviction":            evict.New(evict.Config{Pods: pods, Status: status, SetCondition: setCondition, Budgets: budgets, Wall: kubelets.Wall}),
 			"pods/log":                 &logREST{pods: pods, dial: dial},
 			"pods/exec":                &execREST{stream},
 			"pods/attach":              &attachREST{stream},

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/registry/core/pod/evict"
 )
 
 // server is the storage of pods with what tests ask of it.
@@ -36,7 +37,7 @@ func newServer(t *testing.T, kubelets Kubelets) *server {
 		}}
 	}
 	held := &held{}
-	s, err := NewStorage(newEnv(t), kubelets, Budgets{List: held.list, UpdateStatus: held.update})
+	s, err := NewStorage(newEnv(t), kubelets, evict.Budgets{List: held.list, UpdateStatus: held.update})
 	if err != nil {
 		t.Fatal(err)
 	}

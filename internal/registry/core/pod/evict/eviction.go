@@ -1,4 +1,9 @@
-package pod
+// Package evict serves pods/eviction: the deletion of a pod that says why, if the pod's
+// disruption budget allows it.
+//
+// How many disruptions a budget allows is counted by internal/controller/disruption. Pods
+// themselves are internal/registry/core/pod's.
+package evict
 
 import (
 	"context"
@@ -20,36 +25,46 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// evictionREST serves pods/eviction: a deletion that says why, if the pod's disruption
-// budget allows it.
-type evictionREST struct {
-	pods    *resource.Store[*corev1.Pod]
-	status  *resource.Subresource[*corev1.Pod]
-	budgets Budgets
-	wall    clock.Wall
+// Config is what evictions are served with. Every field but Budgets is required.
+type Config struct {
+	Pods   *resource.Store[*corev1.Pod]
+	Status *resource.Subresource[*corev1.Pod]
+	// SetCondition puts a condition into a pod's status.
+	SetCondition func(p *corev1.Pod, c corev1.PodCondition)
+	Budgets      Budgets
+	Wall         clock.Wall
 }
 
+// Storage serves evictions.
+type Storage struct{ Config }
+
+// New returns what serves them.
+func New(c Config) *Storage { return &Storage{c} }
+
 var (
-	_ rest.NamedCreater             = &evictionREST{}
-	_ rest.GroupVersionKindProvider = &evictionREST{}
-	_ rest.GroupVersionAcceptor     = &evictionREST{}
+	_ rest.NamedCreater             = &Storage{}
+	_ rest.GroupVersionKindProvider = &Storage{}
+	_ rest.GroupVersionAcceptor     = &Storage{}
 )
 
-func (r *evictionREST) New() runtime.Object { return &policyv1.Eviction{} }
-func (r *evictionREST) Destroy()            {}
+// New implements rest.Storage.
+func (r *Storage) New() runtime.Object { return &policyv1.Eviction{} }
+
+// Destroy implements rest.Storage; the storage of pods owns the connection.
+func (r *Storage) Destroy() {}
 
 // GroupVersionKind implements rest.GroupVersionKindProvider.
-func (r *evictionREST) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
+func (r *Storage) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
 	return policyv1.SchemeGroupVersion.WithKind("Eviction")
 }
 
 // AcceptsGroupVersion implements rest.GroupVersionAcceptor.
-func (r *evictionREST) AcceptsGroupVersion(gv schema.GroupVersion) bool {
+func (r *Storage) AcceptsGroupVersion(gv schema.GroupVersion) bool {
 	return gv == policyv1.SchemeGroupVersion
 }
 
 // Create implements rest.NamedCreater.
-func (r *evictionREST) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+func (r *Storage) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
 	eviction, ok := obj.(*policyv1.Eviction)
 	if !ok {
 		return nil, errors.NewBadRequest(fmt.Sprintf("not a Eviction object: %T", obj))
@@ -79,10 +94,10 @@ func (r *evictionREST) Create(ctx context.Context, name string, obj runtime.Obje
 }
 
 // evictExempt evicts a pod that no budget counts, and returns any other.
-func (r *evictionREST) evictExempt(ctx context.Context, name string, how *metav1.DeleteOptions) (p *corev1.Pod, gone bool, err error) {
+func (r *Storage) evictExempt(ctx context.Context, name string, how *metav1.DeleteOptions) (p *corev1.Pod, gone bool, err error) {
 	var other error // no other try mends that
 	try := func() error {
-		obj, err := r.pods.Get(ctx, name, &metav1.GetOptions{})
+		obj, err := r.Pods.Get(ctx, name, &metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -104,7 +119,7 @@ func (r *evictionREST) evictExempt(ctx context.Context, name string, how *metav1
 		}
 		return p, gone, err
 	}
-	if err, _ = patiently(ctx, r.wall, try); err == nil {
+	if err, _ = patiently(ctx, r.Wall, try); err == nil {
 		err = other
 	}
 	return p, gone, err
@@ -115,13 +130,13 @@ func another(p *corev1.Pod, how *metav1.DeleteOptions) error {
 	if how.Preconditions == nil || how.Preconditions.UID == nil || *how.Preconditions.UID == p.UID {
 		return nil
 	}
-	return errors.NewConflict(podsResource, p.Name, holds(how.Preconditions, p))
+	return errors.NewConflict(corev1.Resource("pods"), p.Name, holds(how.Preconditions, p))
 }
 
 // evict evicts a pod as its budget allows. A failure that is not an error is answered as
 // upstream answers it.
-func (r *evictionREST) evict(ctx context.Context, p *corev1.Pod, how *metav1.DeleteOptions) (failure runtime.Object, err error) {
-	budgets, err := r.budgets.of(ctx, p)
+func (r *Storage) evict(ctx context.Context, p *corev1.Pod, how *metav1.DeleteOptions) (failure runtime.Object, err error) {
+	budgets, err := r.Budgets.of(ctx, p)
 	switch {
 	case err != nil:
 		return nil, err
@@ -150,11 +165,11 @@ func (r *evictionREST) evict(ctx context.Context, p *corev1.Pod, how *metav1.Del
 }
 
 // spend takes the eviction out of the budget, in competition with others that do.
-func (r *evictionREST) spend(ctx context.Context, b *policyv1.PodDisruptionBudget, p *corev1.Pod, dry bool) error {
+func (r *Storage) spend(ctx context.Context, b *policyv1.PodDisruptionBudget, p *corev1.Pod, dry bool) error {
 	name, first := b.Name, true
-	err, exhausted := patiently(ctx, r.wall, func() error {
+	err, exhausted := patiently(ctx, r.Wall, func() error {
 		if !first {
-			all, err := r.budgets.List(ctx)
+			all, err := r.Budgets.List(ctx)
 			if err != nil {
 				return err
 			}
@@ -165,10 +180,10 @@ func (r *evictionREST) spend(ctx context.Context, b *policyv1.PodDisruptionBudge
 			b = &all[i]
 		}
 		first = false
-		if err := spend(b, p.Name, r.wall.Now()); err != nil || dry {
+		if err := spend(b, p.Name, r.Wall.Now()); err != nil || dry {
 			return err
 		}
-		return r.budgets.UpdateStatus(ctx, b)
+		return r.Budgets.UpdateStatus(ctx, b)
 	})
 	if exhausted {
 		return errors.NewTimeoutError(fmt.Sprintf("couldn't update PodDisruptionBudget %q due to conflicts", name), 10)
@@ -177,13 +192,13 @@ func (r *evictionREST) spend(ctx context.Context, b *policyv1.PodDisruptionBudge
 }
 
 // end marks a pod as evicted and deletes it.
-func (r *evictionREST) end(ctx context.Context, name string, how *metav1.DeleteOptions) error {
+func (r *Storage) end(ctx context.Context, name string, how *metav1.DeleteOptions) error {
 	if !dryrun.IsDryRun(how.DryRun) {
 		if err := r.mark(ctx, name, how); err != nil {
 			return err
 		}
 	}
-	_, _, err := r.pods.Delete(ctx, name, rest.ValidateAllObjectFunc, how)
+	_, _, err := r.Pods.Delete(ctx, name, rest.ValidateAllObjectFunc, how)
 	return err
 }
 
@@ -220,13 +235,13 @@ func deleteOptions(e *policyv1.Eviction, options *metav1.CreateOptions) (*metav1
 
 // mark says in the pod's status that it is being evicted. It holds the
 // preconditions of the deletion and moves the resource version among them on.
-func (r *evictionREST) mark(ctx context.Context, name string, how *metav1.DeleteOptions) error {
+func (r *Storage) mark(ctx context.Context, name string, how *metav1.DeleteOptions) error {
 	update := func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
 		p := old.DeepCopyObject().(*corev1.Pod)
 		if err := holds(how.Preconditions, p); err != nil {
-			return nil, errors.NewConflict(podsResource, name, err)
+			return nil, errors.NewConflict(corev1.Resource("pods"), name, err)
 		}
-		setCondition(p, corev1.PodCondition{
+		r.SetCondition(p, corev1.PodCondition{
 			Type:    corev1.DisruptionTarget,
 			Status:  corev1.ConditionTrue,
 			Reason:  "EvictionByEvictionAPI",
@@ -234,7 +249,7 @@ func (r *evictionREST) mark(ctx context.Context, name string, how *metav1.Delete
 		})
 		return p, nil
 	}
-	obj, _, err := r.status.Update(ctx, name, rest.DefaultUpdatedObjectInfo(nil, update),
+	obj, _, err := r.Status.Update(ctx, name, rest.DefaultUpdatedObjectInfo(nil, update),
 		rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
 	if err != nil {
 		return err
