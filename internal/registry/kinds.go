@@ -13,6 +13,8 @@
 package registry
 
 import (
+	"slices"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -66,8 +68,10 @@ import (
 const read = "get list watch"
 
 // Kinds returns the table.
-func Kinds() Table {
-	conditions := webhookconfiguration.NewConditions()
+func Kinds() Table { return slices.Concat(core(), groups(), ours()) }
+
+// core are the kinds of the group that has no name.
+func core() Table {
 	return Table{
 		{corev1.SchemeGroupVersion, corev1.AddToScheme, []Kind{
 			{Serve: Stored(configmap.Definition()), Node: node.Referenced},
@@ -77,26 +81,31 @@ func Kinds() Table {
 			{Serve: Stored(corenode.Definition()), Node: node.Itself},
 			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
 			{Serve: pods(), Node: node.OwnPods},
-			{Serve: Stored(replicationcontroller.Definition())},
 			{Serve: Stored(podtemplate.Definition())},
+			{Serve: Stored(replicationcontroller.Definition())},
 			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
 			{Serve: services()},
 			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},
 			{Serve: tokenRequests(), Confidential: true, Unowned: true},
 		}},
-		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{}},
-		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
-			{Serve: Stored(deployment.Definition())},
-			{Serve: Stored(replicaset.Definition())},
-			{Serve: Stored(controllerrevision.Definition())},
-			{Serve: Stored(daemonset.Definition())},
-			{Serve: Stored(statefulset.Definition())},
-		}},
+	}
+}
+
+// groups are those of Kubernetes' other groups.
+func groups() Table {
+	conditions := webhookconfiguration.NewConditions()
+	return Table{
 		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{
 			{Serve: Stored(webhookconfiguration.Mutating(conditions))},
 			{Serve: Stored(webhookconfiguration.Validating(conditions))},
 		}},
-		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{}},
+		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
+			{Serve: Stored(controllerrevision.Definition())},
+			{Serve: Stored(daemonset.Definition())},
+			{Serve: Stored(deployment.Definition())},
+			{Serve: Stored(replicaset.Definition())},
+			{Serve: Stored(statefulset.Definition())},
+		}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
 			{Serve: selfSubjectReviews(), Unowned: true},
@@ -140,6 +149,12 @@ func Kinds() Table {
 			{Serve: Stored(csidriver.Definition())},
 			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode},
 		}},
+	}
+}
+
+// ours are those of this project, and of OpenShift.
+func ours() Table {
+	return Table{
 		{projectionv1alpha1.SchemeGroupVersion, projectionv1alpha1.AddToScheme, []Kind{
 			{Serve: podProjections(), Node: node.NamedAfterOwnPods,
 				Roles: Roles{View: read, Edit: "delete deletecollection", Node: "get create update patch delete"}},
