@@ -16,6 +16,7 @@ import (
 
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/controller/env"
+	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/tainteviction"
 )
@@ -27,8 +28,8 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 	w := begin(t)
 	for name, job := range map[string]func(){
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
-		"nodes":   {func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch},
-		"garbage": {w.garbage, "budgets": w.budgets},
+		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch,
+		"garbage": w.garbage, "budgets": w.budgets, "content": w.content,
 	} {
 		t.Log(name)
 		job()
@@ -170,9 +171,9 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 	const emptying, collecting = "namespace-controller", "generic-garbage-collector"
 	for what, may := range map[string][]string{
 		"get secrets":                               {collecting, "service-account-token-controller"},
-		"list secrets":                              {collecting, "service-account-token-controller", emptying},
+		"list secrets":                              {collecting, rolloutonchange.Name, "service-account-token-controller", emptying},
 		"create secrets":                            {"service-account-token-controller"},
-		"watch configmaps":                          {collecting},
+		"watch configmaps":                          {collecting, rolloutonchange.Name},
 		"get configmaps":                            {collecting},
 		"create configmaps":                         {"root-ca-cert-publisher"},
 		"create pods":                               {"replicaset-controller", "replication-controller", "job-controller"},

@@ -57,7 +57,8 @@ func objectKey(namespace string, o podcontent.Object) objects.Key {
 // digests are those of what counts now. known is false while some object has yet to be
 // looked at.
 func (r *Controller) digests(ctx context.Context, namespace string, reads []podcontent.Read, refs []*objects.Reference) (d podcontent.Digests, known bool, err error) {
-	key, err := podcontent.KeyOf(ctx, r.config.Client.CoreV1().Secrets(metav1.NamespaceSystem), false)
+	// Where the key was lost, admission makes another one as the template is written.
+	key, err := podcontent.KeyOf(ctx, r.config.Client.CoreV1().Secrets(metav1.NamespaceSystem), true)
 	if err != nil {
 		return nil, false, err
 	}

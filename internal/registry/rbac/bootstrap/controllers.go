@@ -34,6 +34,7 @@ const (
 	rootCertificates = "kube-root-ca.crt"
 	tokenTracking    = "kube-apiserver-legacy-service-account-token-tracking"
 	testClock        = "laterna-test-clock"
+	contentDigests   = "laterna-content-digests"
 )
 
 // controllers lists what each controller does, and nothing that it does not: where
@@ -57,17 +58,6 @@ func controllers() []controller {
 		{name: "generic-garbage-collector", rules: []rbacv1.PolicyRule{
 			// Anything may own anything.
 			on("get list watch patch delete", "*", "*"),
-			events(),
-		}},
-		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
-			on("update", "batch", "cronjobs/status"),
-			on("get create delete", "batch", "jobs"),
-			events(),
-		}},
-		{name: "job-controller", rules: []rbacv1.PolicyRule{
-			on("get", "batch", "jobs"),
-			on("update", "batch", "jobs/status"),
-			on("create delete patch", "core", "pods"),
 			events(),
 		}},
 		{name: "namespace-controller", rules: []rbacv1.PolicyRule{

@@ -185,7 +185,7 @@ func TestControllersHaveRolesOfTheirOwn(t *testing.T) {
 			if slices.Contains(rule.Resources, "*") && !everything {
 				t.Errorf("%s may %v everything", c.name, rule.Verbs)
 			}
-			secrets := c.name == "service-account-token-controller"
+			secrets := c.name == "service-account-token-controller" || c.name == "rollout-on-change-controller"
 			if slices.Contains(rule.Resources, "secrets") && !secrets {
 				t.Errorf("%s may %v Secrets", c.name, rule.Verbs)
 			}

@@ -8,7 +8,6 @@ import (
 func workloadControllers() []controller {
 	return []controller{
 		{name: "cronjob-controller", rules: []rbacv1.PolicyRule{
-			on("get", "batch", "cronjobs"),
 			on("update", "batch", "cronjobs/status"),
 			on("get create delete", "batch", "jobs"),
 			events(),
@@ -60,12 +59,14 @@ func workloadControllers() []controller {
 			on("create delete patch", "core", "pods"),
 			events(),
 		}},
-		{name: "rollout-on-change-controller", rules: []rbacv1.PolicyRule{
-			on("patch", "apps", "daemonsets deployments statefulsets"),
-			on(read, "core", "configmaps secrets"),
-			on("create", "core", "secrets"), // the key of its digests, in kube-system
-			events(),
-		}},
+		{name: "rollout-on-change-controller",
+			rules: []rbacv1.PolicyRule{
+				on("patch", "apps", "daemonsets deployments statefulsets"),
+				// Those that count for a workload are followed one by one, wherever it is.
+				on("list watch", "core", "configmaps secrets"),
+				events(),
+			},
+			system: []rbacv1.PolicyRule{on("get", "core", "secrets", contentDigests)}},
 		{name: "statefulset-controller", rules: []rbacv1.PolicyRule{
 			on("list watch", "core", "pods"),
 			on("get list watch", "apps", "statefulsets"),
