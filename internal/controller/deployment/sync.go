@@ -49,7 +49,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 	failed := c.step(ctx, r)
 	stored, err := c.report(ctx, d, r.deployment)
 	switch {
-	case err == nil:
+	case err == nil && stored.ResourceVersion != d.ResourceVersion:
 		c.written.Wrote(d.UID, deploymentsKind, stored)
 	case run.Overtaken(err):
 		err = nil // the watch brings what is new

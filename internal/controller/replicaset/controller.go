@@ -116,7 +116,9 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		}
 		return errors.Join(failure, err)
 	}
-	c.written.Wrote(set.UID, setsKind, stored)
+	if stored.ResourceVersion != set.ResourceVersion {
+		c.written.Wrote(set.UID, setsKind, stored)
+	}
 	if next := nextAvailable(set, active, now); next > 0 {
 		c.queue.AddAfter(key, next)
 	}
