@@ -39,6 +39,7 @@ var rows = []row{
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
 	{"objects", "ConfigMap create, get, update", measureObjects},
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
+	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
 	{"publish", "publishing a volume of 10 files", measurePublish},
 	{"volumes", "1,000 projected volumes in one process: time and memory", measureVolumes},
 	{"crypto", "bare cryptography, to compare with", measureCrypto},
