@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -317,4 +318,37 @@ func TestCronJobsByTheirZone(t *testing.T) {
 	if left := d.starts(t, tokyo, 1); left[0].Name != next.Name {
 		t.Errorf("of the history %s is left, want %s", left[0].Name, next.Name)
 	}
+}
+
+// TestTheExampleOfJobs runs docs/jobs.md.
+func TestTheExampleOfJobs(t *testing.T) {
+	d := newDesk(t)
+	page, err := os.ReadFile("../../docs/jobs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest, _ := strings.Cut(string(page), "```yaml\n")
+	manifest, _, _ = strings.Cut(manifest, "```")
+	_, commands, _ := strings.Cut(string(page), "```bash\n")
+	commands, _, _ = strings.Cut(commands, "```")
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/nightly.yaml", []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := d.sh(t, "set -e; cd "+dir+"; kubectl() { command kubectl -n "+d.ns+" \"$@\"; }; laterna() { command laterna \"$@\" --data-dir "+d.Dir+"; }\n"+commands)
+	matches(t, out, `cronjob.batch/nightly created`, `cronjob.batch/nightly condition met`, `nightly-[0-9]+ +Running +0/1 .*`)
+	j := d.starts(t, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Name: "nightly", UID: d.uid(t, "nightly")}}, 1)[0]
+	if at := j.Annotations[batchv1.CronJobScheduledTimestampAnnotation]; !strings.Contains(at, "T02:30:00+0") {
+		t.Errorf("the job is of %s", at)
+	}
+}
+
+// uid is that of a cron job.
+func (d desk) uid(t testing.TB, cronJob string) types.UID {
+	t.Helper()
+	c, err := d.client.BatchV1().CronJobs(d.ns).Get(t.Context(), cronJob, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.UID
 }
