@@ -32,7 +32,7 @@ func (c *Controller) work(ctx context.Context, key string, j *batchv1.Job, pods 
 		job: j.DeepCopy(), pods: pods, now: now, before: memory.backoff,
 		ended: func(p *corev1.Pod) time.Time { return memory.endOf(p, ahead) },
 	}
-	var reason, message string
+	reason, message := "", ""
 	if !isTrue(&j.Status, batchv1.JobSuccessCriteriaMet) && !isTrue(&j.Status, batchv1.JobFailureTarget) {
 		reason, message = l.begin(&l.job.Status)
 	}

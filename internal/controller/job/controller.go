@@ -101,9 +101,17 @@ func New(config Config) *Controller {
 		c.loop.Fail(err)
 		return c
 	}
-	seen := run.Present(func(obj any) { c.queue.AddObject(obj) })
-	seen.DeleteFunc = c.jobGone
-	c.loop.Watch(jobs.Informer(), seen)
+	c.loop.Watch(jobs.Informer(), cache.ResourceEventHandlerFuncs{
+		AddFunc: c.queue.AddObject,
+		UpdateFunc: func(before, after any) {
+			old, ok := before.(*batchv1.Job)
+			if j, also := after.(*batchv1.Job); ok && also && j.UID != old.UID {
+				c.jobGone(old) // its end was not seen
+			}
+			c.queue.AddObject(after)
+		},
+		DeleteFunc: c.jobGone,
+	})
 	c.loop.Watch(pods.Informer(), cache.ResourceEventHandlerFuncs{
 		AddFunc: c.podSeen,
 		UpdateFunc: func(before, after any) {
