@@ -27,7 +27,15 @@ func withoutNodes(t *testing.T, nodes ...string) *stage {
 	t.Parallel()
 	sys := started(t, "--node=false")
 	s := &stage{system: sys, ns: "default", client: sys.client(t)}
-	for _, name := range nodes {
+	s.nodes(t, nodes...)
+	t.Cleanup(agents(t, s.client, func(*corev1.Pod) {}))
+	return s
+}
+
+// nodes makes nodes that nobody runs.
+func (s *stage) nodes(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
 		room := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("200")}
 		_, err := s.client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -38,12 +46,11 @@ func withoutNodes(t *testing.T, nodes ...string) *stage {
 			t.Fatal(err)
 		}
 	}
-	agents(t, s.client)
-	return s
 }
 
-// agents says of all pods what the agents of their nodes would, until the test ends.
-func agents(t *testing.T, client kubernetes.Interface) {
+// agents says of all pods what the agents of their nodes would, until stop is called. It
+// tells seen of each pod.
+func agents(t *testing.T, client kubernetes.Interface, seen func(*corev1.Pod)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w, err := client.CoreV1().Pods("").Watch(ctx, metav1.ListOptions{})
@@ -54,6 +61,9 @@ func agents(t *testing.T, client kubernetes.Interface) {
 	done.Go(func() {
 		for e := range w.ResultChan() {
 			pod, ok := e.Object.(*corev1.Pod)
+			if ok {
+				seen(pod)
+			}
 			if !ok || e.Type == watch.Deleted || pod.Spec.NodeName == "" {
 				continue
 			}
@@ -62,7 +72,7 @@ func agents(t *testing.T, client kubernetes.Interface) {
 			}
 		}
 	})
-	t.Cleanup(func() { cancel(); w.Stop(); done.Wait() })
+	return func() { cancel(); w.Stop(); done.Wait() }
 }
 
 func report(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {

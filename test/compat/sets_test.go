@@ -1,8 +1,11 @@
 package compat
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // TestExampleOfTheSetsPage runs the set of docs/sets.md.
@@ -59,4 +63,73 @@ func TestPodsOfASetWaitForTheirClaims(t *testing.T) {
 		t.Errorf("%d pods", n)
 	}
 	contains(t, s.sh(t, "kubectl describe statefulset db -n "+s.ns), "create Claim data-db-0 Pod db-0 in StatefulSet db success", "create Pod db-0 in StatefulSet db successful")
+}
+
+// TestKilledDuringARolloutNothingIsDoneTwice kills the program again and again while a
+// StatefulSet and a DaemonSet are rolled out.
+func TestKilledDuringARolloutNothingIsDoneTwice(t *testing.T) {
+	t.Parallel()
+	rollouts := 2
+	if soak() {
+		rollouts = 20
+	}
+	sys := started(t, "--node=false")
+	s := &stage{system: sys, ns: "default", client: sys.client(t)}
+	s.nodes(t, "n0", "n1", "n2")
+	var mu sync.Mutex
+	made := map[string]map[types.UID]bool{"web": {}, "log": {}}
+	seen := func(p *corev1.Pod) {
+		mu.Lock()
+		defer mu.Unlock()
+		set, _, _ := strings.Cut(p.Name, "-")
+		made[set][p.UID] = true
+	}
+	stop := agents(t, s.client, seen)
+	defer func() { stop() }()
+	s.statefulSet(t, "web", 3)
+	s.daemonSet(t, "log")
+	stands := func(image string) bool {
+		set, err := s.client.AppsV1().StatefulSets(s.ns).Get(t.Context(), "web", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		daemons, err := s.client.AppsV1().DaemonSets(s.ns).Get(t.Context(), "log", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set.Spec.Template.Spec.Containers[0].Image == image && set.Status.ObservedGeneration == set.Generation && set.Status.UpdatedReplicas == 3 && set.Status.ReadyReplicas == 3 &&
+			daemons.Status.ObservedGeneration == daemons.Generation && daemons.Status.UpdatedNumberScheduled == 3 && daemons.Status.NumberAvailable == 3
+	}
+	image := oldImage
+	for i := range rollouts + 1 {
+		if i > 0 {
+			image = fmt.Sprint("i:", i)
+			s.image(t, "web", image)
+			s.patchDaemons(t, "log", daemonImage(image))
+		}
+		for kills := 0; !stands(image); kills++ {
+			if kills == 100 {
+				t.Fatalf("rollout %d is not through after %d kills", i, kills)
+			}
+			time.Sleep(time.Duration(50*(kills+1)+rand.IntN(200)) * time.Millisecond)
+			if stands(image) {
+				break
+			}
+			stop()
+			sys.Kill()
+			if err := sys.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s.client = sys.client(t)
+			stop = agents(t, s.client, seen)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := 3 * (rollouts + 1); len(made["web"]) != want || len(made["log"]) != want {
+		t.Errorf("%d pods with numbers and %d daemons were made, want %d each", len(made["web"]), len(made["log"]), want)
+	}
+	if n := len(s.revisionsOf(t, "set=web")) + len(s.revisionsOf(t, "daemonset-name=log")); n != 2*(rollouts+1) {
+		t.Errorf("%d revisions", n)
+	}
 }
