@@ -40,6 +40,7 @@ var rows = []row{
 	{"objects", "ConfigMap create, get, update", measureObjects},
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
 	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
+	{"collect", "5,000 dependents of one owner collected, and orphaned", measureCollection},
 	{"publish", "publishing a volume of 10 files", measurePublish},
 	{"volumes", "1,000 projected volumes in one process: time and memory", measureVolumes},
 	{"crypto", "bare cryptography, to compare with", measureCrypto},
