@@ -3,6 +3,7 @@ package compat
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -86,4 +87,20 @@ func TestCascadesGoOnAfterKills(t *testing.T) {
 	if _, err := maps.Get(t.Context(), "owner-background", metav1.GetOptions{}); err != nil {
 		t.Errorf("what took the name of an owner that was deleted: %v", err)
 	}
+}
+
+// TestPageOfDeletionsIsTrue runs the example of docs/deleting.md.
+func TestPageOfDeletionsIsTrue(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/deleting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```\n")
+	example, _, ok := strings.Cut(example, "```")
+	if !ok {
+		t.Fatal("the page has no example")
+	}
+	out := shared.sh(t, "set -e\n"+example+"! kubectl get configmap owned")
+	contains(t, out, "configmap/owner created", "configmap/owned patched", `configmap "owner" deleted`, "not found")
 }
