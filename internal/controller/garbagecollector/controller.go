@@ -77,6 +77,9 @@ func (c *Controller) wake(d due) {
 	for _, uid := range d.collect {
 		c.collect.Add(string(uid))
 	}
+	for uid, pause := range d.later {
+		c.collect.AddAfter(string(uid), pause)
+	}
 	for _, uid := range d.orphan {
 		c.orphan.AddAfter(string(uid), settle)
 	}

@@ -3,6 +3,7 @@ package garbagecollector
 import (
 	"slices"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,8 @@ type node struct {
 	dependents map[*node]struct{} // nil until there are some
 	// virtual nodes are known from references only.
 	virtual bool
+	// tried is how often something else was meant by a virtual node's UID.
+	tried int
 	// ending objects have been deleted and not gone yet; of those, foreground ones wait
 	// for their dependents' end, and orphaning ones for their dependents' release.
 	ending, foreground, orphaning bool
@@ -37,7 +40,18 @@ type node struct {
 
 // due are the objects to look at after a change: collect, because they or their owners
 // may have to go, and orphan, because their dependents have to be released.
-type due struct{ collect, orphan []types.UID }
+type due struct {
+	collect, orphan []types.UID
+	// later are to be collected after a pause.
+	later map[types.UID]time.Duration
+}
+
+// alternatives are tried after a pause that grows: those of objects that have to stay are
+// tried for ever.
+const (
+	firstAlternative = 10 * time.Millisecond
+	lastAlternative  = 10 * time.Minute
+)
 
 func (d *due) collectAll(nodes []*node) {
 	for _, n := range nodes {
@@ -96,26 +110,38 @@ func (g *graph) refer(n *node, owners []metav1.OwnerReference, d *due) {
 		return
 	}
 	n.owners = owners
-	for _, ref := range before {
-		now := slices.IndexFunc(owners, func(o metav1.OwnerReference) bool { return o.UID == ref.UID })
-		if owner := g.nodes[ref.UID]; owner != nil {
-			if blocks(ref) && (now < 0 || !blocks(owners[now])) {
-				d.collect = append(d.collect, owner.uid)
-			}
-			if now < 0 {
-				g.release(owner, n)
-			}
+	was, is := blocking(before), blocking(owners)
+	for uid, blocked := range was {
+		owner := g.nodes[uid]
+		if owner == nil {
+			continue
+		}
+		blocks, stays := is[uid]
+		if blocked && !blocks {
+			d.collect = append(d.collect, uid)
+		}
+		if !stays {
+			g.release(owner, n)
 		}
 	}
 	doubtful := false
 	for _, ref := range owners {
-		if !slices.ContainsFunc(before, func(o metav1.OwnerReference) bool { return o.UID == ref.UID }) {
+		if _, known := was[ref.UID]; !known {
 			doubtful = g.own(ref, n, d) || doubtful
 		}
 	}
 	if doubtful {
 		d.collect = append(d.collect, n.uid)
 	}
+}
+
+// blocking tells of the owners that references name whether one of them blocks it.
+func blocking(refs []metav1.OwnerReference) map[types.UID]bool {
+	all := make(map[types.UID]bool, len(refs))
+	for _, ref := range refs {
+		all[ref.UID] = all[ref.UID] || blocks(ref)
+	}
+	return all
 }
 
 // own notes that ref's owner owns n, and tells whether the reference may mean nothing. An
@@ -228,7 +254,8 @@ func (g *graph) missing(id identity) (d due) {
 		}
 		if next, ok := alternative(no, id); ok && n.virtual && n.identity == id {
 			n.identity = next
-			d.collect = append(d.collect, n.uid)
+			d.later = map[types.UID]time.Duration{n.uid: min(firstAlternative<<min(n.tried, 20), lastAlternative)}
+			n.tried++
 		}
 	default:
 		g.gone(n, &d)

@@ -1,9 +1,11 @@
 package garbagecollector
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -126,16 +128,52 @@ func TestGraphTriesWhatElseAUIDMayMean(t *testing.T) {
 	if v, _ := g.look("x"); v.identity != first || !v.virtual {
 		t.Fatalf("%+v", v)
 	}
-	is(t, "the first is not there", g.missing(first), "a x", "")
+	pause := func(d due) time.Duration { return d.later["x"] }
+	d := g.missing(first)
+	is(t, "the first is not there", d, "a", "")
+	if pause(d) != firstAlternative {
+		t.Errorf("the second is looked for after %v", d.later)
+	}
 	second := identity{"v1", "Thing", "two", "x", "x"}
 	if v, _ := g.look("x"); v.identity != second {
 		t.Fatalf("%+v", v)
 	}
 	is(t, "another time", g.missing(first), "a", "")
+	if d = g.missing(second); pause(d) != 2*firstAlternative {
+		t.Errorf("the first is looked for again after %v", d.later)
+	}
+	for range 100 {
+		v, _ := g.look("x")
+		d = g.missing(v.identity)
+	}
+	if pause(d) != lastAlternative {
+		t.Errorf("after a hundred times the pause is %v", d.later)
+	}
+	if v, _ := g.look("x"); v.identity != second {
+		g.missing(first)
+	}
 	g.remove("a")
 	is(t, "nor is the second", g.missing(second), "b", "")
 	if _, ok := g.look("x"); ok {
 		t.Error("it is still there")
+	}
+}
+
+// TestGraphTakesManyReferences has an object whose references are as many as a request may
+// hold, twice over: they are looked at once each.
+func TestGraphTakesManyReferences(t *testing.T) {
+	g, o := newGraph(), thing("ns/a")
+	for i := range 20_000 {
+		r := ref("!x")
+		r.UID = types.UID(fmt.Sprint(i))
+		o.OwnerReferences = append(o.OwnerReferences, r)
+	}
+	for range 10 {
+		g.observe(things, o)
+		g.observe(things, thing("ns/a"))
+	}
+	if len(g.nodes) != 1 {
+		t.Errorf("%d nodes are left", len(g.nodes))
 	}
 }
 
