@@ -224,6 +224,11 @@ func TestFailingWebhookSaysWhatToDo(t *testing.T) {
 			t.Errorf("got   %v\nlacks %s", err, part)
 		}
 	}
+	metrics, err := s.admin().CoreV1().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	must(t, err)
+	if want := `apiserver_admission_webhook_rejection_count{error_type="calling_webhook_error",name="validate.example.com",operation="CREATE",`; !strings.Contains(string(metrics), want) {
+		t.Errorf("metrics lack %s", want)
+	}
 	// The way out is always open.
 	must(t, s.admin().AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(t.Context(), "validating", metav1.DeleteOptions{}))
 	eventually(t, func() error {

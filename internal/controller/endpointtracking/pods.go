@@ -9,6 +9,7 @@ package endpointtracking
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	endpointsliceutil "k8s.io/endpointslice/util"
@@ -35,6 +36,13 @@ func Pods(services corelisters.ServiceLister, q *queue.Queue) cache.ResourceEven
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { changed(nil, obj) },
 		UpdateFunc: changed,
-		DeleteFunc: func(obj any) { changed(obj, nil) },
+		DeleteFunc: func(obj any) {
+			if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = stone.Obj
+			}
+			if pod, ok := obj.(*corev1.Pod); ok {
+				changed(pod, nil)
+			}
+		},
 	}
 }

@@ -16,23 +16,23 @@ const settle = time.Second
 // Slices returns what queues the service of a slice that somebody else than its manager has
 // changed. Tracker knows what the manager itself wrote.
 func Slices(manager string, tracker *endpointsliceutil.EndpointSliceTracker, q *queue.Queue) cache.ResourceEventHandler {
-	s := slices{manager, tracker, q}
+	s := follower{manager, tracker, q}
 	return cache.ResourceEventHandlerFuncs{AddFunc: s.added, UpdateFunc: s.changed, DeleteFunc: s.gone}
 }
 
-type slices struct {
+type follower struct {
 	manager string
 	tracker *endpointsliceutil.EndpointSliceTracker
 	queue   *queue.Queue
 }
 
-func (s slices) added(obj any) {
+func (s follower) added(obj any) {
 	if slice, ok := obj.(*discoveryv1.EndpointSlice); ok && s.manages(slice) && s.tracker.ShouldSync(slice) {
 		s.add(slice)
 	}
 }
 
-func (s slices) changed(oldObj, obj any) {
+func (s follower) changed(oldObj, obj any) {
 	old, wasSlice := oldObj.(*discoveryv1.EndpointSlice)
 	slice, isSlice := obj.(*discoveryv1.EndpointSlice)
 	switch {
@@ -45,7 +45,7 @@ func (s slices) changed(oldObj, obj any) {
 	}
 }
 
-func (s slices) gone(obj any) {
+func (s follower) gone(obj any) {
 	if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = stone.Obj
 	}
@@ -56,11 +56,11 @@ func (s slices) gone(obj any) {
 	}
 }
 
-func (s slices) manages(slice *discoveryv1.EndpointSlice) bool {
+func (s follower) manages(slice *discoveryv1.EndpointSlice) bool {
 	return slice.Labels[discoveryv1.LabelManagedBy] == s.manager
 }
 
-func (s slices) add(slice *discoveryv1.EndpointSlice) {
+func (s follower) add(slice *discoveryv1.EndpointSlice) {
 	if name := slice.Labels[discoveryv1.LabelServiceName]; name != "" {
 		s.queue.AddAfter(slice.Namespace+"/"+name, settle)
 	}

@@ -194,7 +194,7 @@ func (k *Keeper) endpoint() *corev1.Endpoints {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      apiService,
 			Namespace: metav1.NamespaceDefault,
-			Labels:    map[string]string{"endpointslice.kubernetes.io/skip-mirror": "true"},
+			Labels:    map[string]string{discoveryv1.LabelSkipMirror: "true"},
 		},
 		Subsets: []corev1.EndpointSubset{{
 			Addresses: []corev1.EndpointAddress{{IP: advertise.Addr().String()}},
@@ -205,10 +205,12 @@ func (k *Keeper) endpoint() *corev1.Endpoints {
 
 func keepEndpoints(have, want runtime.Object) bool {
 	h, w := have.(*corev1.Endpoints), want.(*corev1.Endpoints)
-	if equality.Semantic.DeepEqual(h.Subsets, w.Subsets) {
+	if equality.Semantic.DeepEqual(h.Subsets, w.Subsets) && h.Labels[discoveryv1.LabelSkipMirror] == w.Labels[discoveryv1.LabelSkipMirror] {
 		return false
 	}
 	h.Subsets = w.Subsets
+	// Without it they would be mirrored, beside the slice that is kept.
+	metav1.SetMetaDataLabel(&h.ObjectMeta, discoveryv1.LabelSkipMirror, w.Labels[discoveryv1.LabelSkipMirror])
 	return true
 }
 

@@ -191,13 +191,14 @@ func TestChangedObjectsAreMendedAndOthersWordsStay(t *testing.T) {
 	w.service().Spec.Ports[0].TargetPort.IntVal = 1
 	w.endpoint().Annotations = map[string]string{"team": "a"}
 	w.endpoint().Subsets[0].Addresses[0].IP = "192.0.2.1"
+	w.endpoint().Labels = map[string]string{"team": "a"}
 	w.slice().Labels, w.slice().Annotations = nil, map[string]string{"team": "a"}
 	w.slice().Endpoints = nil
 	w.keep(t)
 	if s := w.service(); s.Spec.Type != corev1.ServiceTypeClusterIP || s.Spec.Ports[0].TargetPort.IntVal != 6443 || s.Annotations["team"] != "a" {
 		t.Errorf("service %+v", s)
 	}
-	if e := w.endpoint(); e.Subsets[0].Addresses[0].IP != "10.0.0.5" || e.Annotations["team"] != "a" {
+	if e := w.endpoint(); e.Subsets[0].Addresses[0].IP != "10.0.0.5" || e.Annotations["team"] != "a" || e.Labels["team"] != "a" || e.Labels[discoveryv1.LabelSkipMirror] != "true" {
 		t.Errorf("endpoints %+v", e)
 	}
 	if s := w.slice(); s.Labels[discoveryv1.LabelServiceName] != "kubernetes" || len(s.Endpoints) != 1 || s.Annotations["team"] != "a" {
