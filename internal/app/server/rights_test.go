@@ -30,7 +30,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
 		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch,
 		"garbage": w.garbage, "budgets": w.budgets, "content": w.content,
-		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": func() { w.endpoints(); w.mirrored() },
+		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": w.endpoints,
 	} {
 		t.Log(name)
 		job()
@@ -100,19 +100,12 @@ var seldom = map[string]string{
 
 	"daemon-set-controller get controllerrevisions.apps":  "where the name of a revision is taken",
 	"statefulset-controller get controllerrevisions.apps": "where the name of a revision is taken",
-	"endpoint-controller create events":                   "where endpoints cannot be written",
-	"endpointslice-controller create events":              "where slices cannot be written",
-	"endpointslicemirroring-controller create events":     "where there are too many addresses",
 
-	"endpointslice-controller delete endpointslices.discovery.k8s.io":          "where a service has several slices",
-	"endpointslicemirroring-controller delete endpointslices.discovery.k8s.io": "where a service has several slices",
-	"daemon-set-controller update daemonsets/finalizers.apps":                  "asked for where owners are kept from being held up by others",
-	"statefulset-controller update statefulsets/finalizers.apps":               "asked for where owners are kept from being held up by others",
-	"endpointslice-controller update services/finalizers":                      "asked for where owners are kept from being held up by others",
-	"endpointslicemirroring-controller update endpoints/finalizers":            "asked for where owners are kept from being held up by others",
-	"deployment-controller update deployments/finalizers.apps":                 "asked for where owners are kept from being held up by others",
-	"replicaset-controller update replicasets/finalizers.apps":                 "asked for where owners are kept from being held up by others",
-	"replication-controller update replicationcontrollers/finalizers":          "asked for where owners are kept from being held up by others",
+	"daemon-set-controller update daemonsets/finalizers.apps":         "asked for where owners are kept from being held up by others",
+	"statefulset-controller update statefulsets/finalizers.apps":      "asked for where owners are kept from being held up by others",
+	"deployment-controller update deployments/finalizers.apps":        "asked for where owners are kept from being held up by others",
+	"replicaset-controller update replicasets/finalizers.apps":        "asked for where owners are kept from being held up by others",
+	"replication-controller update replicationcontrollers/finalizers": "asked for where owners are kept from being held up by others",
 }
 
 // recording are rights of every component that records events, of which it uses the one
@@ -144,7 +137,7 @@ func (w *world) unused(used map[string]map[string]bool) (out []string) {
 		did := used[env.ServiceAccount(name)]
 		each(rules, func(verb, group, resource string) {
 			r := right(verb, group, resource, "")
-			if slices.Contains(recording, r) && (did["create events"] || seldom[name+" create events"] != "") {
+			if slices.Contains(recording, r) && did["create events"] {
 				return
 			}
 			if seldom[name+" "+r] == "" && !did[r] && !(verb == "list" && did[right("watch", group, resource, "")]) && !(resource == "*" && verbUsed(did, verb)) {

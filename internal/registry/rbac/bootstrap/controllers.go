@@ -104,11 +104,9 @@ func controllers() []controller {
 	}, workloadControllers()...)
 }
 
-// slicesOf are the rules for keeping slices that belong to objects of a kind and block
-// their deletion.
-func slicesOf(owners string) []rbacv1.PolicyRule {
+// keepSlices are the rules for keeping EndpointSlices.
+func keepSlices() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		on("update", "core", owners+"/finalizers"),
 		on("create update delete", "discovery.k8s.io", "endpointslices"),
 		events(),
 	}

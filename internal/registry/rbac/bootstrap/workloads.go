@@ -36,8 +36,8 @@ func workloadControllers() []controller {
 			on("create update delete", "core", "endpoints"),
 			events(),
 		}},
-		{name: "endpointslice-controller", rules: slicesOf("services")},
-		{name: "endpointslicemirroring-controller", rules: slicesOf("endpoints")},
+		{name: "endpointslice-controller", rules: keepSlices()},
+		{name: "endpointslicemirroring-controller", rules: keepSlices()},
 		{name: "job-controller", rules: []rbacv1.PolicyRule{
 			on("get", "batch", "jobs"),
 			on("update", "batch", "jobs/status"),
