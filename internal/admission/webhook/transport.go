@@ -80,6 +80,9 @@ func (c caller) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("the webhook answers %s to %q, and redirects are not followed", response.Status, response.Header.Get("Location"))
 	}
 	body, err := bounded.All(response.Body, maxAnswer)
+	if late := req.Context().Err(); late != nil {
+		return nil, late // what came may be a part
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the webhook's answer: %w", err)
 	}
