@@ -395,3 +395,15 @@ func TestDryRunAsksOnlyWhomItMay(t *testing.T) {
 		return nil
 	})
 }
+
+// TestWebhookThatIsTheServerItself has the server call itself: as nobody.
+func TestWebhookThatIsTheServerItself(t *testing.T) {
+	s := boot(t, t.TempDir())
+	h := newHook(t, func(*asked) *admissionv1.AdmissionResponse { return &admissionv1.AdmissionResponse{} })
+	s.validatingHook(h, func(w *v1.ValidatingWebhook) {
+		w.ClientConfig = v1.WebhookClientConfig{URL: ptr.To("https://" + s.addr + "/api/v1/namespaces/kube-system/secrets"), CABundle: s.authority.PEM()}
+	}, "configmaps", "secrets")
+	if err := s.refusal(nil); !strings.Contains(err.Error(), `secrets is forbidden: User "system:anonymous" cannot create resource "secrets"`) {
+		t.Errorf("got %v", err)
+	}
+}
