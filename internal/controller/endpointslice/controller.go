@@ -77,7 +77,8 @@ func New(e env.Env) *Controller {
 		written:  endpointsliceutil.NewEndpointSliceTracker(),
 		triggers: endpointsliceutil.NewTriggerTimeTracker(),
 		topology: topologycache.NewTopologyCache(),
-		log:      logr.FromSlogHandler(e.Log.Handler()),
+		// What the library has to tell is for those who look for a fault.
+		log: logr.FromSlogHandler(e.Log.Handler()).V(4),
 	}
 	c.queue = c.loop.QueueRetrying(workers, endpointtracking.Retries(lastRetry), c.sync)
 	nodes := c.loop.Queue(1, c.spread)
