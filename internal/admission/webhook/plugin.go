@@ -11,7 +11,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -107,15 +106,23 @@ func New(c Config) (*Plugins, error) {
 	return p, nil
 }
 
-// Await waits until the plugins know the configurations that there are.
+// Await waits until the plugins know the configurations that there are, and for a while
+// until they are ready: one that is not waits, and refuses, request by request.
 func (p *Plugins) Await(ctx context.Context) error {
 	if !cache.WaitFor(ctx, "", p.synced...) {
 		return fmt.Errorf("waiting for webhook configurations: %w", context.Cause(ctx))
 	}
+	if plugin, ask, _ := p.Mutating.plugin(); ask {
+		plugin.WaitForReady()
+	}
+	if plugin, ask, _ := p.Validating.plugin(); ask {
+		plugin.WaitForReady()
+	}
 	return nil
 }
 
-// prepare gives a plugin of the library what it works with, and waits until it works.
+// prepare gives a plugin of the library what it works with. It is ready once its caches are
+// filled.
 func (c Config) prepare(w *generic.Webhook) error {
 	w.SetExternalKubeClientSet(c.Client)
 	w.SetExternalKubeInformerFactory(c.Informers)
@@ -126,9 +133,6 @@ func (c Config) prepare(w *generic.Webhook) error {
 	w.SetAuthenticationInfoResolverWrapper(c.connections)
 	if err := w.ValidateInitialization(); err != nil {
 		return fmt.Errorf("making webhook admission: %w", err)
-	}
-	if !w.WaitForReady() {
-		return errors.New("making webhook admission: its caches are not filled in time")
 	}
 	return nil
 }
