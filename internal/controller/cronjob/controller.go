@@ -104,10 +104,7 @@ func New(config Config) *Controller {
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 func (c *Controller) jobSeen(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	j, ok := obj.(*batchv1.Job)
+	j, ok := run.Last[*batchv1.Job](obj)
 	if !ok {
 		return
 	}
@@ -117,10 +114,7 @@ func (c *Controller) jobSeen(obj any) {
 }
 
 func (c *Controller) gone(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	if cj, ok := obj.(*batchv1.CronJob); ok {
+	if cj, ok := run.Last[*batchv1.CronJob](obj); ok {
 		c.written.Forget(cj.UID)
 		c.mu.Lock()
 		defer c.mu.Unlock()

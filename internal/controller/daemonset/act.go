@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/controller/run"
@@ -150,10 +149,7 @@ func (c *Controller) tell(ctx context.Context, set *appsv1.DaemonSet, status app
 func (c *Controller) claimPods(ctx context.Context, set *appsv1.DaemonSet, selector labels.Selector) ([]*corev1.Pod, error) {
 	claims := workload.Claims[*corev1.Pod]{
 		Parent: set, Kind: kind, Selector: selector, Live: c.live(set),
-		Patch: func(ctx context.Context, p *corev1.Pod, patch []byte) error {
-			_, err := c.env.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-			return err
-		},
+		Patch: workload.Patches(c.env, c.written, set.UID),
 	}
 	return claims.Claim(ctx, c.podsOf.Candidates(set))
 }

@@ -113,9 +113,7 @@ func New(config Config) *Controller {
 		return c
 	}
 	owners := workload.Owners{Kind: kind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
-	c.loop.Watch(sets, cache.ResourceEventHandlerFuncs{
-		AddFunc: c.queue.AddObject, UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) }, DeleteFunc: c.gone,
-	})
+	c.loop.Watch(sets, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(pods, owners.Handler())
 	c.loop.Watch(revisions, owners.ChangesHandler())
 	c.loop.Watch(core.Nodes().Informer(), cache.ResourceEventHandlerFuncs{
@@ -131,27 +129,12 @@ func (c *Controller) find(namespace, name string) metav1.Object {
 	return nil
 }
 
-func (c *Controller) selecting(namespace string, has labels.Set) (all []metav1.Object) {
+func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
 	sets, err := c.sets.DaemonSets(namespace).List(labels.Everything())
-	if err != nil || len(has) == 0 {
+	if err != nil {
 		return nil
 	}
-	for _, set := range sets {
-		if s, err := metav1.LabelSelectorAsSelector(set.Spec.Selector); err == nil && !s.Empty() && s.Matches(has) {
-			all = append(all, set)
-		}
-	}
-	return all
-}
-
-// gone forgets a set.
-func (c *Controller) gone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if set, ok := obj.(*appsv1.DaemonSet); ok {
-		c.written.Forget(set.UID)
-	}
+	return workload.Selecting(sets, has, func(set *appsv1.DaemonSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // all looks at every set.

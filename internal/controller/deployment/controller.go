@@ -3,7 +3,6 @@ package deployment
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -72,7 +71,8 @@ func New(e env.Env) *Controller {
 	})
 	c.loop.RecordAs(Name)
 	c.loop.Watch(deployments, c.written.Parents(c.queue.AddObject))
-	c.loop.Watch(sets, cache.ResourceEventHandlerFuncs{AddFunc: c.setCame, UpdateFunc: c.setChanged, DeleteFunc: c.setGone})
+	owners := workload.Owners{Kind: deploymentKind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	c.loop.Watch(sets, owners.Handler())
 	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{UpdateFunc: c.podChanged, DeleteFunc: c.podEnded})
 	return c
 }
@@ -107,59 +107,25 @@ func (c *Controller) claim(ctx context.Context, d *appsv1.Deployment, selector l
 	return claims.Claim(ctx, c.sets.Candidates(d))
 }
 
-// setCame wakes the deployment of a set, or those that may adopt it.
-func (c *Controller) setCame(obj any) {
-	s, ok := obj.(*appsv1.ReplicaSet)
-	if !ok || c.wakeOwner(s) || s.DeletionTimestamp != nil {
-		return
+func (c *Controller) find(namespace, name string) metav1.Object {
+	if d := c.get(namespace + "/" + name); d != nil {
+		return d
 	}
-	all, err := c.deployments.ByIndex(cache.NamespaceIndex, s.Namespace)
+	return nil
+}
+
+func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
+	all, err := c.deployments.ByIndex(cache.NamespaceIndex, namespace)
 	if err != nil {
 		panic(fmt.Errorf("deployments by namespace: %w", err)) // informers of a factory have the index
 	}
+	var deployments []*appsv1.Deployment
 	for _, obj := range all {
-		d, ok := obj.(*appsv1.Deployment)
-		if !ok {
-			continue
-		}
-		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-		if err == nil && !selector.Empty() && selector.Matches(labels.Set(s.Labels)) {
-			c.queue.AddObject(d)
+		if d, ok := obj.(*appsv1.Deployment); ok {
+			deployments = append(deployments, d)
 		}
 	}
-}
-
-// setChanged wakes whose the set is, and whose it was.
-func (c *Controller) setChanged(before, now any) {
-	was, ok := before.(*appsv1.ReplicaSet)
-	is, okToo := now.(*appsv1.ReplicaSet)
-	if !ok || !okToo {
-		return
-	}
-	given := !reflect.DeepEqual(metav1.GetControllerOfNoCopy(was), metav1.GetControllerOfNoCopy(is))
-	if given {
-		c.wakeOwner(was)
-	}
-	if given || metav1.GetControllerOfNoCopy(is) != nil || !reflect.DeepEqual(was.Labels, is.Labels) {
-		c.setCame(is)
-	}
-}
-
-func (c *Controller) setGone(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	if s, ok := obj.(*appsv1.ReplicaSet); ok {
-		c.wakeOwner(s)
-	}
-}
-
-// wakeOwner wakes the deployment whose a set is. It returns whether the set is anybody's.
-func (c *Controller) wakeOwner(s *appsv1.ReplicaSet) bool {
-	if d := c.ownerOf(s); d != nil {
-		c.queue.AddObject(d)
-	}
-	return metav1.GetControllerOfNoCopy(s) != nil
+	return workload.Selecting(deployments, has, func(d *appsv1.Deployment) *metav1.LabelSelector { return d.Spec.Selector })
 }
 
 // ownerOf returns the deployment whose a set is, nil where it is none's.
@@ -186,10 +152,7 @@ func (c *Controller) podChanged(before, now any) {
 
 // podEnded wakes a deployment that may wait for the end of its old pods.
 func (c *Controller) podEnded(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	p, ok := obj.(*corev1.Pod)
+	p, ok := run.Last[*corev1.Pod](obj)
 	if !ok {
 		return
 	}

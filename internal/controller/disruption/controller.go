@@ -88,10 +88,7 @@ func (c *Controller) podChanged(obj any) {
 }
 
 func (c *Controller) podGone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if p, ok := obj.(*corev1.Pod); ok {
+	if p, ok := run.Last[*corev1.Pod](obj); ok {
 		c.countAgain(p)
 	}
 }

@@ -73,10 +73,7 @@ func New(e env.Env) *Controller {
 // concerning calls changed for objects that concern the controller, or did before.
 func concerning[T metav1.Object](changed func(any), concerns func(T) bool) cache.ResourceEventHandler {
 	does := func(obj any) bool {
-		if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = stone.Obj
-		}
-		o, ok := obj.(T)
+		o, ok := run.Last[T](obj)
 		return ok && concerns(o)
 	}
 	seen := func(obj any) {

@@ -15,6 +15,7 @@ import (
 	endpointsliceutil "k8s.io/endpointslice/util"
 
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // Retries are those of upstream's controllers of endpoints that write slices.
@@ -37,10 +38,7 @@ func Pods(services corelisters.ServiceLister, q *queue.Queue) cache.ResourceEven
 		AddFunc:    func(obj any) { changed(nil, obj) },
 		UpdateFunc: changed,
 		DeleteFunc: func(obj any) {
-			if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = stone.Obj
-			}
-			if pod, ok := obj.(*corev1.Pod); ok {
+			if pod, ok := run.Last[*corev1.Pod](obj); ok {
 				changed(pod, nil)
 			}
 		},

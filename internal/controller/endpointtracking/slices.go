@@ -8,6 +8,7 @@ import (
 	endpointsliceutil "k8s.io/endpointslice/util"
 
 	"laterna.dev/laterna/internal/controller/queue"
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // settle is how long changes of slices are gathered before their service is looked at.
@@ -46,10 +47,7 @@ func (s follower) changed(oldObj, obj any) {
 }
 
 func (s follower) gone(obj any) {
-	if stone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = stone.Obj
-	}
-	slice, ok := obj.(*discoveryv1.EndpointSlice)
+	slice, ok := run.Last[*discoveryv1.EndpointSlice](obj)
 	// HandleDeletion tells whether the manager deleted it itself.
 	if ok && s.manages(slice) && s.tracker.Has(slice) && !s.tracker.HandleDeletion(slice) {
 		s.add(slice)

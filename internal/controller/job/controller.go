@@ -128,10 +128,7 @@ func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 // jobGone lets the pods of a job go that is not there to count them.
 func (c *Controller) jobGone(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	j, ok := obj.(*batchv1.Job)
+	j, ok := run.Last[*batchv1.Job](obj)
 	if !ok {
 		return
 	}
@@ -146,10 +143,7 @@ func (c *Controller) jobGone(obj any) {
 
 // podSeen has the job of a pod looked at; of a pod without one, those that might adopt it.
 func (c *Controller) podSeen(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	p, ok := obj.(*corev1.Pod)
+	p, ok := run.Last[*corev1.Pod](obj)
 	if !ok {
 		return
 	}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/controller/env"
@@ -74,7 +72,8 @@ func build(e env.Env, of func(env.Env) (kind, error)) *Controller {
 	c.report = run.Commits(e, c.kind.report)
 	c.loop.RecordAs(c.kind.component)
 	c.loop.Watch(c.kind.informer, c.written.Parents(c.queue.AddObject))
-	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{AddFunc: c.podCame, UpdateFunc: c.podChanged, DeleteFunc: c.podGone})
+	owners := workload.Owners{Kind: c.kind.gvk.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	c.loop.Watch(pods, owners.Handler())
 	return c
 }
 
@@ -138,13 +137,7 @@ func (c *Controller) claim(ctx context.Context, set *appsv1.ReplicaSet, selector
 	claims := workload.Claims[*corev1.Pod]{
 		Parent: set, Kind: c.kind.gvk, Selector: selector,
 		Live: func(ctx context.Context) (metav1.Object, error) { return c.kind.live(ctx, set.Namespace, set.Name) },
-		Patch: func(ctx context.Context, p *corev1.Pod, patch []byte) error {
-			after, err := c.env.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-			if err == nil {
-				c.written.Wrote(set.UID, workload.PodsKind, after)
-			}
-			return err
-		},
+		Patch: workload.Patches(c.env, c.written, set.UID),
 	}
 	return claims.Claim(ctx, pods)
 }
@@ -186,71 +179,27 @@ func (c *Controller) neighbours(set *appsv1.ReplicaSet) map[string]int {
 	return count
 }
 
-// podCame wakes the set of a pod, or those that may adopt it.
-func (c *Controller) podCame(obj any) {
-	p, ok := obj.(*corev1.Pod)
-	if !ok || c.wakeOwner(p) || p.DeletionTimestamp != nil {
-		return
+// find returns a set by name, nil where there is none.
+func (c *Controller) find(namespace, name string) metav1.Object {
+	if set := c.get(namespace + "/" + name); set != nil {
+		return set
 	}
-	for _, obj := range c.inNamespace(p.Namespace) {
-		set := c.kind.of(obj)
-		if set == nil {
-			continue
-		}
-		selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-		if err == nil && !selector.Empty() && selector.Matches(labels.Set(p.Labels)) {
-			c.queue.AddObject(set)
-		}
-	}
+	return nil
 }
 
-func (c *Controller) inNamespace(namespace string) []any {
+// selecting returns the sets that select labels.
+func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
 	all, err := c.sets.ByIndex(cache.NamespaceIndex, namespace)
 	if err != nil {
 		panic(fmt.Errorf("sets by namespace: %w", err)) // informers of a factory have the index
 	}
-	return all
-}
-
-// podChanged wakes whom the pod is, and whose it was.
-func (c *Controller) podChanged(before, now any) {
-	was, ok := before.(*corev1.Pod)
-	is, okToo := now.(*corev1.Pod)
-	if !ok || !okToo || was.ResourceVersion == is.ResourceVersion && was.ResourceVersion != "" {
-		return
+	var sets []*appsv1.ReplicaSet
+	for _, obj := range all {
+		if set := c.kind.of(obj); set != nil {
+			sets = append(sets, set)
+		}
 	}
-	given := !reflect.DeepEqual(metav1.GetControllerOfNoCopy(was), metav1.GetControllerOfNoCopy(is))
-	if given {
-		c.wakeOwner(was)
-	}
-	if given || metav1.GetControllerOfNoCopy(is) != nil || !reflect.DeepEqual(was.Labels, is.Labels) {
-		c.podCame(is)
-	}
-}
-
-func (c *Controller) podGone(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	if p, ok := obj.(*corev1.Pod); ok {
-		c.wakeOwner(p)
-	}
-}
-
-// wakeOwner wakes the set whose a pod is. It returns whether the pod is anybody's.
-func (c *Controller) wakeOwner(p *corev1.Pod) bool {
-	owner := metav1.GetControllerOfNoCopy(p)
-	if owner == nil {
-		return false
-	}
-	if owner.Kind != c.kind.gvk.Kind {
-		return true
-	}
-	key := p.Namespace + "/" + owner.Name
-	if set := c.get(key); set != nil && set.UID == owner.UID {
-		c.queue.Add(key)
-	}
-	return true
+	return workload.Selecting(sets, has, func(set *appsv1.ReplicaSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // owned tells whether a pod is a set's.

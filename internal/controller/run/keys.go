@@ -21,3 +21,13 @@ func NameOf(obj any) (name cache.ObjectName, ok bool) {
 	name, err := cache.DeletionHandlingObjectToName(obj)
 	return name, err == nil
 }
+
+// Last returns what an informer's handler was given, an object or the last that was seen of
+// one whose end was not, where it is a T.
+func Last[T any](obj any) (last T, ok bool) {
+	if tombstone, gone := obj.(cache.DeletedFinalStateUnknown); gone {
+		obj = tombstone.Obj
+	}
+	last, ok = obj.(T)
+	return last, ok
+}

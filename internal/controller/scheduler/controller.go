@@ -124,10 +124,7 @@ func (c *Controller) namespaceChanged(before, after any) {
 }
 
 func (c *Controller) podGone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	pod, ok := obj.(*corev1.Pod)
+	pod, ok := run.Last[*corev1.Pod](obj)
 	if !ok {
 		return
 	}

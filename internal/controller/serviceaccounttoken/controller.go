@@ -124,10 +124,7 @@ func (c *Controller) secretChanged(obj any) {
 }
 
 func (c *Controller) secretGone(obj any) {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	if s, ok := obj.(*corev1.Secret); ok && s.Annotations[corev1.ServiceAccountNameKey] != "" {
+	if s, ok := run.Last[*corev1.Secret](obj); ok && s.Annotations[corev1.ServiceAccountNameKey] != "" {
 		c.queue.Add(referenceKey + s.Namespace + "/" + s.Annotations[corev1.ServiceAccountNameKey] + "/" + s.Name)
 	}
 }

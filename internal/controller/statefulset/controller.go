@@ -20,7 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -87,9 +86,7 @@ func New(e env.Env) *Controller {
 		return c
 	}
 	owners := workload.Owners{Kind: kind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
-	c.loop.Watch(sets, cache.ResourceEventHandlerFuncs{
-		AddFunc: c.queue.AddObject, UpdateFunc: func(_, obj any) { c.queue.AddObject(obj) }, DeleteFunc: c.gone,
-	})
+	c.loop.Watch(sets, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(pods, owners.Handler())
 	c.loop.Watch(revisions, owners.ChangesHandler())
 	// A claim that is gone lets its pod be made.
@@ -104,35 +101,17 @@ func (c *Controller) find(namespace, name string) metav1.Object {
 	return nil
 }
 
-func (c *Controller) selecting(namespace string, has labels.Set) (all []metav1.Object) {
+func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
 	sets, err := c.sets.StatefulSets(namespace).List(labels.Everything())
-	if err != nil || len(has) == 0 {
+	if err != nil {
 		return nil
 	}
-	for _, set := range sets {
-		if s, err := metav1.LabelSelectorAsSelector(set.Spec.Selector); err == nil && !s.Empty() && s.Matches(has) {
-			all = append(all, set)
-		}
-	}
-	return all
-}
-
-// gone forgets a set.
-func (c *Controller) gone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if set, ok := obj.(*appsv1.StatefulSet); ok {
-		c.written.Forget(set.UID)
-	}
+	return workload.Selecting(sets, has, func(set *appsv1.StatefulSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // claimGone looks at the sets that a claim was of by its name.
 func (c *Controller) claimGone(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if claim, ok := obj.(*corev1.PersistentVolumeClaim); ok {
+	if claim, ok := run.Last[*corev1.PersistentVolumeClaim](obj); ok {
 		sets, err := c.sets.StatefulSets(claim.Namespace).List(labels.Everything())
 		if err != nil {
 			return
@@ -194,10 +173,7 @@ func (c *Controller) claimPods(ctx context.Context, set *appsv1.StatefulSet, sel
 	claims := workload.Claims[*corev1.Pod]{
 		Parent: set, Kind: kind, Selector: selector, Live: c.live(set),
 		Fits: func(p *corev1.Pod) bool { _, ok := ordinalOf(set, p.Name); return ok },
-		Patch: func(ctx context.Context, p *corev1.Pod, patch []byte) error {
-			_, err := c.env.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-			return err
-		},
+		Patch: workload.Patches(c.env, c.written, set.UID),
 	}
 	return claims.Claim(ctx, c.podsOf.Candidates(set))
 }

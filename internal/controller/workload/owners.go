@@ -1,11 +1,14 @@
 package workload
 
 import (
+	"maps"
 	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // Owners says which parents of one kind are to be looked at when an object changes that
@@ -44,10 +47,7 @@ func (o Owners) handler(added func(obj any)) cache.ResourceEventHandler {
 			o.seen(obj, before)
 		},
 		DeleteFunc: func(obj any) {
-			if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = tombstone.Obj
-			}
-			if gone, ok := obj.(metav1.Object); ok {
+			if gone, ok := run.Last[metav1.Object](obj); ok {
 				// The name of one that was an earlier parent's is free now.
 				o.owner(gone, true)
 			}
@@ -60,12 +60,16 @@ func (o Owners) seen(obj any, before metav1.Object) {
 	if !ok {
 		return
 	}
-	if before != nil && !reflect.DeepEqual(metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(now)) {
+	given := before != nil && !reflect.DeepEqual(metav1.GetControllerOfNoCopy(before), metav1.GetControllerOfNoCopy(now))
+	if given {
 		o.owner(before, false)
 	}
 	if metav1.GetControllerOfNoCopy(now) != nil {
 		o.owner(now, false)
 		return
+	}
+	if before != nil && !given && maps.Equal(before.GetLabels(), now.GetLabels()) {
+		return // nobody selects it who did not before
 	}
 	for _, parent := range o.Selecting(now.GetNamespace(), now.GetLabels()) {
 		o.Look(cache.MetaObjectToName(parent).String())
@@ -82,4 +86,18 @@ func (o Owners) owner(obj metav1.Object, another bool) {
 	if parent := o.Find(obj.GetNamespace(), owner.Name); parent != nil && (another || parent.GetUID() == owner.UID) {
 		o.Look(cache.MetaObjectToName(parent).String())
 	}
+}
+
+// Selecting returns those of some parents that select labels; an empty selector, which no
+// store has, selects nothing.
+func Selecting[T metav1.Object](parents []T, has labels.Set, selector func(T) *metav1.LabelSelector) (all []metav1.Object) {
+	if len(has) == 0 {
+		return nil
+	}
+	for _, parent := range parents {
+		if s, err := metav1.LabelSelectorAsSelector(selector(parent)); err == nil && !s.Empty() && s.Matches(has) {
+			all = append(all, parent)
+		}
+	}
+	return all
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/controller/env"
@@ -87,4 +88,16 @@ func (c *PodControl) Delete(ctx context.Context, parent Parent, pod *corev1.Pod)
 	}
 	c.Events().Eventf(parent, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", pod.Name)
 	return nil
+}
+
+// Patches returns what sends strategic merge patches of a parent's pods, as Claims does;
+// written, which may be nil, is told of what they make.
+func Patches(e env.Env, written *Written, parent types.UID) func(ctx context.Context, pod *corev1.Pod, patch []byte) error {
+	return func(ctx context.Context, pod *corev1.Pod, patch []byte) error {
+		stored, err := e.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+		if err == nil && written != nil {
+			written.Wrote(parent, PodsKind, stored)
+		}
+		return err
+	}
 }

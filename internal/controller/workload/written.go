@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // Written remembers the last writes that were made for each parent, so that nobody decides
@@ -125,10 +127,7 @@ func (w *Written) Parents(changed func(obj any)) cache.ResourceEventHandlerFuncs
 			changed(now)
 		},
 		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			if o, ok := obj.(metav1.Object); ok {
+			if o, ok := run.Last[metav1.Object](obj); ok {
 				w.Forget(o.GetUID())
 			}
 		},
