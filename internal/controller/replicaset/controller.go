@@ -136,7 +136,7 @@ func (c *Controller) get(key string) *appsv1.ReplicaSet {
 func (c *Controller) claim(ctx context.Context, set *appsv1.ReplicaSet, selector labels.Selector, pods []*corev1.Pod) ([]*corev1.Pod, error) {
 	claims := workload.Claims[*corev1.Pod]{
 		Parent: set, Kind: c.kind.gvk, Selector: selector,
-		Live: func(ctx context.Context) (metav1.Object, error) { return c.kind.live(ctx, set.Namespace, set.Name) },
+		Live:  func(ctx context.Context) (metav1.Object, error) { return c.kind.live(ctx, set.Namespace, set.Name) },
 		Patch: workload.Patches(c.env, c.written, set.UID),
 	}
 	return claims.Claim(ctx, pods)

@@ -172,7 +172,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 func (c *Controller) claimPods(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector) ([]*corev1.Pod, error) {
 	claims := workload.Claims[*corev1.Pod]{
 		Parent: set, Kind: kind, Selector: selector, Live: c.live(set),
-		Fits: func(p *corev1.Pod) bool { _, ok := ordinalOf(set, p.Name); return ok },
+		Fits:  func(p *corev1.Pod) bool { _, ok := ordinalOf(set, p.Name); return ok },
 		Patch: workload.Patches(c.env, c.written, set.UID),
 	}
 	return claims.Claim(ctx, c.podsOf.Candidates(set))
