@@ -79,9 +79,8 @@ func (c *Controller) podChanged(obj any) {
 	if !ok {
 		return
 	}
-	if c.countAgain(p) > 1 {
-		c.told.AddObject(p)
-	}
+	c.countAgain(p)
+	c.told.AddObject(p) // which looks once all caches are filled, as this may come before
 	if wait, ok := forgotten(p, c.env.Wall.Now()); ok {
 		c.told.AddAfter(cache.MetaObjectToName(p).String(), wait)
 	}
@@ -93,16 +92,15 @@ func (c *Controller) podGone(obj any) {
 	}
 }
 
-// countAgain queues the budgets of a pod, and returns how many it has.
-func (c *Controller) countAgain(p *corev1.Pod) int {
+// countAgain queues the budgets of a pod.
+func (c *Controller) countAgain(p *corev1.Pod) {
 	all, err := c.lister.GetPodPodDisruptionBudgets(p)
 	if err != nil {
-		return 0
+		return // it has none
 	}
 	for _, b := range all {
 		c.budgets.AddObject(b)
 	}
-	return len(all)
 }
 
 func (c *Controller) sync(ctx context.Context, key string) error {
