@@ -4,21 +4,28 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/registry/apps/setrules"
 	"laterna.dev/laterna/internal/registry/core/podspec"
 	"laterna.dev/laterna/internal/registry/core/podspec/check"
+	"laterna.dev/laterna/internal/registry/core/podspec/template"
 )
+
+// of is how messages call the kind.
+var of = template.Of{Selects: "daemonset", Runs: "DaemonSet"}
 
 func validate(d *appsv1.DaemonSet) field.ErrorList {
 	s, path := &d.Spec, field.NewPath("spec")
-	errs := setrules.Selector(s.Selector, "daemonset", path.Child("selector"))
-	template := path.Child("template")
-	errs = append(errs, setrules.Matches(s.Selector, &s.Template, template)...)
-	errs = append(errs, podspec.ValidateTemplate(&s.Template, template)...)
-	errs = append(errs, validateDisks(s.Template.Spec.Volumes, template.Child("spec", "volumes"))...)
-	errs = append(errs, setrules.Lasting(&s.Template.Spec, "DaemonSet", template.Child("spec"))...)
+	errs := of.ValidateSelector(s.Selector, path.Child("selector"))
+	at := path.Child("template")
+	if selector, err := metav1.LabelSelectorAsSelector(s.Selector); err == nil {
+		errs = append(errs, template.ValidateMatch(selector, &s.Template, at)...)
+	}
+	errs = append(errs, podspec.ValidateTemplate(&s.Template, at)...)
+	errs = append(errs, validateDisks(s.Template.Spec.Volumes, at.Child("spec", "volumes"))...)
+	errs = append(errs, of.ValidateLasting(&s.Template.Spec, at.Child("spec"))...)
 	errs = append(errs, check.NonNegative(int64(s.MinReadySeconds), path.Child("minReadySeconds"))...)
 	errs = append(errs, validateStrategy(&s.UpdateStrategy, path.Child("updateStrategy"))...)
 	if s.RevisionHistoryLimit != nil {

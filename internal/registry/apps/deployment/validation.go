@@ -1,16 +1,13 @@
 package deployment
 
 import (
-	"strconv"
-	"strings"
-
 	appsv1 "k8s.io/api/apps/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/registry/apps/setrules"
 	"laterna.dev/laterna/internal/registry/core/podspec/template"
 )
 
@@ -67,44 +64,12 @@ func validateStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.Erro
 func validateRolling(r *appsv1.RollingUpdateDeployment, path *field.Path) field.ErrorList {
 	down, up := ptr.Deref(r.MaxUnavailable, intstr.IntOrString{}), ptr.Deref(r.MaxSurge, intstr.IntOrString{})
 	at := path.Child("maxUnavailable")
-	errs := validateAmount(down, at)
-	errs = append(errs, validateAmount(up, path.Child("maxSurge"))...)
-	if amount(down) == 0 && amount(up) == 0 {
+	errs := setrules.Amount(down, at)
+	errs = append(errs, setrules.Amount(up, path.Child("maxSurge"))...)
+	if setrules.IsZero(&down) && setrules.IsZero(&up) {
 		errs = append(errs, field.Invalid(at, down, "may not be 0 when `maxSurge` is 0"))
 	}
-	if n, ok := percent(down); ok && n > 100 {
-		errs = append(errs, field.Invalid(at, down, "must not be greater than 100%"))
-	}
-	return errs
-}
-
-// validateAmount takes numbers and percentages that are not negative.
-func validateAmount(v intstr.IntOrString, path *field.Path) field.ErrorList {
-	if v.Type == intstr.Int {
-		return apivalidation.ValidateNonnegativeField(int64(v.IntVal), path)
-	}
-	var errs field.ErrorList
-	for _, msg := range validation.IsValidPercent(v.StrVal) {
-		errs = append(errs, field.Invalid(path, v, msg))
-	}
-	return errs
-}
-
-// percent reads a percentage.
-func percent(v intstr.IntOrString) (n int, ok bool) {
-	if v.Type != intstr.String || len(validation.IsValidPercent(v.StrVal)) > 0 {
-		return 0, false
-	}
-	n, err := strconv.Atoi(strings.TrimSuffix(v.StrVal, "%"))
-	return n, err == nil
-}
-
-// amount reads a number, or the number of a percentage; 0 where it is neither.
-func amount(v intstr.IntOrString) int {
-	if n, ok := percent(v); ok {
-		return n
-	}
-	return v.IntValue()
+	return append(errs, setrules.AtMostAll(down, at)...)
 }
 
 func validateStatus(s, old *appsv1.DeploymentStatus, path *field.Path) field.ErrorList {

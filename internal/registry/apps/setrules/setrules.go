@@ -1,16 +1,12 @@
-// Package setrules has what the rules and tables of StatefulSets and DaemonSets share:
-// numbers that may be percentages, selectors and the templates they have to match. What a kind means is in the packages beside this one; pod
-// templates are internal/registry/core/podspec's.
+// Package setrules has what the rules of Deployments, StatefulSets and DaemonSets share:
+// numbers that may be percentages, and counts of collisions. What a kind means is in the
+// packages beside this one; what kinds say alike of their templates is in
+// internal/registry/core/podspec/template.
 package setrules
 
 import (
-	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,6 +17,11 @@ import (
 // IntOrPercent requires a whole number that is not negative, or a percentage of at most
 // a hundred.
 func IntOrPercent(v intstr.IntOrString, path *field.Path) field.ErrorList {
+	return append(Amount(v, path), AtMostAll(v, path)...)
+}
+
+// Amount requires a whole number that is not negative, or a percentage.
+func Amount(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	if v.Type == intstr.Int {
 		return check.NonNegative(int64(v.IntVal), path)
 	}
@@ -28,10 +29,15 @@ func IntOrPercent(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	for _, msg := range validation.IsValidPercent(v.StrVal) {
 		errs = append(errs, field.Invalid(path, v, msg))
 	}
-	if n, ok := percent(v); ok && n > 100 {
-		errs = append(errs, field.Invalid(path, v, "must not be greater than 100%"))
-	}
 	return errs
+}
+
+// AtMostAll requires a percentage to be of at most a hundred.
+func AtMostAll(v intstr.IntOrString, path *field.Path) field.ErrorList {
+	if n, ok := percent(v); ok && n > 100 {
+		return field.ErrorList{field.Invalid(path, v, "must not be greater than 100%")}
+	}
+	return nil
 }
 
 // IsZero tells whether a number or percentage is none.
@@ -58,38 +64,6 @@ func percent(v intstr.IntOrString) (n int, ok bool) {
 		n = 10*n + int(d-'0')
 	}
 	return n, true
-}
-
-// Selector requires a selector that selects something, for a kind of that name.
-func Selector(s *metav1.LabelSelector, kind string, path *field.Path) field.ErrorList {
-	errs := metavalidation.ValidateLabelSelector(s, metavalidation.LabelSelectorValidationOptions{}, path)
-	if s != nil && len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
-		errs = append(errs, field.Invalid(path, s, "empty selector is invalid for "+kind))
-	}
-	return errs
-}
-
-// Matches requires the labels of a template to match a selector. A selector that is none
-// is complained of elsewhere.
-func Matches(s *metav1.LabelSelector, template *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
-	selector, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil || selector.Matches(labels.Set(template.Labels)) {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(path.Child("metadata", "labels"), template.Labels, "`selector` does not match template `labels`")}
-}
-
-// Lasting requires the pods of a template to run until they are deleted. kind is the Kind
-// of the set.
-func Lasting(spec *corev1.PodSpec, kind string, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if spec.RestartPolicy != corev1.RestartPolicyAlways {
-		errs = append(errs, field.NotSupported(path.Child("restartPolicy"), spec.RestartPolicy, []corev1.RestartPolicy{corev1.RestartPolicyAlways}))
-	}
-	if spec.ActiveDeadlineSeconds != nil {
-		errs = append(errs, field.Forbidden(path.Child("activeDeadlineSeconds"), fmt.Sprintf("activeDeadlineSeconds in %s is not Supported", kind)))
-	}
-	return errs
 }
 
 // Collisions requires the count of a status to be none below that of the former one.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -44,21 +42,14 @@ func TestNumbersThatMayBePercentages(t *testing.T) {
 	}
 }
 
-func TestSelectorsAndTemplates(t *testing.T) {
-	web := &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
-	template := &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}}
+func TestCollisions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		errs field.ErrorList
 		want string
 	}{
-		"right":          {append(Selector(web, "statefulset", at), Matches(web, template, at)...), "[]"},
-		"empty":          {Selector(&metav1.LabelSelector{}, "statefulset", at), "[at: Invalid value: {}: empty selector is invalid for statefulset]"},
-		"not matched":    {Matches(web, &corev1.PodTemplateSpec{}, at), "[at.metadata.labels: Invalid value: null: `selector` does not match template `labels`]"},
-		"no selector":    {Matches(nil, template, at), "[at.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`]"},
-		"ends by itself": {Lasting(&corev1.PodSpec{RestartPolicy: "Never", ActiveDeadlineSeconds: new(int64(1))}, "DaemonSet", at), `[at.restartPolicy: Unsupported value: "Never": supported values: "Always" at.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in DaemonSet is not Supported]`},
-		"fewer":          {Collisions(new(int32(1)), new(int32(2)), at), "[at: Invalid value: 1: cannot be decremented]"},
-		"none any more":  {Collisions(nil, new(int32(2)), at), "[at: Invalid value: 0: cannot be decremented]"},
-		"as many":        {append(Collisions(new(int32(2)), new(int32(2)), at), Collisions(nil, nil, at)...), "[]"},
+		"fewer":         {Collisions(new(int32(1)), new(int32(2)), at), "[at: Invalid value: 1: cannot be decremented]"},
+		"none any more": {Collisions(nil, new(int32(2)), at), "[at: Invalid value: 0: cannot be decremented]"},
+		"as many":       {append(Collisions(new(int32(2)), new(int32(2)), at), Collisions(nil, nil, at)...), "[]"},
 	} {
 		if got := fmt.Sprint(tc.errs); got != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)

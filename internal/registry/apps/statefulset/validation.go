@@ -7,13 +7,18 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/internal/registry/apps/setrules"
 	"laterna.dev/laterna/internal/registry/core/persistentvolumeclaim"
 	"laterna.dev/laterna/internal/registry/core/podspec"
 	"laterna.dev/laterna/internal/registry/core/podspec/check"
+	"laterna.dev/laterna/internal/registry/core/podspec/template"
 )
+
+// of is how messages call the kind.
+var of = template.Of{Selects: "statefulset", Runs: "StatefulSet"}
 
 // stored says what an update does not complain of: it was stored so.
 type stored struct{ name, claims, template bool }
@@ -41,16 +46,18 @@ func validateSpec(s *appsv1.StatefulSetSpec, stored stored) field.ErrorList {
 	if s.Selector == nil {
 		errs = append(errs, field.Required(path.Child("selector"), ""))
 	} else {
-		errs = append(errs, setrules.Selector(s.Selector, "statefulset", path.Child("selector"))...)
+		errs = append(errs, of.ValidateSelector(s.Selector, path.Child("selector"))...)
 	}
-	template := path.Child("template")
+	at := path.Child("template")
 	if s.Selector != nil && len(s.Selector.MatchLabels)+len(s.Selector.MatchExpressions) > 0 {
-		errs = append(errs, setrules.Matches(s.Selector, &s.Template, template)...)
+		if selector, err := metav1.LabelSelectorAsSelector(s.Selector); err == nil {
+			errs = append(errs, template.ValidateMatch(selector, &s.Template, at)...)
+		}
 	}
 	if !stored.template {
-		errs = append(errs, podspec.ValidateTemplate(withClaims(s), template)...)
+		errs = append(errs, podspec.ValidateTemplate(withClaims(s), at)...)
 	}
-	return append(errs, setrules.Lasting(&s.Template.Spec, "StatefulSet", template.Child("spec"))...)
+	return append(errs, of.ValidateLasting(&s.Template.Spec, at.Child("spec"))...)
 }
 
 func validatePolicies(s *appsv1.StatefulSetSpec, path *field.Path) field.ErrorList {

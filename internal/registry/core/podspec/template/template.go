@@ -36,10 +36,7 @@ func (o Of) Validate(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec, 
 	if selector == nil {
 		errs = append(errs, field.Required(at, ""))
 	} else {
-		errs = append(errs, metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, at)...)
-		if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
-			errs = append(errs, field.Invalid(at, selector, "empty selector is invalid for "+o.Selects))
-		}
+		errs = append(errs, o.ValidateSelector(selector, at)...)
 	}
 	matches, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
@@ -48,20 +45,43 @@ func (o Of) Validate(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec, 
 	return append(errs, o.ValidateMatched(matches, t, path.Child("template"))...)
 }
 
+// ValidateSelector returns what is wrong with a selector at path, which must select
+// something.
+func (o Of) ValidateSelector(selector *metav1.LabelSelector, path *field.Path) field.ErrorList {
+	errs := metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, path)
+	if selector != nil && len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
+		errs = append(errs, field.Invalid(path, selector, "empty selector is invalid for "+o.Selects))
+	}
+	return errs
+}
+
 // ValidateMatched returns what is wrong with a template at path whose pods a selector is
 // to match. A selector that is empty demands nothing.
 func (o Of) ValidateMatched(selector labels.Selector, t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if !selector.Empty() && !selector.Matches(labels.Set(t.Labels)) {
-		errs = append(errs, field.Invalid(path.Child("metadata", "labels"), t.Labels, "`selector` does not match template `labels`"))
+	if !selector.Empty() {
+		errs = append(errs, ValidateMatch(selector, t, path)...)
 	}
 	errs = append(errs, podspec.ValidateTemplate(t, path)...)
-	spec := path.Child("spec")
-	if p := t.Spec.RestartPolicy; p != corev1.RestartPolicyAlways {
-		errs = append(errs, field.NotSupported(spec.Child("restartPolicy"), p, []corev1.RestartPolicy{corev1.RestartPolicyAlways}))
+	return append(errs, o.ValidateLasting(&t.Spec, path.Child("spec"))...)
+}
+
+// ValidateMatch requires a selector to match the labels of a template at path.
+func ValidateMatch(selector labels.Selector, t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	if selector.Matches(labels.Set(t.Labels)) {
+		return nil
 	}
-	if t.Spec.ActiveDeadlineSeconds != nil {
-		errs = append(errs, field.Forbidden(spec.Child("activeDeadlineSeconds"), "activeDeadlineSeconds in "+o.Runs+" is not Supported"))
+	return field.ErrorList{field.Invalid(path.Child("metadata", "labels"), t.Labels, "`selector` does not match template `labels`")}
+}
+
+// ValidateLasting requires the pods of a spec at path to run until they are deleted.
+func (o Of) ValidateLasting(spec *corev1.PodSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if p := spec.RestartPolicy; p != corev1.RestartPolicyAlways {
+		errs = append(errs, field.NotSupported(path.Child("restartPolicy"), p, []corev1.RestartPolicy{corev1.RestartPolicyAlways}))
+	}
+	if spec.ActiveDeadlineSeconds != nil {
+		errs = append(errs, field.Forbidden(path.Child("activeDeadlineSeconds"), "activeDeadlineSeconds in "+o.Runs+" is not Supported"))
 	}
 	return errs
 }
@@ -93,10 +113,6 @@ func WideColumns(selector string) []resource.Column {
 
 // WideCells are the cells of WideColumns.
 func WideCells(t *corev1.PodTemplateSpec, selector string) []any {
-	var names, images []string
-	for i := range t.Spec.Containers {
-		names = append(names, t.Spec.Containers[i].Name)
-		images = append(images, t.Spec.Containers[i].Image)
-	}
-	return []any{strings.Join(names, ","), strings.Join(images, ","), selector}
+	names, images := podspec.Containers(&t.Spec)
+	return []any{names, images, selector}
 }
