@@ -68,7 +68,7 @@ func New(config Config) *Controller {
 	c.orphan = c.loop.Queue(workers, func(ctx context.Context, uid string) error {
 		return c.decide.orphan(ctx, types.UID(uid))
 	})
-	c.monitors = &monitors{client: config.Metadata, graph: c.graph, wake: c.wake, of: map[kind]*monitor{}}
+	c.monitors = &monitors{client: config.Metadata, shared: shared(config.Informers), graph: c.graph, wake: c.wake, of: map[kind]*monitor{}}
 	c.decide = reconciler{graph: c.graph, objects: cluster{config.Metadata, c.kinds}, wake: c.wake, foreign: c.foreign}
 	return c
 }

@@ -2,8 +2,8 @@
 // deleted in the foreground until what they own is gone, and frees what an owner that is
 // deleted as an orphanage leaves behind.
 //
-// It sees every kind that can be listed, watched and deleted, but keeps no objects: a
-// graph of who owns whom, one small node an object (graph.go, identity.go). What is to be
+// It sees every kind that can be listed, watched and deleted, in caches that are there for
+// other controllers or by watches of metadata, but keeps no objects: a graph of who owns whom, one small node an object (graph.go, identity.go). What is to be
 // done with an object is decided from its live owner references (decide.go, reconcile.go),
 // and done with preconditions (objects.go). Everything that waits is found in the objects
 // themselves (finalizers, deletion timestamps, references to owners that are not there),

@@ -5,9 +5,16 @@ import (
 	"slices"
 	"sync"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
 )
 
 // kind is one kind of objects and where they are served.
@@ -87,4 +94,31 @@ func each(l *metav1.APIResourceList, f func(k kind, verbs []string)) {
 		}
 		f(kind{l.GroupVersion, r.Kind, gv.WithResource(r.Name), r.Namespaced}, r.Verbs)
 	}
+}
+
+// shared are the caches that other controllers fill anyway. A kind that is not among them
+// is watched by the collector itself.
+func shared(f informers.SharedInformerFactory) map[schema.GroupVersionResource]cache.SharedIndexInformer {
+	core, apps, batch := f.Core().V1(), f.Apps().V1(), f.Batch().V1()
+	all := map[schema.GroupVersionResource]cache.SharedIndexInformer{
+		policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"): f.Policy().V1().PodDisruptionBudgets().Informer(),
+		discoveryv1.SchemeGroupVersion.WithResource("endpointslices"):    f.Discovery().V1().EndpointSlices().Informer(),
+	}
+	for resource, informer := range map[string]cache.SharedIndexInformer{
+		"endpoints": core.Endpoints().Informer(), "namespaces": core.Namespaces().Informer(), "nodes": core.Nodes().Informer(),
+		"persistentvolumeclaims": core.PersistentVolumeClaims().Informer(), "pods": core.Pods().Informer(),
+		"replicationcontrollers": core.ReplicationControllers().Informer(), "serviceaccounts": core.ServiceAccounts().Informer(), "services": core.Services().Informer(),
+	} {
+		all[corev1.SchemeGroupVersion.WithResource(resource)] = informer
+	}
+	for resource, informer := range map[string]cache.SharedIndexInformer{
+		"controllerrevisions": apps.ControllerRevisions().Informer(), "daemonsets": apps.DaemonSets().Informer(), "deployments": apps.Deployments().Informer(),
+		"replicasets": apps.ReplicaSets().Informer(), "statefulsets": apps.StatefulSets().Informer(),
+	} {
+		all[appsv1.SchemeGroupVersion.WithResource(resource)] = informer
+	}
+	for resource, informer := range map[string]cache.SharedIndexInformer{"cronjobs": batch.CronJobs().Informer(), "jobs": batch.Jobs().Informer()} {
+		all[batchv1.SchemeGroupVersion.WithResource(resource)] = informer
+	}
+	return all
 }

@@ -7,21 +7,27 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/controller/run"
 )
 
 // monitors feed the graph with the objects of every kind. They are used by one goroutine.
 type monitors struct {
 	client metadata.Interface
+	// shared are the caches that other controllers fill; a watch costs more than a handler.
+	shared map[schema.GroupVersionResource]cache.SharedIndexInformer
 	graph  *graph
 	wake   func(due)
 	of     map[kind]*monitor
 	all    sync.WaitGroup
 }
 
-// monitor is what a reflector fills: it hands each change to the graph and keeps nothing.
+// monitor is what a reflector fills, or a shared cache tells of changes: it hands each to
+// the graph and keeps nothing.
 type monitor struct {
 	kind   kind
 	graph  *graph
@@ -56,6 +62,9 @@ func (m *monitors) follow(ctx context.Context, kinds []kind) {
 func (m *monitors) begin(ctx context.Context, k kind) *monitor {
 	ctx, stop := context.WithCancel(ctx)
 	one := &monitor{kind: k, graph: m.graph, wake: m.wake, filled: make(chan struct{}), stop: stop}
+	if informer := m.shared[k.resource]; informer != nil && m.share(ctx, one, informer) {
+		return one
+	}
 	client := m.client.Resource(k.resource)
 	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) },
@@ -66,6 +75,35 @@ func (m *monitors) begin(ctx context.Context, k kind) *monitor {
 	reflector := cache.NewReflectorWithOptions(source, &metav1.PartialObjectMetadata{}, one, cache.ReflectorOptions{Name: "garbage collector, " + k.resource.Resource})
 	m.all.Go(func() { reflector.RunWithContext(ctx) })
 	return one
+}
+
+// share has a monitor fed by a cache that is there for others. It returns whether it is.
+func (m *monitors) share(ctx context.Context, one *monitor, informer cache.SharedIndexInformer) bool {
+	handle, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: one.seen, UpdateFunc: func(_, obj any) { one.seen(obj) },
+		DeleteFunc: func(obj any) {
+			if o, ok := run.Last[metav1.Object](obj); ok {
+				one.wake(one.graph.remove(o.GetUID()))
+			}
+		},
+	})
+	if err != nil {
+		return false // it has ended, as the program does
+	}
+	m.all.Go(func() {
+		if cache.WaitFor(ctx, "", handle.HasSyncedChecker()) {
+			one.once.Do(func() { close(one.filled) })
+		}
+		<-ctx.Done()
+		_ = informer.RemoveEventHandler(handle) // it fails where the informer has ended
+	})
+	return true
+}
+
+func (m *monitor) seen(obj any) {
+	if o, ok := obj.(metav1.Object); ok {
+		m.wake(m.graph.observe(m.kind, o))
+	}
 }
 
 // await waits until the graph has all objects of the kinds that are followed, or patience
@@ -91,18 +129,14 @@ func (m *monitors) await(ctx context.Context, patience <-chan time.Time) (missin
 	return missing
 }
 
-func (m *monitor) changed(obj any) error {
-	if o, ok := obj.(*metav1.PartialObjectMetadata); ok {
-		m.wake(m.graph.observe(m.kind, o))
-	}
+// Add implements cache.ReflectorStore.
+func (m *monitor) Add(obj any) error {
+	m.seen(obj)
 	return nil
 }
 
-// Add implements cache.ReflectorStore.
-func (m *monitor) Add(obj any) error { return m.changed(obj) }
-
 // Update implements cache.ReflectorStore.
-func (m *monitor) Update(obj any) error { return m.changed(obj) }
+func (m *monitor) Update(obj any) error { return m.Add(obj) }
 
 // Delete implements cache.ReflectorStore.
 func (m *monitor) Delete(obj any) error {
