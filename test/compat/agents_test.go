@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -32,9 +33,26 @@ func withoutNodes(t *testing.T, nodes ...string) *stage {
 	return s
 }
 
-// nodes makes nodes that nobody runs.
+// nodes makes nodes that nobody runs, and renews their leases: parallel tests may begin long
+// after it.
 func (s *stage) nodes(t *testing.T, names ...string) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	t.Cleanup(func() { cancel(); done.Wait() })
+	done.Go(func() {
+		for tick := time.NewTicker(5 * time.Second); ; {
+			for _, name := range names {
+				s.renewed(ctx, name)
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			}
+		}
+	})
 	for _, name := range names {
 		room := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("200")}
 		_, err := s.client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
@@ -44,6 +62,19 @@ func (s *stage) nodes(t *testing.T, names ...string) {
 		}, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// renewed renews the lease of a node. One that could not be is renewed with the next.
+func (s *stage) renewed(ctx context.Context, node string) {
+	leases := s.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	spec := coordinationv1.LeaseSpec{HolderIdentity: &node, LeaseDurationSeconds: new(int32(40)), RenewTime: &metav1.MicroTime{Time: time.Now()}}
+	_, err := leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: node}, Spec: spec}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		if lease, err := leases.Get(ctx, node, metav1.GetOptions{}); err == nil {
+			lease.Spec = spec
+			_, _ = leases.Update(ctx, lease, metav1.UpdateOptions{})
 		}
 	}
 }

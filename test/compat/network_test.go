@@ -126,7 +126,6 @@ func TestAPodWithRawPacketsDoesNotTakeTheAddressOfAnother(t *testing.T) {
 // TestPodsReachTheAPIThatListensOnAnIPv6Address holds as well for pods in the machine's
 // network, which do not come over the bridge.
 func TestPodsReachTheAPIThatListensOnAnIPv6Address(t *testing.T) {
-	t.Parallel()
 	s := prepared(t)
 	s.Listen = strings.Replace(s.Listen, "127.0.0.1", "[::1]", 1)
 	if err := s.Start(); err != nil {

@@ -77,7 +77,7 @@ func TestPullThatDoesNotMoveIsGivenUp(t *testing.T) {
 		shared.apply(t, ns, pullerPod(name, image, "  imagePullSecrets: [{name: "+name+"}]\n"))
 	}
 	start := time.Now()
-	message := shared.waits(t, ns, "silent", 120*time.Second, "ErrImagePull", "ImagePullBackOff")
+	message := shared.waits(t, ns, "silent", 240*time.Second, "ErrImagePull", "ImagePullBackOff")
 	contains(t, message, "nothing came from registry "+silent.host+" for 1m0s")
 	if took := time.Since(start); took < 50*time.Second {
 		t.Errorf("given up after %s", took)
