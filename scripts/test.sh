@@ -25,4 +25,4 @@ CGO_ENABLED=1 $GO test -race -short -timeout 20m ./internal/clock ./internal/com
 
 echo "== acceptance tests"
 # They mostly wait, for containers and for probes: more of them at a time than processors.
-$GO test -timeout 30m -parallel 6 ./test/compat
+$GO test -timeout 30m -parallel 4 ./test/compat

@@ -126,7 +126,8 @@ func TestAResizeWaitsForRoomOverARestart(t *testing.T) {
 		`Normal ResizeCompleted Pod resize completed: {"containers":[{"name":"c","resources":{"limits":{"cpu":"800m"},"requests":{"cpu":"800m"}}}],"generation":2}`)
 
 	// A container that is started again sees what the pod is allocated now.
-	s.sh(t, "kubectl exec small -- kill 1")
+	// The command may be ended with its container.
+	_ = s.command(t, "kubectl", "exec", "small", "--", "kill", "1").Run()
 	eventually(t, 30*time.Second, func() error {
 		if got := s.sh(t, "kubectl logs small"); strings.TrimSpace(got) != "limit 800" {
 			return fmt.Errorf("the container prints %q", got)

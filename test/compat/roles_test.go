@@ -238,7 +238,7 @@ spec:
 // endSandbox ends the process that holds a pod's sandbox, told by a program that runs in
 // the pod, whose containers share one PID namespace.
 const endSandbox = `
-pid=$(pgrep -x -f "sleep %s") && ns=$(readlink /proc/$pid/ns/pid)
+until pid=$(pgrep -x -f "sleep %s"); do sleep 0.1; done; ns=$(readlink /proc/$pid/ns/pid)
 for p in /proc/[0-9]*; do
   if [ "$(readlink $p/ns/pid)" = "$ns" ] && grep -qE '^NSpid:.*[[:space:]]1$' $p/status; then kill -9 ${p#/proc/}; fi
 done`

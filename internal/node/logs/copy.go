@@ -50,12 +50,16 @@ func Copy(ctx context.Context, w io.Writer, flush func(), src Source, o Options)
 		return fmt.Errorf("opening log: %w", err)
 	}
 	defer func() { f.Close() }()
+	c := newCopier(w, o)
 	if o.Tail != nil {
-		if err := seekTail(f, *o.Tail); err != nil {
-			return err
+		missing, err := seekTail(f, *o.Tail)
+		if err == nil && missing > 0 {
+			err = c.before(src, f, missing)
+		}
+		if err != nil {
+			return ignoreLimit(err)
 		}
 	}
-	c := newCopier(w, o)
 	if !o.Follow {
 		return ignoreLimit(c.drain(f, true))
 	}
@@ -138,17 +142,47 @@ func laterFiles(src Source, old os.FileInfo) ([]string, error) {
 	return files, nil
 }
 
-func seekTail(f *os.File, n int64) error {
+// seekTail goes to where the last n lines of a file begin, and returns how many of them it
+// does not have.
+func seekTail(f *os.File, n int64) (missing int64, err error) {
 	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("looking at log: %w", err)
+	}
+	start, missing, err := tailOffset(f, info.Size(), n, math.MaxInt64)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := f.Seek(start, io.SeekStart); err != nil {
+		return 0, fmt.Errorf("seeking in log: %w", err)
+	}
+	return missing, nil
+}
+
+// before copies the last lines of what a rotation has just put aside: they belong to a log
+// whose file f has too few.
+func (c *copier) before(src Source, f *os.File, lines int64) error {
+	files, err := rotatedFiles(src.Root, src.Path)
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	before, err := bounded.OpenBelow(src.Root, files[len(files)-1])
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening rotated log: %w", err)
+	}
+	defer before.Close()
+	now, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("looking at log: %w", err)
 	}
-	start, err := tailOffset(f, info.Size(), n, math.MaxInt64)
-	if err != nil {
+	if old, err := before.Stat(); err != nil || os.SameFile(old, now) {
+		return err // it was f that was put aside
+	}
+	if _, err := seekTail(before, lines); err != nil {
 		return err
 	}
-	if _, err := f.Seek(start, io.SeekStart); err != nil {
-		return fmt.Errorf("seeking in log: %w", err)
-	}
-	return nil
+	return c.drain(before, false) // a line may go on behind it
 }

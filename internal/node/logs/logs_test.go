@@ -99,6 +99,37 @@ func TestTailAcrossBlocks(t *testing.T) {
 	}
 }
 
+func TestTailReachesBackBeyondARotation(t *testing.T) {
+	old := entry(0, Stdout, "F", "a") + entry(1, Stdout, "F", "b") + entry(2, Stdout, "F", "c")
+	for name, tt := range map[string]struct {
+		before, now string
+		o           Options
+		want        string
+	}{
+		"nothing since":   {old, "", Options{Tail: ptr(int64(1))}, "c\n"},
+		"too little":      {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(3))}, "b\nc\nd\n"},
+		"enough":          {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(1))}, "d\n"},
+		"none":            {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(0))}, ""},
+		"without a tail":  {old, entry(3, Stdout, "F", "d"), Options{}, "d\n"},
+		"all there are":   {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(99))}, "a\nb\nc\nd\n"},
+		"within a line":   {entry(0, Stdout, "F", "a") + entry(1, Stdout, "P", "b"), entry(2, Stdout, "F", "c"), Options{Tail: ptr(int64(3))}, "a\nbc\n"},
+		"limited":         {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(3)), LimitBytes: ptr(int64(3))}, "b\nc"},
+		"followed":        {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(2)), Follow: true}, "c\nd\n"},
+		"since, and tail": {old, entry(3, Stdout, "F", "d"), Options{Tail: ptr(int64(4)), Since: base.Add(2 * time.Second)}, "c\nd\n"},
+	} {
+		src, path := logFile(t, tt.now)
+		for suffix, log := range map[string]string{".20260102-030405": "older\n", ".20260102-030406": tt.before} {
+			if err := os.WriteFile(path+suffix, []byte(log), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		if err := Copy(t.Context(), &out, nil, src, tt.o); err != nil || out.String() != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, &out, err, tt.want)
+		}
+	}
+}
+
 func TestCopyMissing(t *testing.T) {
 	src, _ := logFile(t, "")
 	src.Path = "c/9.log"
@@ -349,12 +380,12 @@ func FuzzTail(f *testing.F) {
 		// Far from the end of the file blocks meet anywhere in what comes before.
 		content = append(content, entry(9, Stdout, "P", strings.Repeat("x", int(uint64(pad)%(3*tailBlock))))...)
 		size := int64(len(content))
-		start, err := tailOffset(bytes.NewReader(content), size, n, math.MaxInt64)
+		start, _, err := tailOffset(bytes.NewReader(content), size, n, math.MaxInt64)
 		if want := tailPlainly(content, n); err != nil || start != want {
 			t.Fatalf("start %d of %d, want %d, error %v", start, size, want, err)
 		}
 		for _, text := range []int64{0, 1, 2048} {
-			late, err := tailOffset(bytes.NewReader(content), size, n, text)
+			late, _, err := tailOffset(bytes.NewReader(content), size, n, text)
 			if err != nil || late < start || late > size || late > 0 && late < size && content[late-1] != '\n' {
 				t.Errorf("for %d bytes %d of %d, error %v", text, late, size, err)
 			}

@@ -45,7 +45,7 @@ func endOf(ctx context.Context, root *os.Root, path string, lines int64, n int) 
 	if err != nil {
 		return nil, fmt.Errorf("looking at log: %w", err)
 	}
-	start, err := tailOffset(f, info.Size(), lines, int64(n))
+	start, _, err := tailOffset(f, info.Size(), lines, int64(n))
 	if err != nil {
 		return nil, err
 	}
@@ -88,10 +88,11 @@ func (l *lastBytes) Write(p []byte) (int, error) {
 
 // tailOffset returns where an entry begins that the last n lines of a log of the given
 // size, or the last so many bytes of their text, do not reach beyond. What the runtime
-// cut into several entries counts as one line.
-func tailOffset(f io.ReaderAt, size, n, text int64) (int64, error) {
+// cut into several entries counts as one line. missing is how many of the lines the log
+// does not have.
+func tailOffset(f io.ReaderAt, size, n, text int64) (start, missing int64, err error) {
 	if n <= 0 || text <= 0 {
-		return size, nil
+		return size, 0, nil
 	}
 	t := tailSearch{lines: n, text: text, start: size, end: size, last: true}
 	block := make([]byte, tailBlock+maxHead)
@@ -103,14 +104,14 @@ func tailOffset(f io.ReaderAt, size, n, text int64) (int64, error) {
 		read := int(end - begin)
 		copy(block[read:], block[:behind])
 		if _, err := f.ReadAt(block[:read], begin); err != nil {
-			return 0, fmt.Errorf("reading log backwards: %w", err)
+			return 0, 0, fmt.Errorf("reading log backwards: %w", err)
 		}
 		if t.block(block[:read+behind], read, begin) {
-			return t.start, nil
+			return t.start, 0, nil
 		}
 		behind, end = min(read+behind, maxHead), begin
 	}
-	return t.start, nil
+	return t.start, t.lines, nil
 }
 
 // tailSearch looks at entries from the last to the first.
