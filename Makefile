@@ -65,7 +65,7 @@ test: test-deps build images ## everything the tests need, then all of them with
 
 .PHONY: soak
 soak: test-deps build images ## the long forms of the same tests
-	LATERNA_SOAK=1 $(GO) test -count=1 -timeout 120m ./projection/atomicdir ./internal/etcd ./test/compat
+	LATERNA_SOAK=1 $(GO) test -count=1 -timeout 180m ./projection/atomicdir ./internal/etcd ./test/compat
 	LATERNA_SOAK=1 $(GO) test -count=1 -timeout 30m -run TestManyElements ./internal/apiserver
 
 .PHONY: bench
