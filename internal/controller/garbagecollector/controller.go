@@ -23,7 +23,7 @@ const (
 	// patience is how long the first lists of all kinds may take; a kind that cannot be
 	// listed then keeps nobody from the others.
 	patience = 30 * time.Second
-	// poll is how often readiness is asked for, and discovery tried at the start.
+	// poll is how often discovery is tried at the start.
 	poll = 250 * time.Millisecond
 	// settle is how long dependents that were made just before their owner was orphaned
 	// may take to show: each kind is another watch, and who is not seen is not released.
@@ -44,8 +44,6 @@ type Config struct {
 	env.Env
 	// Metadata is a client of all kinds, with the identity of Client.
 	Metadata metadata.Interface
-	// Ready tells whether the system is ready; what waits to be collected may wait for it.
-	Ready func() error
 }
 
 // Controller collects garbage.
@@ -99,13 +97,13 @@ func (c *Controller) foreign(dependent identity, owner metav1.OwnerReference) {
 	c.loop.Events().Eventf(ref, corev1.EventTypeWarning, "OwnerRefInvalidNamespace", "ownerRef %s does not exist in namespace %q", referred(owner, dependent.namespace), dependent.namespace)
 }
 
-// Run collects garbage until ctx ends. It begins once the system is ready, with the graph
-// filled: who deletes in the foreground would otherwise be let go too early.
+// Run collects garbage until ctx ends. It begins with the graph filled: who deletes in the
+// foreground would otherwise be let go too early.
 func (c *Controller) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer c.monitors.all.Wait()
-	if !c.await(ctx, c.config.Ready) || !c.await(ctx, func() error { return c.discover(ctx) }) {
+	if !c.await(ctx) {
 		return nil
 	}
 	timer := c.config.Wall.NewTimer(patience)
@@ -120,11 +118,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	return c.loop.Run(ctx)
 }
 
-// await asks until there is no error. It returns false when ctx ends.
-func (c *Controller) await(ctx context.Context, ask func() error) bool {
+// await discovers until that succeeds. It returns false when ctx ends.
+func (c *Controller) await(ctx context.Context) bool {
 	ticker := c.config.Wall.NewTicker(poll)
 	defer ticker.Stop()
-	for ask() != nil {
+	for c.discover(ctx) != nil {
 		select {
 		case <-ctx.Done():
 			return false

@@ -45,7 +45,10 @@ type builder struct {
 }
 
 // builders lists all controllers.
-func (m *Manager) builders() []builder {
+func (m *Manager) builders() []builder { return append(m.first(), m.later()...) }
+
+// first are the controllers that a system begins with.
+func (m *Manager) first() []builder {
 	c := m.config
 	all := []builder{
 		{tokenissuer.Name, m.tokenIssuer},
@@ -69,22 +72,41 @@ func (m *Manager) builders() []builder {
 			meta, err := g.metadata()
 			return namespace.New(namespace.Config{Env: g.Env, Metadata: meta}), err
 		}},
+		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
+		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
+		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
+		{tainteviction.Name, func(g given) (runner, error) { return tainteviction.New(g.Env), nil }},
+		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
+	}
+	if c.Settled != nil {
+		all = append(all, builder{testclock.Name, func(g given) (runner, error) {
+			follower := testclock.New(testclock.Config{
+				Client: g.Client, Clock: c.Clock, Wall: g.Wall, Log: g.Log, Owner: true, Settled: c.Settled,
+			})
+			c.Ready.set(storedOffset, follower.Ready)
+			return follower, nil
+		}})
+	}
+	return all
+}
+
+// later are those of workloads and of what belongs together. Nobody waits for them in a
+// system that begins, and the caches that they fill are many.
+func (m *Manager) later() []builder {
+	c := m.config
+	return []builder{
 		{garbagecollector.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()
-			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta, Ready: c.Ready.All}), err
+			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta}), err
 		}},
 		{daemonset.Name, func(g given) (runner, error) {
 			return daemonset.New(daemonset.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
 		{statefulset.Name, func(g given) (runner, error) { return statefulset.New(g.Env), nil }},
 		{disruption.Name, func(g given) (runner, error) { return disruption.New(g.Env), nil }},
-		{scheduler.Name, func(g given) (runner, error) { return scheduler.New(g.Env), nil }},
 		{deployment.Name, func(g given) (runner, error) { return deployment.New(g.Env), nil }},
 		{replicaset.Name, func(g given) (runner, error) { return replicaset.New(g.Env), nil }},
 		{replicaset.ReplicationName, func(g given) (runner, error) { return replicaset.NewReplication(g.Env), nil }},
-		{podgc.Name, func(g given) (runner, error) { return podgc.New(g.Env), nil }},
-		{nodelifecycle.Name, func(g given) (runner, error) { return nodelifecycle.New(g.Env), nil }},
-		{tainteviction.Name, func(g given) (runner, error) { return tainteviction.New(g.Env), nil }},
 		{rolloutonchange.Name, func(g given) (runner, error) {
 			return rolloutonchange.New(rolloutonchange.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
@@ -98,18 +120,7 @@ func (m *Manager) builders() []builder {
 		{ttlafterfinished.Name, func(g given) (runner, error) {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
-		{clusterroleaggregation.Name, func(g given) (runner, error) { return clusterroleaggregation.New(g.Env), nil }},
 	}
-	if c.Settled != nil {
-		all = append(all, builder{testclock.Name, func(g given) (runner, error) {
-			follower := testclock.New(testclock.Config{
-				Client: g.Client, Clock: c.Clock, Wall: g.Wall, Log: g.Log, Owner: true, Settled: c.Settled,
-			})
-			c.Ready.set(storedOffset, follower.Ready)
-			return follower, nil
-		}})
-	}
-	return all
 }
 
 // tokenIssuer makes the controller that carries out changes of the issuer.

@@ -109,19 +109,74 @@ func (m *Manager) run(ctx context.Context) error {
 		return fmt.Errorf("making the client of the shared caches: %w", err)
 	}
 	shared := informers.NewSharedInformerFactory(client, 0)
-	var all []runner
-	for _, b := range m.builders() {
-		g, err := m.give(b.name, shared)
-		if err != nil {
-			return err
-		}
-		r, err := b.build(g)
-		if err != nil {
-			return err
-		}
-		all = append(all, r)
+	first, err := m.prepared(m.first(), shared)
+	if err != nil {
+		return err
 	}
+	later, err := m.prepared(m.later(), shared)
+	if err != nil {
+		return err
+	}
+	all, err := first()
+	if err != nil {
+		return err
+	}
+	all = append(all, &afterReadiness{m.config.Ready.All, m.config.Wall, func() ([]runner, error) {
+		all, err := later()
+		shared.Start(ctx.Done())
+		return all, err
+	}})
 	shared.Start(ctx.Done())
+	return runAll(ctx, all)
+}
+
+// prepared gives controllers what they get, and returns what builds them. The shared caches
+// that they ask for then are to be started afterwards.
+func (m *Manager) prepared(builders []builder, shared informers.SharedInformerFactory) (build func() ([]runner, error), err error) {
+	gives := make([]given, len(builders))
+	for i, b := range builders {
+		if gives[i], err = m.give(b.name, shared); err != nil {
+			return nil, err
+		}
+	}
+	return func() (all []runner, err error) {
+		for i, b := range builders {
+			r, err := b.build(gives[i])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, r)
+		}
+		return all, nil
+	}, nil
+}
+
+// poll is how often it is asked whether controllers are ready that others wait for.
+const poll = 25 * time.Millisecond
+
+// afterReadiness are controllers that begin once what /readyz promises of controllers is
+// done: filling their caches would only delay it.
+type afterReadiness struct {
+	ready func() error
+	wall  clock.Wall
+	begin func() ([]runner, error)
+}
+
+// Run waits, and runs the controllers until ctx ends or one of them fails.
+func (a *afterReadiness) Run(ctx context.Context) error {
+	ticker := a.wall.NewTicker(poll)
+	defer ticker.Stop()
+	for a.ready() != nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+		}
+	}
+	all, err := a.begin()
+	if err != nil {
+		return err
+	}
 	return runAll(ctx, all)
 }
 

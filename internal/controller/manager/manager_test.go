@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -105,6 +106,38 @@ func TestTestClockIsFollowedOnlyWhereThereIsOne(t *testing.T) {
 	if len(with) != len(without)+1 {
 		t.Errorf("with a test clock %q, without %q", with, without)
 	}
+}
+
+func TestLaterControllersWaitForReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		behind, begun := errors.New("not yet"), 0
+		worker := &loop{}
+		a := &afterReadiness{ready: func() error { return behind }, wall: clock.Real(), begin: func() ([]runner, error) { begun++; return []runner{worker}, nil }}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		time.Sleep(time.Hour)
+		if begun > 0 {
+			t.Error("they have begun before")
+		}
+		behind = nil
+		time.Sleep(poll)
+		synctest.Wait()
+		if begun != 1 || worker.ended {
+			t.Errorf("begun %d times, ended %t", begun, worker.ended)
+		}
+		cancel()
+		if err := <-done; err != nil || !worker.ended {
+			t.Errorf("ended %t, %v", worker.ended, err)
+		}
+		if err := a.Run(ctx); err != nil || begun > 2 {
+			t.Errorf("after the end: %v, begun %d times", err, begun)
+		}
+		a.begin = func() ([]runner, error) { return nil, errors.New("cannot be made") }
+		if err := a.Run(t.Context()); err == nil {
+			t.Error("that they cannot be made is not told")
+		}
+	})
 }
 
 // loop is a controller that ends with its error, or with ctx.
