@@ -112,7 +112,10 @@ func New(config Config) *Controller {
 		c.loop.Fail(err)
 		return c
 	}
-	owners := workload.Owners{Kind: kind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	owners := workload.Owners[*appsv1.DaemonSet]{
+		Kind: kind.Kind, Parents: sets.GetIndexer(), Look: c.queue.Add,
+		Selector: func(set *appsv1.DaemonSet) *metav1.LabelSelector { return set.Spec.Selector },
+	}
 	c.loop.Watch(sets, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(pods, owners.Handler())
 	c.loop.Watch(revisions, owners.ChangesHandler())
@@ -120,21 +123,6 @@ func New(config Config) *Controller {
 		AddFunc: func(any) { c.all() }, UpdateFunc: c.nodeChanged, DeleteFunc: func(any) { c.all() },
 	})
 	return c
-}
-
-func (c *Controller) find(namespace, name string) metav1.Object {
-	if set, err := c.sets.DaemonSets(namespace).Get(name); err == nil {
-		return set
-	}
-	return nil
-}
-
-func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
-	sets, err := c.sets.DaemonSets(namespace).List(labels.Everything())
-	if err != nil {
-		return nil
-	}
-	return workload.Selecting(sets, has, func(set *appsv1.DaemonSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // all looks at every set.

@@ -2,7 +2,6 @@ package deployment
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -71,7 +70,10 @@ func New(e env.Env) *Controller {
 	})
 	c.loop.RecordAs(Name)
 	c.loop.Watch(deployments, c.written.Parents(c.queue.AddObject))
-	owners := workload.Owners{Kind: deploymentKind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	owners := workload.Owners[*appsv1.Deployment]{
+		Kind: deploymentKind.Kind, Parents: c.deployments, Look: c.queue.Add,
+		Selector: func(d *appsv1.Deployment) *metav1.LabelSelector { return d.Spec.Selector },
+	}
 	c.loop.Watch(sets, owners.Handler())
 	c.loop.Watch(pods, cache.ResourceEventHandlerFuncs{UpdateFunc: c.podChanged, DeleteFunc: c.podEnded})
 	return c
@@ -105,27 +107,6 @@ func (c *Controller) claim(ctx context.Context, d *appsv1.Deployment, selector l
 		},
 	}
 	return claims.Claim(ctx, c.sets.Candidates(d))
-}
-
-func (c *Controller) find(namespace, name string) metav1.Object {
-	if d := c.get(namespace + "/" + name); d != nil {
-		return d
-	}
-	return nil
-}
-
-func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
-	all, err := c.deployments.ByIndex(cache.NamespaceIndex, namespace)
-	if err != nil {
-		panic(fmt.Errorf("deployments by namespace: %w", err)) // informers of a factory have the index
-	}
-	var deployments []*appsv1.Deployment
-	for _, obj := range all {
-		if d, ok := obj.(*appsv1.Deployment); ok {
-			deployments = append(deployments, d)
-		}
-	}
-	return workload.Selecting(deployments, has, func(d *appsv1.Deployment) *metav1.LabelSelector { return d.Spec.Selector })
 }
 
 // ownerOf returns the deployment whose a set is, nil where it is none's.

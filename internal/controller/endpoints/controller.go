@@ -68,7 +68,9 @@ func New(e env.Env) *Controller {
 	}
 	c.queue = c.loop.QueueRetrying(workers, retries, c.sync)
 	c.loop.RecordAs(Name)
-	c.loop.Watch(core.Services().Informer(), run.Handlers(c.queue.AddObject))
+	// What was written for a service goes with it, and so do its Endpoints.
+	c.loop.Watch(core.Services().Informer(), c.written.Parents(c.queue.AddObject))
+	c.loop.Watch(core.Services().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.queue.AddObject})
 	c.loop.Watch(core.Pods().Informer(), endpointtracking.Pods(c.services, c.queue))
 	c.loop.Watch(all, cache.ResourceEventHandlerFuncs{DeleteFunc: c.queue.AddObject})
 	c.loop.Beside(c.leftOver)

@@ -8,13 +8,11 @@ package endpointslice
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -97,9 +95,6 @@ func New(e env.Env) *Controller {
 // Run keeps slices until ctx ends.
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
-// errStale is returned while the cache of slices has yet to see what was written.
-var errStale = errors.New("EndpointSlice informer cache is out of date")
-
 // sync brings the slices of a service in line with its pods.
 func (c *Controller) sync(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
@@ -122,14 +117,14 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		c.warn(service, "FailedToListPods", "Error listing Pods for Service %s/%s: %v", err)
 		return err
 	}
-	slices, err := c.slices.EndpointSlices(namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: name, discoveryv1.LabelManagedBy: manager}))
+	slices, err := endpointtracking.Of(c.slices, namespace, name, manager)
 	if err != nil {
 		c.warn(service, "FailedToListEndpointSlices", "Error listing Endpoint Slices for Service %s/%s: %v", err)
 		return err
 	}
 	slices = staying(slices)
 	if c.written.StaleSlices(service, slices) {
-		return errStale
+		return endpointtracking.ErrStale
 	}
 	// Asked each time, so that it remembers what it saw even when nothing is written.
 	trigger := c.triggers.ComputeEndpointLastChangeTriggerTime(namespace, service, pods)

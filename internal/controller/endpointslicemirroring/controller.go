@@ -16,7 +16,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
@@ -93,16 +92,13 @@ func unselective(s *corev1.Service) bool { return s.Spec.Selector == nil }
 // Run mirrors until ctx ends.
 func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
-// errStale is returned while the cache of slices has yet to see what was written.
-var errStale = errors.New("EndpointSlice informer cache is out of date")
-
 // sync brings the slices of Endpoints in line with them.
 func (c *Controller) sync(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
 		return nil // a key of our own making
 	}
-	slices, err := c.slices.EndpointSlices(namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: name, discoveryv1.LabelManagedBy: manager}))
+	slices, err := endpointtracking.Of(c.slices, namespace, name, manager)
 	if err != nil {
 		return err
 	}
@@ -118,7 +114,7 @@ func (c *Controller) sync(ctx context.Context, key string) error {
 		return c.remove(ctx, slices)
 	}
 	if c.written.StaleSlices(service, slices) {
-		return errStale
+		return endpointtracking.ErrStale
 	}
 	d := desired(endpoints)
 	c.tell(endpoints, d)

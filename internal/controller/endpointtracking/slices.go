@@ -1,9 +1,12 @@
 package endpointtracking
 
 import (
+	"errors"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	endpointsliceutil "k8s.io/endpointslice/util"
 
@@ -19,6 +22,14 @@ const settle = time.Second
 func Slices(manager string, tracker *endpointsliceutil.EndpointSliceTracker, q *queue.Queue) cache.ResourceEventHandler {
 	s := follower{manager, tracker, q}
 	return cache.ResourceEventHandlerFuncs{AddFunc: s.added, UpdateFunc: s.changed, DeleteFunc: s.gone}
+}
+
+// ErrStale is returned while the cache of slices has yet to see what was written.
+var ErrStale = errors.New("EndpointSlice informer cache is out of date")
+
+// Of returns the slices of a service that a manager keeps, of the cache: read only.
+func Of(all discoverylisters.EndpointSliceLister, namespace, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
+	return all.EndpointSlices(namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager}))
 }
 
 type follower struct {

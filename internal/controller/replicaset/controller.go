@@ -3,7 +3,6 @@ package replicaset
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -72,7 +71,14 @@ func build(e env.Env, of func(env.Env) (kind, error)) *Controller {
 	c.report = run.Commits(e, c.kind.report)
 	c.loop.RecordAs(c.kind.component)
 	c.loop.Watch(c.kind.informer, c.written.Parents(c.queue.AddObject))
-	owners := workload.Owners{Kind: c.kind.gvk.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	owners := workload.Owners[*appsv1.ReplicaSet]{
+		Kind: c.kind.gvk.Kind, Parents: c.sets, Look: c.queue.Add,
+		As: func(obj any) (*appsv1.ReplicaSet, bool) {
+			set := c.kind.of(obj)
+			return set, set != nil
+		},
+		Selector: func(set *appsv1.ReplicaSet) *metav1.LabelSelector { return set.Spec.Selector },
+	}
 	c.loop.Watch(pods, owners.Handler())
 	return c
 }
@@ -177,29 +183,6 @@ func (c *Controller) neighbours(set *appsv1.ReplicaSet) map[string]int {
 		}
 	}
 	return count
-}
-
-// find returns a set by name, nil where there is none.
-func (c *Controller) find(namespace, name string) metav1.Object {
-	if set := c.get(namespace + "/" + name); set != nil {
-		return set
-	}
-	return nil
-}
-
-// selecting returns the sets that select labels.
-func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
-	all, err := c.sets.ByIndex(cache.NamespaceIndex, namespace)
-	if err != nil {
-		panic(fmt.Errorf("sets by namespace: %w", err)) // informers of a factory have the index
-	}
-	var sets []*appsv1.ReplicaSet
-	for _, obj := range all {
-		if set := c.kind.of(obj); set != nil {
-			sets = append(sets, set)
-		}
-	}
-	return workload.Selecting(sets, has, func(set *appsv1.ReplicaSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // owned tells whether a pod is a set's.

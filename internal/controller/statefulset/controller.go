@@ -85,28 +85,16 @@ func New(e env.Env) *Controller {
 		c.loop.Fail(err)
 		return c
 	}
-	owners := workload.Owners{Kind: kind.Kind, Find: c.find, Selecting: c.selecting, Look: c.queue.Add}
+	owners := workload.Owners[*appsv1.StatefulSet]{
+		Kind: kind.Kind, Parents: sets.GetIndexer(), Look: c.queue.Add,
+		Selector: func(set *appsv1.StatefulSet) *metav1.LabelSelector { return set.Spec.Selector },
+	}
 	c.loop.Watch(sets, c.written.Parents(c.queue.AddObject))
 	c.loop.Watch(pods, owners.Handler())
 	c.loop.Watch(revisions, owners.ChangesHandler())
 	// A claim that is gone lets its pod be made.
 	c.loop.Watch(core.PersistentVolumeClaims().Informer(), cache.ResourceEventHandlerFuncs{DeleteFunc: c.claimGone})
 	return c
-}
-
-func (c *Controller) find(namespace, name string) metav1.Object {
-	if set, err := c.sets.StatefulSets(namespace).Get(name); err == nil {
-		return set
-	}
-	return nil
-}
-
-func (c *Controller) selecting(namespace string, has labels.Set) []metav1.Object {
-	sets, err := c.sets.StatefulSets(namespace).List(labels.Everything())
-	if err != nil {
-		return nil
-	}
-	return workload.Selecting(sets, has, func(set *appsv1.StatefulSet) *metav1.LabelSelector { return set.Spec.Selector })
 }
 
 // claimGone looks at the sets that a claim was of by its name.

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 
@@ -13,25 +14,34 @@ import (
 
 // Owners says which parents of one kind are to be looked at when an object changes that
 // is theirs, or that has no controller and may become theirs.
-type Owners struct {
-	// Kind is the parents'.
-	Kind string
-	// Find returns a parent by name, nil where there is none.
-	Find func(namespace, name string) metav1.Object
-	// Selecting returns the parents of a namespace that select labels.
-	Selecting func(namespace string, has labels.Set) []metav1.Object
+type Owners[T metav1.Object] struct {
+	// Kind is the parents', and Parents the cache of them, of an informer of a factory.
+	Kind    string
+	Parents cache.Indexer
+	// As reads an object of the cache; nil where it is a T as it stands.
+	As func(obj any) (parent T, ok bool)
+	// Selector is a parent's. One that is empty, which no store has, selects nothing.
+	Selector func(parent T) *metav1.LabelSelector
 	// Look is called with the key of each such parent.
 	Look func(key string)
 }
 
+func (o Owners[T]) as(obj any) (parent T, ok bool) {
+	if o.As != nil {
+		return o.As(obj)
+	}
+	parent, ok = obj.(T)
+	return parent, ok
+}
+
 // Handler looks after objects of an informer.
-func (o Owners) Handler() cache.ResourceEventHandler {
+func (o Owners[T]) Handler() cache.ResourceEventHandler {
 	return o.handler(func(obj any) { o.seen(obj, nil) })
 }
 
 // ChangesHandler is Handler for objects that nobody but their controller makes: those that
 // come with one are no news.
-func (o Owners) ChangesHandler() cache.ResourceEventHandler {
+func (o Owners[T]) ChangesHandler() cache.ResourceEventHandler {
 	return o.handler(func(obj any) {
 		if now, ok := obj.(metav1.Object); ok && metav1.GetControllerOfNoCopy(now) == nil {
 			o.seen(obj, nil)
@@ -39,7 +49,7 @@ func (o Owners) ChangesHandler() cache.ResourceEventHandler {
 	})
 }
 
-func (o Owners) handler(added func(obj any)) cache.ResourceEventHandler {
+func (o Owners[T]) handler(added func(obj any)) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: added,
 		UpdateFunc: func(old, obj any) {
@@ -55,7 +65,7 @@ func (o Owners) handler(added func(obj any)) cache.ResourceEventHandler {
 	}
 }
 
-func (o Owners) seen(obj any, before metav1.Object) {
+func (o Owners[T]) seen(obj any, before metav1.Object) {
 	now, ok := obj.(metav1.Object)
 	if !ok {
 		return
@@ -71,33 +81,42 @@ func (o Owners) seen(obj any, before metav1.Object) {
 	if before != nil && !given && maps.Equal(before.GetLabels(), now.GetLabels()) {
 		return // nobody selects it who did not before
 	}
-	for _, parent := range o.Selecting(now.GetNamespace(), now.GetLabels()) {
-		o.Look(cache.MetaObjectToName(parent).String())
+	o.selecting(now)
+}
+
+// selecting looks at the parents that select an object.
+func (o Owners[T]) selecting(obj metav1.Object) {
+	if len(obj.GetLabels()) == 0 {
+		return
+	}
+	all, err := o.Parents.ByIndex(cache.NamespaceIndex, obj.GetNamespace())
+	if err != nil {
+		panic(fmt.Errorf("parents by namespace: %w", err)) // informers of a factory have the index
+	}
+	for _, one := range all {
+		parent, ok := o.as(one)
+		if !ok {
+			continue
+		}
+		if s, err := metav1.LabelSelectorAsSelector(o.Selector(parent)); err == nil && !s.Empty() && s.Matches(labels.Set(obj.GetLabels())) {
+			o.Look(cache.MetaObjectToName(parent).String())
+		}
 	}
 }
 
 // owner looks at the controller of an object, or at another of its name that there is by
 // now.
-func (o Owners) owner(obj metav1.Object, another bool) {
+func (o Owners[T]) owner(obj metav1.Object, another bool) {
 	owner := metav1.GetControllerOfNoCopy(obj)
 	if owner == nil || owner.Kind != o.Kind {
 		return
 	}
-	if parent := o.Find(obj.GetNamespace(), owner.Name); parent != nil && (another || parent.GetUID() == owner.UID) {
-		o.Look(cache.MetaObjectToName(parent).String())
+	key := cache.NewObjectName(obj.GetNamespace(), owner.Name).String()
+	found, exists, err := o.Parents.GetByKey(key)
+	if err != nil || !exists {
+		return
 	}
-}
-
-// Selecting returns those of some parents that select labels; an empty selector, which no
-// store has, selects nothing.
-func Selecting[T metav1.Object](parents []T, has labels.Set, selector func(T) *metav1.LabelSelector) (all []metav1.Object) {
-	if len(has) == 0 {
-		return nil
+	if parent, ok := o.as(found); ok && (another || parent.GetUID() == owner.UID) {
+		o.Look(key)
 	}
-	for _, parent := range parents {
-		if s, err := metav1.LabelSelectorAsSelector(selector(parent)); err == nil && !s.Empty() && s.Matches(has) {
-			all = append(all, parent)
-		}
-	}
-	return all
 }

@@ -6,27 +6,25 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 )
 
 func TestWhoIsLookedAt(t *testing.T) {
 	var looked []string
-	o := Owners{
-		Kind: kind.Kind,
-		Find: func(namespace, name string) metav1.Object {
-			if namespace != "ns" || name != "web" {
-				return nil
-			}
-			return parent()
+	parents := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	web, empty, elsewhere := parent(), parent(), parent()
+	web.Spec.Selector = map[string]string{"app": "web"}
+	empty.Name, elsewhere.Namespace, elsewhere.Spec.Selector = "empty", "n2", web.Spec.Selector
+	for _, p := range []*corev1.ReplicationController{web, empty, elsewhere} {
+		if err := parents.Add(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := Owners[*corev1.ReplicationController]{
+		Kind: kind.Kind, Parents: parents, Look: func(key string) { looked = append(looked, key) },
+		Selector: func(c *corev1.ReplicationController) *metav1.LabelSelector {
+			return &metav1.LabelSelector{MatchLabels: c.Spec.Selector}
 		},
-		Selecting: func(_ string, has labels.Set) []metav1.Object {
-			if has["app"] != "web" {
-				return nil
-			}
-			return []metav1.Object{parent()}
-		},
-		Look: func(key string) { looked = append(looked, key) },
 	}
 	mine := func(p *corev1.Pod) {
 		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind.Kind, Name: "web", UID: "u", Controller: new(true)}}
@@ -44,6 +42,8 @@ func TestWhoIsLookedAt(t *testing.T) {
 		"of another kind":          {func() { h.OnAdd(pod("a", other), false) }, ""},
 		"orphan":                   {func() { h.OnAdd(pod("a"), false) }, "ns/web"},
 		"orphan revision":          {func() { changes.OnAdd(pod("a"), false) }, "ns/web"},
+		"orphan as it was":         {func() { h.OnUpdate(pod("a"), pod("a")) }, ""},
+		"orphan with new labels":   {func() { h.OnUpdate(pod("a", strange), pod("a")) }, "ns/web"},
 		"orphan of nobody":         {func() { h.OnAdd(pod("a", strange), false) }, ""},
 		"taken away":               {func() { h.OnUpdate(pod("a", mine), pod("a", other)) }, "ns/web"},
 		"changed":                  {func() { changes.OnUpdate(pod("a", mine), pod("a", mine)) }, "ns/web"},
