@@ -33,8 +33,12 @@ import (
 // Name is the controller's.
 const Name = "rollout-on-change-controller"
 
-// together is how long after the first change others count to the same rollout.
-const together = time.Second
+const (
+	// together is how long after the first change others count to the same rollout.
+	together = time.Second
+	// again is when a workload is looked at again that somebody else was writing.
+	again = 50 * time.Millisecond
+)
 
 // Config is what a controller works with. All fields are required.
 type Config struct {
@@ -97,9 +101,24 @@ func New(c Config) *Controller {
 	for name, informer := range map[string]cache.SharedIndexInformer{
 		"deployment": apps.Deployments().Informer(), "statefulset": apps.StatefulSets().Informer(), "daemonset": apps.DaemonSets().Informer(),
 	} {
-		r.loop.Watch(informer, run.Handlers(func(obj any) { r.seen(name, obj) }))
+		seen := run.Handlers(func(obj any) { r.seen(name, obj) })
+		seen.UpdateFunc = func(before, now any) {
+			if !same(before, now) {
+				r.seen(name, now)
+			}
+		}
+		r.loop.Watch(informer, seen)
 	}
 	return r
+}
+
+// same tells whether a workload has changed in nothing that counts here, as at each step of
+// a rollout: what a sync asks the server is not worth it.
+func same(before, now any) bool {
+	b, ok := before.(metav1.Object)
+	n, okToo := now.(metav1.Object)
+	return ok && okToo && b.GetUID() == n.GetUID() && b.GetGeneration() == n.GetGeneration() && b.GetDeletionTimestamp().Equal(n.GetDeletionTimestamp()) &&
+		b.GetAnnotations()[api.RolloutOnChange] == n.GetAnnotations()[api.RolloutOnChange]
 }
 
 // seen notes a workload that has the annotation, or had it.
@@ -160,17 +179,19 @@ func (r *Controller) sync(ctx context.Context, key string) error {
 	if now.String() == template.Annotations[api.ContentDigests] {
 		return nil
 	}
-	return r.roll(ctx, k, obj, now, before)
+	err = r.roll(ctx, k, obj, now, before)
+	if run.Overtaken(err) {
+		r.queue.AddAfter(key, again) // it is another by now, or told of another status
+		return nil
+	}
+	return err
 }
 
 // roll has a template written with digests, which the server looks at once more, and tells
-// why. Somebody who has changed the object meanwhile has done it already.
+// why. It is run.Overtaken where somebody has changed the object meanwhile.
 func (r *Controller) roll(ctx context.Context, k kind, obj object, now, before podcontent.Digests) error {
 	stored, err := k.patch(ctx, obj.GetNamespace(), obj.GetName(), patch(obj, now))
 	if err != nil {
-		if run.Overtaken(err) {
-			return nil
-		}
 		return fmt.Errorf("rolling out %s/%s: %w", obj.GetNamespace(), obj.GetName(), err)
 	}
 	changed := podcontent.Known(podcontent.Template(stored)).Changed(before)
