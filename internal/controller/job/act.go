@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -127,7 +128,7 @@ func (c *Controller) letGo(ctx context.Context, j *batchv1.Job, p *corev1.Pod) e
 	if !isHeld(p) {
 		return nil
 	}
-	err := c.patch(ctx, j, p, release(p.UID))
+	err := workload.Patches(c.config.Env, c.written, j.UID)(ctx, p, release(p.UID))
 	if run.Overtaken(err) || apierrors.IsInvalid(err) {
 		return nil // it is gone, or another
 	}
@@ -212,7 +213,7 @@ func (c *Controller) letOrphanGo(ctx context.Context, namespace, name string) er
 	}
 	owner := metav1.GetControllerOf(p)
 	if owner == nil {
-		if len(c.matching(p)) > 0 {
+		if slices.ContainsFunc(c.owners.Selecting(p), isOurs) {
 			return nil // they adopt it
 		}
 		return c.letGo(ctx, &batchv1.Job{}, p)

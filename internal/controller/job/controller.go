@@ -18,7 +18,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	batchlisters "k8s.io/client-go/listers/batch/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -63,6 +62,7 @@ type Controller struct {
 	jobs    batchlisters.JobLister
 	pods    corelisters.PodLister
 	podsOf  workload.ByController[*corev1.Pod]
+	owners  workload.Owners[*batchv1.Job]
 	control workload.PodControl
 	written *workload.Written
 	memory  memories
@@ -112,13 +112,16 @@ func New(config Config) *Controller {
 		},
 		DeleteFunc: c.jobGone,
 	})
+	c.owners = workload.Owners[*batchv1.Job]{
+		Kind: kind.Kind, Parents: jobs.Informer().GetIndexer(),
+		Selector: func(j *batchv1.Job) *metav1.LabelSelector { return j.Spec.Selector },
+		Look:     func(key string) { c.queue.AddAfter(key, gather) },
+	}
+	c.loop.Watch(pods.Informer(), c.owners.Handler())
 	c.loop.Watch(pods.Informer(), cache.ResourceEventHandlerFuncs{
-		AddFunc: c.podSeen,
-		UpdateFunc: func(before, after any) {
-			c.podLeft(before, after)
-			c.podSeen(after)
-		},
-		DeleteFunc: c.podSeen,
+		AddFunc:    c.heldSeen,
+		UpdateFunc: func(_, after any) { c.heldSeen(after) },
+		DeleteFunc: c.heldSeen,
 	})
 	return c
 }
@@ -141,70 +144,16 @@ func (c *Controller) jobGone(obj any) {
 	}
 }
 
-// podSeen has the job of a pod looked at; of a pod without one, those that might adopt it.
-func (c *Controller) podSeen(obj any) {
+// heldSeen has a pod let go that is held and whose job, which would count it, may be gone.
+func (c *Controller) heldSeen(obj any) {
 	p, ok := run.Last[*corev1.Pod](obj)
-	if !ok {
+	if !ok || !isHeld(p) {
 		return
 	}
 	owner := metav1.GetControllerOfNoCopy(p)
-	if owner != nil {
-		if j := c.owner(p.Namespace, owner); j != nil {
-			c.queue.AddAfter(j.Namespace+"/"+j.Name, gather)
-		} else if isHeld(p) && owner.Kind == kind.Kind {
-			c.queue.AddAfter(orphanKey+p.Namespace+"/"+p.Name, gather)
-		}
-		return
-	}
-	if isHeld(p) {
+	if owner == nil || owner.Kind == kind.Kind && !c.owners.Has(owner, p.Namespace) {
 		c.queue.AddAfter(orphanKey+p.Namespace+"/"+p.Name, gather)
 	}
-	for _, j := range c.matching(p) {
-		c.queue.AddAfter(j.Namespace+"/"+j.Name, gather)
-	}
-}
-
-// podLeft has the job looked at that a pod belonged to before it changed.
-func (c *Controller) podLeft(before, after any) {
-	old, ok := before.(*corev1.Pod)
-	p, also := after.(*corev1.Pod)
-	if !ok || !also {
-		return
-	}
-	was, is := metav1.GetControllerOfNoCopy(old), metav1.GetControllerOfNoCopy(p)
-	if was == nil || is != nil && is.UID == was.UID {
-		return
-	}
-	if j := c.owner(p.Namespace, was); j != nil {
-		c.queue.AddAfter(j.Namespace+"/"+j.Name, gather)
-	}
-}
-
-// owner is the job that a reference means, nil where it is not there.
-func (c *Controller) owner(namespace string, ref *metav1.OwnerReference) *batchv1.Job {
-	if ref.Kind != kind.Kind || !strings.HasPrefix(ref.APIVersion, kind.Group+"/") {
-		return nil
-	}
-	j, err := c.jobs.Jobs(namespace).Get(ref.Name)
-	if err != nil || j.UID != ref.UID {
-		return nil
-	}
-	return j
-}
-
-// matching are the jobs that select a pod.
-func (c *Controller) matching(p *corev1.Pod) (all []*batchv1.Job) {
-	jobs, err := c.jobs.Jobs(p.Namespace).List(labels.Everything())
-	if err != nil || len(p.Labels) == 0 {
-		return nil
-	}
-	for _, j := range jobs {
-		s, err := metav1.LabelSelectorAsSelector(j.Spec.Selector)
-		if err == nil && !s.Empty() && s.Matches(labels.Set(p.Labels)) && isOurs(j) {
-			all = append(all, j)
-		}
-	}
-	return all
 }
 
 // isOurs tells whether nobody else manages a job.
@@ -253,16 +202,7 @@ func (c *Controller) claim(ctx context.Context, j *batchv1.Job) ([]*corev1.Pod, 
 		Live: func(ctx context.Context) (metav1.Object, error) {
 			return c.config.Client.BatchV1().Jobs(j.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
 		},
-		Patch: func(ctx context.Context, p *corev1.Pod, patch []byte) error { return c.patch(ctx, j, p, patch) },
+		Patch: workload.Patches(c.config.Env, c.written, j.UID),
 	}
 	return claims.Claim(ctx, c.podsOf.Candidates(j))
-}
-
-// patch changes a pod of a job.
-func (c *Controller) patch(ctx context.Context, j *batchv1.Job, p *corev1.Pod, patch []byte) error {
-	stored, err := c.config.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-	if err == nil {
-		c.written.Wrote(j.UID, workload.PodsKind, stored)
-	}
-	return err
 }

@@ -81,13 +81,15 @@ func (o Owners[T]) seen(obj any, before metav1.Object) {
 	if before != nil && !given && maps.Equal(before.GetLabels(), now.GetLabels()) {
 		return // nobody selects it who did not before
 	}
-	o.selecting(now)
+	for _, parent := range o.Selecting(now) {
+		o.Look(cache.MetaObjectToName(parent).String())
+	}
 }
 
-// selecting looks at the parents that select an object.
-func (o Owners[T]) selecting(obj metav1.Object) {
+// Selecting are the parents that select an object.
+func (o Owners[T]) Selecting(obj metav1.Object) (parents []T) {
 	if len(obj.GetLabels()) == 0 {
-		return
+		return nil
 	}
 	all, err := o.Parents.ByIndex(cache.NamespaceIndex, obj.GetNamespace())
 	if err != nil {
@@ -99,24 +101,44 @@ func (o Owners[T]) selecting(obj metav1.Object) {
 			continue
 		}
 		if s, err := metav1.LabelSelectorAsSelector(o.Selector(parent)); err == nil && !s.Empty() && s.Matches(labels.Set(obj.GetLabels())) {
-			o.Look(cache.MetaObjectToName(parent).String())
+			parents = append(parents, parent)
 		}
 	}
+	return parents
+}
+
+// Has tells whether the controller that an object names is a parent that there is.
+func (o Owners[T]) Has(owner *metav1.OwnerReference, namespace string) bool {
+	_, is := o.named(owner, namespace)
+	return is
+}
+
+// named finds the parent of the name of a controller, and tells whether it is the very
+// one; the key is empty where there is none of the name.
+func (o Owners[T]) named(owner *metav1.OwnerReference, namespace string) (key string, is bool) {
+	if owner.Kind != o.Kind {
+		return "", false
+	}
+	key = cache.NewObjectName(namespace, owner.Name).String()
+	found, exists, err := o.Parents.GetByKey(key)
+	if err != nil || !exists {
+		return "", false
+	}
+	parent, ok := o.as(found)
+	if !ok {
+		return "", false
+	}
+	return key, parent.GetUID() == owner.UID
 }
 
 // owner looks at the controller of an object, or at another of its name that there is by
 // now.
 func (o Owners[T]) owner(obj metav1.Object, another bool) {
 	owner := metav1.GetControllerOfNoCopy(obj)
-	if owner == nil || owner.Kind != o.Kind {
+	if owner == nil {
 		return
 	}
-	key := cache.NewObjectName(obj.GetNamespace(), owner.Name).String()
-	found, exists, err := o.Parents.GetByKey(key)
-	if err != nil || !exists {
-		return
-	}
-	if parent, ok := o.as(found); ok && (another || parent.GetUID() == owner.UID) {
+	if key, is := o.named(owner, obj.GetNamespace()); is || another && key != "" {
 		o.Look(key)
 	}
 }

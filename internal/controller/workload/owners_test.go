@@ -59,4 +59,18 @@ func TestWhoIsLookedAt(t *testing.T) {
 			t.Errorf("%s: looked at %q, want %q", name, got, tc.want)
 		}
 	}
+	for name, tc := range map[string]struct {
+		pod       *corev1.Pod
+		namespace string
+		want      bool
+	}{
+		"there":                {pod("a", mine), "ns", true},
+		"an earlier one":       {pod("a", earlier), "ns", false},
+		"of another kind":      {pod("a", other), "ns", false},
+		"of another namespace": {pod("a", mine), "n3", false},
+	} {
+		if got := o.Has(metav1.GetControllerOf(tc.pod), tc.namespace); got != tc.want {
+			t.Errorf("a parent %s: found is %v", name, got)
+		}
+	}
 }
