@@ -43,7 +43,21 @@ type inContainer struct{ root string }
 
 func containerOf(t testing.TB, s *system, commandLine string) inContainer {
 	t.Helper()
-	return inContainer{"/proc/" + strings.TrimSpace(s.sh(t, "pgrep -x -f '"+commandLine+"'")) + "/root"}
+	return inContainer{"/proc/" + processOf(t, s, commandLine) + "/root"}
+}
+
+// processOf is the one process with a command line. A runtime says that a container runs a
+// moment before its first process has become the one asked for.
+func processOf(t testing.TB, s *system, commandLine string) (pid string) {
+	t.Helper()
+	eventually(t, 20*time.Second, func() error {
+		out, err := s.command(t, "pgrep", "-x", "-f", commandLine).Output()
+		if pid = strings.TrimSpace(string(out)); err != nil || strings.Contains(pid, "\n") {
+			return fmt.Errorf("processes with the command line %q: %q, %w", commandLine, pid, err)
+		}
+		return nil
+	})
+	return pid
 }
 
 func (c inContainer) read(path string) string {
@@ -305,14 +319,8 @@ func TestFreshSubPathAcrossRestarts(t *testing.T) {
 		reads(fmt.Sprint("kill ", n))
 	}
 
-	s.sh(t, "kill -9 $(pgrep -x -f 'sleep 360175')")
+	s.sh(t, "kill -9 "+processOf(t, s, "sleep 360175"))
 	writeValue(t, s, "default", "restarted")
-	eventually(t, 20*time.Second, func() error {
-		if out, err := s.command(t, "pgrep", "-x", "-f", "sleep 360175").Output(); err != nil || len(out) == 0 {
-			return fmt.Errorf("not restarted yet: %w", err)
-		}
-		return nil
-	})
 	c = containerOf(t, s, "sleep 360175")
 	reads("restarted")
 	if lines := mountLines(t, s, "default", "/etc/fresh/file"); len(lines) != 1 {

@@ -108,11 +108,11 @@ func TestRestartLeavesContainersRunning(t *testing.T) {
 	s.running(t, "default", "stays")
 	const id = "kubectl get pod stays -o jsonpath='{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'"
 	before := s.sh(t, id)
-	pid := s.sh(t, "pgrep -x -f 'sleep 36017'")
+	pid := processOf(t, s, "sleep 36017")
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if now := s.sh(t, "pgrep -x -f 'sleep 36017'"); now != pid {
+	if now := processOf(t, s, "sleep 36017"); now != pid {
 		t.Errorf("while laterna is stopped the container's process is %s, was %s", now, pid)
 	}
 	if err := s.Start(); err != nil {
