@@ -29,6 +29,7 @@ func TestEventsAreTheSameByBothAPIs(t *testing.T) {
 		"what the newer writes, core reads": testNewerEvents,
 		"what core writes, the newer reads": testOlderEvents,
 		"the newer is strict":               testStrictEvents,
+		"a watch begins with those there":   testWatchThatBeginsWithEvents,
 	})
 }
 
@@ -149,5 +150,44 @@ func testStrictEvents(t *testing.T, s *system) {
 	_, err = s.admin().CoreV1().Events("default").Create(ctx, &corev1.Event{ObjectMeta: metav1.ObjectMeta{Name: "c"}, InvolvedObject: corev1.ObjectReference{Namespace: "default"}, EventTime: metav1.NowMicro()}, metav1.CreateOptions{})
 	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "reportingComponent: Required value") {
 		t.Errorf("by core: %v", err)
+	}
+}
+
+// testWatchThatBeginsWithEvents lists and goes on, as informers do: events have no watch
+// cache, so the store itself has to tell where the list ends.
+func testWatchThatBeginsWithEvents(t *testing.T, s *system) {
+	events, ctx := s.admin().EventsV1().Events("default"), t.Context()
+	make := func(name string) {
+		e := newerEvent(name)
+		e.Labels["list"] = "first"
+		_, err := events.Create(ctx, e, metav1.CreateOptions{})
+		must(t, err)
+	}
+	make("first-1")
+	make("first-2")
+	watched, err := events.Watch(ctx, metav1.ListOptions{
+		LabelSelector: "list=first", SendInitialEvents: new(true), AllowWatchBookmarks: true, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+	})
+	must(t, err)
+	defer watched.Stop()
+	for _, want := range []string{"first-1", "first-2"} {
+		if e := next(t, watched); e.Type != watch.Added || e.Object.(*eventsv1.Event).Name != want {
+			t.Errorf("%+v, want %s added", e, want)
+		}
+	}
+	e := next(t, watched)
+	if end, ok := e.Object.(*eventsv1.Event); !ok || e.Type != watch.Bookmark || end.Annotations[metav1.InitialEventsAnnotationKey] != "true" {
+		t.Errorf("%+v, want the bookmark at the end of the list", e)
+	}
+	make("first-3")
+	if e := next(t, watched); e.Type != watch.Added || e.Object.(*eventsv1.Event).Name != "first-3" {
+		t.Errorf("%+v, want first-3 added", e)
+	}
+	list, err := events.List(ctx, metav1.ListOptions{LabelSelector: "list=first", Limit: 2, ResourceVersion: "0"})
+	must(t, err)
+	rest, err := events.List(ctx, metav1.ListOptions{LabelSelector: "list=first", Limit: 2, Continue: list.Continue})
+	must(t, err)
+	if len(list.Items) != 2 || len(rest.Items) != 1 || rest.Continue != "" {
+		t.Errorf("%d and then %d events, want 2 and 1", len(list.Items), len(rest.Items))
 	}
 }

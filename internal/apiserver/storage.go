@@ -110,8 +110,11 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		DeleteCollectionWorkers: deleteWorkers,
 		ResourcePrefix:          resource.Resource,
 	}
-	if resource == corev1.Resource("rangeallocations") { // not served
+	switch resource {
+	case corev1.Resource("rangeallocations"): // not served
 		options.Decorator = b.uncached
+	case corev1.Resource("events"):
+		options.Decorator = b.direct
 	}
 	return options, nil
 }
@@ -153,6 +156,20 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 		return nil, nil, fmt.Errorf("storage of %s: %w", c.GroupResource, err)
 	}
 	return etcd3.NewStoreWithUnsafeCorruptObjectDeletion(s, c.GroupResource), sync.OnceFunc(s.Close), nil
+}
+
+// direct is a generic.StorageDecorator: the store alone, of a kind that is served. Events are
+// written more often than read and lie for an hour: as decoded objects in a watch cache they
+// would be the most of the memory of a system where much happens.
+func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+	raw, stop, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stops = append(b.stops, stop)
+	return b.damaged.Explain(answers.Weigh(raw, nil, b.clock), objectPrefix), stop, nil
 }
 
 // cached is a generic.StorageDecorator: the store with a watch cache before it.

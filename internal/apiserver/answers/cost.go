@@ -57,6 +57,8 @@ const (
 	// object made of it.
 	encodedTimes = 3
 	storedTimes  = 3
+	// assumedBytes is taken for the size of an object in the store where that is not known.
+	assumedBytes = 2 << 10
 )
 
 // estimate is what is known of a list before it is made.

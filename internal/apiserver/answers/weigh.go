@@ -24,7 +24,7 @@ const statsAge = 5 * time.Second
 // weighed is a storage whose lists and watches wait at the gate of their request.
 type weighed struct {
 	storage.Interface
-	cache *cacher.Cacher
+	cache *cacher.Cacher // nil where all comes from the store
 	clock clock.Wall
 
 	mu      sync.Mutex
@@ -32,7 +32,8 @@ type weighed struct {
 	stats   storage.Stats
 }
 
-// Weigh lets lists and watches of s, which reads from cache, wait.
+// Weigh lets lists and watches of s wait. It reads from cache, or, where that is nil, from
+// the store alone, which knows the number of the objects and not their size.
 func Weigh(s storage.Interface, cache *cacher.Cacher, c clock.Wall) storage.Interface {
 	return &weighed{Interface: s, cache: cache, clock: c}
 }
@@ -90,6 +91,10 @@ func (s *weighed) estimate(ctx context.Context, opts storage.ListOptions, form l
 	e := estimate{form: form, objects: stats.ObjectCount, average: stats.EstimatedAverageObjectSizeBytes}
 	if limit := opts.Predicate.Limit; limit > 0 && opts.ResourceVersion != "0" {
 		e.objects = min(e.objects, limit)
+	}
+	if s.cache == nil {
+		e.stored, e.average = true, max(e.average, assumedBytes)
+		return e
 	}
 	// What is wrong with the options the storage says.
 	if from, err := delegator.ShouldDelegateList(opts, s.cache); err == nil {

@@ -19,6 +19,11 @@ import (
 	"laterna.dev/laterna/internal/controller/queue"
 )
 
+// remembered is of how many objects a controller knows for a while which events it recorded of
+// them last, to write the next like it into the same. The library would remember eight times
+// as many, each controller on its own, and of objects that are long gone.
+const remembered = 512
+
 // Sync works on one key. When it fails it is called again after a pause.
 type Sync func(ctx context.Context, key string) error
 
@@ -101,7 +106,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		return l.err
 	}
 	if l.component != "" {
-		broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+		broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(record.CorrelatorOptions{LRUCacheSize: remembered}))
 		defer broadcaster.Shutdown()
 		broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: l.env.Client.CoreV1().Events("")})
 		l.events = broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: l.component})

@@ -50,10 +50,14 @@ const (
 	Unsupported = "UnsupportedField"
 )
 
+// remembered is of how many pods and their containers a node knows for a while which events
+// it recorded last, to write the next like it into the same.
+const remembered = 1024
+
 // NewRecorder returns a recorder of Events as component kubelet on a node; the writing
 // ends with ctx.
 func NewRecorder(ctx context.Context, client kubernetes.Interface, node string) record.EventRecorder {
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(record.CorrelatorOptions{LRUCacheSize: remembered}))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
 	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: node})
 }

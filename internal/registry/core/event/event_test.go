@@ -44,6 +44,11 @@ func TestValidate(t *testing.T) {
 		{"newer, long", newer(func(e *corev1.Event) {
 			e.Action, e.Message = strings.Repeat("a", 129), strings.Repeat("m", 1025)
 		}), []string{`action: Invalid value: "": can have at most 128 characters`, `message: Invalid value: "": can have at most 1024 characters`}},
+		{"large", func() corev1.Event {
+			e := older("ns", "ns")
+			e.Message = strings.Repeat("m", maxBytes)
+			return e
+		}(), []string{"the event has 65", "more than the 65536 that one may have"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			err := validate(&tc.event, "reportingController").ToAggregate()

@@ -15,10 +15,17 @@ const (
 	maxMessage = 1024
 )
 
+// maxBytes is how large an event may be in the store, in either form. Nobody counts how
+// large those are that a list reads, see internal/apiserver/answers.
+const maxBytes = 64 << 10
+
 // validate accepts the older form of an event, which needs only the namespace of
 // its object, and the newer one (with eventTime), which is strict. controller is what the
 // field of the reporting controller is called in the API by which it is written.
 func validate(e *corev1.Event, controller string) field.ErrorList {
+	if size := e.Size(); size > maxBytes {
+		return field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), e.Name, fmt.Sprintf("the event has %d bytes, more than the %d that one may have", size, maxBytes))}
+	}
 	if e.EventTime.IsZero() {
 		return validateNamespace(e, e.Namespace == metav1.NamespaceDefault, false)
 	}
