@@ -61,47 +61,58 @@ func (q *Queue) AddObject(obj any) {
 	}
 }
 
-// Run lets workers many calls of sync work on the keys until ctx ends, and returns
-// when the last call has. A key whose sync fails is queued again. A queue runs
-// once.
+// Run lets at most workers calls of sync work on the keys at once until ctx ends, and returns
+// when the last call has. A key whose sync fails is queued again. A queue runs once.
 func (q *Queue) Run(ctx context.Context, workers int, log *slog.Logger, sync func(ctx context.Context, key string) error) {
 	stop := context.AfterFunc(ctx, q.keys.ShutDown)
 	defer stop()
 	q.work(ctx, workers, log, sync)
 }
 
+// work has one goroutine wait for keys, whatever the number of workers: most queues are
+// empty most of the time, and there are dozens of them.
 func (q *Queue) work(ctx context.Context, workers int, log *slog.Logger, step func(ctx context.Context, key string) error) {
 	var wg sync.WaitGroup
-	for range workers {
+	defer wg.Wait()
+	free := make(chan struct{}, workers)
+	for {
+		// A key is taken when somebody can work on it: until then it may be added again.
+		free <- struct{}{}
+		key, ended := q.keys.Get()
+		if ended {
+			return
+		}
+		if workers == 1 {
+			q.one(ctx, key, log, step)
+			<-free
+			continue
+		}
 		wg.Go(func() {
-			for q.next(ctx, log, step) {
-			}
+			q.one(ctx, key, log, step)
+			<-free
 		})
 	}
-	wg.Wait()
 }
 
-func (q *Queue) next(ctx context.Context, log *slog.Logger, step func(ctx context.Context, key string) error) bool {
-	key, ended := q.keys.Get()
-	if ended {
-		return false
-	}
+// one works on a key.
+func (q *Queue) one(ctx context.Context, key string, log *slog.Logger, step func(ctx context.Context, key string) error) {
 	defer q.keys.Done(key)
 	err := step(ctx, key)
-	switch {
-	case err == nil:
+	if err == nil {
 		q.keys.Forget(key)
-	case ctx.Err() == nil:
-		failures := q.keys.NumRequeues(key) + 1
-		if q.most > 0 && failures > q.most {
-			log.WarnContext(ctx, "work failed, given up until something changes", "key", key, "failures", failures, "error", err)
-			q.keys.Forget(key)
-			return true
-		}
-		log.Log(ctx, severity(err, failures), "work failed, trying again", "key", key, "failures", failures, "error", err)
-		q.keys.AddRateLimited(key)
+		return
 	}
-	return true
+	if ctx.Err() != nil {
+		return
+	}
+	failures := q.keys.NumRequeues(key) + 1
+	if q.most > 0 && failures > q.most {
+		log.WarnContext(ctx, "work failed, given up until something changes", "key", key, "failures", failures, "error", err)
+		q.keys.Forget(key)
+		return
+	}
+	log.Log(ctx, severity(err, failures), "work failed, trying again", "key", key, "failures", failures, "error", err)
+	q.keys.AddRateLimited(key)
 }
 
 // seldom is how many failures in a row a race with another writer explains.

@@ -116,6 +116,34 @@ func TestRunWaitsForTheLastCall(t *testing.T) {
 	})
 }
 
+func TestAsManyWorkAtOnceAsThereAreWorkers(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			q := queue.New(clock.RealClock{})
+			for _, key := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+				q.Add(key)
+			}
+			var now, most, calls atomic.Int32
+			time.AfterFunc(time.Hour, cancel)
+			q.Run(ctx, workers, quiet, func(_ context.Context, key string) error {
+				if n := now.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				defer now.Add(-1)
+				time.Sleep(time.Second)
+				if calls.Add(1) == 1 {
+					q.Add(key) // while it is worked on: again afterwards, by nobody else meanwhile
+				}
+				return nil
+			})
+			if int(most.Load()) != workers || calls.Load() != 8 {
+				t.Errorf("%d workers: %d calls, %d of them at once", workers, calls.Load(), most.Load())
+			}
+		})
+	}
+}
+
 func TestAddObjectTakesTombstones(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

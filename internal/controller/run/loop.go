@@ -10,19 +10,12 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 )
-
-// remembered is of how many objects a controller knows for a while which events it recorded of
-// them last, to write the next like it into the same. The library would remember eight times
-// as many, each controller on its own, and of objects that are long gone.
-const remembered = 512
 
 // Sync works on one key. When it fails it is called again after a pause.
 type Sync func(ctx context.Context, key string) error
@@ -106,10 +99,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		return l.err
 	}
 	if l.component != "" {
-		broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(record.CorrelatorOptions{LRUCacheSize: remembered}))
-		defer broadcaster.Shutdown()
-		broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: l.env.Client.CoreV1().Events("")})
-		l.events = broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: l.component})
+		r := &recorder{ctx: ctx, client: l.env.Client.CoreV1(), source: corev1.EventSource{Component: l.component}}
+		defer r.end()
+		l.events = r
 	}
 	var informers sync.WaitGroup
 	defer informers.Wait()
