@@ -25,6 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -55,6 +56,8 @@ import (
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
+	"laterna.dev/laterna/internal/registry/networking/ipaddress"
+	"laterna.dev/laterna/internal/registry/networking/servicecidr"
 	"laterna.dev/laterna/internal/registry/node/runtimeclass"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
 	"laterna.dev/laterna/internal/registry/policy/poddisruptionbudget"
@@ -129,6 +132,10 @@ func groups() Table {
 		}},
 		{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme, []Kind{
 			{Serve: newerEvents()},
+		}},
+		{networkingv1.SchemeGroupVersion, networkingv1.AddToScheme, []Kind{
+			{Serve: Stored(ipaddress.Definition())},
+			{Serve: Stored(servicecidr.Definition())},
 		}},
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
 			{Serve: Stored(runtimeclass.Definition())},
