@@ -30,6 +30,7 @@ import (
 	"laterna.dev/laterna/internal/controller/scheduler"
 	"laterna.dev/laterna/internal/controller/serviceaccount"
 	"laterna.dev/laterna/internal/controller/serviceaccounttoken"
+	"laterna.dev/laterna/internal/controller/servicecidr"
 	"laterna.dev/laterna/internal/controller/statefulset"
 	"laterna.dev/laterna/internal/controller/tainteviction"
 	"laterna.dev/laterna/internal/controller/testclock"
@@ -112,6 +113,7 @@ func (m *Manager) later() []builder {
 		}},
 		{endpointslice.Name, func(g given) (runner, error) { return endpointslice.New(g.Env), nil }},
 		{endpoints.Name, func(g given) (runner, error) { return endpoints.New(g.Env), nil }},
+		{servicecidr.Name, func(g given) (runner, error) { return servicecidr.New(g.Env), nil }},
 		{endpointslicemirroring.Name, func(g given) (runner, error) { return endpointslicemirroring.New(g.Env), nil }},
 		{job.Name, func(g given) (runner, error) { return job.New(job.Config{Env: g.Env, Clock: c.Clock}), nil }},
 		{cronjob.Name, func(g given) (runner, error) {

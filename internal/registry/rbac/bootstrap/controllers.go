@@ -48,6 +48,7 @@ func controllers() []controller {
 			on("list watch", "batch", "cronjobs jobs"),
 			on("list watch", "coordination.k8s.io", "leases"),
 			on("list watch", "discovery.k8s.io", "endpointslices"),
+			on("list watch", "networking.k8s.io", "ipaddresses servicecidrs"),
 			on("list watch", rbacv1.GroupName, "clusterroles"),
 			on("list watch", "policy", "poddisruptionbudgets"),
 		}},
@@ -89,6 +90,9 @@ func controllers() []controller {
 				events(),
 			},
 			system: trackedIn(tokenTracking, "get list watch update")},
+		{name: "service-cidrs-controller", rules: []rbacv1.PolicyRule{
+			on("update", "networking.k8s.io", "servicecidrs servicecidrs/status"),
+		}},
 		{name: "taint-eviction-controller", rules: []rbacv1.PolicyRule{
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
