@@ -144,11 +144,17 @@ func (b *Builder) Storage(r schema.GroupResource) (rest.Storage, error) {
 
 // Getter returns what reads objects of a resource.
 func (b *Builder) Getter(r schema.GroupResource) (rest.Getter, error) {
+	return storage[rest.Getter](b, r)
+}
+
+// storage returns the storage of a resource as what it can do.
+func storage[T any](b *Builder, r schema.GroupResource) (T, error) {
 	s, err := b.Storage(r)
 	if err != nil {
-		return nil, err
+		var none T
+		return none, err
 	}
-	return as[rest.Getter](r, s)
+	return as[T](r, s)
 }
 
 // tokensOf returns what issues and checks tokens.

@@ -8,6 +8,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,12 +63,7 @@ func pods() Served {
 
 // budgets are the disruption budgets that evictions keep to.
 func (b *Builder) budgets() (evict.Budgets, error) {
-	at := policyv1.Resource("poddisruptionbudgets")
-	s, err := b.Storage(at)
-	if err != nil {
-		return evict.Budgets{}, err
-	}
-	store, err := as[*resource.Store[*policyv1.PodDisruptionBudget]](at, s)
+	store, err := storage[*resource.Store[*policyv1.PodDisruptionBudget]](b, policyv1.Resource("poddisruptionbudgets"))
 	if err != nil {
 		return evict.Budgets{}, err
 	}
@@ -108,7 +104,18 @@ func lookUpNode(nodes rest.Getter) func(context.Context, string) (*corev1.Node, 
 
 func services() Served {
 	return own(service.Definition(), func(b *Builder) (map[string]rest.Storage, error) {
-		s, err := service.NewStorage(b.Env, service.Config{ClusterIPs: b.ClusterIPs, Log: b.Log})
+		c := service.Config{ClusterIPs: b.ClusterIPs, Wall: b.Wall, Log: b.Log}
+		var err error
+		if c.Addresses, err = storage[*resource.Store[*networkingv1.IPAddress]](b, networkingv1.Resource("ipaddresses")); err != nil {
+			return nil, err
+		}
+		if c.Ranges, err = storage[*resource.Store[*networkingv1.ServiceCIDR]](b, networkingv1.Resource("servicecidrs")); err != nil {
+			return nil, err
+		}
+		if c.Endpoints, err = storage[rest.GracefulDeleter](b, corev1.Resource("endpoints")); err != nil {
+			return nil, err
+		}
+		s, err := service.NewStorage(b.Env, c)
 		if err != nil {
 			return nil, err
 		}
@@ -150,12 +157,7 @@ func authentications() Served {
 // newerEvents are the events of core/v1 by another API.
 func newerEvents() Served {
 	return Served{Resource: "events", Register: event.Register, Storages: func(b *Builder) (map[string]rest.Storage, error) {
-		at := corev1.Resource("events")
-		s, err := b.Storage(at)
-		if err != nil {
-			return nil, err
-		}
-		core, err := as[*resource.Store[*corev1.Event]](at, s)
+		core, err := storage[*resource.Store[*corev1.Event]](b, corev1.Resource("events"))
 		if err != nil {
 			return nil, err
 		}

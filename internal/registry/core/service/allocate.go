@@ -21,8 +21,12 @@ import (
 	"laterna.dev/laterna/internal/registry/bounds"
 )
 
-// claims are the numbers that one request took and, once it is done, gives back.
-type claims struct{ ips, ports []int }
+// claims are the addresses and the numbers of ports that one request took and, once it is
+// done, gives back.
+type claims struct {
+	ips   []netip.Addr
+	ports []int
+}
 
 // beginCreate gives a new service what it asks for, before it is validated.
 func (s *Storage) beginCreate(ctx context.Context, obj runtime.Object, options *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
@@ -34,13 +38,16 @@ func (s *Storage) beginCreate(ctx context.Context, obj runtime.Object, options *
 // beginUpdate gives a changed service what it asks for anew, and takes back what it
 // no longer has when the update is stored.
 func (s *Storage) beginUpdate(ctx context.Context, obj, old runtime.Object, options *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
+	if _, err := s.checks(ctx, obj, old, options); err != nil {
+		return nil, err
+	}
 	svc, before := obj.(*corev1.Service), old.(*corev1.Service)
 	settle(svc, before)
 	return s.begin(ctx, svc, before, dryrun.IsDryRun(options.DryRun))
 }
 
 func (s *Storage) begin(ctx context.Context, svc, old *corev1.Service, dry bool) (genericregistry.FinishFunc, error) {
-	if errs := settleFamilies(svc, s.family); len(errs) > 0 {
+	if errs := settleFamilies(svc, old, s.family); len(errs) > 0 {
 		return nil, refused(svc, errs)
 	}
 	held := s.held(old)
@@ -53,21 +60,21 @@ func (s *Storage) begin(ctx context.Context, svc, old *corev1.Service, dry bool)
 	}
 	return func(ctx context.Context, stored bool) {
 		if !stored {
-			s.release(ctx, taken)
+			s.release(ctx, svc, taken)
 			return
 		}
 		kept := s.held(svc)
-		s.release(ctx, claims{ips: without(held.ips, kept.ips), ports: without(held.ports, kept.ports)})
+		s.release(ctx, svc, claims{ips: without(held.ips, kept.ips), ports: without(held.ports, kept.ports)})
 	}, nil
 }
 
-// held returns the numbers that a stored service holds; none for nil.
+// held returns what a stored service holds; nothing for nil.
 func (s *Storage) held(svc *corev1.Service) claims {
 	if svc == nil {
 		return claims{}
 	}
 	var c claims
-	c.ips = addressNumbers(svc, s.prefix)
+	c.ips = addressesOf(svc)
 	for _, port := range portsOf(svc) {
 		c.ports = append(c.ports, port-s.nodePorts.First)
 	}
@@ -83,60 +90,50 @@ func (s *Storage) claim(ctx context.Context, svc *corev1.Service, held claims, d
 	}
 	ports, err := s.claimPorts(ctx, svc, held.ports, dry)
 	if err != nil {
-		s.release(ctx, claims{ips: ips})
+		s.release(ctx, svc, claims{ips: ips})
 		return claims{}, err
 	}
 	return claims{ips: ips, ports: ports}, nil
 }
 
-func (s *Storage) claimAddress(ctx context.Context, svc *corev1.Service, held []int, dry bool) ([]int, error) {
+func (s *Storage) claimAddress(ctx context.Context, svc *corev1.Service, held []netip.Addr, dry bool) ([]netip.Addr, error) {
 	named := len(svc.Spec.ClusterIPs)
 	if !takesAddress(svc) || named > 1 || named == 1 && svc.Spec.ClusterIP == "" {
 		return nil, nil // what is wrong with the latter two, validation words
 	}
 	if svc.Spec.ClusterIP == "" {
-		var n int
-		err := s.ips.try(ctx, dry, func(bits bitmap) (err error) {
-			n, err = s.ips.pick(bits)
-			return err
-		})
+		a, err := s.book.pick(ctx, svc, dry)
 		if err != nil {
-			return nil, apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
+			return nil, apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP for Service %q: %w", svc.Name, err))
 		}
-		svc.Spec.ClusterIP = addressOf(n, s.prefix).String()
+		svc.Spec.ClusterIP = a.String()
 		svc.Spec.ClusterIPs = []string{svc.Spec.ClusterIP}
-		return claimed(dry, n), nil
+		return claimed(dry, a), nil
 	}
-	address, err := netip.ParseAddr(svc.Spec.ClusterIP)
-	if err != nil {
-		return nil, nil // validation words this, too
+	a, err := netip.ParseAddr(svc.Spec.ClusterIP)
+	if err != nil || slices.Contains(held, a) {
+		return nil, nil // an address that is none is for validation, too
 	}
-	n, ok := numberOf(address, s.prefix)
+	err = s.book.take(ctx, svc, a, dry)
+	var outside *outsideError
 	switch {
-	case !ok || n >= s.ips.size:
-		return nil, addressRefused(svc, fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %s", address, s.prefix))
-	case slices.Contains(held, n):
-		return nil, nil
-	}
-	err = s.ips.try(ctx, dry, func(bits bitmap) error { return take(bits, n, "provided IP is already allocated") })
-	var twice *takenError
-	switch {
-	case errors.As(err, &twice):
+	case errors.Is(err, errTaken) || errors.As(err, &outside):
 		return nil, addressRefused(svc, err)
 	case err != nil:
-		return nil, apierrors.NewInternalError(fmt.Errorf("allocating %s: %w", address, err))
+		return nil, apierrors.NewInternalError(fmt.Errorf("allocating %s: %w", a, err))
 	}
-	return claimed(dry, n), nil
+	return claimed(dry, a), nil
 }
 
-func claimed(dry bool, numbers ...int) []int {
+// claimed is what has to be given back of what was claimed.
+func claimed[T any](dry bool, all ...T) []T {
 	if dry {
 		return nil
 	}
-	return numbers
+	return all
 }
 
-// takenError says that a number is held by another service.
+// takenError says that a port is held by another service.
 type takenError struct{ message string }
 
 func (e *takenError) Error() string { return e.message }
@@ -158,18 +155,18 @@ func refused(svc *corev1.Service, errs field.ErrorList) error {
 	return bounds.Invalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), svc.Name, errs)
 }
 
-// release gives numbers back even when the request has ended meanwhile. What it
+// release gives back what a service had even when the request has ended meanwhile. What it
 // cannot give back, Repair frees later.
-func (s *Storage) release(ctx context.Context, c claims) {
+func (s *Storage) release(ctx context.Context, svc *corev1.Service, c claims) {
 	ctx = context.WithoutCancel(ctx)
-	if err := errors.Join(s.ips.release(ctx, c.ips), s.ports.release(ctx, c.ports)); err != nil {
+	if err := errors.Join(s.book.release(ctx, svc, c.ips), s.ports.release(ctx, c.ports)); err != nil {
 		s.log.WarnContext(ctx, "service allocation not given back, a later repair will", "error", err)
 	}
 }
 
-func without(numbers, kept []int) []int {
-	var rest []int
-	for _, n := range numbers {
+func without[T comparable](all, kept []T) []T {
+	var rest []T
+	for _, n := range all {
 		if !slices.Contains(kept, n) {
 			rest = append(rest, n)
 		}
@@ -182,16 +179,26 @@ func without(numbers, kept []int) []int {
 func (s *Storage) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, force bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	obj, created, err := s.Store.Update(ctx, name, info, create, update, force, options)
 	if svc, ok := obj.(*corev1.Service); err == nil && ok && svc.DeletionTimestamp != nil && len(svc.Finalizers) == 0 && !dryrun.IsDryRun(options.DryRun) {
-		s.release(ctx, s.held(svc))
+		s.gone(ctx, svc)
 	}
 	return obj, created, err
+}
+
+// gone gives back what a service had that is no more, and removes its Endpoints: a new
+// service of that name must not lead to the old pods.
+func (s *Storage) gone(ctx context.Context, svc *corev1.Service) {
+	s.release(ctx, svc, s.held(svc))
+	ctx = genericapirequest.WithNamespace(context.WithoutCancel(ctx), svc.Namespace)
+	if _, _, err := s.endpoints.Delete(ctx, svc.Name, rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		s.log.WarnContext(ctx, "endpoints of a deleted service stay for their controller", "namespace", svc.Namespace, "service", svc.Name, "error", err)
+	}
 }
 
 // Delete implements rest.GracefulDeleter.
 func (s *Storage) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, options *metav1.DeleteOptions) (runtime.Object, bool, error) {
 	obj, gone, err := s.Store.Delete(ctx, name, validate, options)
 	if svc, ok := obj.(*corev1.Service); err == nil && gone && ok && (options == nil || !dryrun.IsDryRun(options.DryRun)) {
-		s.release(ctx, s.held(svc))
+		s.gone(ctx, svc)
 	}
 	return obj, gone, err
 }
@@ -203,14 +210,11 @@ func (s *Storage) DeleteCollection(ctx context.Context, validate rest.ValidateOb
 	if err != nil || !ok || options != nil && dryrun.IsDryRun(options.DryRun) {
 		return obj, err
 	}
-	var all claims
 	for i := range services.Items {
 		if svc := &services.Items[i]; len(svc.Finalizers) == 0 {
-			held := s.held(svc)
-			all.ips, all.ports = append(all.ips, held.ips...), append(all.ports, held.ports...)
+			s.gone(ctx, svc)
 		}
 	}
-	s.release(ctx, all)
 	return obj, nil
 }
 
@@ -227,10 +231,15 @@ func (s *Storage) all(ctx context.Context) ([]corev1.Service, error) {
 	return list.Items, nil
 }
 
-// Repair brings the books on addresses and ports in line with the stored services.
-// Call it after the start and every few minutes, one call at a time; it frees what
-// an interrupted request left behind when it sees it the second time. Several
-// servers may do so at once.
-func (s *Storage) Repair(ctx context.Context) error {
-	return errors.Join(s.ips.repair(ctx), s.ports.repair(ctx))
+// stored reads a service as the store has it.
+func (s *Storage) stored(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+	obj, err := s.Store.Get(genericapirequest.WithNamespace(ctx, namespace), name, &metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	svc, ok := obj.(*corev1.Service)
+	if !ok {
+		return nil, fmt.Errorf("service %s/%s is a %T", namespace, name, obj)
+	}
+	return svc, nil
 }

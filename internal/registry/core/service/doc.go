@@ -2,7 +2,10 @@
 // storage with the status subresource, and the addresses and node ports that
 // services hold.
 //
-// Which address and port are taken is kept in the store, in one RangeAllocation
-// for each of the two, so that several servers agree and a restart changes
-// nothing. Carrying traffic to a service lives in internal/network.
+// Who holds which address is said by IPAddress objects of networking.k8s.io/v1: one is made
+// before its service and removed after it. Which node port is taken is kept in one
+// RangeAllocation in the store. So several servers agree and a restart changes nothing.
+// ServiceCIDRs are where addresses come from, besides the configured range. Both kinds are
+// defined in internal/registry/networking; carrying traffic to a service lives in
+// internal/network.
 package service

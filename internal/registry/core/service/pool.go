@@ -21,9 +21,8 @@ type updateFunc func(ctx context.Context, key string, change func(*corev1.RangeA
 // which makes repair the one method that must not run twice at a time.
 type pool struct {
 	key    string
-	name   string // what the numbers stand for, such as "10.96.0.0/16"
+	name   string // what the numbers stand for, such as "30000-32767"
 	size   int
-	kept   int // numbers below are never handed out unasked
 	static int // numbers below are handed out unasked only when all others are taken
 	update updateFunc
 	// used lists the numbers that stored services hold.
@@ -84,7 +83,7 @@ func (p *pool) open(ctx context.Context, r *corev1.RangeAllocation) (bitmap, err
 // pick returns a free number, at random so that a number just given back is not
 // soon in other hands, and marks it as taken.
 func (p *pool) pick(bits bitmap) (int, error) {
-	for _, band := range [][2]int{{p.static, p.size}, {p.kept, p.static}} {
+	for _, band := range [][2]int{{p.static, p.size}, {0, p.static}} {
 		first, width := band[0], band[1]-band[0]
 		if width <= 0 {
 			continue

@@ -2,9 +2,7 @@ package service
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,88 +58,6 @@ func (r *ranges) update(ctx context.Context, key string, change func(*corev1.Ran
 
 // listFunc returns all stored services.
 type listFunc func(ctx context.Context) ([]corev1.Service, error)
-
-// widest is the largest number of addresses that a pool keeps books on; of a wider
-// range only the first so many are used.
-const widest = 1 << 16
-
-// newAddressPool numbers the usable addresses of a range from its first one on.
-// The network's own address and the broadcast address are not usable.
-func newAddressPool(prefix netip.Prefix, update updateFunc, list listFunc) (*pool, error) {
-	prefix = prefix.Masked()
-	bits := prefix.Addr().BitLen() - prefix.Bits()
-	if !prefix.IsValid() || bits < 2 {
-		return nil, fmt.Errorf("service address range %s is too small: give at least 4 addresses", prefix)
-	}
-	size := widest
-	if bits < 16 {
-		size = 1 << bits
-	}
-	size -= 2
-	return &pool{
-		key:    "serviceips",
-		name:   prefix.String(),
-		size:   size,
-		kept:   1,
-		static: min(max(16, size/16), 256, size),
-		update: update,
-		used: func(ctx context.Context) ([]int, error) {
-			services, err := list(ctx)
-			var numbers []int
-			for i := range services {
-				numbers = append(numbers, addressNumbers(&services[i], prefix)...)
-			}
-			return numbers, err
-		},
-	}, nil
-}
-
-// addressNumbers returns the numbers of the addresses that a service holds.
-func addressNumbers(s *corev1.Service, prefix netip.Prefix) []int {
-	if !takesAddress(s) {
-		return nil
-	}
-	var numbers []int
-	for _, ip := range s.Spec.ClusterIPs {
-		if a, err := netip.ParseAddr(ip); err == nil {
-			if n, ok := numberOf(a, prefix); ok {
-				numbers = append(numbers, n)
-			}
-		}
-	}
-	return numbers
-}
-
-// numberOf returns how far an address is from the first usable one of prefix.
-func numberOf(a netip.Addr, prefix netip.Prefix) (int, bool) {
-	if !prefix.Contains(a) {
-		return 0, false
-	}
-	n := low(a) - low(prefix.Addr())
-	if n == 0 || n > widest {
-		return 0, false
-	}
-	return int(n) - 1, true
-}
-
-// addressOf is the reverse of numberOf.
-func addressOf(n int, prefix netip.Prefix) netip.Addr {
-	raw := prefix.Addr().AsSlice()
-	if len(raw) == 4 {
-		binary.BigEndian.PutUint32(raw, binary.BigEndian.Uint32(raw)+uint32(n)+1)
-	} else {
-		tail := raw[8:]
-		binary.BigEndian.PutUint64(tail, binary.BigEndian.Uint64(tail)+uint64(n)+1)
-	}
-	a, _ := netip.AddrFromSlice(raw)
-	return a
-}
-
-// low returns the lower 64 bits of an address.
-func low(a netip.Addr) uint64 {
-	raw := a.As16()
-	return binary.BigEndian.Uint64(raw[8:])
-}
 
 // newPortPool numbers node ports from the first of the range on.
 func newPortPool(r PortRange, update updateFunc, list listFunc) *pool {

@@ -7,12 +7,15 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -23,6 +26,13 @@ type Config struct {
 	ClusterIPs netip.Prefix
 	// NodePorts is the range of node ports; zero means 30000-32767.
 	NodePorts PortRange
+	// Addresses and Ranges are the storages of IPAddresses, which say who holds what, and
+	// of ServiceCIDRs, from which services may have addresses besides.
+	Addresses *resource.Store[*networkingv1.IPAddress]
+	Ranges    *resource.Store[*networkingv1.ServiceCIDR]
+	// Endpoints is the storage of Endpoints: those of a service go with it.
+	Endpoints rest.GracefulDeleter
+	Wall      clock.Wall
 	// Log hears of allocations that could not be given back.
 	Log *slog.Logger
 }
@@ -44,11 +54,12 @@ type Storage struct {
 	*resource.Store[*corev1.Service]
 	status    *resource.Subresource[*corev1.Service]
 	log       *slog.Logger
-	prefix    netip.Prefix
 	family    corev1.IPFamily
 	nodePorts PortRange
-	ips       *pool
+	endpoints rest.GracefulDeleter
+	book      *book
 	ports     *pool
+	checks    genericregistry.BeginUpdateFunc
 }
 
 var (
@@ -75,12 +86,19 @@ func NewStorage(env resource.Env, config Config) (*Storage, error) {
 		Store:     store,
 		status:    store.Subresource(statusRules()),
 		log:       config.Log,
-		prefix:    config.ClusterIPs.Masked(),
 		family:    familyOf(config.ClusterIPs.Addr()),
 		nodePorts: config.NodePorts,
+		endpoints: config.Endpoints,
+		checks:    store.BeginUpdate,
 	}
-	if s.ips, err = newAddressPool(config.ClusterIPs, ranges.update, s.all); err != nil {
-		return nil, err
+	own, ok := newSpan(config.ClusterIPs)
+	if !ok || own.last < 2 {
+		return nil, fmt.Errorf("service address range %s is too small or too wide: give at least 4 addresses, and no more than a /%d of IPv6", config.ClusterIPs, 128-widest)
+	}
+	own.kept = 1
+	s.book = &book{
+		objects: config.Addresses, ranges: config.Ranges, own: own,
+		services: s.all, service: s.stored, wall: config.Wall, log: config.Log,
 	}
 	s.ports = newPortPool(config.NodePorts, ranges.update, s.all)
 	// The status subresource is a copy of the store from before this point: it
@@ -117,7 +135,7 @@ func Definition() resource.Definition[*corev1.Service] {
 
 func rules() resource.Rules[*corev1.Service] {
 	return resource.Rules[*corev1.Service]{
-		ValidName:     apivalidation.NameIsDNS1035Label,
+		ValidName:     apivalidation.NameIsDNSLabel, // KEP-5311
 		PrepareCreate: func(_ context.Context, s *corev1.Service) { s.Status = corev1.ServiceStatus{} },
 		PrepareUpdate: func(_ context.Context, s, old *corev1.Service) { s.Status = statusAfter(s, old) },
 		Validate:      func(_ context.Context, s *corev1.Service) field.ErrorList { return validate(s) },
@@ -147,18 +165,12 @@ func statusRules() resource.Rules[*corev1.Service] {
 		ValidateUpdate: func(_ context.Context, s, _ *corev1.Service) field.ErrorList {
 			return validateLoadBalancer(s)
 		},
-		Reset: []string{"spec"},
+		WarnUpdate: func(_ context.Context, s, _ *corev1.Service) []string { return statusWarnings(s) },
+		Reset:      []string{"spec"},
 	}
 }
 
 // headless reports whether the service asks for no address.
 func headless(s *corev1.Service) bool {
 	return len(s.Spec.ClusterIPs) == 1 && s.Spec.ClusterIPs[0] == corev1.ClusterIPNone
-}
-
-func familyOf(a netip.Addr) corev1.IPFamily {
-	if a.Is4() {
-		return corev1.IPv4Protocol
-	}
-	return corev1.IPv6Protocol
 }

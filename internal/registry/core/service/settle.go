@@ -1,11 +1,9 @@
 package service
 
 import (
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
@@ -68,20 +66,19 @@ func keep(s, old *corev1.Service) {
 	}
 }
 
+// keepPorts matches ports by name, whatever else of them has changed.
 func keepPorts(s, old *corev1.Service) {
-	used := map[int32]bool{}
+	used, byName := map[int32]bool{}, map[string]int32{}
 	for _, port := range s.Spec.Ports {
 		used[port.NodePort] = true
 	}
+	for _, port := range old.Spec.Ports {
+		byName[port.Name] = port.NodePort
+	}
 	for i := range s.Spec.Ports {
 		port := &s.Spec.Ports[i]
-		if port.NodePort != 0 {
-			continue
-		}
-		for _, before := range old.Spec.Ports {
-			if before.Port == port.Port && before.Protocol == port.Protocol && !used[before.NodePort] {
-				port.NodePort = before.NodePort
-			}
+		if before := byName[port.Name]; port.NodePort == 0 && !used[before] {
+			port.NodePort = before
 		}
 	}
 }
@@ -125,85 +122,11 @@ func drop(s, old *corev1.Service) {
 	}
 }
 
+// samePorts tells whether none of the node ports a is new.
 func samePorts(a, b []corev1.ServicePort) bool {
-	return slices.EqualFunc(a, b, func(x, y corev1.ServicePort) bool { return x.NodePort == y.NodePort })
-}
-
-// settleFamilies fills in ipFamilies and ipFamilyPolicy for a cluster of one
-// family, and refuses what such a cluster cannot give. It wants a settled service.
-func settleFamilies(s *corev1.Service, family corev1.IPFamily) field.ErrorList {
-	if s.Spec.Type == corev1.ServiceTypeExternalName {
-		return nil
+	had := map[int32]bool{0: true}
+	for _, port := range b {
+		had[port.NodePort] = true
 	}
-	if headless(s) && len(s.Spec.Selector) == 0 {
-		settleFree(s, family)
-		return nil
-	}
-	if errs := refuseSecond(s); len(errs) > 0 {
-		return errs
-	}
-	if s.Spec.IPFamilyPolicy == nil {
-		s.Spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicySingleStack)
-	}
-	if len(s.Spec.IPFamilies) == 0 {
-		s.Spec.IPFamilies = familiesOf(s.Spec.ClusterIPs)
-	}
-	if len(s.Spec.IPFamilies) == 0 {
-		s.Spec.IPFamilies = []corev1.IPFamily{family}
-	}
-	var errs field.ErrorList
-	for i, f := range s.Spec.IPFamilies {
-		if f != family && slices.Contains(families, f) {
-			errs = append(errs, field.Invalid(field.NewPath("spec", "ipFamilies").Index(i), f, "not configured on this cluster"))
-		}
-	}
-	return errs
-}
-
-// settleFree handles headless services without a selector: their endpoints are
-// made by hand and may be of any family.
-func settleFree(s *corev1.Service, family corev1.IPFamily) {
-	if s.Spec.IPFamilyPolicy == nil {
-		s.Spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicyRequireDualStack)
-	}
-	if len(s.Spec.IPFamilies) == 0 {
-		s.Spec.IPFamilies = []corev1.IPFamily{family}
-	}
-	if len(s.Spec.IPFamilies) > 1 || *s.Spec.IPFamilyPolicy == corev1.IPFamilyPolicySingleStack {
-		return
-	}
-	for _, f := range families {
-		if f != s.Spec.IPFamilies[0] {
-			s.Spec.IPFamilies = append(s.Spec.IPFamilies, f)
-			return
-		}
-	}
-}
-
-// refuseSecond answers requests for two families.
-func refuseSecond(s *corev1.Service) field.ErrorList {
-	at, policy := field.NewPath("spec", "ipFamilyPolicy"), s.Spec.IPFamilyPolicy
-	if policy != nil && *policy == corev1.IPFamilyPolicyRequireDualStack {
-		return field.ErrorList{field.Invalid(at, *policy, "this cluster is not configured for dual-stack services")}
-	}
-	if policy != nil && *policy != corev1.IPFamilyPolicySingleStack {
-		return nil
-	}
-	switch {
-	case len(s.Spec.ClusterIPs) == 2:
-		return field.ErrorList{field.Invalid(at, ptr.Deref(policy, ""), "must be RequireDualStack or PreferDualStack when multiple cluster IPs are specified")}
-	case len(s.Spec.IPFamilies) == 2:
-		return field.ErrorList{field.Invalid(at, ptr.Deref(policy, ""), "must be RequireDualStack or PreferDualStack when multiple IP families are specified")}
-	}
-	return nil
-}
-
-func familiesOf(ips []string) []corev1.IPFamily {
-	var found []corev1.IPFamily
-	for _, ip := range ips {
-		if a, err := netip.ParseAddr(ip); err == nil {
-			found = append(found, familyOf(a))
-		}
-	}
-	return found
+	return !slices.ContainsFunc(a, func(port corev1.ServicePort) bool { return !had[port.NodePort] })
 }

@@ -7,14 +7,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/registry/core/endpoints"
+	"laterna.dev/laterna/internal/registry/networking/ipaddress"
+	"laterna.dev/laterna/internal/registry/networking/servicecidr"
 	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/resource/resourcetest"
 )
@@ -33,9 +39,25 @@ func serve(t *testing.T, cidr string) served {
 	return served{t, open(t, env, cidr), resourcetest.Context(t, "ns"), env}
 }
 
+// open is a server's storage of services. Its clock is an hour ahead, so that what was just
+// taken looks old.
 func open(t *testing.T, env resource.Env, cidr string) *Storage {
 	t.Helper()
-	s, err := NewStorage(env, Config{ClusterIPs: netip.MustParsePrefix(cidr), Log: slog.New(slog.DiscardHandler)})
+	s, err := NewStorage(env, Config{
+		ClusterIPs: netip.MustParsePrefix(cidr),
+		Addresses:  store(t, env, ipaddress.Definition()), Ranges: store(t, env, servicecidr.Definition()), Endpoints: store(t, env, endpoints.Definition()),
+		Wall: clock.WallOf(clocktesting.NewFakeClock(time.Now().Add(time.Hour))), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Destroy)
+	return s
+}
+
+func store[T resource.Object](t *testing.T, env resource.Env, d resource.Definition[T]) *resource.Store[T] {
+	t.Helper()
+	s, err := resource.New(d, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +99,12 @@ func (s served) put(svc *corev1.Service) (*corev1.Service, error) {
 	return got, err
 }
 
-// taken lists the numbers in a pool's book.
-func (s served) taken(p *pool) []int {
+// ports are the node ports in the books, as numbers of the pool.
+func (s served) takenPorts() []int {
 	s.Helper()
 	var numbers []int
-	err := p.try(s.ctx, true, func(bits bitmap) error {
-		for n := range p.size {
+	err := s.ports.try(s.ctx, true, func(bits bitmap) error {
+		for n := range s.ports.size {
 			if bits.has(n) {
 				numbers = append(numbers, n)
 			}
@@ -93,6 +115,20 @@ func (s served) taken(p *pool) []int {
 		s.Fatal(err)
 	}
 	return numbers
+}
+
+// takenIPs are the addresses in the books, with whose they are.
+func (s served) takenIPs() []string {
+	s.Helper()
+	all, err := s.book.all(s.ctx)
+	if err != nil {
+		s.Fatal(err)
+	}
+	var taken []string
+	for _, o := range all {
+		taken = append(taken, o.Name+" "+o.Spec.ParentRef.Namespace+"/"+o.Spec.ParentRef.Name)
+	}
+	return taken
 }
 
 func address(ip string) func(*corev1.ServiceSpec) {
@@ -139,7 +175,7 @@ func TestAddresses(t *testing.T) {
 	if len(seen) != 13 || seen["10.0.0.1"] {
 		t.Errorf("13 services got %v", seen)
 	}
-	if _, err := s.create(newService("one-too-many")); err == nil || !strings.Contains(err.Error(), "failed to allocate a serviceIP: range is full") {
+	if _, err := s.create(newService("one-too-many")); err == nil || !strings.Contains(err.Error(), "failed to allocate a serviceIP for Service \"one-too-many\": range is full") {
 		t.Errorf("a full range: %v", err)
 	}
 	if _, _, err := s.Delete(s.ctx, "c", resourcetest.Allow, nil); err != nil {
@@ -149,7 +185,7 @@ func TestAddresses(t *testing.T) {
 	if _, err := s.DeleteCollection(s.ctx, resourcetest.Allow, nil, &metainternal.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if left := s.taken(s.ips); len(left) != 0 {
+	if left := s.takenIPs(); len(left) != 0 {
 		t.Errorf("after all services are gone %v are taken", left)
 	}
 }
@@ -164,7 +200,7 @@ func TestRefusedServicesTakeNothing(t *testing.T) {
 	if _, err := s.create(clash); err == nil || !strings.Contains(err.Error(), "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767") {
 		t.Errorf("node port 80: %v", err)
 	}
-	if ips, ports := s.taken(s.ips), s.taken(s.ports); len(ips)+len(ports) != 0 {
+	if ips, ports := s.takenIPs(), s.takenPorts(); len(ips)+len(ports) != 0 {
 		t.Errorf("refused services hold %v and %v", ips, ports)
 	}
 }
@@ -211,7 +247,7 @@ func TestNodePorts(t *testing.T) {
 	if got, err = s.put(got); err != nil || got.Spec.Ports[0].NodePort != 0 || got.Spec.ExternalTrafficPolicy != "" {
 		t.Fatalf("as ClusterIP: %+v, %v", got, err)
 	}
-	if left := s.taken(s.ports); len(left) != 0 {
+	if left := s.takenPorts(); len(left) != 0 {
 		t.Errorf("ports %v are still taken", left)
 	}
 }
@@ -224,7 +260,7 @@ func TestTypesChange(t *testing.T) {
 	if err != nil || got.Spec.ClusterIP != "" || got.Spec.ClusterIPs != nil || got.Spec.IPFamilyPolicy != nil || got.Spec.InternalTrafficPolicy != nil {
 		t.Fatalf("as ExternalName: %+v, %v", got, err)
 	}
-	if left := s.taken(s.ips); len(left) != 0 {
+	if left := s.takenIPs(); len(left) != 0 {
 		t.Errorf("addresses %v are still taken", left)
 	}
 	got.Spec.Type, got.Spec.ExternalName = corev1.ServiceTypeLoadBalancer, ""
@@ -232,7 +268,7 @@ func TestTypesChange(t *testing.T) {
 	if got, err = s.put(got); err != nil || got.Spec.ClusterIP == "" || got.Spec.HealthCheckNodePort == 0 || got.Spec.Ports[0].NodePort == 0 {
 		t.Fatalf("as LoadBalancer: %+v, %v", got, err)
 	}
-	if ports := s.taken(s.ports); len(ports) != 2 {
+	if ports := s.takenPorts(); len(ports) != 2 {
 		t.Errorf("ports %v are taken, want 2", ports)
 	}
 	held := got.Spec.ClusterIP
@@ -244,7 +280,7 @@ func TestTypesChange(t *testing.T) {
 	if _, err := s.put(got.DeepCopy()); err == nil || !strings.Contains(err.Error(), "spec.clusterIPs[0]: Invalid value: [\"10.0.0.77\"]: may not change once set") {
 		t.Errorf("another address: %v", err)
 	}
-	if ips := s.taken(s.ips); len(ips) != 1 {
+	if ips := s.takenIPs(); len(ips) != 1 {
 		t.Errorf("addresses %v are taken, want 1", ips)
 	}
 }

@@ -23,7 +23,7 @@ var (
 // validate checks a service that has been given its addresses and ports.
 func validate(s *corev1.Service) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := validateType(s, spec)
+	errs := append(validateHints(s), validateType(s, spec)...)
 	errs = append(errs, validatePorts(s, spec.Child("ports"))...)
 	errs = append(errs, metavalidation.ValidateLabels(s.Spec.Selector, spec.Child("selector"))...)
 	errs = append(errs, validateAffinity(s, spec)...)
@@ -33,6 +33,17 @@ func validate(s *corev1.Service) field.ErrorList {
 	}
 	errs = append(errs, validateBalancerFields(s, spec)...)
 	return append(errs, validateTraffic(s, spec)...)
+}
+
+// validateHints wants the two annotations of one meaning to say the same.
+func validateHints(s *corev1.Service) field.ErrorList {
+	hints, hinted := s.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
+	mode, set := s.Annotations[corev1.AnnotationTopologyMode]
+	if !hinted || !set || hints == mode {
+		return nil
+	}
+	at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationTopologyMode)
+	return field.ErrorList{field.Invalid(at, mode, fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints))}
 }
 
 func validateType(s *corev1.Service, spec *field.Path) field.ErrorList {

@@ -23,7 +23,7 @@ var (
 		corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal,
 	}
 	distributions = []string{
-		corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameNode, corev1.ServiceTrafficDistributionPreferSameZone,
+		corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode,
 	}
 	ipModes = []corev1.LoadBalancerIPMode{corev1.LoadBalancerIPModeProxy, corev1.LoadBalancerIPModeVIP}
 )
@@ -136,13 +136,23 @@ func validateBalancerFields(s *corev1.Service, spec *field.Path) field.ErrorList
 	const only = "may only be used when `type` is 'LoadBalancer'"
 	var errs field.ErrorList
 	balanced := s.Spec.Type == corev1.ServiceTypeLoadBalancer
-	at := spec.Child("LoadBalancerSourceRanges")
-	if len(s.Spec.LoadBalancerSourceRanges) > 0 && !balanced {
+	at, ranges := spec.Child("LoadBalancerSourceRanges"), s.Spec.LoadBalancerSourceRanges
+	index := at.Index
+	if text, ok := s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; ok && len(ranges) == 0 {
+		at = field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
+		index = func(int) *field.Path { return at }
+		if strings.TrimSpace(text) != "" {
+			ranges = strings.Split(text, ",")
+		}
+		if !balanced {
+			errs = append(errs, field.Forbidden(at, only))
+		}
+	} else if len(ranges) > 0 && !balanced {
 		errs = append(errs, field.Forbidden(at, only))
 	}
-	for i, cidr := range s.Spec.LoadBalancerSourceRanges {
+	for i, cidr := range ranges {
 		// Spaces around a value are an old habit of the annotation form.
-		errs = append(errs, validation.IsValidCIDRForLegacyField(at.Index(i), strings.TrimSpace(cidr), true, nil)...)
+		errs = append(errs, validation.IsValidCIDRForLegacyField(index(i), strings.TrimSpace(cidr), true, nil)...)
 	}
 	allocate := s.Spec.AllocateLoadBalancerNodePorts
 	if allocate != nil && !balanced {
@@ -179,6 +189,10 @@ func validateTraffic(s *corev1.Service, spec *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(check, port, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
 	case needsHealthCheck(s) && port == 0:
 		errs = append(errs, field.Required(check, ""))
+	case needsHealthCheck(s):
+		for _, msg := range validation.IsValidPortNum(int(port)) {
+			errs = append(errs, field.Invalid(check, port, msg))
+		}
 	}
 	at, inside := spec.Child("internalTrafficPolicy"), s.Spec.InternalTrafficPolicy
 	switch {
@@ -220,39 +234,6 @@ func validateLoadBalancer(s *corev1.Service) field.ErrorList {
 				errs = append(errs, field.Invalid(each.Child("hostname"), name, "must be a DNS name, not an IP address"))
 			}
 		}
-	}
-	return errs
-}
-
-// validateChange checks what may not change: addresses and their families while
-// the service has one, the class of a load balancer, the health check's port.
-func validateChange(s, old *corev1.Service) field.ErrorList {
-	const fixed = "may not change once set"
-	spec := field.NewPath("spec")
-	var errs field.ErrorList
-	if takesAddress(s) && takesAddress(old) {
-		at, ips := spec.Child("clusterIPs").Index(0), s.Spec.ClusterIPs
-		switch {
-		case len(ips) == 0 && len(old.Spec.ClusterIPs) > 0:
-			errs = append(errs, field.Invalid(at, ips, "primary clusterIP can not be unset"))
-		case len(ips) > 0 && len(old.Spec.ClusterIPs) > 0 && ips[0] != old.Spec.ClusterIPs[0]:
-			errs = append(errs, field.Invalid(at, ips, fixed))
-		}
-		at, kinds := spec.Child("ipFamilies").Index(0), s.Spec.IPFamilies
-		if len(kinds) > 0 && len(old.Spec.IPFamilies) > 0 && kinds[0] != old.Spec.IPFamilies[0] {
-			errs = append(errs, field.Invalid(at, kinds, fixed))
-		}
-	} else if headless(old) != headless(s) && old.Spec.Type != corev1.ServiceTypeExternalName && s.Spec.Type != corev1.ServiceTypeExternalName {
-		errs = append(errs, field.Invalid(spec.Child("clusterIPs").Index(0), s.Spec.ClusterIPs, fixed))
-	}
-	if s.Spec.Type == corev1.ServiceTypeLoadBalancer && old.Spec.Type == corev1.ServiceTypeLoadBalancer {
-		a, b := s.Spec.LoadBalancerClass, old.Spec.LoadBalancerClass
-		if (a == nil) != (b == nil) || a != nil && *a != *b {
-			errs = append(errs, field.Invalid(spec.Child("loadBalancerClass"), a, fixed))
-		}
-	}
-	if needsHealthCheck(s) && needsHealthCheck(old) && s.Spec.HealthCheckNodePort != old.Spec.HealthCheckNodePort {
-		errs = append(errs, field.Forbidden(spec.Child("healthCheckNodePort"), "field is immutable"))
 	}
 	return errs
 }

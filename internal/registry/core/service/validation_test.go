@@ -1,7 +1,6 @@
 package service
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -91,7 +90,7 @@ func TestValidate(t *testing.T) {
 		}, []string{
 			`spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services`,
 			"spec.healthCheckNodePort: Invalid value: 30000: may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-			`spec.internalTrafficPolicy: Unsupported value: "Odd"`, `spec.trafficDistribution: Unsupported value: "Odd": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"`,
+			`spec.internalTrafficPolicy: Unsupported value: "Odd"`, `spec.trafficDistribution: Unsupported value: "Odd": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"`,
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -140,16 +139,16 @@ func TestFamilies(t *testing.T) {
 		{"plain", func(*corev1.ServiceSpec) {}, "IPv4 SingleStack"},
 		{"prefers two", policy("PreferDualStack"), "IPv4 PreferDualStack"},
 		{"requires two", policy("RequireDualStack"), `spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services`},
-		{"names two", families("IPv4", "IPv6"), "must be RequireDualStack or PreferDualStack when multiple IP families are specified"},
+		{"names two", families("IPv4", "IPv6"), "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"},
 		{"the other", families("IPv6"), `spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster`},
-		{"its address", address("fd00::1"), "not configured on this cluster"},
+		{"its address", address("fd00::1"), `spec.clusterIPs[0]: Invalid value: ["fd00::1"]: IPv6 is not configured on this cluster`},
 		{"headless", address("None"), "IPv4 SingleStack"},
 		{"headless, by hand", free, "IPv4,IPv6 RequireDualStack"},
 		{"external", kind(corev1.ServiceTypeExternalName), " "},
 	} {
 		s := newService("s", tc.change)
 		settle(s, nil)
-		errs := settleFamilies(s, corev1.IPv4Protocol)
+		errs := settleFamilies(s, nil, corev1.IPv4Protocol)
 		var names []string
 		for _, f := range s.Spec.IPFamilies {
 			names = append(names, string(f))
@@ -197,14 +196,13 @@ func FuzzValidateAddresses(f *testing.F) {
 	for _, ip := range []string{"10.0.0.5", "None", "", "::1", "010.0.0.5", "::ffff:10.0.0.5", "fe80::1%a"} {
 		f.Add(ip, ip)
 	}
-	prefix := netip.MustParsePrefix("10.0.0.0/24")
 	f.Fuzz(func(t *testing.T, one, two string) {
 		s := newService("s", address(one))
 		s.Spec.ClusterIPs, s.Spec.ExternalIPs = []string{one, two}, []string{two}
 		settle(s, nil)
-		settleFamilies(s, corev1.IPv4Protocol)
+		settleFamilies(s, nil, corev1.IPv4Protocol)
 		if len(validate(s)) == 0 {
-			addressNumbers(s, prefix)
+			addressesOf(s)
 			columns().Row(s)
 		}
 	})

@@ -80,3 +80,14 @@ func spellings(s *corev1.Service) (all []string) {
 	}
 	return all
 }
+
+// statusWarnings is spellings of the addresses of a load balancer.
+func statusWarnings(s *corev1.Service) (all []string) {
+	at := field.NewPath("status", "loadBalancer", "ingress")
+	for i, ingress := range s.Status.LoadBalancer.Ingress {
+		if ingress.IP != "" {
+			all = append(all, validation.GetWarningsForIP(at.Index(i), ingress.IP)...)
+		}
+	}
+	return all
+}

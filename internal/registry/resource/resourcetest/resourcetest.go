@@ -8,6 +8,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -21,30 +22,34 @@ import (
 )
 
 // Env starts an etcd server that ends with the test, and returns what a storage is
-// built from. register adds defaults and the like to the scheme of core/v1 and
-// coordination.k8s.io/v1.
+// built from. register adds defaults and the like to the scheme of core/v1,
+// coordination.k8s.io/v1 and networking.k8s.io/v1.
 func Env(t testing.TB, register ...func(*runtime.Scheme) error) resource.Env {
 	t.Helper()
 	s := Scheme(t, register...)
 	_, config := etcd3testing.NewUnsecuredEtcd3TestClientServer(t)
-	versions := runtime.GroupVersioner(schema.GroupVersions{corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion})
+	versioner := runtime.GroupVersioner(schema.GroupVersions(versions()))
 	config.Codec = serializer.NewCodecFactory(s).CodecForVersions(
-		serializer.NewCodecFactory(s).LegacyCodec(corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion),
-		serializer.NewCodecFactory(s).UniversalDeserializer(), versions, runtime.InternalGroupVersioner)
+		serializer.NewCodecFactory(s).LegacyCodec(versions()...),
+		serializer.NewCodecFactory(s).UniversalDeserializer(), versioner, runtime.InternalGroupVersioner)
 	return resource.Env{Scheme: s, Getter: getter{config}}
 }
 
-// Scheme returns a scheme of core/v1 and coordination.k8s.io/v1 in which the
-// external types are their own internal version.
+// versions are what is stored.
+func versions() []schema.GroupVersion {
+	return []schema.GroupVersion{corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion}
+}
+
+// Scheme returns a scheme of these versions in which the external types are their own internal version.
 func Scheme(t testing.TB, register ...func(*runtime.Scheme) error) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
-	for _, add := range append([]func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme}, register...) {
+	for _, add := range append([]func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, networkingv1.AddToScheme}, register...) {
 		if err := add(s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, gv := range []schema.GroupVersion{corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion} {
+	for _, gv := range versions() {
 		for kind, goType := range s.KnownTypes(gv) {
 			if goType.PkgPath() == "k8s.io/apimachinery/pkg/apis/meta/v1" {
 				continue

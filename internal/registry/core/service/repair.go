@@ -1,0 +1,152 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// unused is how long an address stays taken that no service has: a request to make that
+// service may be on its way, and none takes longer.
+const unused = time.Minute
+
+// Repair brings the books on addresses and ports in line with the stored services.
+// Call it after the start and every few minutes, one call at a time; it frees what an
+// interrupted request left behind, a minute later or when it sees it the second time.
+// Several servers may do so at once.
+func (s *Storage) Repair(ctx context.Context) error {
+	return errors.Join(s.book.mend(ctx), s.book.sweep(ctx), s.ports.repair(ctx))
+}
+
+// Open sees to it that every stored service has its address in the books. It is done by
+// whoever first takes an address, too.
+func (s *Storage) Open(ctx context.Context) error { return s.book.open(ctx) }
+
+// mend makes the objects of addresses that services have and that nobody holds, or somebody
+// who does not have them.
+func (b *book) mend(ctx context.Context) error {
+	services, err := b.services(ctx)
+	if err != nil {
+		return fmt.Errorf("listing services: %w", err)
+	}
+	all, err := b.all(ctx)
+	if err != nil {
+		return err
+	}
+	objects := make(map[string]*networkingv1.IPAddress, len(all))
+	for i := range all {
+		objects[all[i].Name] = &all[i]
+	}
+	var errs []error
+	for i := range services {
+		for _, a := range addressesOf(&services[i]) {
+			if o := objects[a.String()]; o == nil || !heldBy(o, &services[i]) || !maps.Equal(labelsOf(o), labelsOf(addressOf(&services[i], a))) {
+				errs = append(errs, b.mendOne(ctx, &services[i], a))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// labelsOf are those labels of an address by which it is found.
+func labelsOf(o *networkingv1.IPAddress) map[string]string {
+	return map[string]string{"family": o.Labels[networkingv1.LabelIPAddressFamily], "manager": o.Labels[networkingv1.LabelManagedBy]}
+}
+
+// mendOne makes the object of an address that a service has, if it has it still. Where two
+// services have the same, the one that holds it stays its holder.
+func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr) error {
+	if has, err := b.has(ctx, svc.Namespace, svc.Name, a); err != nil || !has {
+		return err
+	}
+	for range 2 {
+		err := b.claim(ctx, svc, a, false)
+		if err == nil {
+			b.log.InfoContext(ctx, "the address of a service was not in the books, it is now", "namespace", svc.Namespace, "service", svc.Name, "address", a)
+		}
+		if !errors.Is(err, errTaken) {
+			return err
+		}
+		var twice bool
+		err = b.remove(ctx, a.String(), func(o *networkingv1.IPAddress) bool {
+			p := o.Spec.ParentRef
+			if p != nil && p.Group == "" && p.Resource == "services" && !heldBy(o, svc) {
+				twice, _ = b.has(ctx, p.Namespace, p.Name, a)
+			}
+			return !twice
+		})
+		if twice {
+			b.log.WarnContext(ctx, "an address is that of two services; recreate this one", "namespace", svc.Namespace, "service", svc.Name, "address", a)
+		}
+		if err != nil || twice {
+			return err
+		}
+	}
+	return nil
+}
+
+// has tells whether a service has an address.
+func (b *book) has(ctx context.Context, namespace, name string, a netip.Addr) (bool, error) {
+	svc, err := b.service(ctx, namespace, name)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking at service %s/%s: %w", namespace, name, err)
+	}
+	for _, its := range addressesOf(svc) {
+		if its == a {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// sweep removes the objects of addresses that were taken for a service and that it does
+// not have.
+func (b *book) sweep(ctx context.Context) error {
+	all, err := b.all(ctx) // before the services: who has an address took it before
+	if err != nil {
+		return err
+	}
+	services, err := b.services(ctx)
+	if err != nil {
+		return fmt.Errorf("listing services: %w", err)
+	}
+	held := map[string]bool{}
+	for i := range services {
+		for _, a := range addressesOf(&services[i]) {
+			held[a.String()] = true
+		}
+	}
+	var errs []error
+	for i := range all {
+		o := &all[i]
+		if held[o.Name] || o.Labels[networkingv1.LabelManagedBy] != manager || b.wall.Since(o.CreationTimestamp.Time) < unused {
+			continue
+		}
+		b.log.InfoContext(ctx, "an address that no service has is free again", "address", o.Name)
+		errs = append(errs, b.remove(ctx, o.Name, func(now *networkingv1.IPAddress) bool { return now.UID == o.UID }))
+	}
+	return errors.Join(errs...)
+}
+
+// addressesOf are the cluster addresses that a service has.
+func addressesOf(s *corev1.Service) (all []netip.Addr) {
+	if !takesAddress(s) {
+		return nil
+	}
+	for _, ip := range s.Spec.ClusterIPs {
+		if a, err := netip.ParseAddr(ip); err == nil {
+			all = append(all, a.Unmap().WithZone(""))
+		}
+	}
+	return all
+}
