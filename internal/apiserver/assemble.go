@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -131,7 +132,7 @@ func (s *Server) systemObjects(all *registry.Storages, env resource.Env) (*syste
 	for resource, into := range map[schema.GroupResource]*systemobjects.Storage{
 		corev1.Resource("namespaces"): &c.Namespaces, corev1.Resource("services"): &c.Services,
 		corev1.Resource("endpoints"): &c.Endpoints, discoveryv1.Resource("endpointslices"): &c.Slices,
-		schedulingv1.Resource("priorityclasses"): &c.Priorities,
+		schedulingv1.Resource("priorityclasses"): &c.Priorities, networkingv1.Resource("servicecidrs"): &c.ServiceCIDRs,
 	} {
 		var err error
 		if *into, err = registry.As[systemobjects.Storage](all, resource); err != nil {
@@ -142,6 +143,9 @@ func (s *Server) systemObjects(all *registry.Storages, env resource.Env) (*syste
 	if err != nil {
 		return nil, err
 	}
-	c.Repair = books.Repair
+	c.Repair, c.Books = books.Repair, books.Open
+	if c.ServiceCIDRStatus, err = registry.As[rest.Updater](all, networkingv1.Resource("servicecidrs/status")); err != nil {
+		return nil, err
+	}
 	return systemobjects.New(c), nil
 }

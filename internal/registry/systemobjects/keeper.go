@@ -1,6 +1,6 @@
 // Package systemobjects keeps the objects that a server itself makes, and makes again when
-// somebody has removed or changed them: the system namespaces, the service kubernetes and
-// its endpoints, the priority classes of the system.
+// somebody has removed or changed them: the system namespaces, the range of service
+// addresses, the service kubernetes and its endpoints, the priority classes of the system.
 //
 // It owns what these objects say. It writes to their storages directly, as nobody; what the
 // storages check is in internal/registry/core. Default roles are kept by
@@ -46,9 +46,13 @@ const (
 // Config is what a Keeper needs. Every field is required.
 type Config struct {
 	Scheme *runtime.Scheme
-	// Namespaces, Services, Endpoints, Slices and Priorities are the storages of these
-	// objects.
-	Namespaces, Services, Endpoints, Slices, Priorities Storage
+	// Namespaces, Services, Endpoints, Slices, Priorities and ServiceCIDRs are the storages
+	// of these objects.
+	Namespaces, Services, Endpoints, Slices, Priorities, ServiceCIDRs Storage
+	ServiceCIDRStatus                                                 rest.Updater
+	// Books opens the books on service addresses, which the first start of this version
+	// on an old store has to write.
+	Books func(context.Context) error
 	// Repair brings the books on service addresses and node ports in line.
 	Repair func(context.Context) error
 	// Range holds the cluster addresses of services; the kubernetes service has the first.
@@ -85,8 +89,10 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	for _, class := range priorities {
 		go func() { errs <- k.ensure(ctx, k.config.Priorities, class, nil) }()
 	}
+	go func() { errs <- k.keepRange(ctx) }()
+	go func() { errs <- k.config.Books(ctx) }()
 	var first error
-	for range len(names) + len(priorities) {
+	for range len(names) + len(priorities) + 2 {
 		if err := <-errs; err != nil && first == nil {
 			first = err
 		}
@@ -94,7 +100,7 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if first != nil {
 		return first
 	}
-	if err := k.ensure(ctx, k.config.Services, k.service(), keepService); err != nil {
+	if err := k.keepService(ctx); err != nil {
 		return err
 	}
 	if !endpoints.Nameable(k.config.Advertise.Addr()) {
@@ -179,7 +185,7 @@ func (k *Keeper) service() *corev1.Service {
 	}
 }
 
-func keepService(have, want runtime.Object) bool {
+func mendService(have, want runtime.Object) bool {
 	h, w := have.(*corev1.Service), want.(*corev1.Service)
 	if equality.Semantic.DeepEqual(h.Spec.Ports, w.Spec.Ports) && h.Spec.Type == w.Spec.Type {
 		return false

@@ -109,19 +109,21 @@ func (s *store) written() []string {
 
 // world is a keeper over stores.
 type world struct {
-	keeper                                              *Keeper
-	namespaces, services, endpoints, slices, priorities *store
+	keeper                                                     *Keeper
+	namespaces, services, endpoints, slices, priorities, cidrs *store
 
+	opened    int
 	repaired  int
 	repairErr error
 	log       bytes.Buffer
 }
 
 func newWorld(advertise string) *world {
-	w := &world{namespaces: &store{}, services: &store{}, endpoints: &store{}, slices: &store{}, priorities: &store{}}
+	w := &world{namespaces: &store{}, services: &store{}, endpoints: &store{}, slices: &store{}, priorities: &store{}, cidrs: &store{}}
 	w.keeper = New(Config{
 		Scheme:     runtime.NewScheme(),
-		Namespaces: w.namespaces, Services: w.services, Endpoints: w.endpoints, Slices: w.slices, Priorities: w.priorities,
+		Namespaces: w.namespaces, Services: w.services, Endpoints: w.endpoints, Slices: w.slices, Priorities: w.priorities, ServiceCIDRs: w.cidrs, ServiceCIDRStatus: w.cidrs,
+		Books:     func(context.Context) error { w.opened++; return nil },
 		Repair:    func(context.Context) error { w.repaired++; return w.repairErr },
 		Range:     netip.MustParsePrefix("10.96.0.0/16"),
 		Advertise: netip.MustParseAddrPort(advertise),
@@ -129,6 +131,10 @@ func newWorld(advertise string) *world {
 		Log:       slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	return w
+}
+
+func (w *world) stores() []*store {
+	return []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities, w.cidrs}
 }
 
 func (w *world) keep(t *testing.T) {
@@ -172,11 +178,11 @@ func TestMissingObjectsAreMade(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(w.priorities.objects)); !slices.Equal(got, []string{"/system-cluster-critical", "/system-node-critical"}) {
 		t.Errorf("priority classes %q", got)
 	}
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
+	for _, s := range w.stores() {
 		s.written()
 	}
 	w.keep(t)
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
+	for _, s := range w.stores() {
 		if again := s.written(); len(again) > 0 {
 			t.Errorf("nothing has changed, and yet: %q", again)
 		}
@@ -251,7 +257,7 @@ func TestSliceOfAnotherFamilyIsReplaced(t *testing.T) {
 
 func TestServersMayMakeTheSameAtOnce(t *testing.T) {
 	w := newWorld("10.0.0.5:6443")
-	for _, s := range []*store{w.namespaces, w.services, w.endpoints, w.slices, w.priorities} {
+	for _, s := range w.stores() {
 		s.taken = true
 	}
 	w.keep(t)
@@ -261,6 +267,7 @@ func TestFailureNamesTheObject(t *testing.T) {
 	for want, broken := range map[string]func(*world) *store{
 		"keeping *v1.Namespace ":                 func(w *world) *store { return w.namespaces },
 		"keeping *v1.Service kubernetes: ":       func(w *world) *store { return w.services },
+		"keeping the range of service addresses": func(w *world) *store { return w.cidrs },
 		"keeping *v1.Endpoints kubernetes: ":     func(w *world) *store { return w.endpoints },
 		"keeping *v1.EndpointSlice kubernetes: ": func(w *world) *store { return w.slices },
 	} {
