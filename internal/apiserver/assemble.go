@@ -143,7 +143,7 @@ func (s *Server) systemObjects(all *registry.Storages, env resource.Env) (*syste
 	if err != nil {
 		return nil, err
 	}
-	c.Repair, c.Books = books.Repair, books.Open
+	c.Books, c.Repair, c.Follow = books.Open, books.Repair, books.Follow
 	if c.ServiceCIDRStatus, err = registry.As[rest.Updater](all, networkingv1.Resource("servicecidrs/status")); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,8 +54,10 @@ type Config struct {
 	// Books opens the books on service addresses, which the first start of this version
 	// on an old store has to write.
 	Books func(context.Context) error
-	// Repair brings the books on service addresses and node ports in line.
+	// Repair brings the books on service addresses and node ports in line; Follow does so
+	// at once, until its context ends, where somebody changes them by hand.
 	Repair func(context.Context) error
+	Follow func(context.Context)
 	// Range holds the cluster addresses of services; the kubernetes service has the first.
 	Range netip.Prefix
 	// Advertise is where pods reach the server. A loopback address cannot be an
@@ -113,6 +116,9 @@ func (k *Keeper) Keep(ctx context.Context) error {
 
 // Run calls Keep again and again until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
+	var books sync.WaitGroup
+	books.Go(func() { k.config.Follow(ctx) })
+	defer books.Wait()
 	for n := 0; ctx.Err() == nil; n++ {
 		wait.Pause(ctx, k.config.Wall, keptPause)
 		err := k.Keep(ctx)

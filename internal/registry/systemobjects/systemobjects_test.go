@@ -124,6 +124,7 @@ func newWorld(advertise string) *world {
 		Scheme:     runtime.NewScheme(),
 		Namespaces: w.namespaces, Services: w.services, Endpoints: w.endpoints, Slices: w.slices, Priorities: w.priorities, ServiceCIDRs: w.cidrs, ServiceCIDRStatus: w.cidrs,
 		Books:     func(context.Context) error { w.opened++; return nil },
+		Follow:    func(ctx context.Context) { <-ctx.Done() },
 		Repair:    func(context.Context) error { w.repaired++; return w.repairErr },
 		Range:     netip.MustParsePrefix("10.96.0.0/16"),
 		Advertise: netip.MustParseAddrPort(advertise),

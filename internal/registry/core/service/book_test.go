@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -131,6 +132,36 @@ func TestBooksAreRepaired(t *testing.T) {
 	put(addressOf(other, s.book.own.at(78)))
 	s.repair()
 	s.want("with a request on its way", "10.0.0.2 ns/a", "10.0.0.3 ns/b", "10.0.0.78 ns/gone", "10.0.0.99 ns/gone")
+}
+
+func TestAddressesTakenOutByHandComeBack(t *testing.T) {
+	s := serve(t, "10.0.0.0/24")
+	s.mustCreate(newService("a", address("10.0.0.2")))
+	s.mustCreate(newService("b", address("10.0.0.3")))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Follow(ctx)
+	}()
+	if _, _, err := s.Delete(s.ctx, "b", resourcetest.Allow, nil); err != nil {
+		t.Fatal(err)
+	}
+	// What is taken out before the watch begins is not seen: it is put back here, and taken
+	// out again.
+	for range 200 {
+		s.drop("10.0.0.2")
+		time.Sleep(50 * time.Millisecond)
+		if len(s.takenIPs()) > 0 {
+			break
+		}
+		if err := s.book.claim(s.ctx, newService("a"), s.book.own.at(2), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.want("after a while", "10.0.0.2 ns/a")
+	cancel()
+	<-done
 }
 
 // TestTwoServicesOfOneAddress come from a store that somebody has edited.

@@ -11,6 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"laterna.dev/laterna/internal/wait"
 )
 
 // unused is how long an address stays taken that no service has: a request to make that
@@ -28,6 +33,54 @@ func (s *Storage) Repair(ctx context.Context) error {
 // Open sees to it that every stored service has its address in the books. It is done by
 // whoever first takes an address, too.
 func (s *Storage) Open(ctx context.Context) error { return s.book.open(ctx) }
+
+// Follow puts addresses back into the books at once that somebody takes out by hand, until
+// ctx ends.
+func (s *Storage) Follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := s.book.follow(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "the books of service addresses are not watched, a later repair will mend them", "error", err)
+		}
+		wait.Pause(ctx, s.book.wall, time.Second)
+	}
+}
+
+// follow works until the watch ends.
+func (b *book) follow(ctx context.Context) error {
+	w, err := b.objects.Watch(clusterWide(ctx), &metainternal.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return fmt.Errorf("watching service addresses: %w", err)
+	}
+	defer w.Stop()
+	for {
+		select {
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return nil
+			}
+			if o, ok := e.Object.(*networkingv1.IPAddress); ok && e.Type == watch.Deleted {
+				if err := b.restore(ctx, o); err != nil {
+					return err
+				}
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// restore makes an object again whose service has the address still.
+func (b *book) restore(ctx context.Context, o *networkingv1.IPAddress) error {
+	a, err := netip.ParseAddr(o.Name)
+	if err != nil || o.Labels[networkingv1.LabelManagedBy] != manager || o.Spec.ParentRef == nil {
+		return nil
+	}
+	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: o.Spec.ParentRef.Namespace, Name: o.Spec.ParentRef.Name}}
+	if !heldBy(o, svc) {
+		return nil
+	}
+	return b.mendOne(ctx, svc, a)
+}
 
 // mend makes the objects of addresses that services have and that nobody holds, or somebody
 // who does not have them.
