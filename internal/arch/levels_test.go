@@ -73,6 +73,7 @@ var levels = []level{
 	{"internal/network/nftables", 1},
 	{"internal/network/plane", 4},
 	{"internal/network/ports", 3},
+	{"internal/network/servicerange", 3},
 	{"internal/network/services", 2},
 	{"internal/node/env", 3},
 	{"internal/node/events", 3},

@@ -14,6 +14,7 @@ import (
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/doctor"
 	"laterna.dev/laterna/internal/etcd/damaged"
+	"laterna.dev/laterna/internal/network/servicerange"
 )
 
 func newDoctor() *cobra.Command {
@@ -35,11 +36,16 @@ Nothing is changed. What is marked FAIL keeps pods from running and makes the ex
 			if err != nil {
 				return err
 			}
+			pods := netip.MustParsePrefix(defaults.Network.ClusterCIDR)
+			services, err := servicerange.Look(cmd.Context(), servicerange.Config{Dir: dir, Pods: pods, Routed: true})
+			if err != nil {
+				services = servicerange.Default() // a check says who has it
+			}
 			checks := doctor.Checks(cmd.Context(), doctor.Config{
 				Dir:          dir,
 				Listen:       listen,
-				PodNetwork:   netip.MustParsePrefix(defaults.Network.ClusterCIDR),
-				ServiceRange: netip.MustParsePrefix(defaults.Network.ServiceClusterIPRange),
+				PodNetwork:   pods,
+				ServiceRange: services,
 				Damaged: func(ctx context.Context) ([]damaged.Object, error) {
 					client, err := targetFlags{dataDir: dataDir}.client()
 					if err != nil {

@@ -82,7 +82,7 @@ func (c *configFlags) bindNode(fs *pflag.FlagSet) {
 func (c *configFlags) bindNetwork(fs *pflag.FlagSet) {
 	n := &c.config.Network
 	fs.StringVar(&n.ClusterCIDR, "cluster-cidr", n.ClusterCIDR, "`NETWORK` that pods' addresses come from")
-	fs.StringVar(&n.ServiceClusterIPRange, "service-cluster-ip-range", n.ServiceClusterIPRange, "`NETWORK` that services' addresses come from")
+	fs.StringVar(&n.ServiceClusterIPRange, "service-cluster-ip-range", n.ServiceClusterIPRange, "`NETWORK` that services' addresses come from (default: the one of before; at the first start 10.96.0.0/16 or, where that is in use on this machine, the next free one)")
 	fs.StringVar(&n.ClusterDomain, "cluster-domain", n.ClusterDomain, "DNS `DOMAIN` of the cluster")
 }
 

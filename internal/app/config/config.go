@@ -91,7 +91,9 @@ type Tokens struct {
 
 // Network is the pods' and services' network.
 type Network struct {
-	ClusterCIDR           string `json:"clusterCIDR,omitempty"`
+	ClusterCIDR string `json:"clusterCIDR,omitempty"`
+	// ServiceClusterIPRange is empty where it is to be chosen, see
+	// internal/network/servicerange.
 	ServiceClusterIPRange string `json:"serviceClusterIPRange,omitempty"`
 	ClusterDomain         string `json:"clusterDomain,omitempty"`
 }
@@ -167,9 +169,8 @@ func Default() Config {
 		Serving:  Serving{Listen: "127.0.0.1:6443", PublicDiscovery: true},
 		Tokens:   Tokens{ExtendExpiration: true, SigningAlgorithm: "RS256", IssuerOverlap: metav1.Duration{Duration: 24 * time.Hour}, LegacyCleanUpPeriod: metav1.Duration{Duration: 365 * 24 * time.Hour}},
 		Network: Network{
-			ClusterCIDR:           "10.244.0.0/16",
-			ServiceClusterIPRange: "10.96.0.0/16",
-			ClusterDomain:         "cluster.local",
+			ClusterCIDR:   "10.244.0.0/16",
+			ClusterDomain: "cluster.local",
 		},
 		Node: Node{Enabled: true, PodMaxPids: 4096, EvictionHard: eviction.DefaultThresholds, EvictionTransition: metav1.Duration{Duration: eviction.DefaultTransition}, Images: Images{
 			MaxParallelPulls: imagepull.DefaultParallel, GCHighThreshold: imagepull.DefaultHigh, GCLowThreshold: imagepull.DefaultLow,

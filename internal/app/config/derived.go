@@ -13,8 +13,14 @@ import (
 // Pods is the range of the pods' addresses. The configuration must be valid.
 func (n Network) Pods() netip.Prefix { return netip.MustParsePrefix(n.ClusterCIDR) }
 
-// Services is the range of the services' addresses. The configuration must be valid.
-func (n Network) Services() netip.Prefix { return netip.MustParsePrefix(n.ServiceClusterIPRange) }
+// Services is the range of the services' addresses, invalid where it is to be chosen. The
+// configuration must be valid.
+func (n Network) Services() netip.Prefix {
+	if n.ServiceClusterIPRange == "" {
+		return netip.Prefix{}
+	}
+	return netip.MustParsePrefix(n.ServiceClusterIPRange)
+}
 
 // Eviction says when pods are evicted. The configuration must be valid.
 func (n Node) Eviction() eviction.Settings {

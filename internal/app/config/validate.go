@@ -55,8 +55,7 @@ func (c *Config) Validate() error {
 		{"image-pull-credentials-verification-policy", c.Node.Images.Verification().Validate()},
 		{"image-credential-provider-config", validProviders(c.Node.Images)},
 		{"cluster-cidr", validPrefix(c.Network.ClusterCIDR, 24)},
-		{"service-cluster-ip-range", validPrefix(c.Network.ServiceClusterIPRange, 29)},
-		{"service-cluster-ip-range", disjoint(c.Network.ServiceClusterIPRange, c.Network.ClusterCIDR)},
+		{"service-cluster-ip-range", validRange(c.Network)},
 		{"cluster-domain", ValidSubdomain(c.Network.ClusterDomain)},
 		{"etcd-servers", validServers(c.Store.EtcdServers)},
 		{"etcd-certfile", validPair(c.Store.EtcdCertFile, c.Store.EtcdKeyFile)},
@@ -225,16 +224,21 @@ func validPrefix(s string, bits int) error {
 	return nil
 }
 
-// disjoint refuses two networks that share addresses; what is no network has been
-// refused before.
-func disjoint(services, pods string) error {
-	s, err := netip.ParsePrefix(services)
-	if err != nil {
+// validRange checks the network of services, which may be left open.
+func validRange(n Network) error {
+	s := n.ServiceClusterIPRange
+	if s == "" {
 		return nil
 	}
-	p, err := netip.ParsePrefix(pods)
-	if err == nil && s.Overlaps(p) {
-		return fmt.Errorf("%s shares addresses with the pods' network %s", s, p)
+	if strings.Contains(s, ",") {
+		return fmt.Errorf("%s names several networks: pods have addresses of IPv4 alone, and so have services", s)
+	}
+	if err := validPrefix(s, 29); err != nil {
+		return err
+	}
+	pods, err := netip.ParsePrefix(n.ClusterCIDR)
+	if services := n.Services(); err == nil && services.Overlaps(pods) {
+		return fmt.Errorf("%s shares addresses with the pods' network %s", services, pods)
 	}
 	return nil
 }

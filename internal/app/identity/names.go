@@ -28,7 +28,8 @@ type Names struct {
 	ClusterDomain string
 }
 
-// NamesOf collects the names of the system that listens at an address, but for the gateway.
+// NamesOf collects the names of the system that listens at an address, but for the gateway,
+// and for the service's address where the range of services is yet to be chosen.
 func NamesOf(listen net.Addr, c config.Node, network config.Network, dir datadir.Dir, log *slog.Logger) (Names, error) {
 	n := Names{ClusterDomain: network.ClusterDomain}
 	var err error
@@ -45,8 +46,15 @@ func NamesOf(listen net.Addr, c config.Node, network config.Network, dir datadir
 	if n.Listen, err = netip.ParseAddrPort(listen.String()); err != nil {
 		return n, fmt.Errorf("reading the listener's address: %w", err)
 	}
-	n.ServiceIP = service.First(network.Services())
+	n.Serve(network.Services())
 	return n, nil
+}
+
+// Serve makes the service kubernetes that of a range of addresses.
+func (n *Names) Serve(services netip.Prefix) {
+	if services.IsValid() {
+		n.ServiceIP = service.First(services)
+	}
 }
 
 // loopback is the address in IPv4 by which this machine reaches itself.

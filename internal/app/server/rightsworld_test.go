@@ -47,6 +47,7 @@ func begin(t *testing.T) *world {
 	c := config.Default()
 	c.DataDir, c.TestClock, c.Node.Enabled, c.Node.Name = dir.Path, true, false, "n"
 	c.Serving.Listen = "127.0.0.1:0"
+	c.Network.ServiceClusterIPRange = "10.96.0.0/16"
 	c.Tokens.Legacy, c.Tokens.LegacyCleanUpPeriod.Duration = true, 48*time.Hour
 	c.Tokens.SigningAlgorithm = "ES256"
 	c.Audit.PolicyFile, c.Audit.LogPath = filepath.Join(t.TempDir(), "policy"), filepath.Join(t.TempDir(), "audit.log")

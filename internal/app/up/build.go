@@ -38,6 +38,10 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	if err := store.Open(ctx); err != nil {
 		return err
 	}
+	if c.Network, err = withServices(ctx, c, dir, p.log); err != nil {
+		return err
+	}
+	names.Serve(c.Network.Services())
 	network, err := agent.Network(c.Node, c.Network, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return err
