@@ -12,7 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/network/backends"
 )
 
 // tries is at how many endpoints of a service a call is tried.
@@ -33,7 +34,11 @@ func (s service) endpoints(ctx context.Context) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := portOf(found, s.port)
+	// An external name would be whatever who may edit the service wants to have asked.
+	if found.Spec.Type == corev1.ServiceTypeExternalName {
+		return nil, fmt.Errorf("unsupported service type %q", found.Spec.Type)
+	}
+	port, err := backends.Port(found, int64(s.port))
 	if err != nil {
 		return nil, err
 	}
@@ -43,54 +48,15 @@ func (s service) endpoints(ctx context.Context) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := ready(slices.Items, port)
+	all := backends.Ready(slices.Items, port.Name)
 	if len(all) == 0 {
 		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf(
 			"no endpoints available for service %q: see kubectl get pods,endpointslices -n %s, of which none is ready at its port %d", s.name, s.namespace, s.port))
 	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:min(len(all), tries)], nil
-}
-
-// portOf returns the port of a service that has a number.
-func portOf(s *corev1.Service, number int32) (*corev1.ServicePort, error) {
-	// An external name would be whatever who may edit the service wants to have asked.
-	if s.Spec.Type == corev1.ServiceTypeExternalName {
-		return nil, fmt.Errorf("unsupported service type %q", s.Spec.Type)
+	var some []netip.AddrPort
+	for _, e := range all[:min(len(all), tries)] {
+		some = append(some, e.AddrPort)
 	}
-	for i, p := range s.Spec.Ports {
-		if p.Port == number && p.Protocol == corev1.ProtocolTCP {
-			return &s.Spec.Ports[i], nil
-		}
-	}
-	return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, s.Name))
-}
-
-// ready returns the addresses that slices name for a port.
-func ready(slices []discoveryv1.EndpointSlice, port *corev1.ServicePort) (all []netip.AddrPort) {
-	for _, s := range slices {
-		for _, p := range s.Ports {
-			if p.Port == nil || ptr.Deref(p.Name, "") != port.Name || ptr.Deref(p.Protocol, corev1.ProtocolTCP) != corev1.ProtocolTCP {
-				continue
-			}
-			for _, e := range s.Endpoints {
-				if !ptr.Deref(e.Conditions.Ready, true) {
-					continue
-				}
-				for _, text := range e.Addresses {
-					if addr, err := netip.ParseAddr(text); err == nil && elsewhere(addr) {
-						all = append(all, netip.AddrPortFrom(addr, uint16(*p.Port)))
-					}
-				}
-			}
-		}
-	}
-	return all
-}
-
-// elsewhere tells whether an address is that of one machine: not of the server itself, or
-// of whatever is at its side. Slices cannot name others; this does not rely on it.
-func elsewhere(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	return addr.IsGlobalUnicast() && !addr.IsLoopback() && addr.Zone() == ""
+	return some, nil
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/network/backends"
 )
 
 const (
@@ -49,7 +50,7 @@ func (c Config) connections(webhookutil.AuthenticationInfoResolver) webhookutil.
 		ClientConfigForServiceFunc: func(name, namespace string, port int) (*rest.Config, error) {
 			at := service{c.Client, namespace, name, int32(port)}
 			config := &rest.Config{
-				Dial:  (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+				Dial:  backends.OneMachineDialer(dialTimeout).DialContext,
 				Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }, // no proxy knows pods
 			}
 			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
