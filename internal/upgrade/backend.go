@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +21,18 @@ import (
 // line and header, and with a refusal the body too.
 const MaxHead = 64 << 10
 
-// Backend is the server that a connection is asked of. All is required.
+// Backend is the server that a connection is asked of. Every field is required unless it
+// says otherwise.
 type Backend struct {
 	// Dial opens the connection, TLS included; it bounds its own time.
 	Dial func(ctx context.Context) (net.Conn, error)
 	// URL is what is asked for there: path and query; its host is named in the request.
 	URL *url.URL
+	// Host is named in the request instead. Optional.
+	Host string
+	// Whole passes headers on as they are, both ways: for a backend that serves clients,
+	// not this server. Credentials of the client stay here all the same. Optional.
+	Whole bool
 	// Wait bounds the time from the request to the end of the answer.
 	Wait time.Duration
 	// Clock is real time, as deadlines of sockets are.
@@ -73,7 +80,7 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 	if err := raw.SetDeadline(b.Clock.Now().Add(b.Wait)); err != nil {
 		return nil, nil, fmt.Errorf("error dialing backend: %w", err)
 	}
-	req := &http.Request{Method: method, URL: b.URL, Host: b.URL.Host, Header: toBackend(client, protocol)}
+	req := &http.Request{Method: method, URL: b.URL, Host: cmp.Or(b.Host, b.URL.Host), Header: b.asked(client, protocol)}
 	if err := req.Write(raw); err != nil {
 		return nil, nil, fmt.Errorf("error sending request: %w", err)
 	}
@@ -97,7 +104,21 @@ func (b Backend) ask(raw net.Conn, method, protocol string, client http.Header) 
 		return nil, nil, fmt.Errorf("error dialing backend: %w", err)
 	}
 	rest, _ := in.Peek(in.Buffered())
-	return &Conn{Conn: raw, rest: rest}, toClient(resp.Header, protocol), nil
+	return &Conn{Conn: raw, rest: rest}, b.answered(resp.Header, protocol), nil
+}
+
+func (b Backend) asked(client http.Header, protocol string) http.Header {
+	if b.Whole {
+		return wholeToBackend(client, protocol)
+	}
+	return toBackend(client, protocol)
+}
+
+func (b Backend) answered(answer http.Header, protocol string) http.Header {
+	if b.Whole {
+		return wholeToClient(answer, protocol)
+	}
+	return toClient(answer, protocol)
 }
 
 // cause names what is wrong with an answer that cannot be read, and repeats none of it.

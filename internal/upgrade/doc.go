@@ -1,6 +1,7 @@
 // Package upgrade carries the connections that HTTP requests for exec, attach and
 // port-forward turn into, through a server to the one behind it: from a client to a
-// kubelet, from an API server to a container runtime.
+// kubelet, from an API server to a container runtime. Through does the same for protocols
+// that it does not know, between a client and a pod.
 //
 // It owns how such a connection is asked for (what of a request and of its answer goes
 // on, and how much is read before the upgrade), how it is passed on frame by frame, and

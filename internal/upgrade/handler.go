@@ -42,7 +42,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	backend, header, err := h.Backend.Open(r.Context(), r.Method, protocol, r.Header)
 	if err != nil {
-		h.refuse(w, r, err)
+		refuse(w, r, err, h.Fail)
 		return
 	}
 	client, err := take(w, header)
@@ -67,10 +67,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse passes on what a backend said instead of upgrading, as text: nothing of its
 // header, and nothing that a browser would take for a page.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, err error, fail func(http.ResponseWriter, *http.Request, error)) {
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || refusal.Code < 400 || refusal.Code > 599 {
-		h.Fail(w, r, err)
+		fail(w, r, err)
 		return
 	}
 	kind := "text/plain; charset=utf-8"

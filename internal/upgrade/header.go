@@ -21,6 +21,12 @@ var asked = []string{headerVersion, "Sec-Websocket-Key", "Sec-Websocket-Version"
 // answered are the fields of an upgrade's answer that go back to a client.
 var answered = []string{headerVersion, "Sec-Websocket-Accept", headerProtocol}
 
+// Of returns the protocol that a request wants its connection to become, "" if none.
+func Of(r *http.Request) string {
+	protocol, _ := upgradeOf(r.Header)
+	return protocol
+}
+
 // upgradeOf tells whether a request asks for an upgrade, and to what.
 func upgradeOf(h http.Header) (protocol string, ok bool) {
 	for _, v := range h.Values(headerConnection) {
@@ -43,6 +49,38 @@ func toBackend(h http.Header, protocol string) http.Header {
 	} else {
 		out.Del(headerProtocol)
 	}
+	return out
+}
+
+// wholeToBackend is everything that a client says, but for what says who it is to this
+// server.
+func wholeToBackend(h http.Header, protocol string) http.Header {
+	out := connectionTo(h, protocol)
+	out.Del("Authorization")
+	if protocols := withoutBearer(h.Values(headerProtocol)); len(protocols) > 0 {
+		out.Set(headerProtocol, strings.Join(protocols, ", "))
+	} else {
+		out.Del(headerProtocol)
+	}
+	return out
+}
+
+// wholeToClient is everything that a backend answers, but for how long there would be a
+// body: there is none.
+func wholeToClient(h http.Header, protocol string) http.Header {
+	out := connectionTo(h, protocol)
+	out.Del("Content-Length")
+	return out
+}
+
+// connectionTo is a header whose fields about its connection are ours.
+func connectionTo(h http.Header, protocol string) http.Header {
+	out := h.Clone()
+	for _, name := range []string{"Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding"} {
+		out.Del(name)
+	}
+	out.Set(headerConnection, headerUpgrade)
+	out.Set(headerUpgrade, protocol)
 	return out
 }
 
