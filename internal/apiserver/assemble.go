@@ -33,6 +33,7 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 		RBAC:       s.access.guard(),
 		Kubelets:   c.Kubelets.TLS,
 		ClusterIPs: c.Services.Range,
+		Stores:     s.stores,
 		Keys:       c.Keys,
 		Tokens: func(b *registry.Builder) (made registry.Tokens, err error) {
 			s.tokens, made, err = s.buildTokens(b)

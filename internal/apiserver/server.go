@@ -49,6 +49,7 @@ type Server struct {
 	end        context.CancelFunc
 
 	backend  *backend
+	stores   []string // where the store listens on a network
 	keeper   *encryption.Keeper
 	access   *access
 	tokens   *tokens.Tokens
@@ -147,6 +148,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return err
 	}
+	s.stores = endpoints.Hosts()
 	client, err := endpoints.NewClient(s.config.Log)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -21,6 +22,16 @@ type Endpoints struct {
 	// CAFile verifies the servers; CertFile and KeyFile identify the client. All
 	// PEM, all optional.
 	CAFile, CertFile, KeyFile string
+}
+
+// Hosts are the hosts with ports at which the store listens on a network.
+func (e Endpoints) Hosts() (hosts []string) {
+	for _, text := range e.URLs {
+		if u, err := url.Parse(text); err == nil && u.Host != "" && u.Port() != "" {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return hosts
 }
 
 // Await returns e, for callers that otherwise wait for an embedded Server.

@@ -34,6 +34,9 @@ type Parts struct {
 	Kubelets *tls.Config
 	// ClusterIPs is the range of services' addresses.
 	ClusterIPs netip.Prefix
+	// Stores are hosts with ports at which the store answers, that nobody is led to;
+	// none where it listens on no network.
+	Stores []string
 	// Keys signs tokens.
 	Keys signingkey.Ring
 	// Tokens is called once, by the first kind that needs tokens. It may ask for

@@ -49,7 +49,6 @@ import (
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
-	corenode "laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/persistentvolumeclaim"
 	"laterna.dev/laterna/internal/registry/core/podtemplate"
 	"laterna.dev/laterna/internal/registry/core/replicationcontroller"
@@ -81,7 +80,7 @@ func core() Table {
 			{Serve: Stored(endpoints.Definition())},
 			{Serve: Stored(event.Definition())},
 			{Serve: namespaces()},
-			{Serve: Stored(corenode.Definition()), Node: node.Itself},
+			{Serve: nodes(), Node: node.Itself},
 			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(podtemplate.Definition())},

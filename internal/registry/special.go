@@ -8,6 +8,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -19,12 +20,16 @@ import (
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
+	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/network/backends"
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
 	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
 	"laterna.dev/laterna/internal/registry/core/namespace"
+	corenode "laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/pod/evict"
+	"laterna.dev/laterna/internal/registry/core/proxy"
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/events/event"
@@ -50,15 +55,47 @@ func pods() Served {
 		if err != nil {
 			return nil, err
 		}
-		s, err := pod.NewStorage(b.Env, pod.Kubelets{Wall: b.Wall, Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer}, budgets)
+		s, err := pod.NewStorage(b.Env, b.kubelets(nodes), budgets)
 		if err != nil {
+			return nil, err
+		}
+		if s.ByPath["pods/proxy"], err = proxy.Pods(b.proxy(), s.Pods); err != nil {
 			return nil, err
 		}
 		return s.ByPath, nil
 	})
 	register := served.Register
-	served.Register = func(s *runtime.Scheme) error { return errors.Join(register(s), pod.RegisterParameters(s)) }
+	served.Register = func(s *runtime.Scheme) error {
+		return errors.Join(register(s), pod.RegisterParameters(s), proxy.RegisterParameters(s))
+	}
 	return served
+}
+
+func nodes() Served {
+	return own(corenode.Definition(), func(b *Builder) (map[string]rest.Storage, error) {
+		all, err := corenode.Definition().Storages(b.Env)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := as[rest.Getter](corev1.Resource("nodes"), all["nodes"])
+		if err != nil {
+			return nil, err
+		}
+		all["nodes/proxy"], err = proxy.Nodes(b.proxy(), proxy.Kubelets{
+			Locate: b.kubelets(stored).Locate, TLS: b.Kubelets, UserName: node.UserName, Authorizer: b.Authorizer,
+		})
+		return all, err
+	})
+}
+
+// kubelets is how agents are reached.
+func (b *Builder) kubelets(nodes rest.Getter) pod.Kubelets {
+	return pod.Kubelets{Wall: b.Wall, Node: lookUpNode(nodes), TLS: b.Kubelets, Authorizer: b.Authorizer}
+}
+
+// proxy is what the proxy subresources are made of.
+func (b *Builder) proxy() proxy.Config {
+	return proxy.Config{Guard: backends.Guard{Services: b.ClusterIPs, Stores: b.Stores}, Wall: b.Wall}
 }
 
 // budgets are the disruption budgets that evictions keep to.
@@ -119,7 +156,22 @@ func services() Served {
 		if err != nil {
 			return nil, err
 		}
-		return s.ByPath(), nil
+		all := s.ByPath()
+		pods, err := b.Getter(corev1.Resource("pods"))
+		if err != nil {
+			return nil, err
+		}
+		at := discoveryv1.Resource("endpointslices")
+		stored, err := b.Storage(at)
+		if err != nil {
+			return nil, err
+		}
+		slices, err := as[rest.Lister](at, stored)
+		if err != nil {
+			return nil, err
+		}
+		all["services/proxy"], err = proxy.Services(b.proxy(), s, pods, slices)
+		return all, err
 	})
 }
 

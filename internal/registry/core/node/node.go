@@ -16,7 +16,7 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// Definition describes nodes. The proxy subresource is not among what is served.
+// Definition describes nodes without their proxy subresource.
 func Definition() resource.Definition[*corev1.Node] {
 	return resource.Definition[*corev1.Node]{
 		GroupVersion: corev1.SchemeGroupVersion,

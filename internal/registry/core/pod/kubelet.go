@@ -67,9 +67,6 @@ func newDialer(k Kubelets) (*dialer, error) {
 	if k.TLS == nil {
 		return nil, errors.New("no TLS configuration")
 	}
-	if len(k.Addresses) == 0 {
-		k.Addresses = []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP, corev1.NodeHostName}
-	}
 	k.TLS = k.TLS.Clone()
 	k.TLS.NextProtos = []string{"http/1.1"} // which upgrades need
 	d := &dialer{Kubelets: k, wait: headTimeout}
@@ -114,23 +111,35 @@ func (d *dialer) backend(location *url.URL) upgrade.Backend {
 
 // locate returns the address of path on the kubelet of a node.
 func (d *dialer) locate(ctx context.Context, nodeName, path string, query url.Values) (*url.URL, error) {
-	node, err := d.Node(ctx, nodeName)
+	host, port, err := d.Locate(ctx, nodeName)
 	if err != nil {
 		return nil, err
 	}
-	host, err := d.address(node)
-	if err != nil {
-		return nil, err
-	}
-	port := int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)
-	if port == 0 {
-		port = defaultKubeletPort
-	}
-	return &url.URL{Scheme: "https", Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: path, RawQuery: query.Encode()}, nil
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(host, port), Path: path, RawQuery: query.Encode()}, nil
 }
 
-func (d *dialer) address(node *corev1.Node) (string, error) {
-	for _, kind := range d.Addresses {
+// Locate returns where the kubelet of a node listens: an address or name, and a port.
+func (k Kubelets) Locate(ctx context.Context, nodeName string) (host, port string, err error) {
+	node, err := k.Node(ctx, nodeName)
+	if err != nil {
+		return "", "", err
+	}
+	if host, err = k.address(node); err != nil {
+		return "", "", err
+	}
+	number := int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)
+	if number == 0 {
+		number = defaultKubeletPort
+	}
+	return host, strconv.Itoa(number), nil
+}
+
+func (k Kubelets) address(node *corev1.Node) (string, error) {
+	kinds := k.Addresses
+	if len(kinds) == 0 {
+		kinds = []corev1.NodeAddressType{corev1.NodeInternalIP, corev1.NodeExternalIP, corev1.NodeHostName}
+	}
+	for _, kind := range kinds {
 		for _, a := range node.Status.Addresses {
 			if a.Type == kind && a.Address != "" {
 				return a.Address, nil
