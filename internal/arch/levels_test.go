@@ -81,6 +81,7 @@ var levels = []level{
 	{"internal/node/logs", 3},
 	{"internal/node/seccomp", 3},
 	{"internal/ownapi", 3},
+	{"internal/proxy", 3},
 	{"internal/registry/apps", 3},
 	{"internal/registry/admissionregistration", 3},
 	{"internal/registry/authentication", 3},
@@ -395,7 +396,8 @@ var owners = []owner{
 	{"k8s.io/klog", []string{"internal/log"}},
 	{"k8s.io/kubernetes", nil},
 	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},
-	{"k8s.io/kubectl", []string{"cmd/kubectl"}},
+	{"k8s.io/kubectl", []string{"cmd/kubectl", "internal/proxy"}},
+	{"k8s.io/kubectl/pkg/cmd", []string{"cmd/kubectl"}},
 }
 
 // pure lists the trees at level 2 and below that may use, of the Kubernetes

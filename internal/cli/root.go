@@ -77,7 +77,7 @@ Start with:
 		&cobra.Group{ID: groupRun, Title: "Run a system"},
 		&cobra.Group{ID: groupLook, Title: "Look at it"},
 		&cobra.Group{ID: groupIdentity, Title: "Tokens, issuers and keys"},
-		&cobra.Group{ID: groupUse, Title: "Images and the clock"},
+		&cobra.Group{ID: groupUse, Title: "The API, images and the clock"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -88,6 +88,6 @@ Start with:
 	add(groupRun, newUp(version), newServer(version), newDown())
 	add(groupLook, newStatus(), newDoctor(), newVersion(version))
 	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig())
-	add(groupUse, newImage(), newClock())
+	add(groupUse, newProxy(), newImage(), newClock())
 	return root
 }

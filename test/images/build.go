@@ -36,15 +36,15 @@ func (a archive) file() string {
 
 // buildAll builds the archives into out unless they are there, made by this program
 // from these inputs.
-func buildAll(ctx context.Context, out, kubectl string) error {
+func buildAll(ctx context.Context, out string, own programs) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	kubectl, err := findKubectl(ctx, out, kubectl)
+	own, err := own.find(ctx, out)
 	if err != nil {
 		return err
 	}
-	stamp, err := fingerprint(kubectl)
+	stamp, err := fingerprint(own)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func buildAll(ctx context.Context, out, kubectl string) error {
 		fmt.Println("images are up to date in", out)
 		return nil
 	}
-	all, err := images(ctx, newPackages(filepath.Join(out, ".packages")), kubectl)
+	all, err := images(ctx, newPackages(filepath.Join(out, ".packages")), own)
 	if err != nil {
 		return err
 	}
@@ -88,14 +88,14 @@ func upToDate(out, stamp string) bool {
 }
 
 // fingerprint stands for this program and its inputs: the code (by the running
-// binary), the version of the distribution, kubectl.
-func fingerprint(kubectl string) (string, error) {
+// binary), the version of the distribution, our own programs.
+func fingerprint(own programs) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
-	for _, file := range []string{self, "/etc/os-release", kubectl} {
+	for _, file := range []string{self, "/etc/os-release", own.kubectl, own.ambassador} {
 		f, err := os.Open(file)
 		if err != nil {
 			return "", err
@@ -109,18 +109,23 @@ func fingerprint(kubectl string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// findKubectl returns path, or a kubectl that it builds.
-func findKubectl(ctx context.Context, out, path string) (string, error) {
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+// programs are where those of ours are that images have.
+type programs struct{ kubectl, ambassador string }
+
+// find returns the programs; those that are not where they are said to be are built.
+func (p programs) find(ctx context.Context, out string) (programs, error) {
+	for name, path := range map[string]*string{"kubectl": &p.kubectl, "ambassador": &p.ambassador} {
+		if _, err := os.Stat(*path); err == nil {
+			continue
+		}
+		*path = filepath.Join(out, "."+name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", *path, "laterna.dev/laterna/cmd/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("building %s: %w\n%s", name, err, text)
+		}
 	}
-	path = filepath.Join(out, ".kubectl")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "laterna.dev/laterna/cmd/kubectl")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building kubectl: %w\n%s", err, text)
-	}
-	return path, nil
+	return p, nil
 }
 
 // write puts the archive at path at once.

@@ -17,6 +17,7 @@ import (
 const (
 	searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	nginxUser  = 101
+	nobody     = "65532:65532"
 )
 
 // The files that no package has.
@@ -41,7 +42,7 @@ var (
 
 // images describes all archives. The base layer with busybox is the same in all, so a
 // runtime stores and unpacks it once.
-func images(ctx context.Context, p *packages, kubectl string) ([]archive, error) {
+func images(ctx context.Context, p *packages, own programs) ([]archive, error) {
 	base, err := busyboxLayer(ctx, p)
 	if err != nil {
 		return nil, err
@@ -74,7 +75,9 @@ func images(ctx context.Context, p *packages, kubectl string) ([]archive, error)
 		{"nginx:alpine", []*layer{base, nginx}, web},
 		{"tutum/curl", []*layer{base, bash, curl}, shell("/bin/bash")},
 		{"luksa/fortune:env", []*layer{base, fortuneLayer()}, run("/bin/fortuneloop.sh")},
-		{"luksa/kubectl-proxy:1.6.2", []*layer{base, proxyLayer(kubectl)}, run("/kubectl-proxy.sh")},
+		{"laterna.dev/ambassador", []*layer{ambassadorLayer(own.ambassador)}, v1.Config{
+			Entrypoint: []string{"/ambassador"}, User: nobody, ExposedPorts: map[string]struct{}{"8001/tcp": {}}}},
+		{"luksa/kubectl-proxy:1.6.2", []*layer{base, proxyLayer(own.kubectl)}, run("/kubectl-proxy.sh")},
 	}, nil
 }
 
@@ -241,5 +244,12 @@ func proxyLayer(kubectl string) *layer {
 	l := newLayer()
 	l.copy("usr/bin/kubectl", kubectl)
 	l.file("kubectl-proxy.sh", 0o755, kubectlProxy)
+	return l
+}
+
+// ambassadorLayer has the program and nothing else: no shell, and no user but a number.
+func ambassadorLayer(program string) *layer {
+	l := newLayer()
+	l.copy("ambassador", program)
 	return l
 }

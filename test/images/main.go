@@ -21,10 +21,11 @@ import (
 func main() {
 	out := flag.String("o", "build/images", "directory for the archives")
 	kubectl := flag.String("kubectl", "bin/kubectl", "static kubectl for the kubectl-proxy image; built when it is missing")
+	ambassador := flag.String("ambassador", "", "static program for the ambassador image; built when it is missing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := buildAll(ctx, *out, *kubectl); err != nil {
+	if err := buildAll(ctx, *out, programs{*kubectl, *ambassador}); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
