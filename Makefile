@@ -38,6 +38,7 @@ deps: ## install the system packages whose programs are missing
 .PHONY: test-deps
 test-deps:
 	@scripts/deps.sh test
+	@scripts/npm.sh
 
 .PHONY: up
 up: go deps build ## install what is missing, build, start the whole system in the background
@@ -56,6 +57,7 @@ images: ## the test images as archives under build/images
 lint: ## formatting, vet, the rules of the house
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
+	cd test/tools && $(GO) vet ./...
 	@scripts/platforms.sh
 	$(GO) test ./internal/arch
 

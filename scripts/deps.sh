@@ -11,6 +11,8 @@ set -euo pipefail
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
 images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
 test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2"
+# Pages are looked at with a browser; of npm is axe-core, see scripts/npm.sh.
+test="$test chromium:chromium node:nodejs npm:npm"
 # Wine runs the Windows tests of package projection. Debian has it for amd64 only, and
 # the tests do without it, loudly.
 optional=

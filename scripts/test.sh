@@ -13,9 +13,13 @@ if [ -n "$unformatted" ]; then
 fi
 $GO vet ./...
 scripts/platforms.sh
+(cd test/tools && $GO vet ./...)
 
 echo "== tests"
 $GO test -timeout 30m $($GO list ./... | grep -v /test/compat)
+
+# What else is in there is run by the acceptance tests, on systems of theirs.
+(cd test/tools && $GO test -timeout 10m ./browser)
 
 echo "== Windows, under Wine"
 $GO run ./test/wine ./projection
