@@ -56,6 +56,8 @@ require (
 
 require github.com/robfig/cron/v3 v3.0.1
 
+require github.com/swaggest/swgui v1.8.5
+
 require (
 	cel.dev/expr v0.25.2 // indirect
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect

@@ -81,6 +81,8 @@ type ServingConfig struct {
 	ClientCAs *x509.CertPool
 	// MaxRequestBytes limits request bodies; 0 means 3 MiB, as in Kubernetes.
 	MaxRequestBytes int64
+	// SwaggerUI serves the page by which the API is explored with a browser.
+	SwaggerUI bool
 	// ReadyChecks must all return nil before /readyz does, besides the server's
 	// own checks. Optional.
 	ReadyChecks []ReadyCheck

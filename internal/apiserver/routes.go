@@ -2,12 +2,15 @@ package apiserver
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"k8s.io/apiserver/pkg/server/mux"
 
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/tokens/issuer"
+	"laterna.dev/laterna/internal/webui"
 )
 
 // reach is whom a route answers by the default roles; other roles may name its path.
@@ -38,6 +41,11 @@ type route struct {
 // routes are all paths outside the API groups. Documents of issuers with paths or hosts
 // of their own reach the same routes, see issuer.Set.Route.
 func (s *Server) routes() []route {
+	return slices.Concat(s.ownRoutes(), s.pages(), libraryRoutes())
+}
+
+// ownRoutes are those that programs ask for.
+func (s *Server) ownRoutes() []route {
 	encrypt := s.keeper.Handler()
 	return []route{
 		{issuer.DiscoveryPath, public, s.tokens.Issuers.DiscoveryHandler()},
@@ -47,7 +55,23 @@ func (s *Server) routes() []route {
 		{encryption.Path + "/", administrators, encrypt},
 		{damaged.Path, administrators, &s.backend.damaged},
 		{definitionsPath, administrators, http.HandlerFunc(definitions)},
+		{"/swagger.json", authenticated, swaggerJSON(s.generic.Handler.NonGoRestfulMux)},
+		{"/swaggerapi", authenticated, http.HandlerFunc(swaggerAPI)},
+	}
+}
 
+// pages are what people look at with a browser.
+func (s *Server) pages() (pages []route) {
+	if s.config.Serving.SwaggerUI {
+		ui := webui.Swagger()
+		pages = append(pages, route{strings.TrimSuffix(webui.SwaggerPath, "/"), authenticated, ui}, route{webui.SwaggerPath, authenticated, ui})
+	}
+	return pages
+}
+
+// libraryRoutes are those that the library answers.
+func libraryRoutes() []route {
+	return []route{
 		{"/", administrators, nil},
 		{"/healthz", public, nil},
 		{"/healthz/", monitors, nil},

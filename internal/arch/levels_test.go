@@ -45,6 +45,7 @@ var levels = []level{
 	{"internal/registry/core/podspec/imageref", 1},
 	{"internal/registry/quantity", 1},
 	{"internal/upgrade", 1},
+	{"internal/webui", 1},
 	{"projection/atomicdir", 1},
 
 	{"boundtoken/discovery", 2},

@@ -16,10 +16,10 @@ import (
 )
 
 // The flags that the contract of the program names, and those that reach an etcd
-// cluster with TLS, and the kubelet's that say how images are pulled and kept. --enable-swagger-ui comes with the issue that brings Swagger UI.
+// cluster with TLS, and the kubelet's that say how images are pulled and kept.
 var (
 	allowed = []string{
-		"data-dir", "disk-reserve", "listen", "config", "test-clock", "v", "help",
+		"data-dir", "disk-reserve", "listen", "enable-swagger-ui", "config", "test-clock", "v", "help",
 		"service-account-issuer", "api-audiences", "service-account-max-token-expiration", "service-account-jwks-uri", "service-account-issuer-overlap",
 		"service-account-extend-token-expiration", "signing-algorithm", "public-discovery",
 		"cluster-cidr", "service-cluster-ip-range", "cluster-domain",

@@ -58,6 +58,8 @@ type Config struct {
 type Serving struct {
 	Listen          string `json:"listen,omitempty"`
 	PublicDiscovery bool   `json:"publicDiscovery"`
+	// EnableSwaggerUI serves the page by which the API is explored with a browser.
+	EnableSwaggerUI bool `json:"enableSwaggerUI"`
 }
 
 // Store names an etcd cluster that runs elsewhere; without servers the store
@@ -166,7 +168,7 @@ func Default() Config {
 	return Config{
 		TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: Kind},
 		DataDir:  datadir.Default(),
-		Serving:  Serving{Listen: "127.0.0.1:6443", PublicDiscovery: true},
+		Serving:  Serving{Listen: "127.0.0.1:6443", PublicDiscovery: true, EnableSwaggerUI: true},
 		Tokens:   Tokens{ExtendExpiration: true, SigningAlgorithm: "RS256", IssuerOverlap: metav1.Duration{Duration: 24 * time.Hour}, LegacyCleanUpPeriod: metav1.Duration{Duration: 365 * 24 * time.Hour}},
 		Network: Network{
 			ClusterCIDR:   "10.244.0.0/16",

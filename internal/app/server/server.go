@@ -83,7 +83,7 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 			EncryptionProviderConfig: c.Store.EncryptionProviderConfig,
 			EncryptionProviderReload: c.Store.EncryptionProviderReload,
 		},
-		Serving:  serving(p),
+		Serving:  serving(c.Serving, p),
 		Services: apiserver.ServicesConfig{Range: c.Network.Services()},
 		Keys:     p.Keys,
 		Tokens:   tokens(c.Tokens, c.Serving.PublicDiscovery),
@@ -101,13 +101,14 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 	})
 }
 
-func serving(p Parts) apiserver.ServingConfig {
+func serving(c config.Serving, p Parts) apiserver.ServingConfig {
 	s := apiserver.ServingConfig{
 		Listeners:         p.Listeners,
 		Advertise:         p.Names.Advertised(),
 		GetCertificate:    p.Identity.Server.GetCertificate,
 		IssuerCertificate: p.Identity.Authority.Hosts().Certificate,
 		ClientCAs:         p.Identity.Authority.Pool(),
+		SwaggerUI:         c.EnableSwaggerUI,
 	}
 	for _, name := range p.Ready.Names() {
 		s.ReadyChecks = append(s.ReadyChecks, apiserver.ReadyCheck{Name: name, Check: func() error { return p.Ready.Check(name) }})

@@ -10,6 +10,10 @@ import (
 // everybody. It is ours and stands beside upstream's binding of the same role.
 const publicDiscovery = "laterna.dev:public-service-account-issuer-discovery"
 
+// pages is the role, and its binding, that lets all who have credentials look at the pages
+// of the server, which carry no data. It is ours.
+const pages = "laterna.dev:pages"
+
 // KubeletClient is the user as whom the API server calls agents: it may use their
 // endpoints and nothing else.
 const KubeletClient = "system:kube-apiserver-kubelet-client"
@@ -25,6 +29,7 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 		{"cluster-admin", []string{"Group system:masters"}},
 		{"system:monitoring", []string{"Group system:monitoring"}},
 		{"system:discovery", []string{"Group system:authenticated"}},
+		{pages, []string{"Group system:authenticated"}},
 		{"system:basic-user", []string{"Group system:authenticated"}},
 		{"system:public-info-viewer", []string{"Group system:authenticated", "Group system:unauthenticated"}},
 		{"system:node-proxier", []string{"User system:kube-proxy"}},

@@ -1,0 +1,2 @@
+// Package swagger has the test of Swagger UI at /swagger-ui/: what a newcomer does there.
+package swagger
