@@ -85,6 +85,7 @@ func build(t *testing.T, dir string, change ...func(*apiserver.Config)) *system 
 			Advertise:      netip.MustParseAddrPort(s.addr),
 			GetCertificate: serving.GetCertificate,
 			ClientCAs:      authority.Pool(),
+			SwaggerUI:      true,
 		},
 		Services: apiserver.ServicesConfig{Range: netip.MustParsePrefix("10.96.0.0/16")},
 		Tokens:   apiserver.TokensConfig{ExtendExpiration: true, PublicDiscovery: true},

@@ -32,7 +32,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	if node {
 		fs.BoolVar(&f.Node.Enabled, "node", true, "run pods on this machine (needs root); --node=false: the API alone")
 	}
-	fs.BoolVar(&f.Serving.EnableSwaggerUI, "enable-swagger-ui", true, "serve Swagger UI at /swagger-ui/ to who has credentials; through 'kubectl proxy' it is used with a browser")
+	fs.BoolVar(&f.Serving.EnableSwaggerUI, "enable-swagger-ui", true, "serve Swagger UI at /swagger-ui/ to users with credentials: through 'kubectl proxy' the API is tried out with a browser")
 	fs.StringVar(&c.file, "config", "", "YAML `FILE` with the same settings (apiVersion: "+config.APIVersion+", kind: "+config.Kind+"); flags win over it")
 	fs.StringVar(&f.DiskReserve, "disk-reserve", "", "`AMOUNT` of the disk, such as 64Mi, that is kept for the system itself and used when the disk is full; 0: none (default: a twentieth of the disk, at most 64Mi)")
 	fs.BoolVar(&f.TestClock, "test-clock", false, "let 'laterna clock advance' move the system's clock")
