@@ -18,13 +18,19 @@ export function fit(doc) {
   doc.security ??= Object.keys(doc.components?.securitySchemes ?? {}).map((name) => ({ [name]: [] }));
   for (const [path, item] of Object.entries(doc.paths ?? {})) {
     const tags = [resource(path)];
-    for (const [verb, operation] of Object.entries(item)) {
+    const { parameters = [], ...operations } = item;
+    for (const [verb, operation] of Object.entries(operations)) {
       if (operation?.responses) {
         operation.tags = tags;
+        operation.summary ??= operation.description;
+        delete operation.description;
+        // What a path needs comes before what may be asked besides.
+        operation.parameters = [...parameters.map(filled), ...(operation.parameters ?? [])].sort((a, b) => rank(a) - rank(b));
         request(doc, verb, operation);
         responses(operation);
       }
     }
+    delete item.parameters;
   }
   return doc;
 }
@@ -33,8 +39,14 @@ export function fit(doc) {
 // deprecated together at the end.
 function resource(path) {
   const [, watch, below] = /^\/api(?:s\/[^/]+)?\/[^/]+\/(watch\/)?(?:namespaces\/\{namespace\}\/)?([^/]*)/.exec(path) ?? [];
-  return watch ? "~ deprecated: watch" : below || "the group";
+  return watch ? deprecated : below || "the group";
 }
+
+export const deprecated = "watch (deprecated)";
+
+const rank = (parameter) => ["namespace", "name", "path"].indexOf(parameter.in === "path" ? parameter.name : "") >>> 0;
+
+const filled = (parameter) => (parameter.name === "namespace" ? { ...parameter, example: "default" } : parameter);
 
 // Bodies are described as */*, and the server would refuse what names itself so. Samples
 // made from the models would set every field there is, which is never what one wants.

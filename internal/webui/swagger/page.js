@@ -1,6 +1,6 @@
 // Shows the documents of /openapi/v3, one a group of the API, and makes each fit to be
 // tried out before Swagger UI reads it.
-import { fit } from "./fit.js";
+import { deprecated, fit } from "./fit.js";
 
 // A proxy may show the server below a path of its own.
 const root = new URL("..", document.baseURI);
@@ -45,7 +45,7 @@ function response(res) {
 // but for a long hash.
 const head = ({ React }) => ({
   components: {
-    Logo: () => React.createElement("span", { className: "logo" }, "Laterna"),
+    Logo: () => React.createElement("h1", { className: "logo" }, "Laterna"),
     InfoUrl: () => null,
   },
 });
@@ -67,7 +67,7 @@ async function show() {
     // Models refer to each other many times over: to draw all of them takes long.
     defaultModelsExpandDepth: -1,
     filter: true,
-    tagsSorter: "alpha",
+    tagsSorter: (a, b) => (a === deprecated) - (b === deprecated) || a.localeCompare(b),
     plugins: [head],
     validatorUrl: null,
     requestInterceptor: request,

@@ -69,6 +69,7 @@ func read(t *testing.T, path string) (code int, object struct {
 func TestAPIIsTriedOut(t *testing.T) {
 	server := browser.Server(t)
 	p := browser.Start(t).Open(t, server+"/swagger-ui")
+	p.Size(900, 640)
 	p.See("#operations-tag-configmaps")
 	groups := browser.Eval[[]string](p, `[...document.querySelectorAll("#select option")].map(o => o.textContent)`)
 	if len(groups) < 15 || groups[0] != "core/v1" || !slices.Contains(groups, "apps/v1") || !slices.Contains(groups, "projection.laterna.dev/v1alpha1") {
@@ -78,6 +79,7 @@ func TestAPIIsTriedOut(t *testing.T) {
 	if !slices.Contains(resources, "pods") || !slices.Contains(resources, "namespaces") || !slices.Contains(resources, "secrets") {
 		t.Errorf("of the core group the page lists %q", resources)
 	}
+	p.Accessible()
 	p.Click("#operations-tag-configmaps")
 
 	const name, object = "made-in-a-browser", "/api/v1/namespaces/default/configmaps/made-in-a-browser"
@@ -85,20 +87,19 @@ func TestAPIIsTriedOut(t *testing.T) {
 	if body := browser.Eval[string](p, fmt.Sprintf("document.querySelector('%s textarea.body-param__text').value", create.id)); !strings.Contains(body, `"kind": "ConfigMap"`) || strings.Contains(body, "managedFields") {
 		t.Errorf("the form of a new object begins with\n%s", body)
 	}
-	create.fill(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "`+name+`"}, "data": {"key": "value"}}`, "namespace", "default")
+	create.fill(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "` + name + `"}, "data": {"key": "value"}}`)
 	if code, answer := create.execute(); code != "201" || !strings.Contains(answer, name) {
 		t.Errorf("creating: %s\n%s", code, answer)
 	}
 	if code, o := read(t, object); code != http.StatusOK || o.Data["key"] != "value" {
 		t.Errorf("after it was created: %d %v", code, o)
 	}
-	if pictures := os.Getenv("LATERNA_PICTURES"); pictures != "" {
-		p.Do("scrolling")
-		p.Screenshot(pictures + "/swagger-ui.png")
-	}
 
 	patch := open(p, "configmaps", "patchCoreV1NamespacedConfigMap")
-	patch.fill("", "namespace", "default", "name", name)
+	if pictures := os.Getenv("LATERNA_PICTURES"); pictures != "" {
+		p.Screenshot(pictures + "/swagger-ui.png")
+	}
+	patch.fill("", "name", name)
 	if code, answer := patch.execute(); code != "200" {
 		t.Errorf("patching: %s\n%s", code, answer)
 	}
@@ -107,7 +108,7 @@ func TestAPIIsTriedOut(t *testing.T) {
 	}
 
 	remove := open(p, "configmaps", "deleteCoreV1NamespacedConfigMap")
-	remove.fill("", "namespace", "default", "name", name)
+	remove.fill("", "name", name)
 	if code, answer := remove.execute(); code != "200" {
 		t.Errorf("deleting: %s\n%s", code, answer)
 	}
