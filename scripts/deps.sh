@@ -11,8 +11,10 @@ set -euo pipefail
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
 images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
 test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2"
-# Pages are looked at with a browser; of npm is axe-core, see scripts/npm.sh.
+# Pages are looked at with a browser; what is of npm installs scripts/npm.sh.
 test="$test chromium:chromium node:nodejs npm:npm"
+# Clients of the API in other languages than Go.
+test="$test /usr/lib/python3/dist-packages/kubernetes/__init__.py:python3-kubernetes javac:default-jdk-headless"
 # Wine runs the Windows tests of package projection. Debian has it for amd64 only, and
 # the tests do without it, loudly.
 optional=

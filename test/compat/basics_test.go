@@ -11,9 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestB1ClusterInfoAndNoCredentials(t *testing.T) {
@@ -77,34 +75,6 @@ func TestB3InteractiveShell(t *testing.T) {
 	in.Stdin = strings.NewReader("through and back")
 	if out, err := in.Output(); err != nil || string(out) != "through and back" {
 		t.Errorf("standard input came back as %q, %v", out, err)
-	}
-}
-
-func TestB8GoClient(t *testing.T) {
-	t.Parallel()
-	ns := shared.namespace(t)
-	pods := shared.client(t).CoreV1().Pods(ns)
-	created, err := pods.Create(t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "programmatically-created-pod"},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{
-			Name: "main", Image: "busybox", Command: []string{"sleep", "99999"},
-		}}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared.running(t, ns, created.Name)
-	patch := []byte(`{"metadata":{"labels":{"foo":"bar"}}}`)
-	if p, err := pods.Patch(t.Context(), created.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil || p.Labels["foo"] != "bar" {
-		t.Errorf("adding a label: %v", err)
-	}
-	list, err := pods.List(t.Context(), metav1.ListOptions{LabelSelector: "foo=bar"})
-	if err != nil || len(list.Items) != 1 {
-		t.Errorf("list by label: %d pods, %v", len(list.Items), err)
-	}
-	now := int64(0)
-	if err := pods.Delete(t.Context(), created.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
-		t.Error(err)
 	}
 }
 
