@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -127,4 +129,45 @@ func TestB9SwaggerUI(t *testing.T) {
 	t.Parallel()
 	s := &stage{system: shared}
 	shared.looksAt(t, "swagger", s.proxy(t, "--port=0"))
+}
+
+// TestB9GeneratedClient makes a client of the description, has the compiler check a program
+// against it, and runs that.
+func TestB9GeneratedClient(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	shared.sh(t, "kubectl create rolebinding edit -n "+ns+" --clusterrole=edit --serviceaccount="+ns+":default")
+	// Below test/tools, where modules of npm are found.
+	dir, err := os.MkdirTemp("../tools", "generated-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.CopyFS(dir, os.DirFS("../tools/generated")); err != nil {
+		t.Fatal(err)
+	}
+	document := shared.sh(t, "kubectl get --raw /openapi/v3/api/v1")
+	if err := os.WriteFile(filepath.Join(dir, "core.json"), []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := shared.filesOfAPod(t, ns)
+	node := func(args ...string) string {
+		t.Helper()
+		cmd := shared.command(t, "node", args...)
+		cmd.Dir = dir
+		cmd.Env = append(cmd.Env, "NODE_EXTRA_CA_CERTS="+files+"/ca.crt")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	node("../node_modules/openapi-typescript/bin/cli.js", "core.json", "--output", "api.d.ts", "--empty-objects-unknown")
+	node("../node_modules/typescript/bin/tsc")
+	token, err := os.ReadFile(files + "/token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, node("client.js", "https://"+shared.Listen, strings.TrimSpace(string(token)), ns),
+		"created 201", `patched "patched"`, `listed "made-by-a-generated-client"`, `deleted "Success"`, "afterwards 404")
 }
