@@ -97,6 +97,7 @@ func (v *VolumeStatus) DeepCopyInto(out *VolumeStatus) {
 // DeepCopyInto copies t into out.
 func (t *TokenStatus) DeepCopyInto(out *TokenStatus) {
 	*out = *t
+	out.IssuedTime = t.IssuedTime.DeepCopy()
 	out.ExpirationTime = t.ExpirationTime.DeepCopy()
 	out.RotationTime = t.RotationTime.DeepCopy()
 }

@@ -126,6 +126,9 @@ type TokenStatus struct {
 	// audience that the token is for. Empty means the API server.
 	// +optional
 	Audience string `json:"audience,omitempty"`
+	// issuedTime is when the token in the file was issued. Not set before there is one.
+	// +optional
+	IssuedTime *metav1.Time `json:"issuedTime,omitempty"`
 	// expirationTime is when the token in the file ends. Not set before there is one.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`

@@ -76,7 +76,7 @@ func (in input) volume(v *publish.Status) v1alpha1.VolumeStatus {
 	for _, t := range v.Tokens {
 		out.Tokens = append(out.Tokens, v1alpha1.TokenStatus{
 			Path: cut(t.Path, v1alpha1.MaxPath), Audience: cut(t.Audience, v1alpha1.MaxPath),
-			ExpirationTime: stamp(t.Expires), RotationTime: stamp(t.Rotates),
+			IssuedTime: stamp(t.Issued), ExpirationTime: stamp(t.Expires), RotationTime: stamp(t.Rotates),
 		})
 	}
 	out.Tokens = unique(out.Tokens, func(t v1alpha1.TokenStatus) string { return t.Path })

@@ -87,8 +87,9 @@ type TokenStatus struct {
 	Path string
 	// Audience as the volume asks for it; empty means the API server's.
 	Audience string
-	// Expires and Rotates are the token's end and when the agent replaces it.
-	Expires, Rotates time.Time
+	// Issued and Expires are the token's beginning and end, Rotates is when the agent
+	// replaces it.
+	Issued, Expires, Rotates time.Time
 
 	serial uint64 // the token's, in the cache
 }

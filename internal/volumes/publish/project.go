@@ -96,7 +96,7 @@ func (r *reading) picture(built projection.Built) *picture {
 	}
 	for _, t := range r.v.tokenFiles {
 		if token, ok := r.tokens[t.ref]; ok {
-			p.tokens = append(p.tokens, TokenStatus{Path: t.path, Audience: t.ref.Audience, Expires: token.Expires, Rotates: token.Refresh, serial: token.Serial()})
+			p.tokens = append(p.tokens, TokenStatus{Path: t.path, Audience: t.ref.Audience, Issued: token.Issued, Expires: token.Expires, Rotates: token.Refresh, serial: token.Serial()})
 		}
 	}
 	return p
