@@ -31780,6 +31780,12 @@ func schema_laterna_api_projection_v1alpha1_TokenStatus(ref common.ReferenceCall
 							Format:      "",
 						},
 					},
+					"issuedTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "issuedTime is when the token in the file was issued. Not set before there is one.",
+							Ref:         ref(metav1.Time{}.OpenAPIModelName()),
+						},
+					},
 					"expirationTime": {
 						SchemaProps: spec.SchemaProps{
 							Description: "expirationTime is when the token in the file ends. Not set before there is one.",
