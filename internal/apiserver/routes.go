@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/tokens/issuer"
 	"laterna.dev/laterna/internal/webui"
+	"laterna.dev/laterna/internal/webui/projections"
 )
 
 // reach is whom a route answers by the default roles; other roles may name its path.
@@ -61,7 +62,9 @@ func (s *Server) ownRoutes() []route {
 }
 
 // pages are what people look at with a browser.
-func (s *Server) pages() (pages []route) {
+func (s *Server) pages() []route {
+	inspector := projections.New(projections.Config{Clock: s.config.Clock, Wall: s.config.Wall})
+	pages := []route{{projections.Path, authenticated, inspector}, {projections.Path + "/", authenticated, inspector}}
 	if s.config.Serving.SwaggerUI {
 		ui := webui.Swagger()
 		pages = append(pages, route{strings.TrimSuffix(webui.SwaggerPath, "/"), authenticated, ui}, route{webui.SwaggerPath, authenticated, ui})

@@ -133,6 +133,7 @@ var levels = []level{
 	{"internal/etcd/damaged", 3},
 	{"internal/tokens/uses", 3},
 	{"internal/volumes/freshpath", 3},
+	{"internal/webui/projections", 3},
 	{"internal/volumes/issuerrevision", 3},
 	{"internal/volumes/objects", 3},
 	{"internal/volumes/onupdate", 3},

@@ -36,7 +36,7 @@ func userRoles(grants []Grant) []clusterRole {
 		{name: "system:aggregate-to-edit", aggregatesTo: "edit", rules: editRules()},
 		{name: "system:aggregate-to-view", aggregatesTo: "view", rules: viewRules()},
 		{name: pages, rules: []rbacv1.PolicyRule{
-			at("get", "/swagger-ui /swagger-ui/* /swagger.json /swaggerapi"),
+			at("get", "/swagger-ui /swagger-ui/* /swagger.json /swaggerapi /projections /projections/*"),
 		}},
 		{name: "laterna.dev:aggregate-to-edit", aggregatesTo: "edit", rules: granted(grants, func(g Grant) string { return g.Edit })},
 		{name: "laterna.dev:aggregate-to-view", aggregatesTo: "view", rules: granted(grants, func(g Grant) string { return g.View })},

@@ -1,0 +1,179 @@
+// The page: what is looked at stands in the address behind #, what is known in the store;
+// every change of either draws the view anew, at most ten times a second.
+
+import * as clock from './clock.js';
+import { h, patch } from './dom.js';
+import * as identity from './identity.js';
+import { tokens, updates } from './lists.js';
+import * as model from './model.js';
+import { chip, counted, fold, more, name, notice } from './parts.js';
+import * as pod from './pod.js';
+import * as podlist from './podlist.js';
+import { Store } from './store.js';
+import * as timeline from './timeline.js';
+
+const $ = (id) => document.getElementById(id);
+const views = { pods: 'Pods', tokens: 'Tokens', updates: 'Updates', identity: 'Issuers and keys' };
+
+// here is what the address says: /view/… and what filters.
+function here() {
+  const [path, query] = location.hash.slice(1).split('?');
+  const [view, ...rest] = path.split('/').filter(Boolean).map(decode);
+  const filter = new URLSearchParams(query);
+  const text = (k) => (filter.get(k) || '').slice(0, 200);
+  return {
+    view: views[view] ? view : 'pods', key: rest.length === 2 ? rest.join('/') : '',
+    find: text('find'), namespace: text('namespace'), order: model.orders[text('order')] ? text('order') : 'attention', state: model.states[text('state')] ? text('state') : '',
+  };
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+// to is the address of a path, with the filters that are set and what changes of them.
+function to(path, change) {
+  const set = new URLSearchParams();
+  const { find, namespace, order, state } = { ...at, ...change };
+  for (const [k, v] of Object.entries({ find, namespace, state, order: order === 'attention' ? '' : order })) if (v) set.set(k, v);
+  const query = set.toString();
+  return '#' + path.split('/').map(encodeURIComponent).join('/') + (query ? '?' + query : '');
+}
+
+let at = here();
+let drawn = 0;
+let asked = false;
+const store = new Store(draw);
+store.scope(at.namespace);
+
+function draw() {
+  if (asked) return;
+  asked = true;
+  setTimeout(() => requestAnimationFrame(() => {
+    asked = false;
+    drawn = Date.now();
+    render();
+  }), Math.max(0, 100 - (Date.now() - drawn)));
+}
+
+function render() {
+  patch($('nav'), [h('ul', { role: 'list' }, Object.entries(views).map(([v, title]) => h('li', null, h('a', { href: to('/' + v), 'aria-current': v === at.view ? 'page' : null }, title))))]);
+  $('tools').hidden = at.view === 'identity';
+  $('order').closest('label').hidden = at.view !== 'pods';
+  const all = model.rows(store);
+  const found = all.filter((r) => model.matches(r, at.find));
+  patch($('notices'), notices());
+  patch($('now'), state());
+  patch($('main'), content(all, found));
+  $('main').className = at.view + (at.key ? ' one' : '');
+  document.title = (at.key ? at.key.split('/')[1] : views[at.view]) + ' · Laterna projections';
+  namespaces(all);
+  told(all);
+}
+
+function content(all, found) {
+  if (at.view === 'identity') return identity.show(store);
+  if (store.pods.state === 'reading') return [h('p', { class: 'loading' }, 'Reading the API…')];
+  if (at.view === 'tokens') return tokens(found, to);
+  if (at.view === 'updates') return updates(found, to);
+  if (!all.length && !at.key) return store.pods.state === 'live' ? [podlist.empty(at.namespace)] : [];
+  const shown = found.filter((r) => !at.state || r.state === at.state).sort(model.orders[at.order].by);
+  const one = at.key && model.find(store, at.key);
+  return [
+    h('section', { class: 'all', 'data-key': 'all', 'aria-labelledby': 'pods' }, h('h1', { id: 'pods', class: 'unseen', tabindex: '-1' }, 'Pods'),
+      podlist.tally(found, at.state), podlist.list(shown, at.key, to)),
+    h('div', { class: 'side', 'data-key': 'side' }, one ? pod.show(one, to) : at.key ? [h('p', { class: 'back' }, h('a', { href: to('/pods') }, '← All pods')), h('p', { class: 'faint' }, 'There is no pod ', name(at.key), ' (any more).')]
+      : h('p', { class: 'faint hint' }, 'Choose a pod to see its volumes, sources and tokens.')),
+  ];
+}
+
+// notices say what whoever looks may not see, and what that leaves out.
+function notices() {
+  const out = [];
+  const where = at.namespace ? ['in namespace ', name(at.namespace)] : 'in all namespaces';
+  const refused = (c, what, so) => c.state === 'refused' && out.push(notice('late', h('span', null, `You may not list ${what} `, where, '.'), so, ' ', name(c.message, 'message')));
+  refused(store.pods, 'pods', at.namespace ? '' : 'If you may in one namespace, name it above.');
+  refused(store.projections, 'podprojections', 'What pods have loaded is not shown.');
+  refused(store.configMaps, 'configmaps', 'Versions are those that nodes know.');
+  for (const c of [store.projections]) if (c.state === 'absent') out.push(notice('late', 'This server does not know the kind PodProjection.', 'What pods have loaded is not shown.'));
+  return out;
+}
+
+// state says how the page is connected and what time the server has.
+function state() {
+  const kinds = store.collections();
+  const lost = kinds.filter((c) => c.state === 'waiting');
+  const moved = clock.moved();
+  return [
+    lost.length ? chip('problem', 'Connection lost, trying again') : kinds.some((c) => c.state === 'reading') ? chip('waiting', 'Connecting') : chip('ok', 'Live'),
+    moved ? h('span', { class: 'moved' }, `clock ${moved > 0 ? '+' : '−'}${clock.span(moved)}`) : null,
+  ];
+}
+
+function namespaces(all) {
+  if (at.namespace) return; // then there is but one
+  const known = [...new Set(all.map((r) => r.namespace))].sort().slice(0, 500);
+  patch($('namespaces'), known.map((n) => h('option', { value: n, 'data-key': n })));
+}
+
+// told has screen readers say when pods come to need attention, or do no more.
+let before = '';
+function told(all) {
+  if (store.projections.state !== 'live') return;
+  const bad = all.filter((r) => r.state === 'problem' || r.state === 'rejected').length;
+  const text = bad ? counted(bad, 'pod') + (bad === 1 ? ' has a problem' : ' have a problem') : 'no pod has a problem';
+  if (text !== before) $('said').textContent = text;
+  before = text;
+}
+
+function moveTo() {
+  const was = at;
+  at = here();
+  store.scope(at.namespace);
+  if (was.find !== at.find || was.state !== at.state || was.namespace !== at.namespace || was.view !== at.view) fold();
+  for (const [id, value] of [['find', at.find], ['namespace', at.namespace], ['order', at.order]]) if (document.activeElement !== $(id)) $(id).value = value;
+  render();
+  if (was.view !== at.view || was.key !== at.key) {
+    // The heading of what came, where it took the place of what was looked at.
+    const heading = at.key && matchMedia('(max-width: 56rem)').matches ? $('pod-name') : !at.key && was.view !== at.view ? document.querySelector('main h1') : null;
+    if (heading) heading.focus();
+    if (at.key && heading) scrollTo(0, 0);
+  }
+}
+
+const does = {
+  state: (e) => { location.hash = to('/pods', { state: e.dataset.state === at.state ? '' : e.dataset.state }); },
+  more: (e) => { more(e.dataset.list); render(); },
+  skip: () => $('main').focus(),
+};
+
+document.addEventListener('click', (event) => {
+  const e = event.target.closest('[data-do]');
+  if (!e) return;
+  event.preventDefault();
+  does[e.dataset.do](e);
+});
+
+const path = () => '/' + at.view + (at.key ? '/' + at.key : '');
+const replace = (change) => { history.replaceState(null, '', to(path(), change)); moveTo(); };
+$('tools').addEventListener('submit', (event) => event.preventDefault());
+$('find').addEventListener('input', (event) => replace({ find: event.target.value.trim() }));
+$('namespace').addEventListener('change', (event) => replace({ namespace: event.target.value.trim() }));
+$('order').addEventListener('change', (event) => replace({ order: event.target.value }));
+$('order').append(...Object.entries(model.orders).map(([value, o]) => h('option', { value }, o.label)));
+addEventListener('hashchange', moveTo);
+
+const askClock = () => clock.ask().then(draw, () => {});
+document.addEventListener('visibilitychange', () => document.hidden || askClock());
+setInterval(askClock, 30000);
+setInterval(() => {
+  clock.tick(document.body);
+  timeline.tick(document.body);
+}, 1000);
+await clock.ask().catch(() => {});
+moveTo();
+store.askIssuers();
