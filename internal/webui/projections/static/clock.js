@@ -39,11 +39,14 @@ export function span(ms) {
   return s + 's';
 }
 
+// brief is span in one unit.
+const brief = (ms) => span(ms).split(' ')[0];
+
 // relative says where a time is from now.
-export function relative(at, which) {
+export function relative(at, which, say = span) {
   const left = at - now(which);
-  if (left >= 1000) return 'in ' + span(left);
-  return left > -1000 ? 'just now' : span(left) + ' ago';
+  if (left >= 1000) return 'in ' + say(left);
+  return left > -1000 ? 'just now' : say(left) + ' ago';
 }
 
 const sameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
@@ -57,14 +60,14 @@ export function clockTime(at, which) {
 }
 
 // when is an element that says where a time is from now, and goes on saying so.
-export function when(at, which = 'wall') {
-  return h('time', { datetime: new Date(at).toISOString(), title: clockTime(at, which), 'data-at': at, 'data-clock': which }, relative(at, which));
+export function when(at, which = 'wall', short = false) {
+  return h('time', { datetime: new Date(at).toISOString(), title: clockTime(at, which), 'data-at': at, 'data-clock': which, 'data-short': short }, relative(at, which, short ? brief : span));
 }
 
 // tick brings the elements up to date that say a time.
 export function tick(root) {
   for (const e of root.querySelectorAll('time[data-at]')) {
-    const text = relative(Number(e.dataset.at), e.dataset.clock);
+    const text = relative(Number(e.dataset.at), e.dataset.clock, 'short' in e.dataset ? brief : span);
     if (e.textContent !== text) e.textContent = text;
   }
 }

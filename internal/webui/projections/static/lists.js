@@ -37,8 +37,8 @@ export function updates(rows, to) {
     h('header', { class: 'head', 'data-key': 'head' }, h('h1', { tabindex: '-1' }, 'Last updates'),
       h('p', { class: 'facts' }, 'the last publication of each volume, and the last outcome of each check and action')),
     all.length ? page('updates', all, ({ r, v, o, time }) => h('li', { class: 'card row', 'data-key': [r.key, v.name, o ? [o.check, o.container, o.action].join('/') : ''].join('/') },
-      h('p', { class: 'line' }, podLink(r, to), ' ', kind('volume'), ' ', name(v.name)),
-      h('p', { class: 'line' }, o ? outcome(o) : [chip('ok', 'published'), ' ', h('span', { class: 'faint' }, when(time)), v.problem && h('span', { class: 'message' }, name(v.problem, ''))])))
+      h('p', { class: 'line' }, podLink(r, to), ' ', kind('volume'), ' ', name(v.name), ' ',
+        o ? outcome(o) : [chip('ok', 'published'), ' ', h('span', { class: 'faint' }, when(time))])))
       : h('p', { class: 'faint' }, 'Nothing was published yet.'),
   ];
 }

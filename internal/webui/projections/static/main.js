@@ -13,7 +13,7 @@ import { Store } from './store.js';
 import * as timeline from './timeline.js';
 
 const $ = (id) => document.getElementById(id);
-const views = { pods: 'Pods', tokens: 'Tokens', updates: 'Updates', identity: 'Issuers and keys' };
+const views = { pods: 'Pods', tokens: 'Tokens', updates: 'Updates', identity: 'Issuers' };
 
 // here is what the address says: /view/… and what filters.
 function here() {
@@ -70,6 +70,7 @@ function render() {
   patch($('now'), state());
   patch($('main'), content(all, found));
   $('main').className = at.view + (at.key ? ' one' : '');
+  $('tools').classList.toggle('one', Boolean(at.key));
   document.title = (at.key ? at.key.split('/')[1] : views[at.view]) + ' · Laterna projections';
   namespaces(all);
   told(all);
@@ -77,7 +78,7 @@ function render() {
 
 function content(all, found) {
   if (at.view === 'identity') return identity.show(store);
-  if (store.pods.state === 'reading') return [h('p', { class: 'loading' }, 'Reading the API…')];
+  if (store.pods.state === 'reading') return [h('h1', { class: 'unseen' }, 'Projections'), h('p', { class: 'loading' }, 'Reading the API…')];
   if (at.view === 'tokens') return tokens(found, to);
   if (at.view === 'updates') return updates(found, to);
   if (!all.length && !at.key) return store.pods.state === 'live' ? [podlist.empty(at.namespace)] : [];

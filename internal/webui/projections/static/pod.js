@@ -84,7 +84,7 @@ const results = { Succeeded: 'ok', Failed: 'problem', Rejected: 'problem', Skipp
 
 // outcome is a line about a check or an action.
 export const outcome = (o) => [
-  chip(results[o.result] || 'none', o.result.toLowerCase()), ' ', h('span', null, o.check ? 'check ' : ''), name(o.action, 'path'), ' in ', name(o.container), ' ',
+  chip(results[o.result] || 'none', o.result.toLowerCase()), ' ', name(o.action, 'path'), ' in ', name(o.container), ' ',
   h('span', { class: 'faint' }, when(o.time)),
   o.message && h('span', { class: 'message' }, name(o.message, '')),
 ];

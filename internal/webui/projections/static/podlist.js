@@ -27,8 +27,8 @@ export function list(rows, chosen, to) {
 
 function facts(r) {
   const parts = [r.all ? `${r.inStep} of ${r.all} in step` : counted(r.volumes.length, 'volume')];
-  if (r.published) parts.push(h('span', null, 'published ', when(r.published)));
-  if (Number.isFinite(r.rotates)) parts.push(h('span', null, 'rotates ', when(r.rotates, 'system')));
+  if (r.published) parts.push(h('span', null, 'published ', when(r.published, 'wall', true)));
+  if (Number.isFinite(r.rotates)) parts.push(h('span', null, 'rotates ', when(r.rotates, 'system', true)));
   return parts.flatMap((p, i) => (i ? [' · ', p] : [p]));
 }
 
