@@ -171,6 +171,7 @@ var levels = []level{
 	{"internal/registry", 4},
 	{"internal/registry/systemobjects", 4},
 	{"internal/tokens", 4},
+	{"internal/top", 4},
 
 	{"internal/app/agent", 5},
 	{"internal/app/config", 5},
@@ -400,6 +401,8 @@ var owners = []owner{
 	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},
 	{"k8s.io/kubectl", []string{"cmd/kubectl", "internal/proxy"}},
 	{"k8s.io/kubectl/pkg/cmd", []string{"cmd/kubectl"}},
+	{"k8s.io/kubectl", []string{"cmd/kubectl"}},
+	{"charm.land", []string{"internal/top"}},
 }
 
 // pure lists the trees at level 2 and below that may use, of the Kubernetes

@@ -86,7 +86,7 @@ Start with:
 		}
 	}
 	add(groupRun, newUp(version), newServer(version), newDown())
-	add(groupLook, newStatus(), newDoctor(), newVersion(version))
+	add(groupLook, newTop(), newStatus(), newDoctor(), newVersion(version))
 	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig())
 	add(groupUse, newProxy(), newImage(), newClock())
 	return root

@@ -1,0 +1,42 @@
+package watched
+
+import (
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"laterna.dev/laterna/internal/plain"
+)
+
+// Troubles say what cannot be shown, and why. They are fit for terminals.
+func (w *Watched) Troubles() []string {
+	var all []string
+	for _, k := range w.kinds {
+		err := k.failed()
+		switch {
+		case err == nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
+		case apierrors.IsForbidden(err):
+			all = append(all, fmt.Sprintf("you may not list %s %s", k.name, w.where()))
+		case apierrors.IsNotFound(err):
+			all = append(all, "the server does not know "+k.name)
+		default:
+			all = append(all, fmt.Sprintf("reading %s: %s", k.name, plain.Text(err.Error())))
+		}
+	}
+	return all
+}
+
+func (w *Watched) where() string {
+	if w.cfg.Namespace == "" {
+		return "in all namespaces; name one with --namespace"
+	}
+	return "in namespace " + plain.Text(w.cfg.Namespace)
+}
+
+// Failed returns why pods are not known, or nil.
+func (w *Watched) Failed() error {
+	if k := w.kinds[pods]; !k.informer.HasSynced() {
+		return k.failed()
+	}
+	return nil
+}
