@@ -81,7 +81,7 @@ function content(all, found) {
   if (store.pods.state === 'reading') return [h('h1', { class: 'unseen' }, 'Projections'), h('p', { class: 'loading' }, 'Reading the API…')];
   if (at.view === 'tokens') return tokens(found, to);
   if (at.view === 'updates') return updates(found, to);
-  if (!all.length && !at.key) return store.pods.state === 'live' ? [podlist.empty(at.namespace)] : [];
+  if (!all.length && !at.key) return store.pods.state === 'live' ? [podlist.empty(at.namespace)] : [h('div', { class: 'empty' }, h('h1', { tabindex: '-1' }, 'Pods'), h('p', { class: 'faint' }, 'Nothing can be shown for now.'))];
   const shown = found.filter((r) => !at.state || r.state === at.state).sort(model.orders[at.order].by);
   const one = at.key && model.find(store, at.key);
   return [
@@ -94,13 +94,16 @@ function content(all, found) {
 
 // notices say what whoever looks may not see, and what that leaves out.
 function notices() {
+  if (at.view === 'identity') return []; // it says for itself
   const out = [];
-  const where = at.namespace ? ['in namespace ', name(at.namespace)] : 'in all namespaces';
-  const refused = (c, what, so) => c.state === 'refused' && out.push(notice('late', h('span', null, `You may not list ${what} `, where, '.'), so, ' ', name(c.message, 'message')));
-  refused(store.pods, 'pods', at.namespace ? '' : 'If you may in one namespace, name it above.');
-  refused(store.projections, 'podprojections', 'What pods have loaded is not shown.');
-  refused(store.configMaps, 'configmaps', 'Versions are those that nodes know.');
-  for (const c of [store.projections]) if (c.state === 'absent') out.push(notice('late', 'This server does not know the kind PodProjection.', 'What pods have loaded is not shown.'));
+  const kinds = [['pods', store.pods], ['podprojections', store.projections], ['configmaps', store.configMaps]].filter(([, c]) => c.state === 'refused');
+  if (kinds.length) {
+    const where = at.namespace ? ['in namespace ', name(at.namespace)] : 'in all namespaces';
+    const so = store.pods.state === 'refused' ? (at.namespace ? '' : 'If you may in one namespace, name it above.')
+      : store.projections.state === 'refused' ? 'What pods have loaded is not shown.' : 'Versions are those that nodes know.';
+    out.push(notice('late', h('span', null, `You may not list ${kinds.map(([k]) => k).join(', ')} `, where, '.'), so, ' ', name(kinds[0][1].message, 'message')));
+  }
+  if (store.projections.state === 'absent') out.push(notice('late', 'This server does not know the kind PodProjection.', 'What pods have loaded is not shown.'));
   return out;
 }
 
@@ -110,7 +113,7 @@ function state() {
   const lost = kinds.filter((c) => c.state === 'waiting');
   const moved = clock.moved();
   return [
-    lost.length ? chip('problem', 'Connection lost, trying again') : kinds.some((c) => c.state === 'reading') ? chip('waiting', 'Connecting') : chip('ok', 'Live'),
+    lost.length ? chip('problem', 'Connection lost, trying again') : kinds.some((c) => c.state === 'reading') ? chip('waiting', 'Connecting') : store.pods.state === 'refused' ? chip('waiting', 'Refused') : chip('ok', 'Live'),
     moved ? h('span', { class: 'moved' }, `clock ${moved > 0 ? '+' : '−'}${clock.span(moved)}`) : null,
   ];
 }

@@ -1,0 +1,10 @@
+package compat
+
+import "testing"
+
+// TestInspectorInABrowser has a browser look at the page at /projections/.
+func TestInspectorInABrowser(t *testing.T) {
+	s := newStage(t)
+	t.Cleanup(func() { s.sh(t, "kubectl delete namespace --wait=false inspected") })
+	s.looksAt(t, "inspector", s.proxy(t, "--port=0"))
+}
