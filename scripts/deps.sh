@@ -10,7 +10,7 @@ set -euo pipefail
 # program:package, or /a/file:package
 run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containernetworking-plugins"
 images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
-test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2"
+test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2 tmux:tmux"
 # Pages are looked at with a browser; what is of npm installs scripts/npm.sh.
 test="$test chromium:chromium node:nodejs npm:npm"
 # Clients of the API in other languages than Go.

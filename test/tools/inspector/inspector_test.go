@@ -98,8 +98,7 @@ func TestInspector(t *testing.T) {
 	sh(t, "kubectl -n "+namespace+" wait --for=condition=InStep=false --timeout=60s podprojection/broken")
 	b := browser.Start(t)
 	root := browser.Server(t) + "/projections"
-	p := b.Open(t, root+"#/pods/"+namespace+"/reader?namespace="+namespace)
-	p.Until(`document.querySelectorAll('.detail .source').length === 1 && document.querySelectorAll('.pod').length === 3`)
+	p := open(t, b, root+"#/pods/"+namespace+"/reader?namespace="+namespace, `document.querySelectorAll('.detail .source').length === 1 && document.querySelectorAll('.pod').length === 3`)
 
 	t.Run("an update shows within a second", func(t *testing.T) { updates(t, p) })
 	t.Run("a refused update says why", func(t *testing.T) { refusal(t, p) })
@@ -218,8 +217,7 @@ func accessible(t *testing.T, p *browser.Page) {
 
 // keyboard gets to a pod by tab and enter alone.
 func keyboard(t *testing.T, b *browser.Browser, root string) {
-	p := b.Open(t, root+"#/pods?namespace="+namespace)
-	p.Until(`document.querySelectorAll('.pod').length === 3`)
+	p := open(t, b, root+"#/pods?namespace="+namespace, `document.querySelectorAll('.pod').length === 3`)
 	for i := 0; !browser.Eval[bool](p, `document.activeElement.matches('.pod') && document.activeElement.textContent.includes('storefront')`); i++ {
 		if i == 30 {
 			t.Fatal("tab does not get to the pod")
@@ -249,8 +247,7 @@ func secrets(t *testing.T, p *browser.Page) {
 // rights looks with those of somebody who has none, and then those of a viewer of one
 // namespace, at another prefix.
 func rights(t *testing.T, b *browser.Browser) {
-	p := b.Open(t, proxy(t, as(t, "ann"), "/k8s")+"/projections/")
-	p.Until(`document.querySelector('#notices').textContent.includes('You may not list pods, podprojections, configmaps in all namespaces')`)
+	p := open(t, b, proxy(t, as(t, "ann"), "/k8s")+"/projections/", `document.querySelector('#notices').textContent.includes('You may not list pods, podprojections, configmaps in all namespaces')`)
 	if text := p.See("#notices"); !strings.Contains(text, `User "ann" cannot list resource "pods"`) {
 		t.Errorf("the notices say %q", text)
 	}

@@ -9,7 +9,29 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"laterna.dev/laterna/test/tools/browser"
 )
+
+// open opens a page and waits until an expression is true there. A page whose files were
+// broken off by the network's changes is loaded anew.
+func open(t testing.TB, b *browser.Browser, address, until string) *browser.Page {
+	t.Helper()
+	p := b.Open(t, address)
+	for range 5 {
+		for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			if browser.Eval[bool](p, until) {
+				return p
+			}
+		}
+		p.Do("loading the page anew", chromedp.Reload())
+	}
+	p.Until(until)
+	return p
+}
 
 // sh runs a line of shell as a user would type it and returns what it prints.
 func sh(t testing.TB, line string) string {

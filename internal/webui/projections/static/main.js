@@ -46,6 +46,7 @@ function to(path, change) {
 
 let at = here();
 let drawn = 0;
+let rest = 100; // milliseconds between two drawings: what takes long is done less often
 let asked = false;
 const store = new Store(draw);
 store.scope(at.namespace);
@@ -55,9 +56,11 @@ function draw() {
   asked = true;
   setTimeout(() => requestAnimationFrame(() => {
     asked = false;
-    drawn = Date.now();
+    const begun = Date.now();
     render();
-  }), Math.max(0, 100 - (Date.now() - drawn)));
+    drawn = Date.now();
+    rest = Math.max(100, 4 * (drawn - begun));
+  }), Math.max(0, rest - (Date.now() - drawn)));
 }
 
 function render() {
