@@ -21,12 +21,15 @@ const (
 	kindDel   = subsystem<<8 | 2
 
 	attrOriginal = 1  // CTA_TUPLE_ORIG
+	attrReply    = 2  // CTA_TUPLE_REPLY
 	attrID       = 12 // CTA_ID
 	attrZone     = 18 // CTA_ZONE
 	tupleIP      = 1  // CTA_TUPLE_IP
 	tupleProto   = 2  // CTA_TUPLE_PROTO
+	ipv4From     = 1  // CTA_IP_V4_SRC
 	ipv4To       = 2  // CTA_IP_V4_DST
 	protoNumber  = 1  // CTA_PROTO_NUM
+	protoFrom    = 2  // CTA_PROTO_SRC_PORT
 	protoTo      = 3  // CTA_PROTO_DST_PORT
 
 	// nested is a bit of an attribute's kind (NLA_F_NESTED), order another.
@@ -34,10 +37,13 @@ const (
 	headerLen = 4 // of struct nfgenmsg, and of an attribute
 )
 
-// ForgetUDP has the kernel forget the UDP "connections" whose first packet went where stale
-// says, and tells how many there were: while packets come, one of an address that nobody
+// Flow is where the first packet of a connection was sent To, and whom it is answered From:
+// another where its destination was rewritten.
+type Flow struct{ To, From netip.AddrPort }
+
+// ForgetUDP has the kernel forget the UDP "connections" that are stale, and tells how many there were: while packets come, one of an address that nobody
 // has any more would live for ever.
-func ForgetUDP(stale func(to netip.AddrPort) bool) (forgotten int, err error) {
+func ForgetUDP(stale func(Flow) bool) (forgotten int, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return 0, fmt.Errorf("listing connections of the kernel: %w", err)
@@ -45,7 +51,7 @@ func ForgetUDP(stale func(to netip.AddrPort) bool) (forgotten int, err error) {
 	defer unix.Close(fd)
 	var found [][]byte
 	err = dump(fd, func(entry []byte) {
-		if e, ok := parse(entry); ok && e.proto == unix.IPPROTO_UDP && stale(e.to) {
+		if e, ok := parse(entry); ok && e.proto == unix.IPPROTO_UDP && stale(e.flow) {
 			found = append(found, e.name)
 		}
 	})
@@ -121,48 +127,45 @@ func receive(fd int, see func(entry []byte)) error {
 // entry is a connection that the kernel follows.
 type entry struct {
 	proto uint8
-	to    netip.AddrPort
+	flow  Flow
 	// name are the attributes that tell it from all others. It is never without the
 	// addresses: a kernel that is told none forgets everything.
 	name []byte
 }
 
 func parse(raw []byte) (e entry, ok bool) {
-	var port uint16
-	var addr netip.Addr
 	for kind, a := range attributes(raw) {
 		switch kind {
 		case attrOriginal:
-			addr, e.proto, port = tuple(a.value)
+			e.proto, _, e.flow.To = tuple(a.value)
+		case attrReply:
+			_, e.flow.From, _ = tuple(a.value)
+			continue
 		case attrID, attrZone:
 		default:
 			continue
 		}
 		e.name = append(e.name, a.whole...)
 	}
-	e.to = netip.AddrPortFrom(addr, port)
-	return e, e.to.IsValid()
+	return e, e.flow.To.IsValid()
 }
 
-// tuple reads where packets of one direction go.
-func tuple(raw []byte) (to netip.Addr, proto uint8, port uint16) {
-	for kind, a := range attributes(raw) {
-		switch kind {
-		case tupleIP:
-			if v, ok := attributes(a.value)[ipv4To]; ok {
-				to, _ = netip.AddrFromSlice(v.value)
-			}
-		case tupleProto:
-			of := attributes(a.value)
-			if v, ok := of[protoNumber]; ok && len(v.value) == 1 {
-				proto = v.value[0]
-			}
-			if v, ok := of[protoTo]; ok && len(v.value) == 2 {
-				port = binary.BigEndian.Uint16(v.value)
-			}
-		}
+// tuple reads from where and to where packets of one direction go.
+func tuple(raw []byte) (proto uint8, from, to netip.AddrPort) {
+	all := attributes(raw)
+	addrs, ports := attributes(all[tupleIP].value), attributes(all[tupleProto].value)
+	if v := ports[protoNumber].value; len(v) == 1 {
+		proto = v[0]
 	}
-	return to, proto, port
+	end := func(addrKind, portKind uint16) netip.AddrPort {
+		addr, _ := netip.AddrFromSlice(addrs[addrKind].value)
+		port := uint16(0)
+		if v := ports[portKind].value; len(v) == 2 {
+			port = binary.BigEndian.Uint16(v)
+		}
+		return netip.AddrPortFrom(addr, port)
+	}
+	return proto, end(ipv4From, protoFrom), end(ipv4To, protoTo)
 }
 
 // attribute is one of a message, and with its header and padding.

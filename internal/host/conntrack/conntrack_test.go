@@ -38,8 +38,8 @@ func TestStaleEntriesAloneAreForgotten(t *testing.T) {
 	}
 	followed := func(to netip.AddrPort) bool {
 		n := 0
-		_, err := ForgetUDP(func(at netip.AddrPort) bool {
-			if at == to {
+		_, err := ForgetUDP(func(f Flow) bool {
+			if f.To == to {
 				n++
 			}
 			return false
@@ -53,7 +53,7 @@ func TestStaleEntriesAloneAreForgotten(t *testing.T) {
 		raw, _ := os.ReadFile("/proc/net/nf_conntrack")
 		t.Fatalf("the kernel follows neither %v: %s", ports, raw)
 	}
-	n, err := ForgetUDP(func(to netip.AddrPort) bool { return to == ports["stale"] })
+	n, err := ForgetUDP(func(f Flow) bool { return f.To == ports["stale"] && f.From == ports["stale"] })
 	if err != nil || n != 1 {
 		t.Errorf("forgot %d, %v", n, err)
 	}

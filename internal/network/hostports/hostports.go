@@ -191,7 +191,8 @@ func (r *Router) forget(stale []claim) {
 			local[p.Addr()] = true
 		}
 	}
-	_, err = conntrack.ForgetUDP(func(to netip.AddrPort) bool {
+	_, err = conntrack.ForgetUDP(func(f conntrack.Flow) bool {
+		to := f.To
 		at := claim{addr: to.Addr(), proto: unix.IPPROTO_UDP, port: to.Port()}
 		return (local[to.Addr()] || to.Addr().IsLoopback()) && slices.ContainsFunc(stale, at.overlaps)
 	})
