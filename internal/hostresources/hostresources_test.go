@@ -46,15 +46,14 @@ func start(t *testing.T, name string) *system {
 	s.Machine = runtimetest.StartOn(t, dir, bridge.ConfDir(dir))
 	router, err := services.New(services.Config{
 		Table: dir.HostName(), Bridge: s.network.Bridge, Subnet: s.network.Subnet, Range: serviceRange,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Clock: clock.Real(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	api := s.serve(t, name)
-	err = router.Sync(t.Context(), []services.Service{{
-		Name: "default/kubernetes:https", Protocol: services.TCP, Backends: []netip.AddrPort{api},
-		Address: netip.AddrPortFrom(serviceRange.Addr().Next(), 443),
+	err = router.Begin(t.Context(), []services.Fixed{{
+		Address: netip.AddrPortFrom(serviceRange.Addr().Next(), 443), Backend: api, HostBackend: api,
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,9 @@ type Identity struct {
 	// Node and NodeServer are the agent's client and serving certificates, nil
 	// without a node.
 	Node, NodeServer *pki.Pair
+	// Services is whom the node is when it follows services and their endpoints, nil
+	// without a node.
+	Services *pki.Pair
 	// pairs are all of them, for renewal.
 	pairs []*pki.Pair
 }
@@ -50,6 +53,7 @@ func Open(dir datadir.Dir, n Names, withNode bool, now clock.Wall) (*Identity, e
 		{&id.Kubelets, pki.Leaf{Name: "apiserver-kubelet-client", CommonName: bootstrap.KubeletClient, Client: true}},
 		{&id.Node, pki.Leaf{Name: nodeClient, CommonName: user, Organizations: []string{node.Group}, Client: true}},
 		{&id.NodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{node.Group}, Hosts: []string{n.NodeName}, IPs: []net.IP{n.NodeIP.AsSlice()}, Server: true}},
+		{&id.Services, pki.Leaf{Name: "kube-proxy", CommonName: bootstrap.KubeProxy, Client: true}},
 	}
 	if !withNode {
 		all = all[:3]

@@ -103,14 +103,14 @@ func TestCertificatesOfANodeOnlyWhereOneRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if without.Node != nil || without.NodeServer != nil || len(without.pairs) != 3 {
+	if without.Node != nil || without.NodeServer != nil || without.Services != nil || len(without.pairs) != 3 {
 		t.Errorf("without a node: %+v", without)
 	}
 	with, err := Open(dir, n, true, clock.Real())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if with.Node == nil || with.NodeServer == nil || len(with.pairs) != 5 {
+	if with.Node == nil || with.NodeServer == nil || with.Services == nil || len(with.pairs) != 6 {
 		t.Errorf("with a node: %+v", with)
 	}
 }

@@ -86,7 +86,8 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 		first, second = append(first, runtime), append(second, node)
 	}
 	if network != nil {
-		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve}))
+		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve},
+			agent.Follows{Node: names.NodeName, URL: names.URL(), CA: id.Authority.PEM(), Client: id.Services}))
 	}
 	second = append(second, diskKeeper(c, dir, p, node))
 	group.Add(first...)

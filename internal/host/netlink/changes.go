@@ -1,8 +1,8 @@
 // Package netlink tells that something has changed in the kernel's network, by the
 // groups of netlink(7) that hear of it.
 //
-// It owns the sockets; what has changed is for its users to look up: messages may be
-// lost when there are too many. Reading and removing links lives in host/rtnl, tables of
+// It owns the sockets, and knows of tables of nftables who has changed them; what has
+// changed is for its users to look up: messages may be lost when there are too many. Reading and removing links lives in host/rtnl, tables of
 // nftables in network/nftables.
 package netlink
 
@@ -19,19 +19,14 @@ import (
 // of linux/netfilter/nfnetlink.h).
 const groupNFTables = 7
 
-// RuleChanges tells of changes of any nftables table of the machine until ctx ends: the
-// channel, of one element, has one when there were some since it was last read.
-func RuleChanges(ctx context.Context) (<-chan struct{}, error) {
-	return changes(ctx, "nftables", unix.NETLINK_NETFILTER, groupNFTables)
-}
-
-// LinkChanges tells of changes of any network link, or of an IPv4 address of one, in the
-// same way.
+// LinkChanges tells of changes of any network link, or of an IPv4 address of one, until ctx
+// ends: the channel, of one element, has one when there were some since it was last read.
 func LinkChanges(ctx context.Context) (<-chan struct{}, error) {
 	return changes(ctx, "network links", unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR)
 }
 
-func changes(ctx context.Context, of string, protocol int, groups ...uint32) (<-chan struct{}, error) {
+// listen opens a socket that hears of changes.
+func listen(of string, protocol int, groups ...uint32) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("listening for changes of %s: %w", of, err)
@@ -44,7 +39,14 @@ func changes(ctx context.Context, of string, protocol int, groups ...uint32) (<-
 		unix.Close(fd)
 		return nil, fmt.Errorf("listening for changes of %s: %w", of, err)
 	}
-	socket := os.NewFile(uintptr(fd), of)
+	return os.NewFile(uintptr(fd), of), nil
+}
+
+func changes(ctx context.Context, of string, protocol int, groups ...uint32) (<-chan struct{}, error) {
+	socket, err := listen(of, protocol, groups...)
+	if err != nil {
+		return nil, err
+	}
 	stop := context.AfterFunc(ctx, func() { socket.Close() })
 	changes := make(chan struct{}, 1)
 	go func() {

@@ -85,6 +85,16 @@ func Tables(ctx context.Context, family knftables.Family) ([]string, error) {
 	return names, nil
 }
 
+// HasElement tells whether a set of a table has an element that nft lists so. It is
+// ErrNoTable that there is no such set.
+func HasElement(ctx context.Context, family knftables.Family, table, set, element string) (bool, error) {
+	text, err := run(ctx, "list", "set", string(family), table, set)
+	if err != nil {
+		return false, err
+	}
+	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n,{}", r) }), element), nil
+}
+
 // run runs nft and returns what it prints.
 func run(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -18,27 +18,21 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/host/netlink"
 	"laterna.dev/laterna/internal/network/bridge"
+	"laterna.dev/laterna/internal/network/healthcheck"
 	"laterna.dev/laterna/internal/network/hostports"
 	"laterna.dev/laterna/internal/network/ports"
+	"laterna.dev/laterna/internal/network/serviceapi"
 	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/wait"
 )
 
-const (
-	// retry is the pause before rules that could not be written are tried again.
-	retry = time.Second
-	// check is how often it is looked whether the rules are still there, whether or not
-	// the kernel tells of changes.
-	check = 30 * time.Second
-	// settle is how long after a change it is looked: others change in several steps.
-	settle = time.Second
-	// afterStart is how long what the start does not need waits for it to be over.
-	afterStart = time.Second
-)
+// afterStart is how long what the start does not need waits for it to be over.
+const afterStart = time.Second
 
 // Config of a Plane. All fields are required.
 type Config struct {
@@ -60,6 +54,10 @@ type API struct {
 	Listen, Host netip.AddrPort
 	// Serve has the server listen at one more place.
 	Serve func(net.Listener) error
+	// Client follows services and their endpoints as system:kube-proxy; Node is the node's
+	// name.
+	Client kubernetes.Interface
+	Node   string
 }
 
 // Plane is the network of one node.
@@ -83,13 +81,14 @@ func New(cfg Config) (*Plane, error) {
 		Bridge: network.Bridge,
 		Subnet: network.Subnet,
 		Range:  cfg.Services,
+		Clock:  cfg.Clock,
 		Log:    cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	reader := bridge.NewPortReader(cfg.Dir)
-	guard, err := ports.New(ports.Config{Table: cfg.Dir.HostName(), Bridge: network.Bridge, Ports: reader.Ports})
+	guard, err := ports.New(ports.Config{Table: cfg.Dir.HostName(), Bridge: network.Bridge, Ports: reader.Ports, Route: network.Route})
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +105,7 @@ func (p *Plane) Reserve(listeners ...net.Listener) {
 	for _, l := range listeners {
 		if at, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
 			p.lead.Reserve(at, netip.AddrPortFrom(p.bridge.Gateway, at.Port()))
+			p.router.Reserve(at.Port())
 		}
 	}
 }
@@ -118,6 +118,9 @@ func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
 // are for whoever made the pod.
 func (p *Plane) Connected(ctx context.Context, sandbox string) (notes []string, err error) {
 	if err := p.reader.Check(sandbox); err != nil {
+		return nil, err
+	}
+	if err := p.bridge.Translate(); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx)); err != nil {
@@ -142,15 +145,10 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 			return fmt.Errorf("serving the API to pods: %w", err)
 		}
 	}
-	routed := services.Service{
-		Name:         "default/kubernetes:https",
-		Address:      netip.AddrPortFrom(api.Service, 443),
-		Protocol:     services.TCP,
-		Backends:     []netip.AddrPort{gateway},
-		HostBackends: []netip.AddrPort{api.Host},
-	}
-	route := func(ctx context.Context) error { return p.router.Sync(ctx, []services.Service{routed}) }
-	if err := p.persist(ctx, route); err != nil {
+	fixed := []services.Fixed{{
+		Address: netip.AddrPortFrom(api.Service, 443), Backend: gateway, HostBackend: api.Host,
+	}}
+	if p.persist(ctx, func(ctx context.Context) error { return p.router.Begin(ctx, fixed) }) != nil {
 		return nil // asked to stop
 	}
 	changed := p.watch(ctx)
@@ -159,93 +157,41 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 	if !wait.Pause(ctx, p.cfg.Clock, afterStart) {
 		return nil
 	}
-	ports := func(ctx context.Context) error { return errors.Join(p.guard.Sync(ctx), p.lead.Sync(ctx)) }
-	if err := p.persist(ctx, ports); err != nil {
+	var others sync.WaitGroup
+	defer others.Wait()
+	if err := p.bridge.Make(); err != nil {
+		p.cfg.Log.Warn("the pod network is made with the first pod", "error", err)
+	}
+	others.Go(func() { p.follow(ctx, api) })
+	if p.persist(ctx, p.ports) != nil {
 		return nil
 	}
 	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
 		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
 	p.tellSharing(ctx)
-	p.repair(ctx, changed, func(ctx context.Context) error { return errors.Join(route(ctx), ports(ctx)) })
+	others.Go(func() { p.repairLinks(ctx) })
+	p.repair(ctx, changed)
 	return nil
 }
 
-// persist writes rules, again until it succeeds or ctx ends.
-func (p *Plane) persist(ctx context.Context, write func(context.Context) error) error {
-	for {
-		err := write(ctx)
-		if err == nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p.cfg.Log.Warn("writing the rules of the pod network failed, trying again", "error", err)
-		wait.Pause(ctx, p.cfg.Clock, retry)
-	}
+// ports writes what pods may send, and which ports of the machine lead to them.
+func (p *Plane) ports(ctx context.Context) error {
+	return errors.Join(p.guard.Sync(ctx), p.lead.Sync(ctx))
 }
 
-// changes tell that rules or links of the machine have changed.
-type changes struct{ rules, links <-chan struct{} }
-
-// watch listens for changes until ctx ends.
-func (p *Plane) watch(ctx context.Context) (c changes) {
-	var err, linkErr error
-	c.rules, err = netlink.RuleChanges(ctx)
-	c.links, linkErr = netlink.LinkChanges(ctx)
-	if err := errors.Join(err, linkErr); err != nil {
-		p.cfg.Log.Warn("removed rules of the pod network are written again only after a while", "error", err, "seconds", check.Seconds())
-	}
-	return c
-}
-
-// repair writes the rules again when somebody has removed them, as `nft flush
-// ruleset`, `nft flush table` and restarts of firewalls do, and takes out those of ports
-// that are gone, until ctx ends. The bridge of the pods is repaired likewise.
-func (p *Plane) repair(ctx context.Context, changed changes, write func(context.Context) error) {
-	var bridge sync.WaitGroup
-	bridge.Go(func() { p.repairLinks(ctx) })
-	defer bridge.Wait()
-	ticker := p.cfg.Clock.NewTicker(check)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C():
-		case <-changed.rules:
-		case <-changed.links:
-		case <-ctx.Done():
-			return
-		}
-		if !wait.Pause(ctx, p.cfg.Clock, settle) {
-			return
-		}
-		if p.intact(ctx) {
-			continue
-		}
-		p.cfg.Log.Warn("rules of the pod network were removed or changed by somebody else, writing them again")
-		if p.persist(ctx, write) != nil {
-			return
-		}
-	}
-}
-
-// intact tells whether the rules are those that were written. What cannot be looked at
-// counts as intact: it is looked at again.
-func (p *Plane) intact(ctx context.Context) bool {
-	routes, err := p.router.Intact(ctx)
-	if err == nil && !routes {
-		return false
-	}
-	bound, err := p.guard.Intact(ctx)
-	if err == nil && !bound {
-		return false
-	}
-	leads, err := p.lead.Intact(ctx)
-	if err == nil && !leads {
-		return false
-	}
-	if err := errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx)); err != nil && ctx.Err() == nil {
-		p.cfg.Log.Warn("the rules of pods that are gone were not removed, trying again", "error", err)
-	}
-	return true
+// follow has the network lead to the services of the API until ctx ends.
+func (p *Plane) follow(ctx context.Context, api API) {
+	health := healthcheck.New(p.cfg.Log)
+	defer health.Close()
+	serviceapi.New(serviceapi.Config{
+		Client: api.Client, Node: api.Node, Router: p.router, Clock: p.cfg.Clock, Log: p.cfg.Log,
+		Health: func(ctx context.Context, all []healthcheck.Service) {
+			if err := health.Set(ctx, all); err != nil {
+				p.cfg.Log.Warn("load balancers are not told of the health of services", "error", err)
+			}
+		},
+	}).Run(ctx)
 }
 
 // tellSharing warns of other systems of this machine that have the same addresses.

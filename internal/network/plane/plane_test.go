@@ -9,9 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
@@ -33,13 +37,18 @@ func running(t *testing.T) (*Plane, datadir.Dir) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: "https://127.0.0.1:1"}) // nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan net.Listener, 1)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- p.Run(ctx, API{
 			Service: netip.MustParseAddr("198.19.0.1"), Listen: netip.MustParseAddrPort("127.0.0.1:7999"), Host: netip.MustParseAddrPort("127.0.0.1:7999"),
-			Serve: func(l net.Listener) error { served <- l; return nil },
+			Serve:  func(l net.Listener) error { served <- l; return nil },
+			Client: client, Node: "here",
 		})
 	}()
 	t.Cleanup(func() {
@@ -79,22 +88,36 @@ func run(t *testing.T, program string, args ...string) {
 
 func TestRulesThatSomebodyRemovesAreWrittenAgain(t *testing.T) {
 	p, dir := running(t)
-	intact := func() error {
-		ok, err := p.router.Intact(t.Context())
-		if err == nil && !ok {
-			err = fmt.Errorf("rules are missing")
+	var before []string
+	soon(t, "written first", func() (err error) {
+		if ok, err := p.guard.Intact(t.Context()); err != nil || !ok {
+			return fmt.Errorf("ports %v, %v", ok, err)
 		}
+		before, err = rules(t, dir)
 		return err
-	}
-	soon(t, "written first", intact)
-	time.Sleep(100 * time.Millisecond) // so that it is listened for changes
-	for _, args := range [][]string{{"flush", "table", "ip", dir.HostName()}, {"delete", "table", "ip", dir.HostName()}} {
+	})
+	time.Sleep(settle + time.Second) // so that it is listened for changes, and the plane's own are over
+	for _, args := range [][]string{
+		{"flush", "table", "ip", dir.HostName()}, {"delete", "table", "ip", dir.HostName()},
+		{"flush", "chain", "ip", dir.HostName(), "prerouting"}, {"insert", "rule", "ip", dir.HostName(), "input", "drop"},
+		{"flush", "map", "ip", dir.HostName(), "fixed-pods"},
+	} {
 		run(t, "nft", args...)
-		if intact() == nil {
-			t.Logf("nft %v: repaired before it was looked", args)
-		}
-		soon(t, "after nft "+strings.Join(args, " "), intact)
+		soon(t, "after nft "+strings.Join(args, " "), func() error {
+			after, err := rules(t, dir)
+			if err == nil && !slices.Equal(before, after) {
+				err = fmt.Errorf("rules\n%s\nwere\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
+			}
+			return err
+		})
 	}
+}
+
+// rules are those of the table of services but for its stamp.
+func rules(t *testing.T, dir datadir.Dir) ([]string, error) {
+	t.Helper()
+	lines, err := nftables.Listing(t.Context(), nftables.IPv4, dir.HostName())
+	return slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "0x") }), err
 }
 
 func TestBridgeThatSomebodyRemovesIsMadeAgain(t *testing.T) {

@@ -14,6 +14,11 @@
 // given no other addresses. IPv6 is among them, so nobody can announce a router. A port of
 // which it is not known what is behind it can send nothing.
 //
+// Where the kernel does not have what is forwarded between ports pass the rules for IPv4
+// (br_netfilter is missing), packets between pods are sent to the machine's own address of
+// the bridge, which forwards them: else a pod's answer to another that has called it by a
+// service would come from an address that the caller knows nothing of.
+//
 // What is connected to which port is known to network/bridge; when the rules are written
 // is decided in network/plane.
 package ports

@@ -21,6 +21,9 @@ type Config struct {
 	// Ports returns the ports that there are now. Of one without a valid address nothing is
 	// let through.
 	Ports func() ([]bridge.Port, error)
+	// Route returns the hardware address to which packets between pods are sent, so that
+	// they take the way through this machine; "" where they need not.
+	Route func() string
 }
 
 // Guard owns the table. It may be used concurrently.
@@ -42,13 +45,18 @@ func New(cfg Config) (*Guard, error) {
 const (
 	linkSet    = "links"
 	addressSet = "addresses"
+	routeMap   = "route"
 )
 
-// elements are those of both sets for the ports, by a text that nft lists them as.
-func elements(all []bridge.Port) map[string]*knftables.Element {
+// elements are those of the sets for the ports, and of the map for the way between pods, by a
+// text that nft lists them as.
+func elements(all []bridge.Port, route string) map[string]*knftables.Element {
 	want := map[string]*knftables.Element{}
 	for _, p := range all {
 		want[p.Link] = &knftables.Element{Set: linkSet, Key: []string{quoted(p.Link)}}
+		if route != "" {
+			want[p.Link+" : "+route] = &knftables.Element{Map: routeMap, Key: []string{quoted(p.Link)}, Value: []string{route}}
+		}
 		if p.Addr.IsValid() {
 			key := []string{quoted(p.Link), p.MAC, p.Addr.String()}
 			want[p.Link+" . "+p.MAC+" . "+p.Addr.String()] = &knftables.Element{Set: addressSet, Key: key}
@@ -75,7 +83,7 @@ func (g *Guard) write(ctx context.Context, anew bool) error {
 		err = rtnl.SetNoLinkLocalLearning(g.cfg.Bridge)
 	}
 	if err == nil {
-		err = g.table.Set(ctx, elements(all), anew)
+		err = g.table.Set(ctx, elements(all, g.cfg.Route()), anew)
 	}
 	if err != nil {
 		return fmt.Errorf("binding pods to their addresses: %w", err)
@@ -88,6 +96,7 @@ func addTable(tx *knftables.Transaction) {
 	tx.Add(&knftables.Table{Comment: knftables.PtrTo("laterna: what pods may send")})
 	tx.Add(&knftables.Set{Name: linkSet, Type: "ifname"})
 	tx.Add(&knftables.Set{Name: addressSet, Type: "ifname . ether_addr . ipv4_addr"})
+	tx.Add(&knftables.Map{Name: routeMap, Type: "ifname : ether_addr"})
 	tx.Add(&knftables.Chain{Name: "own"})
 	for _, rule := range []string{
 		"ether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4 " +
@@ -111,6 +120,13 @@ func addTable(tx *knftables.Transaction) {
 		}
 		tx.Add(&knftables.Rule{Chain: string(hook), Rule: "iifname @" + linkSet + " jump own"})
 	}
+	// Behind those: a chain that accepts ends there.
+	tx.Add(&knftables.Chain{
+		Name: "between", Type: knftables.PtrTo(knftables.FilterType), Hook: knftables.PtrTo(knftables.PreroutingHook),
+		Priority: knftables.PtrTo(knftables.BaseChainPriority("-250")),
+	})
+	tx.Add(&knftables.Rule{Chain: "between", Rule: "ether type ip ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 " +
+		"ether daddr set iifname map @" + routeMap + " meta pkttype set host"})
 }
 
 // Intact tells whether the table is as it was last written. Somebody else may have

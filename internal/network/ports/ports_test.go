@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ type network struct {
 
 	mu    sync.Mutex
 	ports []bridge.Port
+	route string
 }
 
 // pod is a namespace of the network.
@@ -62,6 +64,10 @@ func start(t *testing.T) *network {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		return n.ports, nil
+	}, Route: func() string {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.route
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +107,12 @@ func run(t *testing.T, program string, args ...string) string {
 // reaches tells whether the pod gets an answer from there.
 func (p *pod) reaches(t *testing.T, to string) bool {
 	t.Helper()
+	return p.reachesWithin(t, to, 64)
+}
+
+// reachesWithin tells whether an answer comes to a packet that lives for so many hops.
+func (p *pod) reachesWithin(t *testing.T, to string, hops int) bool {
+	t.Helper()
 	listen := exec.Command("python3", "-c", "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind((sys.argv[1],7001))\nprint('up',flush=True)\nwhile 1:\n d,a=s.recvfrom(99); s.sendto(d,a)", to)
 	if ns := nsOf(to); ns != "" {
 		listen = exec.Command("ip", append([]string{"netns", "exec", ns}, listen.Args...)...)
@@ -121,8 +133,9 @@ func (p *pod) reaches(t *testing.T, to string) bool {
 	}
 	ask := `import socket,sys
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(1.5)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(sys.argv[2]))
 s.sendto(b"x",(sys.argv[1],7001)); s.recvfrom(9)`
-	return exec.Command("ip", "netns", "exec", p.ns, "python3", "-c", ask, to).Run() == nil
+	return exec.Command("ip", "netns", "exec", p.ns, "python3", "-c", ask, to, strconv.Itoa(hops)).Run() == nil
 }
 
 // nsOf is the namespace that has the address, by the order in which the tests connect.
@@ -385,4 +398,28 @@ func TestRulesFollowThePortsAndAreWrittenAgain(t *testing.T) {
 	}
 	follow()
 	listed(b.Addr.String(), c.Addr.String())
+}
+
+// TestPodsReachOneAnotherByWayOfTheMachineWhereTheyMust sends packets that live for one hop.
+func TestPodsReachOneAnotherByWayOfTheMachineWhereTheyMust(t *testing.T) {
+	n := start(t)
+	a, b := n.connect(t, "a", 2), n.connect(t, "b", 3)
+	mac := strings.TrimSpace(run(t, "cat", "/sys/class/net/"+n.bridge+"/address"))
+	for _, route := range []string{"", mac, ""} {
+		n.mu.Lock()
+		n.route = route
+		n.mu.Unlock()
+		if err := n.guard.Follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if intact, err := n.guard.Intact(t.Context()); err != nil || !intact {
+			t.Errorf("by way of %q: intact %v, %v", route, intact, err)
+		}
+		if !a.reaches(t, b.Addr.String()) {
+			t.Errorf("by way of %q: not reached", route)
+		}
+		if direct := a.reachesWithin(t, b.Addr.String(), 1); direct != (route == "") {
+			t.Errorf("by way of %q: reached in one hop %v", route, direct)
+		}
+	}
 }

@@ -10,12 +10,16 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/host/netlink"
 	"laterna.dev/laterna/internal/network/nftables"
 	"laterna.dev/laterna/internal/network/services"
@@ -42,7 +46,7 @@ func startOn(t *testing.T, bridge, name, subnet string) *system {
 	prefix := netip.MustParsePrefix(subnet)
 	s := &system{gateway: prefix.Addr().Next(), pod: "lt-" + name, cfg: services.Config{
 		Table: "laterna-" + name, Bridge: bridge, Subnet: prefix,
-		Range: netip.MustParsePrefix("198.19.0.0/16"), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Range: netip.MustParsePrefix("198.19.0.0/16"), Clock: clock.Real(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}}
 	pod, port := s.gateway.Next(), "vt"+name
 	t.Cleanup(func() {
@@ -131,21 +135,50 @@ func fromHost(to string) (string, error) {
 
 const kubernetes = "198.19.0.1:443"
 
-func (s *system) kubernetes(pods, host netip.AddrPort) services.Service {
-	return services.Service{
-		Name: "default/kubernetes:https", Address: netip.MustParseAddrPort(kubernetes), Protocol: services.TCP,
-		Backends: []netip.AddrPort{pods}, HostBackends: []netip.AddrPort{host},
+// begin routes the service of the API.
+func (s *system) begin(t *testing.T, pods, host netip.AddrPort) {
+	t.Helper()
+	fixed := services.Fixed{Address: netip.MustParseAddrPort(kubernetes), Backend: pods, HostBackend: host}
+	if err := s.router.Begin(t.Context(), []services.Fixed{fixed}); err != nil {
+		t.Fatal(err)
 	}
+}
+
+// set makes the services those of the API that have one slice each.
+func (s *system) set(t *testing.T, all ...served) {
+	t.Helper()
+	units := map[services.Name]*services.Unit{}
+	for _, one := range all {
+		units[one.Name] = s.router.Compile(one.Service, []services.Slice{one.slice}, services.Node{Name: "here"})
+	}
+	if err := s.router.Set(t.Context(), units); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// served is a service with its endpoints.
+type served struct {
+	services.Service
+	slice services.Slice
+}
+
+// service is one of port 80 that all the endpoints serve, at the port of the first.
+func service(name, ip string, protocol services.Protocol, to ...netip.AddrPort) served {
+	s := served{Service: services.Service{
+		Name: services.Name{Namespace: "default", Name: name}, ClusterIP: netip.MustParseAddr(ip),
+		Ports: []services.Port{{Protocol: protocol, Port: 80}},
+	}}
+	for _, a := range to {
+		s.slice.Ports = []services.SlicePort{{Protocol: protocol, Port: a.Port()}}
+		s.slice.Endpoints = append(s.slice.Endpoints, services.Endpoint{Addr: a.Addr(), Ready: true, Serving: true, Node: "here"})
+	}
+	return s
 }
 
 func TestPodsReachTheirOwnSystem(t *testing.T) {
 	a, b := start(t, "testa", "198.18.1.0/24"), start(t, "testb", "198.18.2.0/24")
 	for name, s := range map[string]*system{"a": a, "b": b} {
-		onGateway := serve(t, s.gateway.String()+":0", name)
-		onLoopback := serve(t, "127.0.0.1:0", name+" by loopback")
-		if err := s.router.Sync(t.Context(), []services.Service{s.kubernetes(onGateway, onLoopback)}); err != nil {
-			t.Fatal(err)
-		}
+		s.begin(t, serve(t, s.gateway.String()+":0", name), serve(t, "127.0.0.1:0", name+" by loopback"))
 	}
 	for name, s := range map[string]*system{"a": a, "b": b} {
 		if got, err := s.fromPod(t, kubernetes); got != name {
@@ -169,7 +202,7 @@ func TestPodsReachTheirOwnSystem(t *testing.T) {
 
 func TestUnknownServiceAddressesAreRefusedAtOnce(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
-	if err := s.router.Sync(t.Context(), nil); err != nil {
+	if err := s.router.Begin(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -184,17 +217,14 @@ func TestUnknownServiceAddressesAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
-func TestNoServiceMeansRefusedAndManyBackendsShare(t *testing.T) {
+func TestNoServiceMeansRefusedAndManyEndpointsShare(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
-	one, two := serve(t, s.gateway.String()+":0", "one"), serve(t, s.gateway.String()+":0", "two")
-	shared := services.Service{
-		Name: "x", Address: netip.MustParseAddrPort("198.19.0.5:80"), Protocol: services.TCP,
-		Backends: []netip.AddrPort{one, two},
-	}
-	empty := services.Service{Name: "y", Address: netip.MustParseAddrPort("198.19.0.6:80"), Protocol: services.TCP}
-	if err := s.router.Sync(t.Context(), []services.Service{shared, empty}); err != nil {
-		t.Fatal(err)
-	}
+	s.begin(t, netip.MustParseAddrPort("198.18.1.1:1"), netip.MustParseAddrPort("127.0.0.1:1"))
+	one := serve(t, s.gateway.String()+":0", "one")
+	ip(t, "addr", "add", "198.18.1.9/24", "dev", s.cfg.Bridge)
+	serve(t, fmt.Sprintf("198.18.1.9:%d", one.Port()), "two")
+	shared := service("x", "198.19.0.5", services.TCP, one, netip.AddrPortFrom(netip.MustParseAddr("198.18.1.9"), one.Port()))
+	s.set(t, shared, service("y", "198.19.0.6", services.TCP))
 	seen := map[string]int{}
 	for range 60 {
 		got, err := fromHost("198.19.0.5:80")
@@ -204,15 +234,17 @@ func TestNoServiceMeansRefusedAndManyBackendsShare(t *testing.T) {
 		seen[got]++
 	}
 	if seen["one"] == 0 || seen["two"] == 0 || len(seen) != 2 {
-		t.Errorf("60 connections went to %v, want both backends", seen)
+		t.Errorf("60 connections went to %v, want both endpoints", seen)
 	}
 	if got, err := s.fromPod(t, "198.19.0.5:80"); got != "one" && got != "two" {
 		t.Errorf("from the pod: %q, %v", got, err)
 	}
-	if _, err := fromHost("198.19.0.6:80"); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("service without backends: %v, want refused", err)
+	for what, to := range map[string]string{"service without endpoints": "198.19.0.6:80", "port that a service does not have": "198.19.0.5:81"} {
+		if _, err := fromHost(to); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: %v, want refused", what, err)
+		}
 	}
-	if err := s.router.Sync(t.Context(), nil); err != nil {
+	if err := s.router.Set(t.Context(), map[services.Name]*services.Unit{shared.Name: nil}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fromHost("198.19.0.5:80"); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -222,7 +254,7 @@ func TestNoServiceMeansRefusedAndManyBackendsShare(t *testing.T) {
 
 func TestPodsLeaveWithTheMachinesAddress(t *testing.T) {
 	a, b := start(t, "testa", "198.18.1.0/24"), startOn(t, "br-testb", "testb", "198.18.2.0/24")
-	if err := a.router.Sync(t.Context(), nil); err != nil {
+	if err := a.router.Begin(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	// A pod of b stands for a machine beyond ours.
@@ -242,7 +274,7 @@ func TestPodsOfAnotherSystemAreRefused(t *testing.T) {
 	if _, err := fromHost(pod); err != nil {
 		t.Fatalf("programs of the machine do not reach the pod: %v", err)
 	}
-	if err := b.router.Sync(t.Context(), nil); err != nil {
+	if err := b.router.Begin(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for what, to := range map[string]string{"a pod": pod, "the API": api.String()} {
@@ -283,15 +315,15 @@ while True:
 	}
 }
 
-func TestSyncRefusesWhatCannotBeRouted(t *testing.T) {
+func TestBeginRefusesWhatCannotBeRouted(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
 	good := netip.MustParseAddrPort("198.19.0.1:443")
-	for name, service := range map[string]services.Service{
-		"protocol": {Address: good, Protocol: "icmp"},
-		"no port":  {Address: netip.AddrPortFrom(good.Addr(), 0), Protocol: services.TCP},
-		"IPv6":     {Address: good, Protocol: services.TCP, Backends: []netip.AddrPort{netip.MustParseAddrPort("[::1]:1")}},
+	for name, f := range map[string]services.Fixed{
+		"no port": {Address: netip.AddrPortFrom(good.Addr(), 0), Backend: good, HostBackend: good},
+		"IPv6":    {Address: good, Backend: netip.MustParseAddrPort("[::1]:1"), HostBackend: good},
+		"nothing": {Address: good, Backend: good},
 	} {
-		if err := s.router.Sync(t.Context(), []services.Service{service}); err == nil {
+		if err := s.router.Begin(t.Context(), []services.Fixed{f}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -307,7 +339,7 @@ func TestExistsAndRemove(t *testing.T) {
 		if want {
 			err = nftables.Remove(t.Context(), nftables.IPv4, s.cfg.Table)
 		} else {
-			err = s.router.Sync(t.Context(), nil)
+			err = s.router.Begin(t.Context(), nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -315,51 +347,67 @@ func TestExistsAndRemove(t *testing.T) {
 	}
 }
 
-// TestWhatOthersDoToTheTableIsSeen has somebody else flush, thin out and remove it.
+// TestWhatOthersDoToTheTableIsSeen has somebody else flush, thin out and remove it, and the
+// router itself change it, which is no news.
 func TestWhatOthersDoToTheTableIsSeen(t *testing.T) {
 	s := start(t, "testi", "198.18.9.0/24")
-	changes, err := netlink.RuleChanges(t.Context())
+	changes, err := netlink.TableChanges(t.Context(), s.cfg.Table, services.Stamp, s.router.Ours)
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := serve(t, "127.0.0.1:0", "x")
-	for what, command := range map[string][]string{
-		"nothing":        nil,
-		"flush":          {"flush", "table", "ip", s.cfg.Table},
-		"removal":        {"delete", "table", "ip", s.cfg.Table},
-		"flushed chain":  {"flush", "chain", "ip", s.cfg.Table, "output"},
-		"a removed way":  {"flush", "map", "ip", s.cfg.Table, "addresses-pods"},
-		"another's rule": {"insert", "rule", "ip", s.cfg.Table, "output", "accept"},
+	to := serve(t, s.gateway.String()+":0", "x")
+	s.begin(t, to, to)
+	saved := filepath.Join(t.TempDir(), "saved")
+	for _, tt := range []struct {
+		what    string
+		command []string
+		stamped bool // still
+	}{
+		{what: "nothing", stamped: true},
+		{"flush", []string{"flush", "table", "ip", s.cfg.Table}, true},
+		{"removal", []string{"delete", "table", "ip", s.cfg.Table}, false},
+		{"flushed chain", []string{"flush", "chain", "ip", s.cfg.Table, "output"}, true},
+		{"a removed way", []string{"flush", "map", "ip", s.cfg.Table, "service-ips"}, true},
+		{"another's rule", []string{"insert", "rule", "ip", s.cfg.Table, "output", "accept"}, true},
+		{"what it was", []string{"-f", saved}, true},
 	} {
-		if err := s.router.Sync(t.Context(), []services.Service{s.kubernetes(to, to)}); err != nil {
+		if err := s.router.Rewrite(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if command != nil {
-			for drained := false; !drained; { // of Sync's own changes
-				select {
-				case <-changes:
-				case <-time.After(50 * time.Millisecond):
-					drained = true
-				}
+		s.set(t, service("x", "198.19.0.5", services.TCP, to))
+		time.Sleep(100 * time.Millisecond)
+		if did := changes.Take(); len(did.Families) > 0 || did.Lost {
+			t.Errorf("before %s: %+v of the router's own", tt.what, did)
+		}
+		out, err := exec.Command("nft", "list", "table", "ip", s.cfg.Table).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		restore := "table ip " + s.cfg.Table + "\ndelete table ip " + s.cfg.Table + "\n" + string(out)
+		if err := os.WriteFile(saved, []byte(restore), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if tt.command != nil {
+			if out, err := exec.Command("nft", tt.command...).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", tt.what, err, out)
 			}
-			if out, err := exec.Command("nft", command...).CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v: %s", what, err, out)
+			told := false
+			for end := time.Now().Add(10 * time.Second); !told && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				told = changes.Take().Families[unix.NFPROTO_IPV4]
 			}
-			select {
-			case <-changes:
-			case <-time.After(10 * time.Second):
-				t.Errorf("%s: no change was told", what)
+			if !told {
+				t.Errorf("%s: no change was told", tt.what)
 			}
 		}
-		if intact, err := s.router.Intact(t.Context()); err != nil || intact != (command == nil) {
-			t.Errorf("after %s: intact %v, %v", what, intact, err)
+		if there, err := s.router.Intact(t.Context()); err != nil || there != tt.stamped {
+			t.Errorf("after %s: there %v, %v", tt.what, there, err)
 		}
 	}
 }
 
 func TestSystemsThatShareServiceAddressesAreFound(t *testing.T) {
 	a := start(t, "testj", "198.18.10.0/24")
-	if err := a.router.Sync(t.Context(), nil); err != nil {
+	if err := a.router.Begin(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {

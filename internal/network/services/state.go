@@ -12,22 +12,6 @@ import (
 	"laterna.dev/laterna/internal/network/nftables"
 )
 
-// Intact tells whether the table is as the last Sync has left it. Somebody else may have
-// removed or flushed it, or taken out a rule.
-func (r *Router) Intact(ctx context.Context) (bool, error) {
-	r.mu.Lock()
-	written := r.written
-	r.mu.Unlock()
-	now, err := nftables.Listing(ctx, nftables.IPv4, r.cfg.Table)
-	if errors.Is(err, nftables.ErrNoTable) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking after nftables table %s: %w", r.cfg.Table, err)
-	}
-	return slices.Equal(now, written), nil
-}
-
 // Sharing returns the tables of other systems on this machine whose service addresses
 // overlap with the range: programs of the machine, and pods in its network, that ask for
 // one of these reach the system whose table the kernel asks first. Without nft there are
@@ -62,7 +46,7 @@ func Sharing(ctx context.Context, own string, services netip.Prefix) ([]string, 
 // tablePrefix is how the names of all systems' tables begin, see datadir.Dir.HostName.
 const tablePrefix = "laterna-"
 
-// refuses tells whether a rule of addFilter is for addresses of the range.
+// refuses tells whether a rule of the table is for addresses of the range.
 func refuses(rule string, services netip.Prefix) bool {
 	_, rest, ok := strings.Cut(rule, "ip daddr ")
 	if !ok || !strings.Contains(rest, "goto refuse") {

@@ -18,6 +18,10 @@ const pages = "laterna.dev:pages"
 // endpoints and nothing else.
 const KubeletClient = "system:kube-apiserver-kubelet-client"
 
+// KubeProxy is the user as whom a node follows services: it may read them, their endpoints
+// and nodes, and nothing else.
+const KubeProxy = "system:kube-proxy"
+
 const issuerDiscovery = "system:service-account-issuer-discovery"
 
 func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
@@ -32,7 +36,7 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 		{pages, []string{"Group system:authenticated"}},
 		{"system:basic-user", []string{"Group system:authenticated"}},
 		{"system:public-info-viewer", []string{"Group system:authenticated", "Group system:unauthenticated"}},
-		{"system:node-proxier", []string{"User system:kube-proxy"}},
+		{"system:node-proxier", []string{"User " + KubeProxy}},
 		{"system:kube-controller-manager", []string{"User system:kube-controller-manager"}},
 		{"system:kube-dns", []string{"ServiceAccount kube-system/kube-dns"}},
 		{scheduler, []string{"User " + scheduler}},

@@ -1,0 +1,277 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"sigs.k8s.io/knftables"
+
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/host/rtnl"
+	"laterna.dev/laterna/internal/network/nftables"
+)
+
+// Config says whose packets are routed. All fields are required.
+type Config struct {
+	// Table names the nftables table (datadir.Dir.HostName).
+	Table string
+	// Bridge is the link by which packets of pods come in.
+	Bridge string
+	// Subnet holds the addresses of pods.
+	Subnet netip.Prefix
+	// Range holds the addresses of services.
+	Range netip.Prefix
+	// Clock is wall time.
+	Clock clock.Wall
+	Log   *slog.Logger
+}
+
+// Router owns the table. Its methods may be called concurrently.
+type Router struct {
+	cfg Config
+
+	mu    sync.Mutex
+	nft   knftables.Interface // nil until the first use, since making it runs nft twice
+	fixed []Fixed
+	own   []uint16
+	state state
+	// anew has the next write bring everything: it is not known what is there.
+	anew bool
+
+	stampMu sync.Mutex // of its own: Ours must not wait for nft
+	// stamp is that of the last write that nft has begun, pending those not seen yet.
+	stamp   uint32
+	pending map[uint32]bool
+}
+
+// New checks that nft is there. It runs nothing.
+func New(cfg Config) (*Router, error) {
+	if err := nftables.Check(); err != nil {
+		return nil, fmt.Errorf("service routing: %w", err)
+	}
+	return &Router{cfg: cfg, state: newState(), anew: true, stamp: rand.Uint32(), pending: map[uint32]bool{}}, nil
+}
+
+// Reserve keeps TCP ports that this system itself listens at from being led elsewhere. It
+// is called before the others.
+func (r *Router) Reserve(ports ...uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.own = append(r.own, ports...)
+	slices.Sort(r.own)
+	r.own = slices.Compact(r.own)
+}
+
+// Compile makes of a service and its endpoints what Set takes.
+func (r *Router) Compile(s Service, endpoints []Slice, n Node) *Unit {
+	return r.cfg.Compile(s, endpoints, n)
+}
+
+// Begin writes all but what services bring, in one transaction: what a former run has left
+// of them stays until Set is called for the first time.
+func (r *Router) Begin(ctx context.Context, fixed []Fixed) error {
+	for _, f := range fixed {
+		for _, a := range []netip.AddrPort{f.Address, f.Backend, f.HostBackend} {
+			if !a.Addr().Is4() || a.Port() == 0 {
+				return fmt.Errorf("service routing: %v is not an IPv4 address with a port", a)
+			}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fixed = fixed
+	if err := r.open(); err != nil {
+		return err
+	}
+	tx := r.nft.NewTransaction()
+	if err := r.base(tx); err != nil {
+		return err
+	}
+	if r.run(ctx, tx) == nil {
+		return nil
+	}
+	// Another version has left something else, or somebody has changed it.
+	return r.rewrite(ctx)
+}
+
+// Set makes the services those that are given, nil for one that is gone, with the others as
+// they are, in one transaction. Connections that are open stay as they are, but for UDP
+// "connections" with endpoints that are gone. The first Set has all services.
+func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.open(); err != nil {
+		return err
+	}
+	now, c := r.cfg.Clock.Now(), newChange()
+	var flows []flow
+	for _, name := range slices.SortedFunc(maps.Keys(units), Name.Compare) {
+		flows = append(flows, stale(r.state.units[name], units[name])...)
+		r.state.set(name, units[name], now, c)
+	}
+	err := r.apply(ctx, c)
+	if err == nil {
+		r.forget(flows)
+	}
+	return err
+}
+
+// apply writes a change, or everything where that is not known to be enough.
+func (r *Router) apply(ctx context.Context, c *change) error {
+	if r.anew {
+		return r.rewrite(ctx)
+	}
+	if c.empty() {
+		return nil
+	}
+	tx := r.nft.NewTransaction()
+	c.write(tx)
+	r.state.sweep(tx, r.cfg.Clock.Now())
+	if r.run(ctx, tx) == nil {
+		return nil
+	}
+	// Somebody may have removed a part of it.
+	return r.rewrite(ctx)
+}
+
+// Rewrite writes the whole table anew, whatever is there, in one transaction.
+func (r *Router) Rewrite(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.open(); err != nil {
+		return err
+	}
+	return r.rewrite(ctx)
+}
+
+// Sweep removes what a change has left that nothing leads to any more.
+func (r *Router) Sweep(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.anew || len(r.state.stale) == 0 {
+		return nil
+	}
+	tx := r.nft.NewTransaction()
+	r.state.sweep(tx, r.cfg.Clock.Now())
+	if tx.NumOperations() == 0 {
+		return nil
+	}
+	if err := r.run(ctx, tx); err != nil {
+		return r.rewrite(ctx)
+	}
+	return nil
+}
+
+func (r *Router) open() (err error) {
+	if r.nft != nil {
+		return nil
+	}
+	if r.nft, err = knftables.New(nftables.IPv4, r.cfg.Table); err != nil {
+		return fmt.Errorf("service routing: %w (programming nftables takes the right CAP_NET_ADMIN and a kernel with nf_tables; without it no service address is reached)", err)
+	}
+	return nil
+}
+
+func (r *Router) base(tx *knftables.Transaction) error {
+	refuse, err := r.hostMayRefuse()
+	if err != nil {
+		return fmt.Errorf("service routing: %w", err)
+	}
+	base{r.cfg, r.fixed, r.own, refuse, tx}.write()
+	return nil
+}
+
+func (r *Router) rewrite(ctx context.Context) error {
+	r.anew = true
+	tx := r.nft.NewTransaction()
+	tx.Add(&knftables.Table{})
+	tx.Delete(&knftables.Table{})
+	if err := r.base(tx); err != nil {
+		return err
+	}
+	r.state.all().write(tx)
+	if err := r.run(ctx, tx); err != nil {
+		return err
+	}
+	r.anew = false
+	clear(r.state.stale)
+	return nil
+}
+
+// run runs a transaction with a stamp, by which it is known as ours.
+func (r *Router) run(ctx context.Context, tx *knftables.Transaction) error {
+	r.stampMu.Lock()
+	r.stamp++
+	stamp := r.stamp
+	r.pending[stamp] = true
+	r.stampMu.Unlock()
+	tx.Flush(&knftables.Set{Name: Stamp})
+	tx.Add(&knftables.Element{Set: Stamp, Key: []string{stampKey(stamp)}})
+	if err := r.nft.Run(ctx, tx); err != nil {
+		r.stampMu.Lock()
+		delete(r.pending, stamp)
+		r.stampMu.Unlock()
+		return fmt.Errorf("service routing: %w", err)
+	}
+	return nil
+}
+
+// hostMayRefuse reports whether packets of the machine's own programs to the service
+// range may be refused: not when a route says that a real network has such addresses.
+func (r *Router) hostMayRefuse() (bool, error) {
+	routes, err := rtnl.Routes()
+	if err != nil {
+		return false, err
+	}
+	for _, route := range routes {
+		if route.Dst.Bits() > 0 && route.Dst.Overlaps(r.cfg.Range) {
+			r.cfg.Log.Warn("the service range is in use by a network of this machine; choose another with --service-cluster-ip-range",
+				"range", r.cfg.Range, "route", route.Dst)
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Ours tells whether a change of the table with that stamp is a write of this router. Each
+// is told once: somebody who restores what the table was has an old one.
+func (r *Router) Ours(stamp []byte) bool {
+	n, ok := stampOf(stamp)
+	if !ok {
+		return false
+	}
+	r.stampMu.Lock()
+	defer r.stampMu.Unlock()
+	if !r.pending[n] {
+		return false
+	}
+	for old := range r.pending {
+		// Of what was lost on the way nothing will be told any more.
+		if int32(old-n) <= 0 {
+			delete(r.pending, old)
+		}
+	}
+	return true
+}
+
+// Intact tells whether the last write is there, for when it is not known what has changed:
+// whoever flushes or removes the table takes its stamp.
+func (r *Router) Intact(ctx context.Context) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found, err := nftables.HasElement(ctx, nftables.IPv4, r.cfg.Table, Stamp, stampKey(r.stamp))
+	if errors.Is(err, nftables.ErrNoTable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking after nftables table %s: %w", r.cfg.Table, err)
+	}
+	return found, nil
+}
