@@ -132,7 +132,7 @@ func udp(to string) string {
 }
 
 // dataDir is the system's data directory.
-func (s *system) dataDir(t *testing.T) datadir.Dir {
+func (s *system) dataDir(t testing.TB) datadir.Dir {
 	t.Helper()
 	dir, err := datadir.Locate(s.Dir)
 	if err != nil {
