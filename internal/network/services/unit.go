@@ -272,7 +272,7 @@ func (w writer) destinations(to []netip.AddrPort) []string {
 		rules = append(rules, "ip saddr @"+w.clientsOf(at)+" goto "+w.endpoint(at))
 		pick = append(pick, strconv.Itoa(i)+" : goto "+w.endpoint(at))
 	}
-	return append(rules, fmt.Sprintf("numgen random mod %d vmap { %s }", len(to), strings.Join(pick, ", ")))
+	return append(rules, fmt.Sprintf("numgen random mod %d vmap { %s }", len(to), strings.Join(pick, " , ")))
 }
 
 // clients adds for each endpoint the set of its clients, and the chain that leads there and
