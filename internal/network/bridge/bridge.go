@@ -11,9 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
@@ -120,11 +117,7 @@ func (n Network) cniConfig(leases string, mtu int) map[string]any {
 // FreebindListen listens on a TCP address that this machine need not have yet
 // (IP_FREEBIND, see ip(7)): the gateway's address comes with the first pod.
 func FreebindListen(ctx context.Context, addr string) (net.Listener, error) {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
-		return errors.Join(control, err)
-	}}
+	config := net.ListenConfig{Control: freebind}
 	l, err := config.Listen(ctx, "tcp4", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listening on the pod network's gateway: %w", err)

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+
+	ours "laterna.dev/laterna/internal/network/dns"
+)
+
+// errEnded says that a server does not end by itself.
+var errEnded = errors.New("a socket of cluster DNS was closed")
+
+// Run is the whole life of a server's process: it reads its settings from in, sets up
+// CoreDNS, gives up what rights it has, and answers on the sockets that it inherited until
+// in ends or ctx does. Its log goes to out, a line each.
+func Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	log.SetFlags(0)
+	log.SetOutput(out)
+	settings, err := ours.ReadSettings(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		// Whoever has started this one keeps the other end open for as long as it lives.
+		_, _ = io.Copy(io.Discard, in)
+		cancel()
+	}()
+	tcp, udp, ready, err := sockets()
+	if err != nil {
+		return err
+	}
+	s, err := newServer(ctx, settings)
+	if err != nil {
+		return err
+	}
+	if err := confine(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		// It waits for the API some seconds, and answers without it then.
+		if err := s.names.start(); err != nil {
+			ended <- err
+			return
+		}
+		_, _ = ready.Write([]byte{1})
+		ready.Close()
+		ended <- errors.Join(errEnded, s.serve(tcp, udp))
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		// The process ends, and everything with it: nobody waits for answers that are
+		// under way, who does asks again.
+	}
+	return err
+}
+
+// sockets returns what the process was started with.
+func sockets() (net.Listener, net.PacketConn, *os.File, error) {
+	tcpFile, udpFile, ready := ours.Inherited()
+	defer tcpFile.Close()
+	defer udpFile.Close()
+	tcp, err := net.FileListener(tcpFile)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("taking over the sockets of cluster DNS: %w", err)
+	}
+	udp, err := net.FilePacketConn(udpFile)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("taking over the sockets of cluster DNS: %w", err)
+	}
+	return tcp, udp, ready, nil
+}
