@@ -17,6 +17,10 @@ const (
 // are of, as a decimal number. The node's agent writes it.
 const IssuerRevision = "laterna.dev/issuer-revision"
 
+// ClusterDNS is an annotation of nodes: where the DNS of the node listens, an address with a
+// port. The node's agent writes it; the service kube-dns leads the node's pods there.
+const ClusterDNS = "laterna.dev/cluster-dns"
+
 // GeneratedToken is an annotation of Secrets: "true" on those with a token that the server
 // made for a service account because legacy tokens are on. An account that has lost its
 // list of Secrets gets such a one back.

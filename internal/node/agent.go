@@ -91,7 +91,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a.keeper = a.newKeeper()
 	a.registrar, err = registration.New(registration.Config{
-		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Version: cfg.Version,
+		Client: cfg.Client, NodeName: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.Labels, Annotations: cfg.Annotations, Version: cfg.Version,
 		Port: cfg.PodAPI.port(), Root: cfg.Root, MaxPods: cfg.MaxPods,
 		MemoryReserve: cfg.Eviction.Thresholds.Memory, Pressed: a.keeper.Pressed,
 		Runtime: func(ctx context.Context) registration.Runtime { return a.runtime.Load().state(ctx) },

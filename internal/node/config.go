@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -36,6 +37,11 @@ type Config struct {
 	// Root is the data directory: pods live in Root/pods, logs in Root/logs/pods.
 	Root          string
 	ClusterDomain string
+	// ClusterDNS is where pods ask for names of the cluster. Not valid where the node has no
+	// DNS: then they get the node's own resolver, and the node an Event.
+	ClusterDNS netip.Addr
+	// Annotations are the node's own, kept as Labels are; optional.
+	Annotations map[string]string
 	// MaxPods is how many pods the node takes; 0 means 110.
 	MaxPods int64
 

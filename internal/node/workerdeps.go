@@ -17,7 +17,7 @@ import (
 func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 	return &podworker.Deps{
 		Node: podworker.Node{
-			IPs: a.cfg.NodeIPs, ClusterDomain: a.cfg.ClusterDomain, Instance: a.cfg.Instance, Root: a.cfg.Root,
+			IPs: a.cfg.NodeIPs, ClusterDomain: a.cfg.ClusterDomain, ClusterDNS: a.cfg.ClusterDNS, Instance: a.cfg.Instance, Root: a.cfg.Root,
 			LogRoot: a.cfg.logRoot(), Runtime: rt.version.Name, Memory: a.registrar.Facts().Memory, Allocatable: a.Allocatable,
 		},
 		Runtime: rt.whole, Stop: process.Stopper{Runtime: rt.client, Log: a.cfg.Log}.Stop, Network: a.cfg.Network,
@@ -36,6 +36,6 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 func (a *Agent) noClusterDNS() func() {
 	return sync.OnceFunc(func() {
 		a.recorder.Event(events.Node(a.cfg.NodeName), corev1.EventTypeWarning, events.ClusterDNS,
-			"There is no cluster DNS: pods with the dnsPolicy ClusterFirst are given the resolver of the node, as with \"Default\"")
+			"This node has no cluster DNS: pods with the dnsPolicy ClusterFirst are given the resolver of the node, as with \"Default\"")
 	})
 }

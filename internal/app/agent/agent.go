@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"laterna.dev/laterna/api"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/app/config"
@@ -91,11 +92,15 @@ type Credentials struct {
 	Client, Serving *pki.Pair
 }
 
-// Config is what an agent is made of. Every field is required but Network.
+// Config is what an agent is made of. Every field is required but Network, ClusterDNS and DNSAt.
 type Config struct {
 	Name          string
 	IP            netip.Addr
 	ClusterDomain string
+	// ClusterDNS is where pods ask for names, and DNSAt where the node's own DNS listens,
+	// to which they are led. Both are not valid on a node without.
+	ClusterDNS netip.Addr
+	DNSAt      netip.AddrPort
 	// URL is where the agent reaches the API, as any client would.
 	URL         string
 	Credentials Credentials
@@ -183,6 +188,8 @@ func newAgent(c Config) (*node.Agent, error) {
 		Instance:      c.Dir.Hash,
 		Root:          c.Dir.Path,
 		ClusterDomain: c.ClusterDomain,
+		ClusterDNS:    c.ClusterDNS,
+		Annotations:   map[string]string{api.ClusterDNS: dnsAnnotation(c.DNSAt)},
 		Client:        client,
 		Projections:   projections,
 		Operators:     operators,
@@ -204,6 +211,14 @@ func newAgent(c Config) (*node.Agent, error) {
 		Wall:  c.Wall,
 		Log:   c.Log,
 	})
+}
+
+// dnsAnnotation says where the node's DNS listens, "" where it has none.
+func dnsAnnotation(at netip.AddrPort) string {
+	if !at.IsValid() {
+		return ""
+	}
+	return at.String()
 }
 
 // clientConfig lets clients speak to the API as the node, over the same connection that

@@ -32,6 +32,7 @@ const (
 	SandboxChanged    = "SandboxChanged"
 	KillSandbox       = "FailedKillPod"
 	ClusterDNS        = "MissingClusterDNS"
+	DNSConfig         = "DNSConfigForming"
 	Deadline          = "DeadlineExceeded"
 	Evicted           = "Evicted"
 	Unhealthy         = "Unhealthy"

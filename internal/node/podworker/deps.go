@@ -3,6 +3,7 @@ package podworker
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -65,8 +66,11 @@ type Deps struct {
 // Node is what workers must know of their node.
 type Node struct {
 	// IPs are the node's addresses, primary first.
-	IPs           []string
+	IPs []string
+	// ClusterDomain and ClusterDNS are those of the cluster; the latter is not valid where
+	// the node has no cluster DNS.
 	ClusterDomain string
+	ClusterDNS    netip.Addr
 	// Instance marks the containers of this data directory, which is Root.
 	Instance, Root string
 	// LogRoot is the path of Deps.Logs.

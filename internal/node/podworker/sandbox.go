@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/host/resolvconf"
 	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/lifecycle"
 	"laterna.dev/laterna/internal/node/runspec"
@@ -26,8 +26,8 @@ type sandboxes struct {
 // none. It returns nil and a pause when that failed.
 func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSpec, time.Duration) {
 	pod := s.pod
-	dns, wantsCluster := runspec.DNS(pod, hostDNS())
-	spec := b.spec(pod, dns)
+	dns := b.resolver().DNS(pod)
+	spec := b.spec(pod, dns.DNS)
 	if p.Sandbox != nil {
 		// One of a former process may not have been bound any more.
 		if err := b.bind(s.ctx, pod, p.Sandbox.ID); err != nil {
@@ -39,9 +39,7 @@ func (b *sandboxes) get(s *step, p lifecycle.Plan) (*cri.Sandbox, *cri.SandboxSp
 	if left := b.retry.Until.Sub(b.now()); left > 0 {
 		return nil, nil, left
 	}
-	if wantsCluster {
-		b.deps.NoClusterDNS()
-	}
+	b.tellDNS(pod, dns)
 	if old := b.rt().Sandbox(); old != nil {
 		spec.Attempt = old.Attempt + 1
 		if p.Replaced && len(b.rt().Containers) > 0 {
@@ -142,17 +140,19 @@ func (b *sandboxes) spec(pod *corev1.Pod, dns cri.DNS) *cri.SandboxSpec {
 	})
 }
 
-// hostDNS is the machine's resolver configuration, as far as it is of use in a pod:
-// where only a local stub is named, that of systemd-resolved behind it.
-func hostDNS() cri.DNS {
-	data, _ := bounded.File("/etc/resolv.conf", bounded.Small)
-	dns := runspec.ParseResolvConf(data)
-	if !runspec.OnlyLoopback(dns) {
-		return dns
+// resolver is what resolver configurations are made of now.
+func (b *sandboxes) resolver() runspec.Resolver {
+	return runspec.Resolver{
+		Host: cri.DNS(resolvconf.Read("/")), Cluster: b.deps.Node.ClusterDNS, Domain: b.deps.Node.ClusterDomain,
 	}
-	upstream, err := bounded.File("/run/systemd/resolve/resolv.conf", bounded.Small)
-	if err != nil {
-		return dns
+}
+
+// tellDNS tells what a pod may not expect of its resolver configuration.
+func (b *sandboxes) tellDNS(pod *corev1.Pod, dns runspec.PodDNS) {
+	if dns.Lacks {
+		b.deps.NoClusterDNS()
 	}
-	return runspec.ParseResolvConf(upstream)
+	for _, n := range dns.Notes {
+		b.deps.Events.Event(events.Pod(pod), corev1.EventTypeWarning, events.DNSConfig, n)
+	}
 }

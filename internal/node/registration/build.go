@@ -22,7 +22,7 @@ func (r *Registrar) build(ctx context.Context) *corev1.Node {
 	runtime := r.cfg.Runtime(ctx)
 	r.answers = runtime.Answers
 	node := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: r.cfg.NodeName, Labels: r.labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: r.cfg.NodeName, Labels: r.labels(), Annotations: with(nil, r.cfg.Annotations)},
 		Status: corev1.NodeStatus{
 			Capacity:        r.capacity(),
 			Allocatable:     r.Allocatable(),

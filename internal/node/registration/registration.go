@@ -31,13 +31,15 @@ const (
 	unreadyEvery = 500 * time.Millisecond
 )
 
-// Config is what a Registrar needs. All fields but Labels and Seen are required.
+// Config is what a Registrar needs. All fields but Labels, Annotations and Seen are required.
 type Config struct {
 	Client   kubernetes.Interface
 	NodeName string
 	// IPs become InternalIP addresses, the first being the primary.
 	IPs    []string
 	Labels map[string]string
+	// Annotations are kept as they are here; one that is empty is taken away.
+	Annotations map[string]string
 	// Version is the agent's, reported as the kubelet's.
 	Version string
 	// Port is where the agent's own API listens.
@@ -233,24 +235,32 @@ func (r *Registrar) seen(node *corev1.Node) {
 	}
 }
 
-// metadata adds the labels that the node must have to those that it has.
+// metadata adds the labels and annotations that the node must have to those that it has.
 func (r *Registrar) metadata(ctx context.Context, node, want *corev1.Node) (*corev1.Node, error) {
-	labels := maps.Clone(node.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, want.Labels)
-	if maps.Equal(labels, node.Labels) {
+	labels, annotations := with(node.Labels, want.Labels), with(node.Annotations, r.cfg.Annotations)
+	if maps.Equal(labels, node.Labels) && maps.Equal(annotations, node.Annotations) {
 		return node, nil
 	}
 	next := node.DeepCopy()
-	next.Labels = labels
+	next.Labels, next.Annotations = labels, annotations
 	node, err := r.cfg.Client.CoreV1().Nodes().Update(ctx, next, metav1.UpdateOptions{})
 	if err != nil {
 		r.forget()
 		return nil, fmt.Errorf("labelling node: %w", err)
 	}
 	return node, nil
+}
+
+// with returns have with what is wanted; what is wanted to be empty is taken away.
+func with(have, want map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, have)
+	for key, value := range want {
+		if out[key] = value; value == "" {
+			delete(out, key)
+		}
+	}
+	return out
 }
 
 func (r *Registrar) remember(node *corev1.Node) {

@@ -52,7 +52,7 @@ func newSetup(t *testing.T, objects ...runtime.Object) *setup {
 	s.runtime = Runtime{Version: "containerd://1.6.20"}
 	var err error
 	s.Registrar, err = New(Config{
-		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Version: "v1", Port: 10250,
+		Client: s.client, NodeName: "n1", IPs: []string{"192.0.2.1", "fd00::1"}, Labels: map[string]string{"zone": "z"}, Annotations: map[string]string{"at": "here", "gone": ""}, Version: "v1", Port: 10250,
 		Root: t.TempDir(), MaxPods: 110, Wall: clock.WallOf(s.clock), Log: slog.New(slog.DiscardHandler),
 		Runtime:       func(context.Context) Runtime { s.mu.Lock(); defer s.mu.Unlock(); return s.runtime },
 		MemoryReserve: func(int64) int64 { return 64 << 20 }, Pressed: func() (bool, bool) { return s.short.Load(), false },
@@ -135,6 +135,9 @@ func TestRegisters(t *testing.T) {
 	s.run()
 	s.eventually("ready", func() bool { return s.Ready() == nil })
 	n := s.node()
+	if len(n.Annotations) != 1 || n.Annotations["at"] != "here" {
+		t.Errorf("annotations %v", n.Annotations)
+	}
 	if n.Labels["zone"] != "z" || n.Labels[corev1.LabelHostname] != "n1" || n.Labels[corev1.LabelOSStable] != "linux" {
 		t.Errorf("labels %v", n.Labels)
 	}
@@ -175,13 +178,16 @@ func TestNodeSaysThatItIsShortOfMemory(t *testing.T) {
 
 func TestKeepsWhatOthersWrote(t *testing.T) {
 	s := newSetup(t, &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{"theirs": "1", "zone": "old"}},
+		ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{"theirs": "1", "zone": "old"}, Annotations: map[string]string{"gone": "x", "theirs": "y"}},
 		Spec:       corev1.NodeSpec{Unschedulable: true},
 		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionFalse}}},
 	})
 	s.run()
 	s.eventually("ready", func() bool { return s.Ready() == nil })
 	n := s.node()
+	if len(n.Annotations) != 2 || n.Annotations["at"] != "here" || n.Annotations["theirs"] != "y" {
+		t.Errorf("annotations %v", n.Annotations)
+	}
 	if n.Labels["theirs"] != "1" || n.Labels["zone"] != "z" || !n.Spec.Unschedulable || len(n.Status.Conditions) != 5 {
 		t.Errorf("node %+v", n)
 	}

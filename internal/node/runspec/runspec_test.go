@@ -253,41 +253,6 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestDNS(t *testing.T) {
-	host := ParseResolvConf([]byte("# comment\nnameserver 192.0.2.53 # inline\nnameserver 192.0.2.54\nsearch old\nsearch a.example b.example\noptions ndots:2 rotate\nnonsense\n"))
-	if want := (cri.DNS{Servers: []string{"192.0.2.53", "192.0.2.54"}, Searches: []string{"a.example", "b.example"}, Options: []string{"ndots:2", "rotate"}}); !reflect.DeepEqual(host, want) {
-		t.Errorf("parsed %+v", host)
-	}
-	own := &corev1.PodDNSConfig{Nameservers: []string{"192.0.2.54", "192.0.2.99"}, Searches: []string{"c.example"}, Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: ptr("5")}, {Name: "edns0"}}}
-	for name, tt := range map[string]struct {
-		policy  corev1.DNSPolicy
-		hostNet bool
-		config  *corev1.PodDNSConfig
-		want    cri.DNS
-		cluster bool
-	}{
-		"default":                    {policy: corev1.DNSDefault, want: host},
-		"cluster first":              {policy: corev1.DNSClusterFirst, want: host, cluster: true},
-		"cluster first, host net":    {policy: corev1.DNSClusterFirst, hostNet: true, want: host},
-		"cluster first with hostnet": {policy: corev1.DNSClusterFirstWithHostNet, hostNet: true, want: host, cluster: true},
-		"none":                       {policy: corev1.DNSNone, config: own, want: cri.DNS{Servers: own.Nameservers, Searches: own.Searches, Options: []string{"ndots:5", "edns0"}}},
-		"merged": {policy: corev1.DNSDefault, config: own, want: cri.DNS{
-			Servers: []string{"192.0.2.53", "192.0.2.54", "192.0.2.99"}, Searches: []string{"a.example", "b.example", "c.example"}, Options: []string{"rotate", "ndots:5", "edns0"}}},
-	} {
-		p := testPod()
-		p.Spec.DNSPolicy, p.Spec.HostNetwork, p.Spec.DNSConfig = tt.policy, tt.hostNet, tt.config
-		got, cluster := DNS(p, host)
-		if !reflect.DeepEqual(got, tt.want) || cluster != tt.cluster {
-			t.Errorf("%s: %+v (cluster %v), want %+v", name, got, cluster, tt.want)
-		}
-	}
-	for conf, want := range map[string]bool{"nameserver 127.0.0.53": true, "nameserver ::1\nnameserver 127.0.0.1": true, "nameserver 127.0.0.53\nnameserver 192.0.2.1": false, "": false} {
-		if got := OnlyLoopback(ParseResolvConf([]byte(conf))); got != want {
-			t.Errorf("OnlyLoopback of %q is %v", conf, got)
-		}
-	}
-}
-
 // TestPodsTakeAFairShareOfTheRuntimesAnswers has pods with all the metadata that the API
 // takes: the list of a full node must stay far below what the runtime may send.
 func TestPodsTakeAFairShareOfTheRuntimesAnswers(t *testing.T) {
