@@ -89,5 +89,6 @@ Start with:
 	add(groupLook, newTop(), newStatus(), newDoctor(), newVersion(version))
 	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig())
 	add(groupUse, newProxy(), newImage(), newClock())
+	root.AddCommand(newClusterDNS())
 	return root
 }

@@ -32,6 +32,8 @@ type Identity struct {
 	// Services is whom the node is when it follows services and their endpoints, nil
 	// without a node.
 	Services *pki.Pair
+	// DNS is as whom the node's DNS reads, nil without a node.
+	DNS *pki.Pair
 	// pairs are all of them, for renewal.
 	pairs []*pki.Pair
 }
@@ -54,6 +56,7 @@ func Open(dir datadir.Dir, n Names, withNode bool, now clock.Wall) (*Identity, e
 		{&id.Node, pki.Leaf{Name: nodeClient, CommonName: user, Organizations: []string{node.Group}, Client: true}},
 		{&id.NodeServer, pki.Leaf{Name: "node-server", CommonName: user, Organizations: []string{node.Group}, Hosts: []string{n.NodeName}, IPs: []net.IP{n.NodeIP.AsSlice()}, Server: true}},
 		{&id.Services, pki.Leaf{Name: "kube-proxy", CommonName: bootstrap.KubeProxy, Client: true}},
+		{&id.DNS, pki.Leaf{Name: "cluster-dns", CommonName: bootstrap.CoreDNS, Client: true}},
 	}
 	if !withNode {
 		all = all[:3]

@@ -110,7 +110,7 @@ func TestCertificatesOfANodeOnlyWhereOneRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if with.Node == nil || with.NodeServer == nil || with.Services == nil || len(with.pairs) != 6 {
+	if with.Node == nil || with.NodeServer == nil || with.Services == nil || with.DNS == nil || len(with.pairs) != 7 {
 		t.Errorf("with a node: %+v", with)
 	}
 }

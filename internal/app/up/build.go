@@ -11,6 +11,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/manager"
 	"laterna.dev/laterna/internal/datadir"
+	"laterna.dev/laterna/internal/network/dns"
 	"laterna.dev/laterna/internal/network/plane"
 	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/runtime/managed"
@@ -71,7 +72,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
 	})
 	controllers := manager.New(manager.Config{
-		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready,
+		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready, ClusterDNS: names.DNSIP,
 		Clock: p.clocks.system, Wall: p.clocks.wall, Settled: p.clocks.settle(), Log: p.log,
 	})
 	first := append(store.Components(), api)
@@ -79,11 +80,21 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	var node *agent.Node
 	if c.Node.Enabled {
 		var runtime managed.Runtime
-		runtime, node, err = buildNode(ctx, c.Node, providers, dir, p, names, id, network, group)
+		sockets, err := openDNS(ctx, p, names, network, group)
+		if err != nil {
+			return err
+		}
+		runtime, node, err = buildNode(ctx, c.Node, providers, dir, p, names, id, network, sockets, group)
 		if err != nil {
 			return err
 		}
 		first, second = append(first, runtime), append(second, node)
+		if sockets != nil {
+			second = append(second, agent.Names(agent.DNS{
+				Program: p.program, Service: names.DNSIP, Domain: names.ClusterDomain, URL: names.URL(), CA: id.Authority.PEM(), Client: id.DNS,
+				Network: network.Network(), Ready: ready.All, Wall: p.clocks.wall, Log: p.log,
+			}, sockets))
+		}
 	}
 	if network != nil {
 		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve},
@@ -95,8 +106,22 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	return nil
 }
 
+// openDNS opens the sockets of the node's DNS, nil where it has none: where the network of
+// pods is not ours, services have no room for it, or there is no program to run for it.
+func openDNS(ctx context.Context, p process, names identity.Names, network *plane.Plane, group *component.Group) (*dns.Sockets, error) {
+	if network == nil || !names.DNSIP.IsValid() || p.program == "" {
+		return nil, nil
+	}
+	sockets, err := dns.Open(ctx, network.Gateway(), p.log)
+	if err != nil {
+		return nil, err
+	}
+	group.Opened("sockets of cluster DNS", func(context.Context) error { return sockets.Close() })
+	return sockets, nil
+}
+
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Node, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, group *component.Group) (managed.Runtime, *agent.Node, error) {
+func buildNode(ctx context.Context, c config.Node, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, sockets *dns.Sockets, group *component.Group) (managed.Runtime, *agent.Node, error) {
 	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err
@@ -115,6 +140,9 @@ func buildNode(ctx context.Context, c config.Node, providers credentialprovider.
 	if network != nil {
 		network.Reserve(listener)
 		cfg.Network = network
+	}
+	if sockets != nil {
+		cfg.ClusterDNS, cfg.DNSAt = names.DNSIP, sockets.Addr()
 	}
 	return runtime, agent.New(cfg), nil
 }

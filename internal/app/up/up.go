@@ -40,13 +40,16 @@ func Run(ctx context.Context, c config.Config, stdout, stderr io.Writer, version
 	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
 		logger.Info("the heap stays within the memory of the control group", "bytes", heap)
 	}
-	p := process{version: version, log: logger, stdout: stdout, clocks: newClocks(clock.Real(), 0, c.TestClock)}
+	p := process{version: version, log: logger, stdout: stdout, clocks: newClocks(clock.Real(), 0, c.TestClock), program: ownProgram}
 	return run(ctx, c, p, func(ctx context.Context, dir datadir.Dir) {
 		fmt.Fprintf(stdout, "export KUBECONFIG=%s\n", plain.ShellWord(dir.Kubeconfig()))
 		fmt.Fprintf(stdout, "ready in %d ms\n", sinceExec(p.clocks.wall.Now()).Milliseconds())
 		go shrink(ctx, p.clocks.wall, logger)
 	})
 }
+
+// ownProgram is the file of the running program, even when another one has taken its place.
+const ownProgram = "/proc/self/exe"
 
 // Guest says how a system runs beside others in a process that is somebody else's.
 type Guest struct {
@@ -74,6 +77,8 @@ type process struct {
 	log     *slog.Logger
 	stdout  io.Writer
 	clocks  clocks
+	// program is the file of this program, "" where the process is somebody else's.
+	program string
 }
 
 // run runs the system until ctx ends or a component fails, and calls ready meanwhile.

@@ -10,6 +10,7 @@ import (
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/controller/clusterdns"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/cronjob"
 	"laterna.dev/laterna/internal/controller/daemonset"
@@ -95,7 +96,7 @@ func (m *Manager) first() []builder {
 // system that begins, and the caches that they fill are many.
 func (m *Manager) later() []builder {
 	c := m.config
-	return []builder{
+	all := []builder{
 		{garbagecollector.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()
 			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta}), err
@@ -123,6 +124,12 @@ func (m *Manager) later() []builder {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil
 		}},
 	}
+	if c.ClusterDNS.IsValid() {
+		all = append(all, builder{clusterdns.Name, func(g given) (runner, error) {
+			return clusterdns.New(clusterdns.Config{Env: g.Env, Address: c.ClusterDNS}), nil
+		}})
+	}
+	return all
 }
 
 // tokenIssuer makes the controller that carries out changes of the issuer.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 	"laterna.dev/laterna/internal/tokens/keys"
 )
 
-// Config is what the controllers are made of. Every field but Settled is required.
+// Config is what the controllers are made of. Every field but ClusterDNS and Settled is required.
 type Config struct {
 	// As returns the configuration of a client that acts as a user.
 	As func(user string) *rest.Config
@@ -33,6 +34,9 @@ type Config struct {
 	Tokens Tokens
 	// CA is the bundle by which clients verify the server.
 	CA []byte
+	// ClusterDNS is the address of the service where pods ask for names; not valid where the
+	// range of services has no room for it.
+	ClusterDNS netip.Addr
 	// Clock is the system's, Wall real time.
 	Clock *clock.Clock
 	Wall  clock.Wall

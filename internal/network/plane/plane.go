@@ -113,6 +113,9 @@ func (p *Plane) Reserve(listeners ...net.Listener) {
 // Gateway is the machine's address on the bridge, where pods find the API.
 func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
 
+// Network is how the network of the node's pods is laid out.
+func (p *Plane) Network() bridge.Network { return p.bridge }
+
 // Connected binds a sandbox that was just made to its addresses, and leads the ports of the
 // machine to it that it asks for. Nothing of its pod may run before it returns. The notes
 // are for whoever made the pod.

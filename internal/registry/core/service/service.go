@@ -48,6 +48,19 @@ var defaultNodePorts = PortRange{First: 30000, Last: 32767}
 // `kubernetes`.
 func First(clusterIPs netip.Prefix) netip.Addr { return clusterIPs.Masked().Addr().Next() }
 
+// DNS returns the address of a range that belongs to the service `kube-dns`, the tenth as
+// everywhere, or none where the range does not have so many.
+func DNS(clusterIPs netip.Prefix) netip.Addr {
+	addr := clusterIPs.Masked().Addr()
+	for range 10 {
+		addr = addr.Next()
+	}
+	if !clusterIPs.Contains(addr) {
+		return netip.Addr{}
+	}
+	return addr
+}
+
 // Storage serves services and keeps the books on what they hold. It is safe for
 // concurrent use.
 type Storage struct {

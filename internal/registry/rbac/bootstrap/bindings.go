@@ -22,6 +22,9 @@ const KubeletClient = "system:kube-apiserver-kubelet-client"
 // and nodes, and nothing else.
 const KubeProxy = "system:kube-proxy"
 
+// CoreDNS is the user as whom the DNS of a node reads, and its role.
+const CoreDNS = "system:coredns"
+
 const issuerDiscovery = "system:service-account-issuer-discovery"
 
 func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
@@ -39,6 +42,7 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 		{"system:node-proxier", []string{"User " + KubeProxy}},
 		{"system:kube-controller-manager", []string{"User system:kube-controller-manager"}},
 		{"system:kube-dns", []string{"ServiceAccount kube-system/kube-dns"}},
+		{CoreDNS, []string{"User " + CoreDNS}},
 		{scheduler, []string{"User " + scheduler}},
 		{"system:volume-scheduler", []string{"User " + scheduler}},
 		{"system:node", nil}, // nodes are the Node authorizer's

@@ -65,6 +65,12 @@ func componentRoles(grants []Grant) []clusterRole {
 		}},
 		{name: "system:kube-aggregator", rules: []rbacv1.PolicyRule{on(read, "core", "services endpoints")}},
 		{name: "system:kube-dns", rules: []rbacv1.PolicyRule{on("list watch", "core", "endpoints services")}},
+		// Upstream's add-on brings this role; pods are read only where names of pods are checked,
+		// Endpoints only by servers of before there were slices.
+		{name: CoreDNS, rules: []rbacv1.PolicyRule{
+			on("list watch", "core", "namespaces services"),
+			on("list watch", "discovery.k8s.io", "endpointslices"),
+		}},
 		{name: "system:heapster", rules: []rbacv1.PolicyRule{
 			on(read, "core", "events pods nodes namespaces"), on(read, "extensions", "deployments"),
 		}},

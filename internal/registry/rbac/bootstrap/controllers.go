@@ -35,6 +35,7 @@ const (
 	tokenTracking    = "kube-apiserver-legacy-service-account-token-tracking"
 	testClock        = "laterna-test-clock"
 	contentDigests   = "laterna-content-digests"
+	clusterDNS       = "kube-dns"
 )
 
 // controllers lists what each controller does, and nothing that it does not: where
@@ -75,6 +76,11 @@ func controllers() []controller {
 			on("delete", "core", "pods"),
 			on("patch", "core", "pods/status"),
 			events(),
+		}},
+		{name: "cluster-dns-controller", system: []rbacv1.PolicyRule{
+			on("create", "core", "services"),
+			on("update", "core", "services", clusterDNS),
+			on("create update delete", "discovery.k8s.io", "endpointslices"),
 		}},
 		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
 			on("create", "core", "configmaps"), // a new object's name is not known to rules
