@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -31,22 +30,4 @@ func freebind(_, _ string, c syscall.RawConn) error {
 	var err error
 	control := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
 	return errors.Join(control, err)
-}
-
-// Make makes the bridge before the first pod does: what listens on the gateway's address
-// can be reached by programs of this machine only then. Where it is there already, it is
-// brought in order.
-func (n Network) Make() error {
-	if _, err := n.ensure(n.hardware()); err != nil {
-		return fmt.Errorf("making the bridge of pods: %w", err)
-	}
-	return nil
-}
-
-// hardware is the bridge's address: one that is set stays the same when pods come and go,
-// and pods remember it.
-func (n Network) hardware() net.HardwareAddr {
-	const local = 2 // administered locally, for one receiver
-	sum := sha256.Sum256([]byte(n.Bridge))
-	return append(net.HardwareAddr{local}, sum[:5]...)
 }
