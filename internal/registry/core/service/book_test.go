@@ -198,10 +198,10 @@ func TestMoreRangesWidenTheFirst(t *testing.T) {
 			t.Errorf("%s is not of the first range, which has room", got)
 		}
 	}
+	s.mustCreate(newService("g", address("10.1.0.1")))
 	if got := s.mustCreate(newService("f")).Spec.ClusterIP; !strings.HasPrefix(got, "10.1.0.") {
 		t.Errorf("%s is not of the second range", got)
 	}
-	s.mustCreate(newService("g", address("10.1.0.1")))
 	if _, err := s.create(newService("h", address("10.2.0.1"))); err == nil || !strings.Contains(err.Error(), "The range of valid IPs is 10.0.0.0/29, 10.1.0.0/29") {
 		t.Errorf("an address of neither: %v", err)
 	}
