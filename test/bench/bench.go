@@ -34,6 +34,7 @@ var rows = []row{
 	{"probes", "500 HTTP and TCP probes a second; exec probes", measureProbes},
 	{"streams", "exec round trip, port-forward throughput", measureStreams},
 	{"update", "ConfigMap written → bytes readable in the container", measureUpdates},
+	{"services", "pod to pod by a cluster IP; one change among 1,000 services", measureServices},
 	{"issuer", "issuer changed → the token files of running pods re-issued", measureIssuer},
 	{"rs256", "TokenRequest and TokenReview, RS256", measureRS256},
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
