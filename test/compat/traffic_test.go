@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -106,19 +105,7 @@ for _ in range(int(sys.argv[3])):
 func (s *stage) serveUDP(t testing.TB, pod string, port int) {
 	t.Helper()
 	_, path := s.network(t, s.dataDir(t), s.ns, pod)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "nsenter", "--net="+path, "python3", "-c", udpServer, fmt.Sprint(port), pod)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cancel(); cmd.Wait() })
-	if _, err := out.Read(make([]byte, 9)); err != nil {
-		t.Fatal(err)
-	}
+	s.background(t, "nsenter", "--net="+path, "python3", "-c", udpServer, fmt.Sprint(port), pod)
 }
 
 // askUDP is who answers in UDP from a pod, by names; of a pod of "" from the machine.

@@ -1,13 +1,19 @@
-// Package services routes the addresses of services to their backends with one
-// nftables table of our own, named after the data directory.
+// Package services leads the addresses of services to their endpoints with one nftables
+// table of our own, named after the data directory.
 //
-//	from pods     prerouting   only packets that come in by our bridge
-//	from the host output       the machine's own programs
+//	from pods          prerouting   packets that come in by our bridge
+//	from elsewhere     prerouting   node ports and external addresses alone
+//	from the machine   output       its own programs
 //
-// Both look the address up in a map and go to the chain of the service, which rewrites
-// the destination. A service address that is not in the map is refused at once, so
-// that no packet for it leaves the machine. Packets of pods that leave the machine get
-// its address (masquerade).
+// Each looks the address up in a map and goes to the chain of the service, which rewrites
+// the destination. A service address that is not in the map is refused at once, so that no
+// packet for it leaves the machine; what has endpoints that the policy forbids is dropped.
+// Packets of pods that leave the machine get its address (masquerade), as do those of a pod
+// to itself.
+//
+// What a service has in the table is a Unit, made by Compile of the service, its endpoints
+// and the node alone. The table is changed by what differs, in one transaction; why nothing
+// is listed for that, and how answers find their way back, is in docs/decisions/0040.
 //
 // Several systems share a machine, often with the same service range. Pods are told
 // apart by the bridge that they come in by, so each reaches its own system. The
@@ -19,5 +25,5 @@
 //
 // There is no route for the service range, which would belong to all systems at once.
 // The subnet of pods and the bridge live in network/bridge, what a pod may send to it in
-// network/ports.
+// network/ports, what the API says of services in network/serviceapi.
 package services
