@@ -29,6 +29,16 @@ const (
 // Families are all families that a system has a table of.
 var Families = []knftables.Family{IPv4, Bridge, Inet}
 
+// Denied tells whether an error says that this machine does not let tables be changed: there
+// is no right to it (CAP_NET_ADMIN), or the kernel has no nf_tables.
+func Denied(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "Operation not permitted") || strings.Contains(text, "cache initialization failed")
+}
+
 // maxListing bounds what nft may say of one table, in bytes.
 const maxListing = 16 << 20
 

@@ -25,6 +25,7 @@ import (
 	"laterna.dev/laterna/internal/network/bridge"
 	"laterna.dev/laterna/internal/network/healthcheck"
 	"laterna.dev/laterna/internal/network/hostports"
+	"laterna.dev/laterna/internal/network/nftables"
 	"laterna.dev/laterna/internal/network/ports"
 	"laterna.dev/laterna/internal/network/serviceapi"
 	"laterna.dev/laterna/internal/network/services"
@@ -126,14 +127,23 @@ func (p *Plane) Connected(ctx context.Context, sandbox string) (notes []string, 
 	if err := p.bridge.Translate(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx)); err != nil {
+	err = errors.Join(p.guard.Follow(ctx), p.lead.Follow(ctx))
+	if nftables.Denied(err) {
+		return nil, nil // Run says so, and the pod can do without
+	}
+	if err != nil {
 		return nil, err
 	}
 	return p.lead.Notes(ctx, sandbox), nil
 }
 
 // Disconnected takes back the ports of sandboxes that were stopped.
-func (p *Plane) Disconnected(ctx context.Context) error { return p.lead.Follow(ctx) }
+func (p *Plane) Disconnected(ctx context.Context) error {
+	if err := p.lead.Follow(ctx); !nftables.Denied(err) {
+		return err
+	}
+	return nil // there are none
+}
 
 // Run serves the API on the gateway, writes the rules and keeps them until ctx ends.
 func (p *Plane) Run(ctx context.Context, api API) error {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"laterna.dev/laterna/internal/host/netlink"
+	"laterna.dev/laterna/internal/network/nftables"
 	"laterna.dev/laterna/internal/network/services"
 	"laterna.dev/laterna/internal/wait"
 )
@@ -30,7 +31,11 @@ func (p *Plane) persist(ctx context.Context, write func(context.Context) error) 
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p.cfg.Log.Warn("writing the rules of the pod network failed, trying again; until then services are not reached", "error", err)
+		if denied := nftables.Denied(err); denied && failures == 1 {
+			p.cfg.Log.Error("this machine does not let nftables be programmed, which takes CAP_NET_ADMIN and a kernel with nf_tables: no address of a service and no port of the machine leads to pods, and pods are not kept to their own addresses; everything else works", "error", err)
+		} else if !denied {
+			p.cfg.Log.Warn("writing the rules of the pod network failed, trying again; until then services are not reached", "error", err)
+		}
 		wait.Pause(ctx, p.cfg.Clock, retries.After(failures))
 	}
 }

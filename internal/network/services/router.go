@@ -174,7 +174,7 @@ func (r *Router) open() (err error) {
 		return nil
 	}
 	if r.nft, err = knftables.New(nftables.IPv4, r.cfg.Table); err != nil {
-		return fmt.Errorf("service routing: %w (programming nftables takes the right CAP_NET_ADMIN and a kernel with nf_tables; without it no service address is reached)", err)
+		return fmt.Errorf("service routing: %w", err)
 	}
 	return nil
 }
