@@ -123,7 +123,13 @@ var servesOn = regexp.MustCompile(`^Starting to serve on (\S+)`)
 // proxy runs kubectl proxy until the end of the test and returns where it says it serves.
 func (s *stage) proxy(t testing.TB, flag string) string {
 	t.Helper()
-	cmd := s.command(t, "kubectl", "proxy", flag)
+	return s.serves(t, "kubectl", "proxy", flag)
+}
+
+// serves runs a proxy until the end of the test and returns where it says it serves.
+func (s *stage) serves(t testing.TB, program string, args ...string) string {
+	t.Helper()
+	cmd := s.command(t, program, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +144,7 @@ func (s *stage) proxy(t testing.TB, flag string) string {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	address := servesOn.FindStringSubmatch(line)
 	if err != nil || address == nil {
-		t.Fatalf("kubectl proxy prints %q, %v", line, err)
+		t.Fatalf("%s %q prints %q, %v", program, args, line, err)
 	}
 	return address[1]
 }

@@ -28,14 +28,20 @@ spec:
 `
 
 // TestB2JobsThroughKubectlProxy explores the API as the document does, with curl, and has
-// the Job run to its end.
+// the Job run to its end; then through `laterna proxy`.
 func TestB2JobsThroughKubectlProxy(t *testing.T) {
 	s := &stage{system: shared, ns: "default", client: shared.client(t)}
 	s.apply(t, "default", myJob)
 	t.Cleanup(func() {
 		s.sh(t, "kubectl delete job my-job --wait=false --cascade=background; kubectl delete pods -l job-name=my-job --wait=false")
 	})
-	address := s.proxy(t, "--port=0")
+	s.explores(t, s.proxy(t, "--port=0"))
+	s.explores(t, s.serves(t, "laterna", "proxy", "--data-dir", s.Dir, "--port=0"))
+}
+
+// explores reads what the document reads through a proxy.
+func (s *stage) explores(t *testing.T, address string) {
+	t.Helper()
 	curl := func(path string, into any) {
 		t.Helper()
 		out := s.sh(t, "curl -s --fail http://"+address+path)

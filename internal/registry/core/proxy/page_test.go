@@ -100,7 +100,7 @@ func TestPageInItsEncodings(t *testing.T) {
 // TestPageWithoutEndIsNotHeld reads pages that are larger than any memory would be good
 // for, with pieces of all sizes.
 func TestPageWithoutEndIsNotHeld(t *testing.T) {
-	const size = 64 << 20
+	const size = 32 << 20
 	for name, begin := range map[string]string{"text": "<p>", "a script": "<script>", "a tag": "<a href='", "tags": ""} {
 		fill := "x"
 		if name == "tags" {
@@ -127,7 +127,7 @@ func TestPageWithoutEndIsNotHeld(t *testing.T) {
 		if total != int64(len(begin))+size {
 			t.Errorf("%s: %d bytes of %d", name, total, size)
 		}
-		if most > first.HeapInuse+24<<20 {
+		if most > first.HeapInuse+16<<20 {
 			t.Errorf("%s: the heap grows from %d to %d MiB", name, first.HeapInuse>>20, most>>20)
 		}
 	}
