@@ -21,14 +21,20 @@ func InPod() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials of the pod (is its token mounted? automountServiceAccountToken says): %w", err)
 	}
-	file := c.BearerTokenFile
-	c.BearerToken, c.BearerTokenFile = "", ""
-	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return tokenFile{file, next} })
-	return c, nil
+	return WithTokenFile(c, c.BearerTokenFile), nil
 }
 
-// tokenFile sends the token that is in a file at the time of each request: a token is
-// replaced in its file when it is rotated, and the former may end at any time.
+// WithTokenFile returns c with no token but the one that is in a file at the time of each
+// request.
+func WithTokenFile(c *rest.Config, file string) *rest.Config {
+	c = rest.CopyConfig(c)
+	c.BearerToken, c.BearerTokenFile = "", ""
+	c.Wrap(func(next http.RoundTripper) http.RoundTripper { return tokenFile{file, next} })
+	return c
+}
+
+// tokenFile sends the token that is in a file: it is replaced there when it is rotated, and
+// the former may end at any time.
 type tokenFile struct {
 	path string
 	next http.RoundTripper

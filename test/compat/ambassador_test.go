@@ -2,6 +2,7 @@ package compat
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -40,37 +41,36 @@ func TestB7Ambassador(t *testing.T) {
 			k := "kubectl -n " + s.ns + " "
 			s.apply(t, s.ns, fmt.Sprintf(ambassadorPod, image))
 			s.running(t, s.ns, "curl-with-ambassador")
-			s.sh(t, k+"create rolebinding view --clusterrole=view --serviceaccount="+s.ns+":default")
-			// The script of the document: a terminal, in the container that is named.
+			curl := func(path string) (text string) {
+				return s.sh(t, k+"exec curl-with-ambassador -- curl -s --retry 10 --retry-connrefused --retry-delay 1 localhost:8001"+path+" 2>/dev/null") // without -c: the first
+			}
+			contains(t, curl("/api/v1/nodes"), `User \"system:serviceaccount:`+s.ns+`:default\" cannot list resource \"nodes\"`)
+			s.sh(t, "kubectl create clusterrolebinding "+s.ns+" --clusterrole=cluster-admin --group=system:serviceaccounts:"+s.ns)
+			t.Cleanup(func() { s.sh(t, "kubectl delete clusterrolebinding "+s.ns) })
+			var paths metav1.RootPaths
+			eventually(t, 20*time.Second, func() error { // the binding has to be known
+				if text := curl("/"); json.Unmarshal([]byte(text), &paths) != nil || !slices.Contains(paths.Paths, "/apis/batch") {
+					return fmt.Errorf("%s", text)
+				}
+				return nil
+			})
+			// As the document does: a terminal, in the container that is named.
 			term := openTerminal(t, 24, 80)
 			cmd := s.command(t, "kubectl", "exec", "-it", "-n", s.ns, "curl-with-ambassador", "-c", "main", "--", "bash")
 			term.start(t, cmd)
 			term.expect(t, "#")
-			term.send(t, "curl -s --retry 10 --retry-connrefused --retry-delay 1 localhost:8001\n")
+			term.send(t, "curl -s localhost:8001\n")
 			term.expect(t, `"/apis/batch/v1"`)
 			term.send(t, "exit\n")
 			if err := cmd.Wait(); err != nil {
 				t.Error(err)
 			}
-			curl := func(path string) (text string) {
-				return s.sh(t, k+"exec curl-with-ambassador -- curl -s --retry 10 --retry-connrefused --retry-delay 1 localhost:8001"+path+" 2>/dev/null") // without -c: the first
-			}
-			var paths metav1.RootPaths
-			if err := json.Unmarshal([]byte(curl("/")), &paths); err != nil || !slices.Contains(paths.Paths, "/apis/batch") {
-				t.Errorf("paths %q, %v", paths.Paths, err)
-			}
 			through, direct := map[string]any{}, map[string]any{}
-			pod := "/api/v1/namespaces/" + s.ns + "/serviceaccounts/default"
-			eventually(t, 20*time.Second, func() error { // the binding has to be known
-				if text := curl(pod); json.Unmarshal([]byte(text), &through) != nil || through["kind"] != "ServiceAccount" {
-					return fmt.Errorf("%s", text)
-				}
-				return nil
-			})
-			if err := json.Unmarshal([]byte(s.sh(t, "kubectl get --raw "+pod)), &direct); err != nil || !reflect.DeepEqual(through, direct) {
+			account := "/api/v1/namespaces/" + s.ns + "/serviceaccounts/default"
+			err := errors.Join(json.Unmarshal([]byte(curl(account)), &through), json.Unmarshal([]byte(s.sh(t, "kubectl get --raw "+account)), &direct))
+			if err != nil || through["kind"] != "ServiceAccount" || !reflect.DeepEqual(through, direct) {
 				t.Errorf("%v\n%v, %v", through, direct, err)
 			}
-			contains(t, curl("/api/v1/nodes"), `User \"system:serviceaccount:`+s.ns+`:default\" cannot list resource \"nodes\"`)
 			contains(t, s.sh(t, k+"logs curl-with-ambassador -c ambassador"), "Starting to serve on 127.0.0.1:8001")
 			// Nobody else reaches it.
 			ip := s.sh(t, k+"get pod curl-with-ambassador -o jsonpath={.status.podIP}")
