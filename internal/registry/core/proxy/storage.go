@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/clock"
@@ -58,6 +59,7 @@ type connecter[T any] struct {
 	// locate finds whom an id is.
 	locate func(ctx context.Context, id string) (target, error)
 	wall   clock.Wall
+	room   room
 }
 
 var _ rest.Connecter = &connecter[corev1.PodProxyOptions]{}
@@ -91,7 +93,23 @@ func (c *connecter[T]) Connect(ctx context.Context, id string, options runtime.O
 	if err != nil {
 		return nil, err
 	}
-	return newForward(ctx, to, c.path(o), responder, c.wall)
+	forward, err := newForward(ctx, to, c.path(o), responder, c.wall)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		account := ""
+		if u, ok := request.UserFrom(r.Context()); ok {
+			account = u.GetName()
+		}
+		done, err := c.room.open(account)
+		if err != nil {
+			responder.Error(err)
+			return
+		}
+		defer done()
+		forward.ServeHTTP(w, r)
+	}), nil
 }
 
 // RegisterParameters makes the scheme read the paths of the subresources.
