@@ -12,9 +12,9 @@ run="containerd:containerd runc:runc nft:nftables /usr/lib/cni/bridge:containern
 images="dpkg-deb:dpkg curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates"
 test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:iproute2 tmux:tmux"
 # Pages are looked at with a browser; what is of npm installs scripts/npm.sh.
-test="$test chromium:chromium node:nodejs npm:npm"
+test="$test chromium:chromium /usr/bin/node:nodejs npm:npm"
 # Clients of the API in other languages than Go.
-test="$test /usr/lib/python3/dist-packages/kubernetes/__init__.py:python3-kubernetes javac:default-jdk-headless"
+test="$test /usr/lib/python3/dist-packages/kubernetes/__init__.py:python3-kubernetes /usr/bin/javac:default-jdk-headless"
 # Wine runs the Windows tests of package projection. Debian has it for amd64 only, and
 # the tests do without it, loudly.
 optional=
@@ -24,6 +24,7 @@ missing=()
 for pair in ${!1}; do
   program=${pair%%:*} package=${pair##*:}
   case $program in
+    chromium) command -v chromium chromium-browser google-chrome >/dev/null || missing+=("$package") ;;
     /usr/lib/cni/bridge) [ -x /usr/lib/cni/bridge ] || [ -x /opt/cni/bin/bridge ] || missing+=("$package") ;;
     /*) [ -e "$program" ] || missing+=("$package") ;;
     *) PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing+=("$package") ;;

@@ -76,3 +76,18 @@ func TestUnknownPathIsNotFoundAndNamesNoOther(t *testing.T) {
 		}
 	}
 }
+
+// TestSwaggerUIIsLeftOutWhereItIsNotWanted, and nothing else with it.
+func TestSwaggerUIIsLeftOutWhereItIsNotWanted(t *testing.T) {
+	s := boot(t, t.TempDir(), func(c *apiserver.Config) { c.Serving.SwaggerUI = false })
+	for path, want := range map[string]int{"/swagger-ui": 404, "/swagger-ui/": 404, "/swagger-ui/page.js": 404, "/swagger.json": 200, "/swaggerapi": 200} {
+		if code, raw := s.fetch(s.privileged(), "GET", path, nil); code != want {
+			t.Errorf("%s: %d %.100s", path, code, raw)
+		}
+	}
+	for _, path := range []string{"/swagger.json", "/swaggerapi"} {
+		if code, _ := s.fetch(s.privileged(), "POST", path, nil); code != http.StatusMethodNotAllowed {
+			t.Errorf("posting to %s: %d", path, code)
+		}
+	}
+}

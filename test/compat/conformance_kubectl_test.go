@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -129,7 +130,10 @@ func (s *stage) proxy(t testing.TB, flag string) string {
 // serves runs a proxy until the end of the test and returns where it says it serves.
 func (s *stage) serves(t testing.TB, program string, args ...string) string {
 	t.Helper()
-	cmd := s.command(t, program, args...)
+	step := s.command(t, program, args...)
+	// It may last longer than a step.
+	cmd := exec.Command(step.Path, step.Args[1:]...)
+	cmd.Env = step.Env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -30,28 +30,41 @@ func Server(t testing.TB) string {
 }
 
 // Browser is a headless Chromium with a profile of its own.
-type Browser struct{ ctx context.Context }
+type Browser struct {
+	ctx   context.Context
+	apart *apart
+}
 
-// Start runs a browser until the end of the test. It resolves no names and reaches
-// nothing but this machine's loopback addresses.
+// programs are the names that a Chromium goes by.
+var programs = []string{"chromium", "chromium-browser", "google-chrome"}
+
+// find returns where there is one.
+func find(t testing.TB) string {
+	t.Helper()
+	for _, name := range programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("there is none of %q: run make test-deps", programs)
+	return ""
+}
+
+// Start runs a browser until the end of the test, in a network of its own. It reaches
+// the servers whose pages are opened, on this machine, and resolves no names.
 func Start(t testing.TB) *Browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := &Browser{apart: newApart(t)}
+	path := b.apart.program(t, find(t))
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU,
+		// Chromium's sandbox must be started by somebody else than root, as whom tests that
+		// start containers run.
+		chromedp.NoSandbox,
 		chromedp.WindowSize(1280, 900),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(2*stepTimeout),
 	)
-	// Chromium's sandbox needs to be started by somebody else than root, as whom the
-	// tests that start containers run.
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
@@ -64,5 +77,6 @@ func Start(t testing.TB) *Browser {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("starting %s: %v", path, err)
 	}
-	return &Browser{ctx}
+	b.ctx = ctx
+	return b
 }

@@ -35,6 +35,11 @@ func (b *Browser) Open(t testing.TB, address string) *Page {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
 	t.Cleanup(cancel)
+	if at, err := url.Parse(address); err != nil {
+		t.Fatal(err)
+	} else {
+		b.apart.reach(t, at.Host)
+	}
 	p := &Page{t: t, ctx: ctx}
 	if err := chromedp.Listen(ctx, p.hear); err != nil {
 		t.Fatal(err)

@@ -64,6 +64,37 @@ func read(t *testing.T, path string) (code int, object struct {
 	return resp.StatusCode, object
 }
 
+// allAreFit makes the documents of all groups fit for forms, in the browser, and looks for
+// what a form could not send.
+func allAreFit(t *testing.T, p *browser.Page) {
+	t.Helper()
+	faults := browser.Eval[[]string](p, `(async () => {
+  const { fit } = await import(new URL("fit.js", document.baseURI));
+  const index = await (await fetch("../openapi/v3")).json();
+  const faults = [];
+  for (const group of Object.values(index.paths)) {
+    const doc = fit(await (await fetch(".." + group.serverRelativeURL)).json());
+    for (const [path, item] of Object.entries(doc.paths)) {
+      for (const [verb, operation] of Object.entries(item)) {
+        const bodies = Object.entries(operation.requestBody?.content ?? {});
+        for (const [type, body] of bodies) {
+          if (!/^application\/([a-z-]+\+)?(json|yaml)$/.test(type) || body.example === undefined) {
+            faults.push(verb + " " + path + " takes " + type + ": " + JSON.stringify(body.example));
+          }
+        }
+        if (operation.tags?.length !== 1 || !operation.summary) {
+          faults.push(verb + " " + path + " stands under " + operation.tags + ", does " + operation.summary);
+        }
+      }
+    }
+  }
+  return faults;
+})()`)
+	for _, f := range faults {
+		t.Error(f)
+	}
+}
+
 // TestAPIIsTriedOut lists the groups of the API, and makes, changes and deletes a ConfigMap
 // by the forms of the page.
 func TestAPIIsTriedOut(t *testing.T) {
@@ -81,6 +112,8 @@ func TestAPIIsTriedOut(t *testing.T) {
 	}
 	p.Accessible()
 	p.Click("#operations-tag-configmaps")
+
+	allAreFit(t, p)
 
 	const name, object = "made-in-a-browser", "/api/v1/namespaces/default/configmaps/made-in-a-browser"
 	create := open(p, "configmaps", "createCoreV1NamespacedConfigMap")
