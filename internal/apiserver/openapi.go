@@ -3,6 +3,7 @@ package apiserver
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -93,7 +94,7 @@ func (d *documents) v3() (*common.OpenAPIV3Config, error) {
 // serve answers /openapi/v2 and /openapi/v3 for all web services registered so
 // far.
 func (d *documents) serve(h *genericserver.APIServerHandler) {
-	services := h.GoRestfulContainer.RegisteredWebServices()
+	services := slices.Concat(h.GoRestfulContainer.RegisteredWebServices(), describedOnly())
 	v2 := handler.NewOpenAPIServiceLazy(cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
 		c, err := d.v2()
 		if err != nil {

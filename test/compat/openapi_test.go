@@ -83,6 +83,11 @@ func TestB9Documents(t *testing.T) {
 	if len(described) != len(v2.Paths) || len(described) < 200 {
 		t.Errorf("%d paths are described in version 3, %d in version 2", len(described), len(v2.Paths))
 	}
+	for _, path := range []string{"/version/", "/.well-known/openid-configuration/", "/openid/v1/jwks/"} {
+		if !described[path] {
+			t.Errorf("%s is not described", path)
+		}
+	}
 	s.documentsAreOfWhatIsServed(t, described)
 
 	var pointer struct{ OpenAPI struct{ V2, V3 string } }

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// descriptions is where OpenAPI describes the documents, below which their names stand, too.
+const descriptions = "/openapi/v3"
+
 // issuerKey is the context key of the issuer whose document is asked for.
 type issuerKey struct{}
 
@@ -27,11 +30,16 @@ func (s *Set) Route(next http.Handler) http.Handler {
 		}
 		issuer, ok := s.at(r.Host, prefix)
 		if !ok {
-			if prefix != "" {
+			switch prefix {
+			case "":
+				issuer = s.Active()
+			case descriptions:
+				next.ServeHTTP(w, r)
+				return
+			default:
 				http.NotFound(w, r)
 				return
 			}
-			issuer = s.Active()
 		}
 		routed := r.WithContext(context.WithValue(r.Context(), issuerKey{}, issuer))
 		routed.URL = &url.URL{Path: document, RawQuery: r.URL.RawQuery}
