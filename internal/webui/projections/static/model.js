@@ -89,7 +89,7 @@ function source(store, namespace, s, specs, published) {
   const has = s.kind === 'ConfigMap' ? store.configMaps.items.get(namespace + '/' + s.name) : undefined;
   const known = s.kind === 'ConfigMap' && store.configMaps.state === 'live';
   const out = {
-    kind: s.kind, name: s.name, loaded: s.publishedVersion || '', seen: s.observedVersion || '',
+    kind: s.kind, name: s.name, published, loaded: s.publishedVersion || '', seen: s.observedVersion || '',
     has: has ? has.version : '', gone: known && !has, changed: has ? has.changed : 0,
     files: files(s, specs, has),
   };

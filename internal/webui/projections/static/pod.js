@@ -54,6 +54,7 @@ function source(s) {
 function versions(s) {
   const parts = [];
   if (s.loaded) parts.push(['files show ', name(s.loaded, 'version')]);
+  else if (s.state === 'behind') parts.push(s.published ? 'files show an earlier version' : 'not shown yet');
   if (s.kind === 'ConfigMap' && s.has) parts.push(['API has ', name(s.has, 'version')]);
   else if (s.seen) parts.push(['node knows ', name(s.seen, 'version')]);
   if (s.gone && s.loaded) parts.push('no longer in the API; the old files stay');

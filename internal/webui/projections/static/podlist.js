@@ -34,7 +34,9 @@ function facts(r) {
 
 // empty says what to do first.
 export function empty(namespace) {
-  const command = (text) => h('pre', { tabindex: '0', 'aria-label': 'commands' }, h('code', null, text));
+  // What is typed into a shell holds nothing but what can be the name of one.
+  const within = /^[a-z0-9-]+$/.test(namespace) ? `kubectl -n ${namespace} ` : 'kubectl ';
+  const command = (text) => h('pre', { tabindex: '0', 'aria-label': 'commands' }, h('code', null, text.replaceAll('kubectl ', within)));
   return h('section', { class: 'empty' },
     h('h1', null, namespace ? 'No pods in this namespace' : 'No pods yet'),
     h('p', null, 'Pods show up here as soon as they exist, with what their volumes have loaded and how long their tokens live. To see one:'),
