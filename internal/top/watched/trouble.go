@@ -1,7 +1,9 @@
 package watched
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -11,19 +13,35 @@ import (
 // Troubles say what cannot be shown, and why. They are fit for terminals.
 func (w *Watched) Troubles() []string {
 	var all []string
+	lost := ""
 	for _, k := range w.kinds {
 		err := k.failed()
+		var answer apierrors.APIStatus
 		switch {
 		case err == nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
 		case apierrors.IsForbidden(err):
 			all = append(all, fmt.Sprintf("you may not list %s %s", k.name, w.where()))
 		case apierrors.IsNotFound(err):
 			all = append(all, "the server does not know "+k.name)
-		default:
+		case errors.As(err, &answer):
 			all = append(all, fmt.Sprintf("reading %s: %s", k.name, plain.Text(err.Error())))
+		default:
+			lost = "the server does not answer, trying again: " + plain.Text(cause(err))
 		}
 	}
+	if lost != "" { // the same for all of them
+		all = append(all, lost)
+	}
 	return all
+}
+
+// cause is why a request failed, without its address.
+func cause(err error) string {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err.Error()
+	}
+	return err.Error()
 }
 
 func (w *Watched) where() string {
