@@ -106,6 +106,7 @@ func TestInspector(t *testing.T) {
 	t.Run("everybody can use it", func(t *testing.T) { accessible(t, p) })
 	t.Run("by keyboard", func(t *testing.T) { keyboard(t, b, root) })
 	t.Run("secrets are not asked for", func(t *testing.T) { secrets(t, p) })
+	t.Run("no change is lost", func(t *testing.T) { streams(t, p) })
 	t.Run("nobody sees more than he may", func(t *testing.T) { rights(t, b) })
 	p.Quiet()
 }
