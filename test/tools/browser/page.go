@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -54,32 +53,9 @@ func (b *Browser) Open(t testing.TB, address string) *Page {
 			p.mu.Unlock()
 		}
 	}()
-	p.visit(address)
+	p.Do("opening "+address, chromedp.Navigate(address))
 	return p
 }
-
-// visit goes to an address. Other tests make network devices on this machine, whereupon
-// the browser breaks off what it is loading.
-func (p *Page) visit(address string) {
-	p.t.Helper()
-	for range 5 {
-		said := len(p.Console())
-		ctx, cancel := context.WithTimeout(p.ctx, stepTimeout)
-		err := chromedp.Do(ctx, chromedp.Navigate(address))
-		cancel()
-		if err != nil && !strings.Contains(err.Error(), networkChanged) {
-			p.fatal("opening "+address, err)
-		}
-		time.Sleep(50 * time.Millisecond) // what was broken off is said in the background
-		if err == nil && !strings.Contains(strings.Join(p.Console()[said:], "\n"), networkChanged) {
-			return
-		}
-	}
-	p.t.Fatalf("opening %s: the network changed each of five times", address)
-}
-
-// networkChanged is what the browser says of requests that it broke off.
-const networkChanged = "ERR_NETWORK_CHANGED"
 
 func (p *Page) hear(event any) {
 	p.mu.Lock()
@@ -254,9 +230,7 @@ func (p *Page) Requests() []string {
 func (p *Page) Quiet() {
 	p.t.Helper()
 	for _, m := range p.Console() {
-		if !strings.Contains(m, networkChanged) {
-			p.t.Errorf("on the console: %s", m)
-		}
+		p.t.Errorf("on the console: %s", m)
 	}
 	own, err := url.Parse(run(p, "reading the address", chromedp.Location()))
 	if err != nil {

@@ -127,7 +127,7 @@ const write = `(async () => {
 
 func updates(t *testing.T, p *browser.Page) {
 	best := 1e9
-	for i := range 3 { // other tests keep the machine busy, and break connections off
+	for i := range 3 { // other tests keep the machine busy
 		took := browser.Eval[float64](p, fmt.Sprintf(write, fmt.Sprint("good-", i)))
 		t.Logf("an update was on the page after %.0f ms", took)
 		best = min(best, took)

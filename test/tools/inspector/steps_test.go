@@ -9,26 +9,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"laterna.dev/laterna/test/tools/browser"
 )
 
-// open opens a page and waits until an expression is true there. A page whose files were
-// broken off by the network's changes is loaded anew.
+// open opens a page and waits until an expression is true there.
 func open(t testing.TB, b *browser.Browser, address, until string) *browser.Page {
 	t.Helper()
 	p := b.Open(t, address)
-	for range 5 {
-		for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-			if browser.Eval[bool](p, until) {
-				return p
-			}
-		}
-		p.Do("loading the page anew", chromedp.Reload())
-	}
 	p.Until(until)
 	return p
 }
