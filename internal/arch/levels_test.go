@@ -407,7 +407,6 @@ var owners = []owner{
 	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},
 	{"k8s.io/kubectl", []string{"cmd/kubectl", "internal/proxy"}},
 	{"k8s.io/kubectl/pkg/cmd", []string{"cmd/kubectl"}},
-	{"k8s.io/kubectl", []string{"cmd/kubectl"}},
 	{"charm.land", []string{"internal/top"}},
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"laterna.dev/laterna/internal/cli/paint"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/plain"
@@ -58,7 +59,7 @@ func (f *imageFlags) open(cmd *cobra.Command, maxSize int64) (*images.Store, err
 		// What is imported is printed; the log would say it again.
 		Socket: socket, Root: dir.Containerd(), MaxSize: maxSize, Clock: clock.Real(), Log: slog.New(slog.DiscardHandler),
 	}
-	if out := cmd.ErrOrStderr(); isTerminal(out) {
+	if out := cmd.ErrOrStderr(); paint.IsTerminal(out) {
 		cfg.Progress = func(p images.Progress) { fmt.Fprint(out, progressLine(p)) }
 	}
 	return images.Open(cfg)
@@ -158,7 +159,7 @@ func importFiles(ctx context.Context, cmd *cobra.Command, store *images.Store, f
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if isTerminal(cmd.ErrOrStderr()) {
+		if paint.IsTerminal(cmd.ErrOrStderr()) {
 			fmt.Fprint(cmd.ErrOrStderr(), clearLine)
 		}
 		for _, image := range imported {

@@ -16,6 +16,7 @@ import (
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/cli/paint"
 	"laterna.dev/laterna/internal/inspect"
 	"laterna.dev/laterna/internal/plain"
 	"laterna.dev/laterna/internal/tokens/issuer"
@@ -73,7 +74,7 @@ when --discover finds the documents of no issuer.`,
 			if output == "json" {
 				err = printASCII(cmd.OutOrStdout(), shown)
 			} else {
-				err = shown.print(cmd.OutOrStdout(), paintFor(cmd.OutOrStdout()))
+				err = shown.print(cmd.OutOrStdout(), paint.For(cmd.OutOrStdout()))
 			}
 			return errors.Join(err, shown.verdict(elsewhere != nil))
 		},
@@ -232,7 +233,7 @@ func (s *shownIssuers) verdict(discovered bool) error {
 	return nil
 }
 
-func (s *shownIssuers) print(out io.Writer, p paint) error {
+func (s *shownIssuers) print(out io.Writer, p paint.Paint) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "ISSUER\tSTATE\tUNTIL\tDISCOVERY")
 	for _, one := range s.Issuers {
@@ -247,7 +248,7 @@ func (s *shownIssuers) print(out io.Writer, p paint) error {
 		row("Note", "this system does not tell what else it accepts, or you may not ask")
 	}
 	if s.Wanted != nil {
-		row("Wanted", fmt.Sprintf("%s %s, which is not active: %s", p.bad("✗"), plain.Text(s.Wanted.Issuer), plain.Text(s.Wanted.Reason)))
+		row("Wanted", fmt.Sprintf("%s %s, which is not active: %s", p.Bad("✗"), plain.Text(s.Wanted.Issuer), plain.Text(s.Wanted.Reason)))
 	}
 	if len(s.APIAudiences) > 0 {
 		row("API audiences", plain.List(s.APIAudiences))
@@ -273,11 +274,11 @@ func (s *shownIssuers) until(one shownIssuer) string {
 	return text
 }
 
-func whereFound(p paint, one shownIssuer) string {
+func whereFound(p paint.Paint, one shownIssuer) string {
 	if !one.Discoverable {
-		return p.bad("✗") + " " + one.Problem
+		return p.Bad("✗") + " " + one.Problem
 	}
-	text := p.good("✓") + " " + plain.Text(one.Discovery)
+	text := p.Good("✓") + " " + plain.Text(one.Discovery)
 	if one.KeySet != issuer.KeySetURI(one.Issuer) {
 		text += " (keys: " + plain.Text(one.KeySet) + ")"
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/cli/paint"
+	"laterna.dev/laterna/internal/cli/tokenreport"
 	"laterna.dev/laterna/internal/inspect"
 )
 
@@ -137,7 +139,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if f.output == "json" {
 		err = printASCII(out, report)
 	} else {
-		printReport(out, paintFor(out), token, report, f.source.pod != "")
+		tokenreport.Print(out, paint.For(out), token, report, f.source.pod != "")
 	}
 	if err != nil {
 		return err

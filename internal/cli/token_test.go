@@ -16,60 +16,6 @@ import (
 	"laterna.dev/laterna/internal/inspect"
 )
 
-func TestLifeBar(t *testing.T) {
-	for _, tc := range []struct {
-		over     float64
-		rotation *inspect.Rotation
-		want     string
-	}{
-		{0, nil, strings.Repeat("░", 40)},
-		{0.001, &inspect.Rotation{Part: 0.8}, strings.Repeat("░", 32) + "│" + strings.Repeat("░", 7)},
-		{0.5, &inspect.Rotation{Part: 0.8}, strings.Repeat("█", 20) + strings.Repeat("░", 12) + "│" + strings.Repeat("░", 7)},
-		{1, &inspect.Rotation{Part: 0.00001}, "│" + strings.Repeat("█", 39)},
-		{1, &inspect.Rotation{Part: 1}, strings.Repeat("█", 39) + "│"},
-	} {
-		if got := lifeBar(&inspect.Life{Over: tc.over, Rotation: tc.rotation}); got != tc.want {
-			t.Errorf("over %v: %s, want %s", tc.over, got, tc.want)
-		}
-	}
-}
-
-func TestColoursAreForTerminals(t *testing.T) {
-	if p := paintFor(&bytes.Buffer{}); p.on || p.good("x") != "x" {
-		t.Error("a buffer is painted")
-	}
-	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if paintFor(file).on || isTerminal(io.Discard) {
-		t.Error("what is no terminal is painted")
-	}
-	if got := (paint{on: true}).bad("x"); got != "\x1b[1;31mx\x1b[0m" {
-		t.Errorf("painted as %q", got)
-	}
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	t.Setenv("TERM", "xterm")
-	t.Setenv("NO_COLOR", "")
-	if !paintFor(terminal).on {
-		t.Error("a terminal is not painted")
-	}
-	t.Setenv("NO_COLOR", "1")
-	if paintFor(terminal).on {
-		t.Error("NO_COLOR is not honoured")
-	}
-	t.Setenv("NO_COLOR", "")
-	t.Setenv("TERM", "dumb")
-	if paintFor(terminal).on {
-		t.Error("a dumb terminal is painted")
-	}
-}
-
 func podWith(volumes ...corev1.Volume) *corev1.Pod {
 	return &corev1.Pod{Spec: corev1.PodSpec{Volumes: volumes}}
 }

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/bounded"
+	"laterna.dev/laterna/internal/cli/paint"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -50,7 +51,7 @@ func (s tokenSource) read(cmd *cobra.Command, target targetFlags, args []string)
 		}
 		defer file.Close()
 		in, name = file, args[0]
-	case len(args) == 0 && isTerminal(cmd.InOrStdin()):
+	case len(args) == 0 && paint.IsTerminal(cmd.InOrStdin()):
 		return "", usageError(cmd, "`%s` needs a FILE, or a token on standard input", cmd.CommandPath())
 	default:
 		in = cmd.InOrStdin()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"laterna.dev/laterna/internal/cli/paint"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/top"
 	"laterna.dev/laterna/internal/top/watched"
@@ -35,7 +36,7 @@ Where the output is not a terminal the table of pods is printed once.`,
 			}
 			c := top.Config{Watched: w, Clock: wall}
 			in, isFile := cmd.InOrStdin().(*os.File)
-			if out, ok := cmd.OutOrStdout().(*os.File); ok && isFile && isTerminal(in) && isTerminal(out) && os.Getenv("TERM") != "dumb" {
+			if out, ok := cmd.OutOrStdout().(*os.File); ok && isFile && paint.IsTerminal(in) && paint.IsTerminal(out) && os.Getenv("TERM") != "dumb" {
 				return top.Show(cmd.Context(), c, in, out)
 			}
 			return explain(top.Print(cmd.Context(), c, cmd.OutOrStdout()))

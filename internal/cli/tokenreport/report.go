@@ -1,4 +1,5 @@
-package cli
+// Package tokenreport prints for a person what internal/inspect has found out about a token.
+package tokenreport
 
 import (
 	"fmt"
@@ -7,6 +8,7 @@ import (
 	"strings"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/cli/paint"
 	"laterna.dev/laterna/internal/inspect"
 	"laterna.dev/laterna/internal/plain"
 )
@@ -17,15 +19,15 @@ const lifeWidth = 40
 // reportPrinter prints a report for a person.
 type reportPrinter struct {
 	out   io.Writer
-	paint paint
+	paint paint.Paint
 	inspect.Report
 	// inVolume says that the token was read where an agent keeps it.
 	inVolume bool
 }
 
-// printReport prints what a token says, its life, and the checks. inVolume says that the
+// Print prints what a token says, its life, and the checks. inVolume says that the
 // token was read where an agent keeps it.
-func printReport(out io.Writer, p paint, token inspect.Token, report inspect.Report, inVolume bool) {
+func Print(out io.Writer, p paint.Paint, token inspect.Token, report inspect.Report, inVolume bool) {
 	r := reportPrinter{out, p, report, inVolume}
 	if token.Readable() {
 		r.claims(token)
@@ -189,12 +191,12 @@ func lifeBar(l *inspect.Life) string {
 
 func (r *reportPrinter) checks() {
 	for _, c := range r.Checks {
-		mark, reason := r.paint.good("✓"), c.Reason
+		mark, reason := r.paint.Good("✓"), c.Reason
 		switch c.Result {
 		case inspect.Failed:
-			mark = r.paint.bad("✗")
+			mark = r.paint.Bad("✗")
 		case inspect.NotMade:
-			mark, reason = r.paint.faint("–"), r.paint.faint("not checked: "+c.Reason)
+			mark, reason = r.paint.Faint("–"), r.paint.Faint("not checked: "+c.Reason)
 		}
 		fmt.Fprintf(r.out, "%s %-10s %s\n", mark, c.Name, reason)
 	}
