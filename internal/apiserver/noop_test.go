@@ -153,6 +153,9 @@ func (s *system) rewrites(client *http.Client) []rewrite {
 				continue
 			}
 			name, sub, isSub := strings.Cut(r.Name, "/")
+			if sub == "proxy" { // writes what is behind it
+				continue
+			}
 			o, ok := unchanged[name]
 			part, hasPart := o.spec, true
 			switch {

@@ -179,6 +179,8 @@ func (s *system) writeRules(client, admin *http.Client, method, resource, suffix
 func (s *system) allWaysAreKnown(t *testing.T) {
 	t.Helper()
 	known := map[string]bool{"pods create": true, "pods/eviction create": true, "pods/exec create": true, "pods/attach create": true, "pods/portforward create": true,
+		// What comes with these is for whoever is in the pod.
+		"pods/proxy create": true, "pods/proxy update": true, "pods/proxy patch": true,
 		// They keep annotations as they are, but do not take those that their writer may not have.
 		"pods/ephemeralcontainers update": true, "pods/ephemeralcontainers patch": true, "pods/resize update": true, "pods/resize patch": true}
 	for _, way := range onUpdateWays {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -115,7 +114,7 @@ func numberOf(port, scheme string) uint16 {
 	case port == "":
 		return 80
 	}
-	n, err := strconv.ParseUint(strings.TrimSpace(port), 10, 16)
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return 0
 	}
