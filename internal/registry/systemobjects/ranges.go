@@ -32,7 +32,7 @@ func (k *Keeper) keepRange(ctx context.Context) error {
 	ctx = request.WithNamespace(ctx, metav1.NamespaceNone)
 	want := k.serviceCIDR()
 	have, err := k.readRange(ctx)
-	if err == nil && have != nil && have.DeletionTimestamp == nil && have.Spec.CIDRs[0] != want.Spec.CIDRs[0] {
+	if err == nil && have != nil && have.Spec.CIDRs[0] != want.Spec.CIDRs[0] {
 		k.config.Log.Warn("the range of service addresses is another than before: services keep the addresses that they have, new ones get theirs from the new range",
 			"before", have.Spec.CIDRs, "now", want.Spec.CIDRs)
 		err = k.replaceRange(ctx, have)

@@ -84,9 +84,13 @@ func (b *book) spans(ctx context.Context, fresh bool) ([]span, error) {
 	return b.spansOf(list.Items), nil
 }
 
+// spansOf leaves out what is of another family, or not ready, or on its way out; the
+// configured range only where its object is on its way out and no other says the same.
 func (b *book) spansOf(all []networkingv1.ServiceCIDR) []span {
 	found := []span{b.own}
+	var ends, stays bool
 	for _, c := range all {
+		ready := c.DeletionTimestamp == nil && !meta.IsStatusConditionFalse(c.Status.Conditions, networkingv1.ServiceCIDRConditionReady)
 		for _, cidr := range c.Spec.CIDRs {
 			prefix, err := netip.ParsePrefix(cidr)
 			if err != nil || familyOf(prefix.Addr()) != familyOf(b.own.prefix.Addr()) {
@@ -94,15 +98,16 @@ func (b *book) spansOf(all []networkingv1.ServiceCIDR) []span {
 			}
 			s, ok := newSpan(prefix)
 			switch {
-			case !ok:
 			case s.prefix == b.own.prefix:
-				if c.Name == DefaultCIDR && c.DeletionTimestamp != nil {
-					found = found[1:]
-				}
-			case c.DeletionTimestamp == nil && !meta.IsStatusConditionFalse(c.Status.Conditions, networkingv1.ServiceCIDRConditionReady):
+				stays = stays || ready
+				ends = ends || c.Name == DefaultCIDR && c.DeletionTimestamp != nil
+			case ok && ready:
 				found = append(found, s)
 			}
 		}
+	}
+	if ends && !stays {
+		return found[1:]
 	}
 	return found
 }

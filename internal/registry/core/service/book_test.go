@@ -221,6 +221,13 @@ func TestMoreRangesWidenTheFirst(t *testing.T) {
 	if _, err := s.create(newService("j")); err == nil || !strings.Contains(err.Error(), "range is full") {
 		t.Errorf("from a first range that is deleted: %v", err)
 	}
+	add("again", "10.0.0.0/29")
+	if _, _, err := s.Delete(s.ctx, "a", resourcetest.Allow, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.mustCreate(newService("j")).Spec.ClusterIP; !strings.HasPrefix(got, "10.0.0.") {
+		t.Errorf("%s is not of the first range, which is there again", got)
+	}
 }
 
 func TestServersNeverHandOutTheSame(t *testing.T) {
