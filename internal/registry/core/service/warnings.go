@@ -4,30 +4,20 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
-// What services do not do here yet.
-const (
-	unrouted = "spec.type: Laterna routes nothing to services yet: no address and no node port of this one leads anywhere"
-	unnamed  = "spec.type: Laterna answers no DNS names of services yet: nobody finds this one by its name"
-)
+// unnamed is what services do not do here yet.
+const unnamed = "spec.type: Laterna answers no DNS names of services yet: nobody finds this one by its name"
 
 // warnings returns what is allowed in a service and still likely a mistake, and, where a
 // service is new or of a new type, what it does not do. old is nil for a new service.
 func warnings(s, old *corev1.Service) []string {
 	var all []string
-	if old == nil || old.Spec.Type != s.Spec.Type {
-		switch {
-		case s.Namespace == metav1.NamespaceDefault && s.Name == "kubernetes":
-		case takesAddress(s):
-			all = append(all, unrouted)
-		default:
-			all = append(all, unnamed)
-		}
+	if (old == nil || old.Spec.Type != s.Spec.Type) && !takesAddress(s) {
+		all = append(all, unnamed)
 	}
 	if _, ok := s.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]; ok {
 		all = append(all, fmt.Sprintf("annotation %s is deprecated, please use %s instead", corev1.DeprecatedAnnotationTopologyAwareHints, corev1.AnnotationTopologyMode))

@@ -8,7 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-func TestServiceIsToldThatNothingIsRoutedToIt(t *testing.T) {
+func TestServicesAreToldWhatTheyDoNot(t *testing.T) {
 	made := func(name string, change func(*corev1.ServiceSpec)) *corev1.Service {
 		s := newService(name, change)
 		s.Namespace = "default"
@@ -20,13 +20,13 @@ func TestServiceIsToldThatNothingIsRoutedToIt(t *testing.T) {
 		now, before *corev1.Service
 		want        []string
 	}{
-		"new":                {made("s", plain), nil, []string{unrouted}},
-		"node ports":         {made("s", kind(corev1.ServiceTypeNodePort)), nil, []string{unrouted}},
+		"new":                {made("s", plain), nil, nil},
+		"node ports":         {made("s", kind(corev1.ServiceTypeNodePort)), nil, nil},
 		"without an address": {made("s", address("None")), nil, []string{unnamed}},
 		"another's name":     {made("s", kind(corev1.ServiceTypeExternalName)), nil, []string{unnamed}},
 		"the API's":          {made("kubernetes", plain), nil, nil},
 		"changed":            {made("s", plain), made("s", plain), nil},
-		"of another type":    {made("s", kind(corev1.ServiceTypeLoadBalancer)), made("s", plain), []string{unrouted}},
+		"of another type":    {made("s", kind(corev1.ServiceTypeLoadBalancer)), made("s", plain), nil},
 		"idle name":          {made("s", func(spec *corev1.ServiceSpec) { spec.ExternalName = "a.b" }), made("s", plain), []string{`spec.externalName is ignored when spec.type is not "ExternalName"`}},
 		"another's name, with an address": {made("s", func(spec *corev1.ServiceSpec) {
 			kind(corev1.ServiceTypeExternalName)(spec)
