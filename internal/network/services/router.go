@@ -94,10 +94,12 @@ func (r *Router) Begin(ctx context.Context, fixed []Fixed) error {
 	if err := r.base(tx); err != nil {
 		return err
 	}
-	if r.run(ctx, tx) == nil {
+	err := r.run(ctx, tx)
+	if err == nil {
 		return nil
 	}
 	// Another version has left something else, or somebody has changed it.
+	r.cfg.Log.Debug("what a former run has left of services is removed", "error", err)
 	return r.rewrite(ctx)
 }
 
@@ -134,11 +136,7 @@ func (r *Router) apply(ctx context.Context, c *change) error {
 	tx := r.nft.NewTransaction()
 	c.write(tx)
 	r.state.sweep(tx, r.cfg.Clock.Now())
-	if r.run(ctx, tx) == nil {
-		return nil
-	}
-	// Somebody may have removed a part of it.
-	return r.rewrite(ctx)
+	return r.orRewrite(ctx, r.run(ctx, tx))
 }
 
 // Rewrite writes the whole table anew, whatever is there, in one transaction.
@@ -163,10 +161,17 @@ func (r *Router) Sweep(ctx context.Context) error {
 	if tx.NumOperations() == 0 {
 		return nil
 	}
-	if err := r.run(ctx, tx); err != nil {
-		return r.rewrite(ctx)
+	return r.orRewrite(ctx, r.run(ctx, tx))
+}
+
+// orRewrite writes everything where a part could not be written: somebody may have removed
+// what it belongs to.
+func (r *Router) orRewrite(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	return nil
+	r.cfg.Log.Warn("a change of services could not be written alone: all are written anew", "error", err)
+	return r.rewrite(ctx)
 }
 
 func (r *Router) open() (err error) {

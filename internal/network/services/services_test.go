@@ -315,6 +315,64 @@ while True:
 	}
 }
 
+// TestEveryRuleIsTakenByNft sets services of every kind, and changes them.
+func TestEveryRuleIsTakenByNft(t *testing.T) {
+	s := start(t, "teste", "198.18.1.0/24")
+	var log strings.Builder
+	s.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var err error
+	if s.router, err = services.New(s.cfg); err != nil {
+		t.Fatal(err)
+	}
+	s.begin(t, netip.MustParseAddrPort("198.18.1.1:1"), netip.MustParseAddrPort("127.0.0.1:1"))
+	one, two := netip.MustParseAddrPort("198.18.1.2:8080"), netip.MustParseAddrPort("198.18.1.3:8080")
+	long := strings.Repeat("n", 63)
+	n := byte(10)
+	for _, protocol := range []services.Protocol{services.TCP, services.UDP, services.SCTP} {
+		for _, to := range [][]netip.AddrPort{nil, {one}, {one, two}} {
+			for mode := range 16 {
+				n++
+				svc := service(fmt.Sprintf("s-%d", n), fmt.Sprintf("198.19.1.%d", n), protocol, to...)
+				svc.Name.Namespace, svc.Ports[0].Name = long, long
+				if len(to) > 0 {
+					svc.slice.Ports[0].Name = long
+				}
+				if mode&1 != 0 {
+					svc.Affinity = time.Hour
+				}
+				svc.InternalLocal, svc.ExternalLocal = mode&2 != 0, mode&2 != 0
+				if mode&4 != 0 {
+					svc.Ports[0].NodePort = 30000 + uint16(n)
+					svc.External = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, n}), netip.AddrFrom4([4]byte{192, 0, 2, n})}
+				}
+				if mode&8 != 0 {
+					svc.Balanced = []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, n}), netip.AddrFrom4([4]byte{192, 0, 2, n})}
+					svc.Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.0.2.128/25"), netip.MustParsePrefix("0.0.0.0/0")}
+				}
+				s.set(t, svc)
+			}
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged %s", log.String())
+	}
+	before, err := nftables.Listing(t.Context(), nftables.IPv4, s.cfg.Table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.router.Rewrite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := nftables.Listing(t.Context(), nftables.IPv4, s.cfg.Table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := func(l string) bool { return strings.HasPrefix(l, "0x") }
+	if before, after = slices.DeleteFunc(before, stamp), slices.DeleteFunc(after, stamp); !slices.Equal(before, after) {
+		t.Error("written at once it is another table than step by step")
+	}
+}
+
 func TestBeginRefusesWhatCannotBeRouted(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
 	good := netip.MustParseAddrPort("198.19.0.1:443")

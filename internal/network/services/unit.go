@@ -177,11 +177,12 @@ func (w writer) external() {
 		w.add(externalIPs, w.key(a), to)
 	}
 	if len(w.service.Sources) > 0 && len(balanced) > 0 {
+		// One rule each: ranges of a set may not overlap.
 		var from []string
 		for _, p := range w.service.Sources {
-			from = append(from, p.String())
+			from = append(from, "ip saddr "+p.String()+" "+to)
 		}
-		to = w.chain("balanced", "ip saddr != { "+strings.Join(from, ", ")+" } drop", to)
+		to = w.chain("balanced", append(from, dropVerdict)...)
 	}
 	for _, a := range balanced {
 		if !slices.Contains(addrs, a) {

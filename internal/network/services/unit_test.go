@@ -97,8 +97,8 @@ external-ID
 	fib saddr type local goto service-ID
 	goto local-ID
 balanced-ID
-	ip saddr != { 192.0.2.0/24 } drop
-	goto external-ID
+	ip saddr 192.0.2.0/24 goto external-ID
+	drop
 service-ID
 	meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 10.244.0.1 . 8080, 1 : 10.244.0.2 . 8080 }
 local-ID
