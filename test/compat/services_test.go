@@ -75,6 +75,17 @@ func TestServicesOutliveWhatIsDoneToThem(t *testing.T) {
 		})
 	})
 	t.Run("UDP does not stay with an endpoint that is gone", func(t *testing.T) { s.movesUDP(t) })
+	t.Run("a service changes its type", func(t *testing.T) {
+		made := port(corev1.ServiceTypeClusterIP, "two")
+		s.reaches(t, "exec", made.Spec.ClusterIP, 80, "one", "two")
+		changed := s.patchService(t, made.Name, `{"spec":{"type":"NodePort"}}`)
+		s.reaches(t, "exec", node, int(changed.Spec.Ports[0].NodePort), "one", "two")
+		s.patchService(t, made.Name, `{"spec":{"type":"ExternalName","externalName":"foo.example.com"}}`)
+		s.unanswered(t, "exec", made.Spec.ClusterIP, 80)
+		s.unanswered(t, "exec", node, int(changed.Spec.Ports[0].NodePort))
+		changed = s.patchService(t, made.Name, `{"spec":{"type":"ClusterIP","externalName":null}}`)
+		s.reaches(t, "exec", changed.Spec.ClusterIP, 80, "one", "two")
+	})
 	t.Run("what others do while traffic flows", func(t *testing.T) {
 		for _, harm := range []string{
 			"nft flush table ip " + dir.HostName(), "nft delete table ip " + dir.HostName(),
