@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Diagnosis says why pods cannot reach the world beyond this machine.
+// Diagnosis says why pods cannot reach one another and the world beyond this machine.
 type Diagnosis struct {
 	// Reason is one sentence.
 	Reason string
@@ -18,7 +18,8 @@ type Diagnosis struct {
 
 // ForwardDropped looks for a firewall that drops forwarded packets, as Docker and
 // firewall managers install. Rules of ours cannot undo it: a packet is dropped as
-// soon as one table drops it. Pods reach each other and the API server all the same.
+// soon as one table drops it. Pods reach the API server all the same; what they send to one
+// another is forwarded as well, so that services work (see Translate and Route).
 // It returns nil when packets of the bridge are let through, and runs the iptables and
 // nft programs that are there.
 func ForwardDropped(ctx context.Context, bridge string) *Diagnosis {
@@ -61,7 +62,7 @@ func iptablesDiagnosis(rules, program, bridge string) *Diagnosis {
 		chain, who = "DOCKER-USER", "Docker"
 	}
 	return &Diagnosis{
-		Reason: fmt.Sprintf("%s drops forwarded packets (policy DROP of chain FORWARD), so pods cannot reach addresses beyond this machine", who),
+		Reason: fmt.Sprintf("%s drops forwarded packets (policy DROP of chain FORWARD), so pods reach neither one another nor addresses beyond this machine", who),
 		Fix:    fmt.Sprintf("%[1]s -I %[2]s -i %[3]s -j ACCEPT; %[1]s -I %[2]s -o %[3]s -j ACCEPT", program, chain, bridge),
 	}
 }
@@ -84,7 +85,7 @@ func nftDiagnosis(raw []byte, bridge string) *Diagnosis {
 		}
 		at := fmt.Sprintf("%s %s %s", c.Family, c.Table, c.Name)
 		return &Diagnosis{
-			Reason: fmt.Sprintf("the nftables chain %q drops forwarded packets unless a rule accepts them, so pods may not reach addresses beyond this machine", at),
+			Reason: fmt.Sprintf("the nftables chain %q drops forwarded packets unless a rule accepts them, so pods may reach neither one another nor addresses beyond this machine", at),
 			Fix:    fmt.Sprintf("nft insert rule %[1]s iifname %[2]s accept; nft insert rule %[1]s oifname %[2]s accept", at, bridge),
 		}
 	}

@@ -180,7 +180,7 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 		return nil
 	}
 	if d := bridge.ForwardDropped(ctx, p.bridge.Bridge); d != nil {
-		p.cfg.Log.Warn("pods cannot reach beyond this machine", "why", d.Reason, "fix", d.Fix)
+		p.cfg.Log.Warn("pods reach neither one another nor beyond this machine", "why", d.Reason, "fix", d.Fix)
 	}
 	p.tellSharing(ctx)
 	others.Go(func() { p.repairLinks(ctx) })
