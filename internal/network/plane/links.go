@@ -27,6 +27,9 @@ func (p *Plane) repairLinks(ctx context.Context) {
 			p.cfg.Log.Error("pods are cut off: their bridge is broken and cannot be repaired; `laterna down` and `laterna up` make it anew", "bridge", p.bridge.Bridge, "error", err)
 		}
 		if did != "" {
+			if err := p.bridge.Translate(); err != nil {
+				p.cfg.Log.Warn("answers of pods to one another may miss the translation of addresses", "error", err)
+			}
 			p.cfg.Log.Warn("somebody else has changed the bridge of the pods, which is repaired", "bridge", p.bridge.Bridge, "did", did)
 		}
 		select {

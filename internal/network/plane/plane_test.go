@@ -149,5 +149,12 @@ func TestBridgeThatSomebodyRemovesIsMadeAgain(t *testing.T) {
 	for _, args := range [][]string{{"link", "del", dir.Bridge()}, {"addr", "flush", "dev", dir.Bridge()}, {"link", "set", port, "nomaster"}} {
 		run(t, "ip", args...)
 		soon(t, "after ip "+strings.Join(args, " "), connected)
+		soon(t, "translated after ip "+strings.Join(args, " "), func() error {
+			raw, err := os.ReadFile("/sys/class/net/" + dir.Bridge() + "/bridge/nf_call_iptables")
+			if err == nil && strings.TrimSpace(string(raw)) != "1" {
+				err = fmt.Errorf("nf_call_iptables is %s", raw)
+			}
+			return err
+		})
 	}
 }

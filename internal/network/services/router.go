@@ -42,6 +42,8 @@ type Router struct {
 	fixed []Fixed
 	own   []uint16
 	state state
+	// stale are addresses of UDP that lead elsewhere since the last write that succeeded.
+	stale []flow
 	// anew has the next write bring everything: it is not known what is there.
 	anew bool
 
@@ -113,16 +115,16 @@ func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
 		return err
 	}
 	now, c := r.cfg.Clock.Now(), newChange()
-	var flows []flow
 	for _, name := range slices.SortedFunc(maps.Keys(units), Name.Compare) {
-		flows = append(flows, stale(r.state.units[name], units[name])...)
+		r.stale = append(r.stale, stale(r.state.units[name], units[name])...)
 		r.state.set(name, units[name], now, c)
 	}
-	err := r.apply(ctx, c)
-	if err == nil {
-		r.forget(flows)
+	if err := r.apply(ctx, c); err != nil {
+		return err
 	}
-	return err
+	r.forget(r.stale)
+	r.stale = nil
+	return nil
 }
 
 // apply writes a change, or everything where that is not known to be enough.
