@@ -158,8 +158,14 @@ function frames(url, signal, open, take) {
   const address = new URL(url);
   address.protocol = { 'http:': 'ws:', 'https:': 'wss:' }[url.protocol];
   return new Promise((done, fail) => {
-    const socket = new WebSocket(address);
+    let socket;
     let opened = false;
+    try {
+      socket = new WebSocket(address);
+    } catch {
+      done(false); // browsers of old take 'self' of the page's policy for http alone
+      return;
+    }
     const end = () => socket.close();
     signal.addEventListener('abort', end, { once: true });
     socket.onopen = () => {

@@ -90,7 +90,7 @@ function content(all, found) {
   return [
     h('section', { class: 'all', 'data-key': 'all', 'aria-labelledby': 'pods' }, h('h1', { id: 'pods', class: 'unseen', tabindex: '-1' }, 'Pods'),
       podlist.tally(found, at.state), podlist.list(shown, at.key, to)),
-    h('div', { class: 'side', 'data-key': 'side' }, one ? pod.show(one, to) : at.key ? [h('p', { class: 'back' }, h('a', { href: to('/pods') }, '← All pods')), h('p', { class: 'faint' }, 'There is no pod ', name(at.key), ' (any more).')]
+    h('div', { class: 'side', 'data-key': 'side', role: 'region', 'aria-label': 'Pod', tabindex: one ? '0' : null }, one ? pod.show(one, to) : at.key ? [h('p', { class: 'back' }, h('a', { href: to('/pods') }, '← All pods')), h('p', { class: 'faint' }, 'There is no pod ', name(at.key), ' (any more).')]
       : h('p', { class: 'faint hint' }, 'Choose a pod to see its volumes, sources and tokens.')),
   ];
 }
