@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -98,7 +97,7 @@ func (w *Watched) newKind(name string, object runtime.Object, from *cache.ListWa
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			events, err := from.WatchFuncWithContext(ctx, o)
-			if o.SendInitialEvents == nil || !apierrors.IsInvalid(err) { // else it is listed, as servers of old want it
+			if o.SendInitialEvents == nil || err == nil { // else it is listed, whose failure says more
 				w.hear(ctx, k, err)
 			}
 			return events, err
