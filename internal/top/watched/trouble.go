@@ -26,7 +26,7 @@ func (w *Watched) Troubles() []string {
 		case errors.As(err, &answer):
 			all = append(all, fmt.Sprintf("reading %s: %s", k.name, plain.Text(err.Error())))
 		default:
-			lost = "the server does not answer, trying again: " + plain.Text(cause(err))
+			lost = "the server does not answer, trying again: " + plain.Text(cause(err).Error())
 		}
 	}
 	if lost != "" { // the same for all of them
@@ -36,12 +36,12 @@ func (w *Watched) Troubles() []string {
 }
 
 // cause is why a request failed, without its address.
-func cause(err error) string {
+func cause(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {
-		return failed.Err.Error()
+		return failed.Err
 	}
-	return err.Error()
+	return err
 }
 
 func (w *Watched) where() string {
@@ -54,7 +54,7 @@ func (w *Watched) where() string {
 // Failed returns why pods are not known, or nil.
 func (w *Watched) Failed() error {
 	if k := w.kinds[pods]; !k.informer.HasSynced() {
-		return k.failed()
+		return cause(k.failed())
 	}
 	return nil
 }

@@ -2,10 +2,12 @@ package watched
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -97,7 +99,7 @@ func (w *Watched) newKind(name string, object runtime.Object, from *cache.ListWa
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			events, err := from.WatchFuncWithContext(ctx, o)
-			if o.SendInitialEvents == nil || err == nil { // else it is listed, whose failure says more
+			if o.SendInitialEvents == nil || !isListed(err) {
 				w.hear(ctx, k, err)
 			}
 			return events, err
@@ -109,6 +111,13 @@ func (w *Watched) newKind(name string, object runtime.Object, from *cache.ListWa
 	_ = k.informer.SetTransform(slim)
 	_ = k.informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {})
 	return k
+}
+
+// isListed tells whether what should begin with a watch is listed after that failure, as the
+// server has refused it: how that ends says more.
+func isListed(err error) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && !apierrors.IsTooManyRequests(err)
 }
 
 // hear notes how a request ended.
