@@ -53,7 +53,7 @@ func start(t *testing.T, name string) *system {
 	}
 	api := s.serve(t, name)
 	err = router.Begin(t.Context(), []services.Fixed{{
-		Address: netip.AddrPortFrom(serviceRange.Addr().Next(), 443), Backend: api, HostBackend: api,
+		Address: netip.AddrPortFrom(serviceRange.Addr().Next(), 443), Protocol: services.TCP, Backend: api,
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -159,7 +159,7 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 		}
 	}
 	fixed := []services.Fixed{{
-		Address: netip.AddrPortFrom(api.Service, 443), Backend: gateway, HostBackend: api.Host,
+		Address: netip.AddrPortFrom(api.Service, 443), Protocol: services.TCP, Backend: gateway, HostBackend: api.Host,
 	}}
 	if p.persist(ctx, func(ctx context.Context) error { return p.router.Begin(ctx, fixed) }) != nil {
 		return nil // asked to stop

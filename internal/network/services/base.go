@@ -9,13 +9,36 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// Fixed is a service that is routed by configuration, whether or not the API answers, and
-// whatever it says: TCP.
+// Fixed is a port of a service that is routed by configuration, whether or not the API
+// answers, and whatever it says.
 type Fixed struct {
-	Address netip.AddrPort
-	// Backend is where connections from pods go, HostBackend where those of the machine's
-	// own programs go: the gateway of pods may not exist yet.
-	Backend, HostBackend netip.AddrPort
+	Address  netip.AddrPort
+	Protocol Protocol
+	// Backend is where packets from pods go.
+	Backend netip.AddrPort
+	// HostBackend is where those of the machine's own programs go, when that differs: the
+	// gateway of pods may not exist yet.
+	HostBackend netip.AddrPort
+}
+
+// check fails where it cannot be routed.
+func (f Fixed) check() error {
+	for _, a := range []netip.AddrPort{f.Address, f.Backend, f.host()} {
+		if !a.Addr().Is4() || a.Port() == 0 {
+			return fmt.Errorf("%v is not an IPv4 address with a port", a)
+		}
+	}
+	if !known(f.Protocol) {
+		return fmt.Errorf("unknown protocol %q", f.Protocol)
+	}
+	return nil
+}
+
+func (f Fixed) host() netip.AddrPort {
+	if f.HostBackend.IsValid() {
+		return f.HostBackend
+	}
+	return f.Backend
 }
 
 // What the table has besides what services bring.
@@ -69,8 +92,8 @@ func (b base) lookups() {
 		b.tx.Flush(&knftables.Map{Name: m})
 	}
 	for _, f := range b.fixed {
-		key := []string{f.Address.Addr().String(), string(TCP), strconv.Itoa(int(f.Address.Port()))}
-		for in, to := range map[string]netip.AddrPort{fixedPods: f.Backend, fixedHost: f.HostBackend} {
+		key := []string{f.Address.Addr().String(), string(f.Protocol), strconv.Itoa(int(f.Address.Port()))}
+		for in, to := range map[string]netip.AddrPort{fixedPods: f.Backend, fixedHost: f.host()} {
 			b.tx.Add(&knftables.Element{Map: in, Key: key, Value: []string{to.Addr().String(), strconv.Itoa(int(to.Port()))}})
 		}
 	}
@@ -127,8 +150,8 @@ const (
 // translation rewrites destinations, and sources where an answer would miss this machine.
 func (b base) translation() {
 	bridge, subnet := b.cfg.Bridge, b.cfg.Subnet
-	b.chain("pods", "meta l4proto tcp dnat ip to "+ofAddress+"map @"+fixedPods, ofAddress+"vmap @"+serviceIPs)
-	b.chain("host", "meta l4proto tcp dnat ip to "+ofAddress+"map @"+fixedHost, ofAddress+"vmap @"+serviceIPs)
+	b.chain("pods", "dnat ip to "+ofAddress+"map @"+fixedPods, ofAddress+"vmap @"+serviceIPs)
+	b.chain("host", "dnat ip to "+ofAddress+"map @"+fixedHost, ofAddress+"vmap @"+serviceIPs)
 	b.chain("external",
 		toNode+ofPort+"@"+ownPorts+" return",
 		ofAddress+"vmap @"+externalIPs,

@@ -80,10 +80,8 @@ func (r *Router) Compile(s Service, endpoints []Slice, n Node) *Unit {
 // of them stays until Set is called for the first time.
 func (r *Router) Begin(ctx context.Context, fixed []Fixed) error {
 	for _, f := range fixed {
-		for _, a := range []netip.AddrPort{f.Address, f.Backend, f.HostBackend} {
-			if !a.Addr().Is4() || a.Port() == 0 {
-				return fmt.Errorf("service routing: %v is not an IPv4 address with a port", a)
-			}
+		if err := f.check(); err != nil {
+			return fmt.Errorf("service routing: %w", err)
 		}
 	}
 	r.mu.Lock()

@@ -138,7 +138,7 @@ const kubernetes = "198.19.0.1:443"
 // begin routes the service of the API.
 func (s *system) begin(t *testing.T, pods, host netip.AddrPort) {
 	t.Helper()
-	fixed := services.Fixed{Address: netip.MustParseAddrPort(kubernetes), Backend: pods, HostBackend: host}
+	fixed := services.Fixed{Address: netip.MustParseAddrPort(kubernetes), Protocol: services.TCP, Backend: pods, HostBackend: host}
 	if err := s.router.Begin(t.Context(), []services.Fixed{fixed}); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +197,40 @@ func TestPodsReachTheirOwnSystem(t *testing.T) {
 	}
 	if got, err := b.fromPod(t, kubernetes); got != "b" {
 		t.Errorf("after the other system is gone the pod reaches %q, %v", got, err)
+	}
+}
+
+// TestOneProtocolOfAPortIsLedByConfiguration has the other answered by nobody.
+func TestOneProtocolOfAPortIsLedByConfiguration(t *testing.T) {
+	s := start(t, "testa", "198.18.1.0/24")
+	server, err := net.ListenPacket("udp4", s.gateway.String()+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		for b := make([]byte, 9); ; {
+			_, from, err := server.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			server.WriteTo([]byte("dns"), from)
+		}
+	}()
+	fixed := services.Fixed{Address: netip.MustParseAddrPort("198.19.0.10:53"), Protocol: services.UDP, Backend: netip.MustParseAddrPort(server.LocalAddr().String())}
+	if err := s.router.Begin(t.Context(), []services.Fixed{fixed}); err != nil {
+		t.Fatal(err)
+	}
+	const ask = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.connect(("198.19.0.10", 53)); s.send(b"x"); print(s.recv(9).decode(), end="")`
+	for from, args := range map[string][]string{"the pod": {"ip", "netns", "exec", s.pod, "python3"}, "the host": {"python3"}} {
+		args = append(args, "-c", ask)
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); string(out) != "dns" {
+			t.Errorf("%s is answered %q, %v", from, out, err)
+		}
+	}
+	if out, err := s.fromPod(t, "198.19.0.10:53"); err == nil || !strings.Contains(out, "refused") {
+		t.Errorf("TCP: %q, %v", out, err)
 	}
 }
 
@@ -377,9 +411,10 @@ func TestBeginRefusesWhatCannotBeRouted(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
 	good := netip.MustParseAddrPort("198.19.0.1:443")
 	for name, f := range map[string]services.Fixed{
-		"no port": {Address: netip.AddrPortFrom(good.Addr(), 0), Backend: good, HostBackend: good},
-		"IPv6":    {Address: good, Backend: netip.MustParseAddrPort("[::1]:1"), HostBackend: good},
-		"nothing": {Address: good, Backend: good},
+		"no port":  {Address: netip.AddrPortFrom(good.Addr(), 0), Protocol: services.TCP, Backend: good},
+		"IPv6":     {Address: good, Protocol: services.TCP, Backend: good, HostBackend: netip.MustParseAddrPort("[::1]:1")},
+		"nowhere":  {Address: good, Protocol: services.TCP},
+		"protocol": {Address: good, Protocol: "icmp", Backend: good},
 	} {
 		if err := s.router.Begin(t.Context(), []services.Fixed{f}); err == nil {
 			t.Errorf("%s: no error", name)
