@@ -13,7 +13,6 @@ import (
 
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/inspect"
 )
 
 func podWith(volumes ...corev1.Volume) *corev1.Pod {

@@ -24,3 +24,20 @@ func TestLifeBar(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyAPodsVolumeIsSaidToBeReplaced holds for copies: no agent keeps them.
+func TestOnlyAPodsVolumeIsSaidToBeReplaced(t *testing.T) {
+	for _, tt := range []struct {
+		inVolume, later bool
+		want            string
+	}{
+		{true, true, "the agent replaces the file"},
+		{true, false, "the agent should have replaced the file"},
+		{false, true, "in a pod's volume, the agent replaces it"},
+		{false, false, "in a pod's volume, the agent would have replaced it"},
+	} {
+		if got := (&reportPrinter{inVolume: tt.inVolume}).replaced(tt.later); got != tt.want {
+			t.Errorf("in a volume %v, later %v: %q", tt.inVolume, tt.later, got)
+		}
+	}
+}
