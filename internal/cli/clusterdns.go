@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/network/dns"
 	"laterna.dev/laterna/internal/network/dns/server"
 )
@@ -14,9 +15,9 @@ func newClusterDNS() *cobra.Command {
 		Use:    dns.Command,
 		Short:  "Answer a node's pods about names; started by the node itself",
 		Hidden: true,
-		Args:   noArgs,
+		Args:   cobra.MaximumNArgs(1), // the data directory, for listings of processes
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return server.Run(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			return server.Run(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), clock.Real())
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"laterna.dev/laterna/internal/host/reserve"
 	"laterna.dev/laterna/internal/node/eviction"
+	"laterna.dev/laterna/internal/registry/core/service"
 )
 
 // Pods is the range of the pods' addresses. The configuration must be valid.
@@ -20,6 +21,15 @@ func (n Network) Services() netip.Prefix {
 		return netip.Prefix{}
 	}
 	return netip.MustParsePrefix(n.ServiceClusterIPRange)
+}
+
+// DNS is the address of the service where pods ask for names, not valid where the range has
+// no room for it. The configuration must be valid.
+func (n Network) DNS() netip.Addr {
+	if addr := service.DNS(n.Services()); addr.Is4() {
+		return addr
+	}
+	return netip.Addr{}
 }
 
 // Eviction says when pods are evicted. The configuration must be valid.

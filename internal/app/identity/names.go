@@ -25,7 +25,6 @@ type Names struct {
 	Listen        netip.AddrPort
 	Gateway       netip.Addr // of the pods' network; invalid without one
 	ServiceIP     netip.Addr
-	DNSIP         netip.Addr // of the service kube-dns; invalid where services have no room for it
 	ClusterDomain string
 }
 
@@ -51,10 +50,10 @@ func NamesOf(listen net.Addr, c config.Node, network config.Network, dir datadir
 	return n, nil
 }
 
-// Serve makes the services kubernetes and kube-dns those of a range of addresses.
+// Serve makes the service kubernetes that of a range of addresses.
 func (n *Names) Serve(services netip.Prefix) {
 	if services.IsValid() {
-		n.ServiceIP, n.DNSIP = service.First(services), service.DNS(services)
+		n.ServiceIP = service.First(services)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/manager"
 	"laterna.dev/laterna/internal/datadir"
-	"laterna.dev/laterna/internal/network/dns"
 	"laterna.dev/laterna/internal/network/plane"
 	"laterna.dev/laterna/internal/node/credentialprovider"
 	"laterna.dev/laterna/internal/runtime/managed"
@@ -72,7 +71,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
 	})
 	controllers := manager.New(manager.Config{
-		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready, ClusterDNS: names.DNSIP,
+		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready, ClusterDNS: c.Network.DNS(),
 		Clock: p.clocks.system, Wall: p.clocks.wall, Settled: p.clocks.settle(), Log: p.log,
 	})
 	first := append(store.Components(), api)
@@ -80,20 +79,17 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	var node *agent.Node
 	if c.Node.Enabled {
 		var runtime managed.Runtime
-		sockets, err := openDNS(ctx, p, names, network, group)
+		resolver, err := buildDNS(ctx, c.Network, dir, p, names, id, network, ready, group)
 		if err != nil {
 			return err
 		}
-		runtime, node, err = buildNode(ctx, c.Node, providers, dir, p, names, id, network, sockets, group)
+		runtime, node, err = buildNode(ctx, c, providers, dir, p, names, id, network, resolver, group)
 		if err != nil {
 			return err
 		}
 		first, second = append(first, runtime), append(second, node)
-		if sockets != nil {
-			second = append(second, agent.Names(agent.DNS{
-				Program: p.program, Service: names.DNSIP, Domain: names.ClusterDomain, URL: names.URL(), CA: id.Authority.PEM(), Client: id.DNS,
-				Network: network.Network(), Ready: ready.All, Wall: p.clocks.wall, Log: p.log,
-			}, sockets))
+		if resolver != nil {
+			second = append(second, resolver)
 		}
 	}
 	if network != nil {
@@ -106,23 +102,26 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	return nil
 }
 
-// openDNS opens the sockets of the node's DNS, nil where it has none: where the network of
-// pods is not ours, services have no room for it, or there is no program to run for it.
-func openDNS(ctx context.Context, p process, names identity.Names, network *plane.Plane, group *component.Group) (*dns.Sockets, error) {
-	if network == nil || !names.DNSIP.IsValid() || p.program == "" {
+// buildDNS makes the DNS of the node, nil where it has none: where the network of pods is
+// not ours, services have no room for it, or there is no program to run for it.
+func buildDNS(ctx context.Context, c config.Network, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, ready *manager.Readiness, group *component.Group) (*agent.DNS, error) {
+	if network == nil || !c.DNS().IsValid() || p.program == "" {
 		return nil, nil
 	}
-	sockets, err := dns.Open(ctx, network.Gateway(), p.log)
+	d, err := agent.NewDNS(ctx, agent.DNSConfig{
+		Program: p.program, Of: dir.Path, Service: c.DNS(), Domain: names.ClusterDomain, URL: names.URL(), CA: id.Authority.PEM(), Client: id.DNS,
+		Network: network.Network(), Ready: ready.All, Wall: p.clocks.wall, Log: p.log,
+	})
 	if err != nil {
 		return nil, err
 	}
-	group.Opened("sockets of cluster DNS", func(context.Context) error { return sockets.Close() })
-	return sockets, nil
+	group.Opened("sockets of cluster DNS", d.Close)
+	return d, nil
 }
 
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Node, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, sockets *dns.Sockets, group *component.Group) (managed.Runtime, *agent.Node, error) {
-	runtime, err := agent.Runtime(c, dir, p.clocks.wall, p.log)
+func buildNode(ctx context.Context, c config.Config, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, resolver *agent.DNS, group *component.Group) (managed.Runtime, *agent.Node, error) {
+	runtime, err := agent.Runtime(c.Node, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,15 +133,15 @@ func buildNode(ctx context.Context, c config.Node, providers credentialprovider.
 	cfg := agent.Config{
 		Name: names.NodeName, IP: names.NodeIP, ClusterDomain: names.ClusterDomain, URL: names.URL(),
 		Credentials: agent.Credentials{CA: id.Authority.PEM(), ClientCAs: id.Authority.Pool(), Client: id.Node, Serving: id.NodeServer},
-		Runtime:     runtime, Images: c.Images, Providers: providers, PodMaxPids: c.PodMaxPids, Eviction: c.Eviction(), Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
+		Runtime:     runtime, Images: c.Node.Images, Providers: providers, PodMaxPids: c.Node.PodMaxPids, Eviction: c.Node.Eviction(), Listener: listener, Dir: dir, Version: p.version.Info().GitVersion,
 		Clock: p.clocks.agent, Wall: p.clocks.wall, Log: p.log,
 	}
 	if network != nil {
 		network.Reserve(listener)
 		cfg.Network = network
 	}
-	if sockets != nil {
-		cfg.ClusterDNS, cfg.DNSAt = names.DNSIP, sockets.Addr()
+	if resolver != nil {
+		cfg.ClusterDNS, cfg.DNSAt = c.Network.DNS(), resolver.At()
 	}
 	return runtime, agent.New(cfg), nil
 }

@@ -11,7 +11,8 @@ import (
 	"laterna.dev/laterna/internal/wait"
 )
 
-// Command is the argument with which the program is a server.
+// Command is the first argument with which the program is a server; another one says to
+// whoever lists processes whose it is.
 const Command = "cluster-dns"
 
 const (
@@ -31,6 +32,8 @@ var pauses = wait.Backoff{First: 100 * time.Millisecond, Most: 30 * time.Second}
 type Config struct {
 	// Program is the file of this program: with the argument Command it is a server.
 	Program string
+	// Of stands in listings of processes as what the server belongs to: a data directory.
+	Of      string
 	Sockets *Sockets
 	// Settings are what a server is to be told now.
 	Settings func() (Settings, error)

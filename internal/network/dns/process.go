@@ -29,7 +29,7 @@ func start(cfg Config, settings Settings) (*process, error) {
 		return nil, fmt.Errorf("starting cluster DNS: %w", err)
 	}
 	defer readyWriter.Close()
-	cmd := exec.Command(cfg.Program, Command)
+	cmd := exec.Command(cfg.Program, Command, cfg.Of)
 	cmd.Args[0] = "laterna"
 	cmd.Dir, cmd.Env, cmd.WaitDelay = "/", []string{}, logDelay
 	// A terminal's interrupt is for whoever has started it.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	"github.com/coredns/coredns/plugin"
-	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 )
 
@@ -52,25 +51,14 @@ func (g guests) welcome(remote net.Addr) bool {
 	return false
 }
 
-// nowhere stands last where the machine has no resolver: it says so at once.
+// nowhere stands last where the machine has no resolver: that is told at once, and programs
+// say that they cannot resolve names, not that there is no such name.
 type nowhere struct{}
 
 // Name implements plugin.Handler.
 func (nowhere) Name() string { return "nowhere" }
 
-// ServeDNS implements plugin.Handler. The reason is in the answer (RFC 8914) for whoever
-// asks by hand.
-func (nowhere) ServeDNS(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	state := request.Request{W: w, Req: r}
-	m := new(dns.Msg).SetRcode(r, dns.RcodeServerFailure)
-	if r.IsEdns0() != nil {
-		m.SetEdns0(uint16(state.Size()), state.Do())
-		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_EDE{
-			InfoCode: dns.ExtendedErrorCodeNetworkError, ExtraText: "this machine names no resolver in /etc/resolv.conf",
-		})
-	}
-	if err := w.WriteMsg(m); err != nil {
-		return dns.RcodeServerFailure, err
-	}
-	return dns.RcodeSuccess, nil // it is written
+// ServeDNS implements plugin.Handler.
+func (nowhere) ServeDNS(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
+	return dns.RcodeServerFailure, nil
 }

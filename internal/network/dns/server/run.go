@@ -8,17 +8,25 @@ import (
 	"log"
 	"net"
 	"os"
+	"time"
 
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/host/resident"
 	ours "laterna.dev/laterna/internal/network/dns"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // errEnded says that a server does not end by itself.
 var errEnded = errors.New("a socket of cluster DNS was closed")
 
+// processName is what listings of processes show of at most 15 characters.
+const processName = "laterna-dns"
+
 // Run is the whole life of a server's process: it reads its settings from in, sets up
 // CoreDNS, gives up what rights it has, and answers on the sockets that it inherited until
-// in ends or ctx does. Its log goes to out, a line each.
-func Run(ctx context.Context, in io.Reader, out io.Writer) error {
+// in ends or ctx does. Its log goes to out, a line each. wall is real time.
+func Run(ctx context.Context, in io.Reader, out io.Writer, wall clock.Wall) error {
+	_ = os.WriteFile("/proc/self/comm", []byte(processName), 0)
 	log.SetFlags(0)
 	log.SetOutput(out)
 	settings, err := ours.ReadSettings(in)
@@ -52,6 +60,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 		_, _ = ready.Write([]byte{1})
 		ready.Close()
+		go settle(ctx, wall)
 		ended <- errors.Join(errEnded, s.serve(tcp, udp))
 	}()
 	select {
@@ -61,6 +70,20 @@ func Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		// under way, who does asks again.
 	}
 	return err
+}
+
+// settleAfter is how long after the start its last work is done.
+const settleAfter = 2 * time.Second
+
+// settle gives back the memory that only the start needed, which is most of it.
+func settle(ctx context.Context, wall clock.Wall) {
+	if !wait.Pause(ctx, wall, settleAfter) {
+		return
+	}
+	if err := resident.Release(); err != nil {
+		log.Printf("[DEBUG] memory of the start stays resident: %v", err)
+	}
+	resident.GiveBack(ctx, wall)
 }
 
 // sockets returns what the process was started with.
