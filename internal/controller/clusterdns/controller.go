@@ -85,7 +85,7 @@ func newReconciler(c Config, nodes corelisters.NodeLister, services corelisters.
 		nodes:   func() ([]*corev1.Node, error) { return nodes.List(labels.Everything()) },
 		service: func() (*corev1.Service, error) { return services.Services(metav1.NamespaceSystem).Get(service) },
 		slices: func() ([]*discoveryv1.EndpointSlice, error) {
-			return slices.EndpointSlices(metav1.NamespaceSystem).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager}))
+			return slices.EndpointSlices(metav1.NamespaceSystem).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service}))
 		},
 		createService: func(ctx context.Context, s *corev1.Service) error {
 			_, err := serviceClient.Create(ctx, s, metav1.CreateOptions{})

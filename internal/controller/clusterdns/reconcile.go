@@ -24,7 +24,8 @@ const (
 	// service and its labels and ports are those of upstream's add-on, which others look for.
 	service = "kube-dns"
 	port    = 53
-	// manager marks the slices that are this controller's.
+	// manager marks the slices that are this controller's; no others may lead the service,
+	// such as those for pods that a selector has found once.
 	manager = "cluster-dns-controller.laterna.dev"
 )
 
@@ -66,7 +67,9 @@ func (r reconciler) reconcile(ctx context.Context, _ string) error {
 	}
 	var errs []error
 	for _, s := range have {
-		i := slices.IndexFunc(want, func(w *discoveryv1.EndpointSlice) bool { return w.Name == s.Name })
+		i := slices.IndexFunc(want, func(w *discoveryv1.EndpointSlice) bool {
+			return w.Name == s.Name && s.Labels[discoveryv1.LabelManagedBy] == manager
+		})
 		if i < 0 {
 			if err := r.deleteSlice(ctx, s.Name); err != nil && !apierrors.IsNotFound(err) {
 				errs = append(errs, fmt.Errorf("removing endpoint slice %s: %w", s.Name, err))
