@@ -9,15 +9,15 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// unnamed is what services do not do here yet.
-const unnamed = "spec.type: Laterna answers no DNS names of services yet: nobody finds this one by its name"
+// unbalanced is what services do not do here.
+const unbalanced = "spec.type: Laterna makes no load balancers: the service is reached by its cluster IP and its node ports, and has no external address until something else gives it one"
 
 // warnings returns what is allowed in a service and still likely a mistake, and, where a
 // service is new or of a new type, what it does not do. old is nil for a new service.
 func warnings(s, old *corev1.Service) []string {
 	var all []string
-	if (old == nil || old.Spec.Type != s.Spec.Type) && !takesAddress(s) {
-		all = append(all, unnamed)
+	if s.Spec.Type == corev1.ServiceTypeLoadBalancer && (old == nil || old.Spec.Type != s.Spec.Type) {
+		all = append(all, unbalanced)
 	}
 	if _, ok := s.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]; ok {
 		all = append(all, fmt.Sprintf("annotation %s is deprecated, please use %s instead", corev1.DeprecatedAnnotationTopologyAwareHints, corev1.AnnotationTopologyMode))

@@ -22,20 +22,20 @@ func TestServicesAreToldWhatTheyDoNot(t *testing.T) {
 	}{
 		"new":                {made("s", plain), nil, nil},
 		"node ports":         {made("s", kind(corev1.ServiceTypeNodePort)), nil, nil},
-		"without an address": {made("s", address("None")), nil, []string{unnamed}},
-		"another's name":     {made("s", kind(corev1.ServiceTypeExternalName)), nil, []string{unnamed}},
+		"without an address": {made("s", address("None")), nil, nil},
+		"another's name":     {made("s", kind(corev1.ServiceTypeExternalName)), nil, nil},
 		"the API's":          {made("kubernetes", plain), nil, nil},
 		"changed":            {made("s", plain), made("s", plain), nil},
-		"of another type":    {made("s", kind(corev1.ServiceTypeLoadBalancer)), made("s", plain), nil},
+		"of another type":    {made("s", kind(corev1.ServiceTypeLoadBalancer)), made("s", plain), []string{unbalanced}},
 		"idle name":          {made("s", func(spec *corev1.ServiceSpec) { spec.ExternalName = "a.b" }), made("s", plain), []string{`spec.externalName is ignored when spec.type is not "ExternalName"`}},
 		"another's name, with an address": {made("s", func(spec *corev1.ServiceSpec) {
 			kind(corev1.ServiceTypeExternalName)(spec)
 			spec.ExternalIPs = []string{"192.0.2.1"}
-		}), nil, []string{unnamed, `spec.externalIPs is ignored when spec.type is "ExternalName"`}},
+		}), nil, []string{`spec.externalIPs is ignored when spec.type is "ExternalName"`}},
 		"headless, with what needs an address": {made("s", func(spec *corev1.ServiceSpec) {
 			address("None")(spec)
 			spec.LoadBalancerIP, spec.ExternalIPs, spec.SessionAffinity = "192.0.2.2", []string{"192.0.2.1"}, corev1.ServiceAffinityClientIP
-		}), nil, []string{unnamed, "spec.loadBalancerIP is ignored for headless services", "spec.externalIPs is ignored for headless services", "spec.SessionAffinity is ignored for headless services"}},
+		}), nil, []string{"spec.loadBalancerIP is ignored for headless services", "spec.externalIPs is ignored for headless services", "spec.SessionAffinity is ignored for headless services"}},
 		"an old annotation": {annotated(made("s", plain), corev1.DeprecatedAnnotationTopologyAwareHints), made("s", plain), []string{"annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead"}},
 		"an old preference": {made("s", func(spec *corev1.ServiceSpec) {
 			spec.TrafficDistribution = ptr.To(corev1.ServiceTrafficDistributionPreferClose)
