@@ -54,6 +54,7 @@ func TestPrintStatus(t *testing.T) {
 			node("b", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "no network"}),
 			node("c"),
 		},
+		Names:      &status.Names{Service: "10.96.0.10", API: "kubernetes.default.svc.cluster.local"},
 		Pods:       map[corev1.PodPhase]int{corev1.PodRunning: 2, corev1.PodPending: 1},
 		StoreBytes: 1024, ImageBytes: 2048, Free: 1 << 30,
 	})
@@ -64,6 +65,7 @@ func TestPrintStatus(t *testing.T) {
 		"Node:            a, Ready",
 		"Node:            b, NotReady: no network",
 		"Node:            c, has not reported yet",
+		"Cluster DNS:     10.96.0.10, knows the API as kubernetes.default.svc.cluster.local",
 		"Pods:            1 Pending, 2 Running",
 		"Disk:            store 1.0 KiB, images 2.0 KiB, 1.0 GiB free",
 	}

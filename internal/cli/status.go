@@ -65,6 +65,9 @@ func printStatus(out io.Writer, s status.Status) {
 	for i := range s.Nodes {
 		row("Node", "%s, %s", s.Nodes[i].Name, nodeState(&s.Nodes[i]))
 	}
+	if len(s.Nodes) > 0 {
+		row("Cluster DNS", "%s", namesState(s.Names))
+	}
 	if s.Pods != nil {
 		row("Pods", "%s", podCounts(s.Pods))
 	}
@@ -98,6 +101,19 @@ func nodeState(node *corev1.Node) string {
 		return "Ready"
 	default:
 		return "NotReady: " + c.Message
+	}
+}
+
+func namesState(n *status.Names) string {
+	switch {
+	case n == nil:
+		return "none: pods resolve names as the machine does"
+	case n.Err != nil:
+		return fmt.Sprintf("%s does not answer: %v", n.Service, n.Err)
+	case n.API == "":
+		return n.Service
+	default:
+		return fmt.Sprintf("%s, knows the API as %s", n.Service, n.API)
 	}
 }
 

@@ -53,6 +53,7 @@ func Checks(ctx context.Context, cfg Config) []Check {
 		controlGroups(),
 		port(ctx, cfg),
 		networks(ctx, cfg),
+		m.resolvers(),
 		dataDirectory(cfg.Dir.Path),
 		store(ctx, cfg),
 		m.inotify(),

@@ -47,6 +47,8 @@ type Status struct {
 	Nodes           []corev1.Node
 	// Pods counts pods by phase.
 	Pods map[corev1.PodPhase]int
+	// Names is how pods resolve names of the cluster, nil where they cannot.
+	Names *Names
 	// Damaged are objects of the store that cannot be read.
 	Damaged []damaged.Object
 	// Left counts the processes that go on without laterna: containerd, its shims
@@ -156,6 +158,9 @@ func (s *Status) readServer(ctx context.Context, client kubernetes.Interface) er
 		return fmt.Errorf("listing nodes: %w", err)
 	}
 	s.Nodes = nodes.Items
+	if s.Names, err = readNames(ctx, client, s.PID != 0); err != nil {
+		return err
+	}
 	pods, err := client.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("listing pods: %w", err)
