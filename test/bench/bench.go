@@ -42,6 +42,7 @@ var rows = []row{
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
 	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
 	{"collect", "5,000 dependents of one owner collected, and orphaned", measureCollection},
+	{"names", "DNS queries beside a bare UDP echo; memory with 10,000 names", measureNames},
 	{"publish", "publishing a volume of 10 files", measurePublish},
 	{"volumes", "1,000 projected volumes in one process: time and memory", measureVolumes},
 	{"crypto", "bare cryptography, to compare with", measureCrypto},

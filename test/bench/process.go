@@ -40,12 +40,16 @@ func cpuTime(pid int) (time.Duration, error) {
 type memory struct {
 	rss, pss                   float64
 	laterna, containerd, shims float64 // parts of rss
+	dns                        float64 // and of it, what answers for names
 	processes                  int
 }
 
 // parts tells where the memory is.
 func (m memory) parts() string {
 	out := "laterna " + number(m.laterna)
+	if m.dns > 0 {
+		out += ", DNS " + number(m.dns)
+	}
 	if m.containerd > 0 {
 		out += ", containerd " + number(m.containerd)
 	}
@@ -110,6 +114,8 @@ func (m *memory) add(pid int, rss, pss float64) {
 	switch comm := strings.TrimSpace(string(name)); {
 	case comm == "laterna":
 		m.laterna += rss
+	case comm == "laterna-dns":
+		m.dns += rss
 	case comm == "containerd":
 		m.containerd += rss
 	default: // the kernel cuts containerd-shim-runc-v2
