@@ -21,8 +21,8 @@ type asker struct {
 	*dns.ClientConfig
 }
 
-// asks returns the asker of a pod that runs.
-func (s *system) asks(t testing.TB, ns, pod string) asker {
+// asksFrom returns the asker of a pod that runs.
+func (s *system) asksFrom(t testing.TB, ns, pod string) asker {
 	t.Helper()
 	config, err := dns.ClientConfigFromReader(strings.NewReader(s.exec(t, ns, pod, "cat", "/etc/resolv.conf")))
 	if err != nil {

@@ -29,7 +29,7 @@ spec:
   containers: [{name: c, image: "busybox:1.28", command: [sleep, 1d]}]
 `, service))
 	s.running(t, s.ns, service)
-	return s.asks(t, s.ns, service), s.field(t, s.ns, "pod/"+service, "{.status.podIP}")
+	return s.asksFrom(t, s.ns, service), s.field(t, s.ns, "pod/"+service, "{.status.podIP}")
 }
 
 // named makes a service; headless where cluster is false.

@@ -44,7 +44,7 @@ spec:
 	if want := "curl: (60) SSL certificate problem: unable to get local issuer certificate"; !strings.Contains(said, want) {
 		t.Errorf("curl says %s", said)
 	}
-	a := s.asks(t, "default", "b4-curl")
+	a := s.asksFrom(t, "default", "b4-curl")
 	a.resolves(t, dns.TypeSRV, []string{"0 100 443 kubernetes.default.svc.cluster.local."}, "_https._tcp.kubernetes.default.svc.cluster.local", "_https._tcp.kubernetes")
 	if events := s.sh(t, "kubectl get events -A"); strings.Contains(events, "MissingClusterDNS") {
 		t.Errorf("events %s", events)
