@@ -13,7 +13,7 @@
 //
 // What a service has in the table is a Unit, made by Compile of the service, its endpoints
 // and the node alone. The table is changed by what differs, in one transaction; why nothing
-// is listed for that, and how answers find their way back, is in docs/decisions/0040.
+// is listed for that, and how answers find their way back, is in docs/decisions/0020.
 //
 // Several systems share a machine, often with the same service range. Pods are told
 // apart by the bridge that they come in by, so each reaches its own system. The
