@@ -144,22 +144,39 @@ func TestE1AndE2AndE3DeploymentWithAServiceAccount(t *testing.T) {
 	matches(t, in(`kubectl describe deployment my-app | grep "Service Account"`), ` *Service Account: +my-service-account`)
 }
 
-// TestTheExampleOfDeployments runs docs/deployments.md.
-func TestTheExampleOfDeployments(t *testing.T) {
-	t.Parallel()
-	ns := shared.namespace(t)
-	page, err := os.ReadFile("../../docs/deployments.md")
+// examplesOf runs the manifest and the commands of a page of docs in a namespace, and returns what
+// the commands print.
+func examplesOf(t *testing.T, ns, page string) string {
+	t.Helper()
+	raw, err := os.ReadFile("../../docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := func(language string) string {
-		_, rest, _ := strings.Cut(string(page), "```"+language+"\n")
+		_, rest, _ := strings.Cut(string(raw), "```"+language+"\n")
 		text, _, _ := strings.Cut(rest, "```")
 		return text
 	}
 	shared.apply(t, ns, block("yaml"))
-	shared.sh(t, "set -e; kubectl() { command kubectl -n "+ns+" \"$@\"; }\n"+block("bash"))
+	return shared.sh(t, "set -e; NAMESPACE="+ns+"; kubectl() { command kubectl -n "+ns+" \"$@\"; }\n"+block("bash"))
+}
+
+// TestTheExampleOfDeployments runs docs/deployments.md.
+func TestTheExampleOfDeployments(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	examplesOf(t, ns, "deployments.md")
 	if got := shared.field(t, ns, "deployment/web", `{.status.availableReplicas} {.spec.template.spec.containers[0].image} {.metadata.annotations.deployment\.kubernetes\.io/revision}`); got != "2 busybox:1.28 4" {
 		t.Errorf("in the end %s", got)
+	}
+}
+
+// TestTheExampleOfServices runs docs/services.md.
+func TestTheExampleOfServices(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	out := examplesOf(t, ns, "services.md")
+	if ip := shared.field(t, ns, "service/hello", "{.spec.clusterIP}"); !strings.Contains(out, ip) || strings.Count(out, "\nhello-") != 3 {
+		t.Errorf("want the address %s, and a pod's name three times:\n%s", ip, out)
 	}
 }
