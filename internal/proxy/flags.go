@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
@@ -57,6 +59,10 @@ func (f *Flags) Check() error {
 // what kubectl proxy warns of.
 func (f *Flags) Run(ctx context.Context, api *rest.Config, out, warn io.Writer) error {
 	f.config.API = api
+	if f.config.AcceptHosts == proxy.DefaultHostAcceptRE {
+		// Its pattern for ::1 has brackets, which the filter has taken off.
+		f.config.AcceptHosts += ",^::1$,^" + regexp.QuoteMeta(strings.Trim(f.address, "[]")) + "$"
+	}
 	for _, warning := range f.config.warnings(f.socket != "") {
 		fmt.Fprintln(warn, "laterna:", warning)
 	}

@@ -52,9 +52,16 @@ func New(c Config) (http.Handler, error) {
 		if static == prefix {
 			return nil, fmt.Errorf("--www-prefix and --api-prefix: both are %s", prefix)
 		}
-		mux.Handle(static, http.StripPrefix(static, http.FileServer(http.Dir(c.StaticDir))))
+		files := http.StripPrefix(static, http.FileServer(http.Dir(c.StaticDir)))
+		if filter != nil {
+			files = filter.HandlerFor(files)
+		}
+		mux.Handle(static, files)
 	}
-	return mux, nil
+	if filter == nil {
+		return mux, nil
+	}
+	return ownPages(mux), nil
 }
 
 func slashed(prefix string) string {

@@ -21,6 +21,15 @@ var asked = []string{headerVersion, "Sec-Websocket-Key", "Sec-Websocket-Version"
 // answered are the fields of an upgrade's answer that go back to a client.
 var answered = []string{headerVersion, "Sec-Websocket-Accept", headerProtocol}
 
+// ForOrigin are the fields of an answer that speak for all of the origin that it comes from.
+// That is the server's, where all backends are seen: none of them may say who else reads it,
+// that it is to be reached elsewhere or only in some way, what a browser is to forget, or that
+// a script of one may serve the pages of all.
+var ForOrigin = []string{
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods", "Access-Control-Allow-Origin",
+	"Alt-Svc", "Clear-Site-Data", "Nel", "Report-To", "Service-Worker-Allowed", "Strict-Transport-Security",
+}
+
 // Of returns the protocol that a request wants its connection to become, "" if none.
 func Of(r *http.Request) string {
 	protocol, _ := upgradeOf(r.Header)
@@ -65,11 +74,14 @@ func wholeToBackend(h http.Header, protocol string) http.Header {
 	return out
 }
 
-// wholeToClient is everything that a backend answers, but for how long there would be a
-// body: there is none.
+// wholeToClient is everything that a backend answers, but for ForOrigin and how long there
+// would be a body: there is none.
 func wholeToClient(h http.Header, protocol string) http.Header {
 	out := connectionTo(h, protocol)
 	out.Del("Content-Length")
+	for _, name := range ForOrigin {
+		out.Del(name)
+	}
 	return out
 }
 

@@ -155,7 +155,7 @@ func TestWhatAClientSaysPassesThroughButWhoItIs(t *testing.T) {
 	pod := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- r
 		up := websocket.Upgrader{EnableCompression: true, Subprotocols: []string{"chat"}, CheckOrigin: func(*http.Request) bool { return true }}
-		ws, err := up.Upgrade(w, r, http.Header{"Set-Cookie": {"a=b"}})
+		ws, err := up.Upgrade(w, r, http.Header{"Set-Cookie": {"a=b"}, "Strict-Transport-Security": {"max-age=1"}})
 		if err != nil {
 			return
 		}
@@ -184,7 +184,7 @@ func TestWhatAClientSaysPassesThroughButWhoItIs(t *testing.T) {
 	if all := fmt.Sprint(r.Header); strings.Contains(all, "secret") {
 		t.Errorf("asked is %s", all)
 	}
-	if ws.Subprotocol() != "chat" || resp.Header.Get("Set-Cookie") != "a=b" || !strings.Contains(resp.Header.Get("Sec-Websocket-Extensions"), "permessage-deflate") {
+	if ws.Subprotocol() != "chat" || resp.Header.Get("Set-Cookie") != "a=b" || resp.Header.Get("Strict-Transport-Security") != "" || !strings.Contains(resp.Header.Get("Sec-Websocket-Extensions"), "permessage-deflate") {
 		t.Errorf("answered is %v", resp.Header)
 	}
 	for _, text := range []string{"a", strings.Repeat("long", 100<<10)} {

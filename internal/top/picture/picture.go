@@ -105,7 +105,7 @@ func Of(s Snapshot) []Pod {
 }
 
 func (s Snapshot) pod(p *corev1.Pod, report *v1alpha1.PodProjection) Pod {
-	out := Pod{Namespace: plain.Text(p.Namespace), Name: plain.Text(p.Name), Node: p.Spec.NodeName, Phase: string(p.Status.Phase)}
+	out := Pod{Namespace: plain.Text(p.Namespace), Name: plain.Text(p.Name), Node: shown(p.Spec.NodeName), Phase: shown(string(p.Status.Phase))}
 	if report != nil {
 		for i := range report.Status.Volumes {
 			v := s.volume(p.Namespace, &report.Status.Volumes[i])
@@ -179,13 +179,21 @@ func (s Snapshot) volume(namespace string, v *v1alpha1.VolumeStatus) Volume {
 }
 
 func (s Snapshot) source(namespace string, src v1alpha1.SourceStatus, published bool) Source {
-	out := Source{Kind: string(src.Kind), Name: plain.Text(src.Name), Loaded: src.PublishedVersion, Seen: src.ObservedVersion}
+	out := Source{Kind: string(src.Kind), Name: plain.Text(src.Name), Loaded: shown(src.PublishedVersion), Seen: shown(src.ObservedVersion)}
 	if src.Kind == v1alpha1.SourceConfigMap {
 		out.Has = s.Versions[types.NamespacedName{Namespace: namespace, Name: src.Name}]
 	}
 	out.Missing = out.Loaded == "" && out.Seen == ""
-	out.Behind = out.Loaded != out.Seen || !published || newer(out.Has, out.Seen)
+	out.Behind = src.PublishedVersion != src.ObservedVersion || !published || newer(out.Has, src.ObservedVersion)
 	return out
+}
+
+// shown is text that may be missing, as it may stand on a terminal.
+func shown(text string) string {
+	if text == "" {
+		return ""
+	}
+	return plain.Text(text)
 }
 
 // newer compares versions, which are numbers that grow: what a watch has not told yet is

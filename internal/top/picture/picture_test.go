@@ -95,12 +95,12 @@ func TestReportsStandForPodsThatMayNotBeListed(t *testing.T) {
 }
 
 func TestTextsDriveNoTerminal(t *testing.T) {
-	v := shows("app", "1", "1")
+	v := shows("app", "\x1bP1", "\x1b_2")
 	v.Problem = "\x1b[2Jgone"
 	v.Tokens = []v1alpha1.TokenStatus{{Path: "a\x1bb", Audience: "a\u202eb"}}
 	v.Checks = []v1alpha1.OutcomeStatus{{Container: "c", Action: "exec \x07", Result: v1alpha1.Failed, Message: "\r\n"}}
 	got := picture.Of(picture.Snapshot{Projections: []*v1alpha1.PodProjection{report("p", v1alpha1.ReasonProblem, v)}})[0].Volumes[0]
-	for _, text := range []string{got.Problem, got.Tokens[0].Path, got.Tokens[0].Audience, got.Outcomes[0].Action, got.Outcomes[0].Message} {
+	for _, text := range []string{got.Problem, got.Sources[0].Loaded, got.Sources[0].Seen, got.Tokens[0].Path, got.Tokens[0].Audience, got.Outcomes[0].Action, got.Outcomes[0].Message} {
 		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("%q reaches the terminal", text)
 		}

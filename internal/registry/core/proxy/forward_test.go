@@ -21,6 +21,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/upgrade"
 )
 
 // answering answers errors as the API does.
@@ -163,7 +164,7 @@ func TestBackendLearnsNoCredentials(t *testing.T) {
 
 func TestAnswersAreLed(t *testing.T) {
 	api := front(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range forOrigin {
+		for _, name := range upgrade.ForOrigin {
 			w.Header().Set(name, "x")
 		}
 		w.Header().Set("X-Own", "1")
@@ -199,7 +200,7 @@ func TestAnswersAreLed(t *testing.T) {
 		if resp.Header.Get("X-Own") != "1" {
 			t.Errorf("%s: header %v", c.path, resp.Header)
 		}
-		for _, name := range forOrigin {
+		for _, name := range upgrade.ForOrigin {
 			if resp.Header.Get(name) != "" {
 				t.Errorf("%s: a pod says %s for all", c.path, name)
 			}
