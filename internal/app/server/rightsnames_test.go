@@ -38,6 +38,25 @@ func (w *world) names() {
 		s, err := services.Get(ctx, "kube-dns", metav1.GetOptions{})
 		return err == nil && s.Spec.Selector == nil
 	})
+	s, err = services.Get(ctx, "kube-dns", metav1.GetOptions{})
+	w.must(err)
+	s.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "elsewhere.example"}
+	_, err = services.Update(ctx, s, metav1.UpdateOptions{})
+	w.must(err)
+	w.eventually("the service is where pods ask", func() bool {
+		s, err := services.Get(ctx, "kube-dns", metav1.GetOptions{})
+		return err == nil && s.Spec.ClusterIP == "10.96.0.10"
+	})
+	endpoints := w.admin.CoreV1().Endpoints("kube-system")
+	_, err = endpoints.Create(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "kube-dns"}, Subsets: []corev1.EndpointSubset{{
+		Addresses: []corev1.EndpointAddress{{IP: "10.9.9.9"}}, Ports: []corev1.EndpointPort{{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}},
+	}}}, metav1.CreateOptions{})
+	w.must(err)
+	w.eventually("endpoints lead pods nowhere", func() bool {
+		_, err := endpoints.Get(ctx, "kube-dns", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	leads("10.9.0.1", 53)
 	patch := []byte(`{"metadata":{"annotations":{"` + api.ClusterDNS + `":"10.9.0.2:54"}}}`)
 	_, err = nodes.Patch(ctx, "names", types.MergePatchType, patch, metav1.PatchOptions{})
 	w.must(err)

@@ -51,6 +51,14 @@ func (w *world) reconcile(t *testing.T) []string {
 			}
 			return after, nil
 		},
+		deleteService: func(_ context.Context, s *corev1.Service) error {
+			w.did, w.service = append(w.did, "delete service"), nil
+			return nil
+		},
+		deleteEndpoints: func(context.Context) error {
+			w.did = append(w.did, "delete endpoints")
+			return nil
+		},
 		createSlice: func(_ context.Context, s *discoveryv1.EndpointSlice) error {
 			w.did, w.slices = append(w.did, "create "+s.Name), append(w.slices, s)
 			return nil
@@ -119,6 +127,36 @@ func TestWhatOthersChangeIsMended(t *testing.T) {
 	}
 	if s := w.service; s.Spec.Selector != nil || s.Labels["theirs"] != "x" || s.Labels["k8s-app"] != "kube-dns" {
 		t.Errorf("service %+v", s)
+	}
+}
+
+// TestServiceIsWherePodsAsk has a service of an older range, and one that leads to a name.
+func TestServiceIsWherePodsAsk(t *testing.T) {
+	for name, change := range map[string]func(*corev1.ServiceSpec){
+		"another address": func(s *corev1.ServiceSpec) { s.ClusterIP, s.ClusterIPs = "10.97.0.10", []string{"10.97.0.10"} },
+		"another type": func(s *corev1.ServiceSpec) {
+			s.Type, s.ClusterIP, s.ExternalName = corev1.ServiceTypeExternalName, "", "x.example"
+		},
+	} {
+		w := &world{nodes: []*corev1.Node{node("a", "10.244.0.1:53")}}
+		w.reconcile(t)
+		change(&w.service.Spec)
+		if got, want := w.reconcile(t), []string{"delete service"}; !slices.Equal(got, want) {
+			t.Errorf("%s: did %q, want %q", name, got, want)
+		}
+		if got, want := w.reconcile(t), []string{"create service"}; !slices.Equal(got, want) {
+			t.Errorf("%s: did %q then, want %q", name, got, want)
+		}
+	}
+}
+
+// TestMirroredSlicesDoNotComeBack has the Endpoints that a selector has left behind.
+func TestMirroredSlicesDoNotComeBack(t *testing.T) {
+	w := &world{nodes: []*corev1.Node{node("a", "10.244.0.1:53")}}
+	w.reconcile(t)
+	w.slices = append(w.slices, &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "kube-dns-mirrored", Labels: map[string]string{discoveryv1.LabelManagedBy: mirroring}}})
+	if got, want := w.reconcile(t), []string{"delete endpoints", "delete kube-dns-mirrored"}; !slices.Equal(got, want) {
+		t.Errorf("did %q, want %q", got, want)
 	}
 }
 

@@ -7,10 +7,12 @@ package clusterdns
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -92,6 +94,9 @@ func newReconciler(c Config, nodes corelisters.NodeLister, services corelisters.
 			return err
 		},
 		updateService: run.Commits(c.Env, serviceClient.Update),
+		deleteService: func(ctx context.Context, s *corev1.Service) error {
+			return serviceClient.Delete(ctx, s.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))})
+		},
 		createSlice: func(ctx context.Context, s *discoveryv1.EndpointSlice) error {
 			_, err := sliceClient.Create(ctx, s, metav1.CreateOptions{})
 			return err
@@ -99,6 +104,13 @@ func newReconciler(c Config, nodes corelisters.NodeLister, services corelisters.
 		updateSlice: run.Commits(c.Env, sliceClient.Update),
 		deleteSlice: func(ctx context.Context, name string) error {
 			return sliceClient.Delete(ctx, name, metav1.DeleteOptions{})
+		},
+		deleteEndpoints: func(ctx context.Context) error {
+			err := c.Client.CoreV1().Endpoints(metav1.NamespaceSystem).Delete(ctx, service, metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("removing the endpoints %s: %w", service, err)
+			}
+			return nil
 		},
 	}
 }

@@ -27,6 +27,8 @@ const (
 	// manager marks the slices that are this controller's; no others may lead the service,
 	// such as those for pods that a selector has found once.
 	manager = "cluster-dns-controller.laterna.dev"
+	// mirroring marks the slices that are made of Endpoints.
+	mirroring = "endpointslicemirroring-controller.k8s.io"
 )
 
 // ports are those of the service, by protocol.
@@ -44,9 +46,12 @@ type reconciler struct {
 	slices        func() ([]*discoveryv1.EndpointSlice, error)
 	createService func(ctx context.Context, s *corev1.Service) error
 	updateService run.Commit[*corev1.Service]
+	deleteService func(ctx context.Context, s *corev1.Service) error
 	createSlice   func(ctx context.Context, s *discoveryv1.EndpointSlice) error
 	updateSlice   run.Commit[*discoveryv1.EndpointSlice]
 	deleteSlice   func(ctx context.Context, name string) error
+	// deleteEndpoints removes the Endpoints of the service; it is no error when there are none.
+	deleteEndpoints func(ctx context.Context) error
 }
 
 // reconcile brings service and slices to what the nodes say.
@@ -71,6 +76,10 @@ func (r reconciler) reconcile(ctx context.Context, _ string) error {
 			return w.Name == s.Name && s.Labels[discoveryv1.LabelManagedBy] == manager
 		})
 		if i < 0 {
+			if s.Labels[discoveryv1.LabelManagedBy] == mirroring {
+				// It would come back from what a selector has left behind.
+				errs = append(errs, r.deleteEndpoints(ctx))
+			}
 			if err := r.deleteSlice(ctx, s.Name); err != nil && !apierrors.IsNotFound(err) {
 				errs = append(errs, fmt.Errorf("removing endpoint slice %s: %w", s.Name, err))
 			}
@@ -100,6 +109,12 @@ func (r reconciler) keepService(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("reading the service %s: %w", service, err)
+	case have.Spec.Type != want.Spec.Type || have.Spec.ClusterIP != want.Spec.ClusterIP:
+		// An address cannot be changed, and pods ask at this one.
+		if err := r.deleteService(ctx, have); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("removing the service %s, which is not at %s: %w", service, want.Spec.ClusterIP, err)
+		}
+		return nil // it is made when it is seen to be gone
 	default:
 		if _, err := r.updateService(ctx, have, mendedService(have, want)); err != nil && !run.Overtaken(err) {
 			return fmt.Errorf("repairing the service %s: %w", service, err)

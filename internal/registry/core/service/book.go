@@ -117,6 +117,9 @@ func (b *book) take(ctx context.Context, svc *corev1.Service, a netip.Addr, dry 
 	if err := b.open(ctx); err != nil {
 		return err
 	}
+	if b.promised(svc, a) {
+		return errTaken
+	}
 	var ranges []string
 	for _, fresh := range []bool{false, true} {
 		spans, err := b.spans(ctx, fresh)
@@ -132,6 +135,12 @@ func (b *book) take(ctx context.Context, svc *corev1.Service, a netip.Addr, dry 
 		}
 	}
 	return &outsideError{a, ranges}
+}
+
+// promised tells whether an address is that of kube-dns and this is another service: pods are
+// told to ask there before there is such a service, and when somebody has deleted it.
+func (b *book) promised(svc *corev1.Service, a netip.Addr) bool {
+	return a == DNS(b.own.prefix) && (svc.Namespace != metav1.NamespaceSystem || svc.Name != "kube-dns")
 }
 
 // outsideError says that an address is of no range.
@@ -173,6 +182,9 @@ func (b *book) pickOf(ctx context.Context, svc *corev1.Service, s span, dry bool
 			break
 		}
 		a := s.at(upper.first + rand.Uint64N(upper.width()))
+		if b.promised(svc, a) {
+			continue
+		}
 		if err := b.claim(ctx, svc, a, dry); !errors.Is(err, errTaken) {
 			return a, err
 		}
@@ -189,7 +201,7 @@ func (b *book) pickOf(ctx context.Context, svc *corev1.Service, s span, dry bool
 		start := rand.Uint64N(width)
 		for i := range width {
 			n := band.first + (start+i)%width
-			if taken[n] {
+			if taken[n] || b.promised(svc, s.at(n)) {
 				continue
 			}
 			if err := b.claim(ctx, svc, s.at(n), dry); !errors.Is(err, errTaken) {

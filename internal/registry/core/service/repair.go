@@ -128,13 +128,17 @@ func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr) e
 			return err
 		}
 		var twice bool
+		var unknown error
 		err = b.remove(ctx, a.String(), func(o *networkingv1.IPAddress) bool {
 			p := o.Spec.ParentRef
 			if p != nil && p.Group == "" && p.Resource == "services" && !heldBy(o, svc) {
-				twice, _ = b.has(ctx, p.Namespace, p.Name, a)
+				twice, unknown = b.has(ctx, p.Namespace, p.Name, a)
 			}
-			return !twice
+			return !twice && unknown == nil
 		})
+		if unknown != nil {
+			return unknown
+		}
 		if twice {
 			b.log.WarnContext(ctx, "an address is that of two services; recreate this one", "namespace", svc.Namespace, "service", svc.Name, "address", a)
 		}

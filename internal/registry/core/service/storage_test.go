@@ -149,6 +149,9 @@ func TestAddresses(t *testing.T) {
 		!strings.Contains(err.Error(), "spec.clusterIPs: Invalid value: [\"10.0.0.1\"]: failed to allocate IP 10.0.0.1: provided IP is already allocated") {
 		t.Errorf("a taken address: %v", err)
 	}
+	if _, err := s.create(newService("names", address("10.0.0.10"))); err == nil || !strings.Contains(err.Error(), "provided IP is already allocated") {
+		t.Errorf("the address of cluster DNS: %v", err)
+	}
 	if _, err := s.create(newService("far", address("10.1.0.1"))); err == nil ||
 		!strings.Contains(err.Error(), "the provided IP (10.1.0.1) is not in the valid range. The range of valid IPs is 10.0.0.0/28") {
 		t.Errorf("a foreign address: %v", err)
@@ -169,11 +172,11 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("dry run: %+v, %v", dry, err)
 	}
 	seen := map[string]bool{}
-	for _, name := range strings.Fields("a b c d e f g h i j k l m") {
+	for _, name := range strings.Fields("a b c d e f g h i j k l") {
 		seen[s.mustCreate(newService(name)).Spec.ClusterIP] = true
 	}
-	if len(seen) != 13 || seen["10.0.0.1"] {
-		t.Errorf("13 services got %v", seen)
+	if len(seen) != 12 || seen["10.0.0.1"] || seen["10.0.0.10"] {
+		t.Errorf("12 services got %v", seen)
 	}
 	if _, err := s.create(newService("one-too-many")); err == nil || !strings.Contains(err.Error(), "failed to allocate a serviceIP for Service \"one-too-many\": range is full") {
 		t.Errorf("a full range: %v", err)

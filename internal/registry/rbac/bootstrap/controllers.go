@@ -79,7 +79,8 @@ func controllers() []controller {
 		}},
 		{name: "cluster-dns-controller", system: []rbacv1.PolicyRule{
 			on("create", "core", "services"),
-			on("update", "core", "services", clusterDNS),
+			on("update delete", "core", "services", clusterDNS),
+			on("delete", "core", "endpoints", clusterDNS),
 			on("create update delete", "discovery.k8s.io", "endpointslices"),
 		}},
 		{name: "root-ca-cert-publisher", rules: []rbacv1.PolicyRule{
