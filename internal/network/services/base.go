@@ -145,6 +145,9 @@ const (
 	// toNode are packets to an address of the machine but its loopback, which no packet has
 	// that comes by a link.
 	toNode = "fib daddr type local ip daddr != 127.0.0.0/8 "
+	// toOwnPorts comes before whatever services ask for: what this system itself listens at
+	// is neither led elsewhere nor refused.
+	toOwnPorts = toNode + ofPort + "@" + ownPorts + " return"
 )
 
 // translation rewrites destinations, and sources where an answer would miss this machine.
@@ -153,7 +156,7 @@ func (b base) translation() {
 	b.chain("pods", "dnat ip to "+ofAddress+"map @"+fixedPods, ofAddress+"vmap @"+serviceIPs)
 	b.chain("host", "dnat ip to "+ofAddress+"map @"+fixedHost, ofAddress+"vmap @"+serviceIPs)
 	b.chain("external",
-		toNode+ofPort+"@"+ownPorts+" return",
+		toOwnPorts,
 		ofAddress+"vmap @"+externalIPs,
 		toNode+ofPort+"vmap @"+nodePorts)
 	b.hook("prerouting", knftables.NATType, knftables.PreroutingHook, knftables.DNATPriority,
@@ -182,8 +185,8 @@ func (b base) filter() {
 	// A reset, since the kernel ignores an ICMP error that comes while connect(2) is
 	// still sending, and would only see the next one a second later.
 	b.chain("refuse", "meta l4proto tcp reject with tcp reset", "reject")
-	b.chain("unserved", ofAddress+"vmap @"+unservedIPs)
-	b.chain("unserved-node", ofAddress+"vmap @"+unservedIPs, toNode+ofPort+"@"+ownPorts+" return", toNode+ofPort+"vmap @"+unservedPorts)
+	b.chain("unserved", toOwnPorts, ofAddress+"vmap @"+unservedIPs)
+	b.chain("unserved-node", toOwnPorts, ofAddress+"vmap @"+unservedIPs, toNode+ofPort+"vmap @"+unservedPorts)
 	// Systems that share the machine are apart: neither pods nor the gateway of this one
 	// are reached by the bridge of another.
 	other := knftables.Concat("iifname", otherBridges, "iifname !=", bridge)

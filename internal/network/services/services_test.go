@@ -286,6 +286,25 @@ func TestNoServiceMeansRefusedAndManyEndpointsShare(t *testing.T) {
 	}
 }
 
+// TestAServiceDoesNotRefuseThePortsOfTheSystem: one without endpoints asks for an address of
+// the machine, with the port of the API.
+func TestAServiceDoesNotRefuseThePortsOfTheSystem(t *testing.T) {
+	s := start(t, "testo", "198.18.1.0/24")
+	ip(t, "addr", "add", "203.0.113.9/32", "dev", s.cfg.Bridge)
+	api := serve(t, "203.0.113.9:0", "api")
+	s.router.Reserve(api.Port())
+	s.begin(t, api, api)
+	x := service("x", "198.19.0.5", services.TCP)
+	x.Ports[0].Port, x.External = api.Port(), []netip.Addr{api.Addr()}
+	s.set(t, x)
+	if got, err := fromHost(api.String()); got != "api" {
+		t.Errorf("from the host: %q, %v", got, err)
+	}
+	if got, err := s.fromPod(t, api.String()); got != "api" {
+		t.Errorf("from the pod: %q, %v", got, err)
+	}
+}
+
 func TestPodsLeaveWithTheMachinesAddress(t *testing.T) {
 	a, b := start(t, "testa", "198.18.1.0/24"), startOn(t, "br-testb", "testb", "198.18.2.0/24")
 	if err := a.router.Begin(t.Context(), nil); err != nil {

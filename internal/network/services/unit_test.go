@@ -137,6 +137,25 @@ endpoint-ID__10.244.0.2/8080
 	}
 }
 
+// TestOwnPortsComeBeforeServices: no service may have connections to them led elsewhere or
+// refused, whichever hook they pass.
+func TestOwnPortsComeBeforeServices(t *testing.T) {
+	fake := knftables.NewFake(nftables.IPv4, "laterna-x")
+	write(t, fake, func(tx *knftables.Transaction) { base{cfg: testConfig(), own: []uint16{6443}, tx: tx}.write() })
+	const own = "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport @own-ports return"
+	for chain, hooks := range map[string][]string{"external": {"prerouting", "output"}, "unserved": {"forward", "filter-output"}, "unserved-node": {"input"}} {
+		if rules := fake.Table.Chains[chain].Rules; len(rules) == 0 || rules[0].Rule != own {
+			t.Errorf("%s does not begin with what is the system's own: %v", chain, rules)
+		}
+		for _, hook := range hooks {
+			jumps := func(r *knftables.Rule) bool { return strings.HasSuffix(r.Rule, "jump "+chain) }
+			if !slices.ContainsFunc(fake.Table.Chains[hook].Rules, jumps) {
+				t.Errorf("%s does not jump to %s", hook, chain)
+			}
+		}
+	}
+}
+
 // FuzzChanges applies changes of services one after the other, by what differs, and compares
 // with all of them written at once.
 func FuzzChanges(f *testing.F) {
