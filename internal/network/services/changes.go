@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -16,9 +17,9 @@ const afterUse = time.Second
 // state is what the table has of services, and what is to be done about it.
 type state struct {
 	units map[Name]*Unit
-	// holders are whose elements are in the table, by map and key: two services may ask for
-	// the same external address or, for a moment, node port, and who had it first keeps it.
-	// waiting are those that come after.
+	// holders are whose elements of a key are in the table: two services may ask for the same
+	// external address or, for a moment, node port, and who had it first keeps it, in
+	// whichever maps. waiting are those that come after.
 	holders map[string]Name
 	waiting map[string][]Name
 	// stale are chains and sets that nothing leads to, and since when.
@@ -35,34 +36,36 @@ func newState() state {
 }
 
 // id names an element in all maps.
-func (e element) id() string { return e.in + " " + e.key }
+func (e element) id() elementID { return elementID{e.in, e.key} }
+
+type elementID struct{ in, key string }
+
+func (a elementID) compare(b elementID) int {
+	return cmp.Or(strings.Compare(a.in, b.in), strings.Compare(a.key, b.key))
+}
 
 func (e element) object() *knftables.Element {
 	return &knftables.Element{Map: e.in, Key: strings.Split(e.key, " . "), Value: []string{e.verdict}}
 }
 
-// find returns the element of that map and key.
-func (u *Unit) find(id string) (element, bool) {
+// of returns the elements by key; those of a key are few.
+func (u *Unit) of() map[string][]element {
 	if u == nil {
-		return element{}, false
+		return nil
 	}
-	i := slices.IndexFunc(u.elements, func(e element) bool { return e.id() == id })
-	if i < 0 {
-		return element{}, false
-	}
-	return u.elements[i], true
+	return u.keys
 }
 
 // change collects what a transaction does. What is gone goes first, since a map has one
 // element of a key.
 type change struct {
 	gone   []element
-	made   map[string]element // by id
+	made   map[elementID]element
 	chains []chain
 	sets   []affinity
 }
 
-func newChange() *change { return &change{made: map[string]element{}} }
+func newChange() *change { return &change{made: map[elementID]element{}} }
 
 // set takes over a unit, or that there is none any more, and adds to the change what that
 // asks for.
@@ -74,61 +77,73 @@ func (s *state) set(name Name, u *Unit, now time.Time, c *change) {
 		s.units[name] = u
 	}
 	var freed []string
-	if old != nil {
-		for _, e := range old.elements {
-			if kept, ok := u.find(e.id()); ok && kept == e {
-				continue
+	for key, had := range old.of() {
+		now, stays := u.of()[key]
+		if s.holders[key] != name {
+			if !stays {
+				s.leave(key, name)
 			}
-			if s.holders[e.id()] != name {
-				s.waiting[e.id()] = slices.DeleteFunc(s.waiting[e.id()], func(n Name) bool { return n == name })
-				continue
-			}
-			delete(s.holders, e.id())
-			if _, sameTime := c.made[e.id()]; sameTime {
-				delete(c.made, e.id())
-			} else {
-				c.gone = append(c.gone, e)
-			}
-			freed = append(freed, e.id())
+			continue
 		}
-	}
-	if u != nil {
-		for _, e := range u.elements {
-			if kept, ok := old.find(e.id()); !ok || kept != e {
-				s.ask(name, e, c)
+		for _, e := range had {
+			if !slices.Contains(now, e) {
+				c.remove(e)
 			}
 		}
+		if !stays {
+			delete(s.holders, key)
+			freed = append(freed, key)
+		}
 	}
-	for _, id := range freed {
-		s.pass(id, c)
+	for key, now := range u.of() {
+		s.ask(name, key, old.of()[key], now, c)
+	}
+	for _, key := range freed {
+		s.pass(key, c)
 	}
 	s.parts(old, u, now, c)
 }
 
-// ask gives a service an element unless another has it.
-func (s *state) ask(name Name, e element, c *change) {
-	if _, held := s.holders[e.id()]; held {
-		s.waiting[e.id()] = append(s.waiting[e.id()], name)
-		return
+// remove takes an element out, or does not bring it where it is new.
+func (c *change) remove(e element) {
+	if _, sameTime := c.made[e.id()]; sameTime {
+		delete(c.made, e.id())
+	} else {
+		c.gone = append(c.gone, e)
 	}
-	s.holders[e.id()] = name
-	c.made[e.id()] = e
 }
 
-// pass gives a free element to who waits for it.
-func (s *state) pass(id string, c *change) {
-	if _, held := s.holders[id]; held {
+// ask gives a service its elements of a key, but those that it had, unless another has them.
+func (s *state) ask(name Name, key string, had, now []element, c *change) {
+	holder, held := s.holders[key]
+	if held && holder != name {
+		if !slices.Contains(s.waiting[key], name) {
+			s.waiting[key] = append(s.waiting[key], name)
+		}
 		return
 	}
-	for _, name := range s.waiting[id] {
-		if e, ok := s.units[name].find(id); ok {
-			s.waiting[id] = slices.DeleteFunc(s.waiting[id], func(n Name) bool { return n == name })
-			s.ask(name, e, c)
-			break
+	s.holders[key] = name
+	for _, e := range now {
+		if !held || !slices.Contains(had, e) {
+			c.made[e.id()] = e
 		}
 	}
-	if len(s.waiting[id]) == 0 {
-		delete(s.waiting, id)
+}
+
+// leave has a service not wait for a key any more.
+func (s *state) leave(key string, name Name) {
+	s.waiting[key] = slices.DeleteFunc(s.waiting[key], func(n Name) bool { return n == name })
+	if len(s.waiting[key]) == 0 {
+		delete(s.waiting, key)
+	}
+}
+
+// pass gives a free key to who waits for it.
+func (s *state) pass(key string, c *change) {
+	if waiting := s.waiting[key]; len(waiting) > 0 {
+		name := waiting[0]
+		s.leave(key, name)
+		s.ask(name, key, nil, s.units[name].of()[key], c)
 	}
 }
 
@@ -194,7 +209,7 @@ func (c *change) write(tx *knftables.Transaction) {
 			tx.Add(&knftables.Rule{Chain: ch.name, Rule: r})
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(c.made)) {
+	for _, id := range slices.SortedFunc(maps.Keys(c.made), elementID.compare) {
 		tx.Add(c.made[id].object())
 	}
 }
@@ -217,7 +232,7 @@ func (s *state) all() *change {
 	for _, u := range s.units {
 		c.chains, c.sets = append(c.chains, u.chains...), append(c.sets, u.sets...)
 		for _, e := range u.elements {
-			if s.holders[e.id()] == u.name {
+			if s.holders[e.key] == u.name {
 				c.made[e.id()] = e
 			}
 		}

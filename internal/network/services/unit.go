@@ -16,9 +16,11 @@ import (
 type Unit struct {
 	name     Name
 	elements []element
-	chains   []chain
-	sets     []affinity
-	flows    []flow
+	// keys are the elements by key; those of a key are in different maps.
+	keys   map[string][]element
+	chains []chain
+	sets   []affinity
+	flows  []flow
 	// Local is how many endpoints of this node serve.
 	Local int
 	// Reachable is whether endpoints anywhere serve a port of it.
@@ -62,7 +64,7 @@ const (
 
 // Compile makes of a service and its endpoints what the table is to have of it.
 func (c Config) Compile(s Service, endpoints []Slice, n Node) *Unit {
-	u := &Unit{name: s.Name}
+	u := &Unit{name: s.Name, keys: map[string][]element{}}
 	local := map[netip.Addr]bool{}
 	for _, p := range s.Ports {
 		if !known(p.Protocol) || p.Port == 0 {
@@ -109,7 +111,11 @@ func (w writer) key(addr netip.Addr) string {
 }
 
 func (w writer) add(in, key, verdict string) {
-	w.elements = append(w.elements, element{in, key, verdict})
+	e := element{in, key, verdict}
+	if slices.ContainsFunc(w.keys[key], func(o element) bool { return o.in == in }) {
+		return // the first of them counts
+	}
+	w.elements, w.keys[key] = append(w.elements, e), append(w.keys[key], e)
 }
 
 func (w writer) chain(name string, rules ...string) string {
