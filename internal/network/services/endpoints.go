@@ -12,6 +12,10 @@ type choice struct {
 	all, local []netip.AddrPort
 	// any tells whether there are endpoints at all, here or elsewhere.
 	any bool
+	// cut tells whether there are more than maxEndpoints.
+	cut bool
+	// looked is how many there were to choose from.
+	looked int
 }
 
 // candidate is an endpoint of one port.
@@ -28,6 +32,7 @@ func (e Endpoint) draining() bool { return e.Serving && e.Terminating }
 // (KEP-2433, KEP-3015), but not among the endpoints of a node itself.
 func choose(p Port, all []Slice, n Node) (c choice) {
 	found := candidates(p, all)
+	c.looked = len(found)
 	near := nearer(found, n)
 	ready := func(e candidate) bool { return e.Ready }
 	draining := func(e candidate) bool { return e.draining() }
@@ -35,6 +40,9 @@ func choose(p Port, all []Slice, n Node) (c choice) {
 	c.any = slices.ContainsFunc(found, func(e candidate) bool { return e.Ready || e.draining() })
 	c.all = first(filter(found, ready, near), filter(found, draining))
 	c.local = first(filter(found, here, ready), filter(found, here, draining))
+	c.cut = max(len(c.all), len(c.local)) > maxEndpoints
+	// By address, so that all nodes and the next time have the same.
+	c.all, c.local = c.all[:min(len(c.all), maxEndpoints)], c.local[:min(len(c.local), maxEndpoints)]
 	return c
 }
 

@@ -21,6 +21,8 @@ type Unit struct {
 	chains []chain
 	sets   []affinity
 	flows  []flow
+	// cut is what was left out, see limits.go.
+	cut cut
 	// Local is how many endpoints of this node serve.
 	Local int
 	// Reachable is whether endpoints anywhere serve a port of it.
@@ -66,11 +68,22 @@ const (
 func (c Config) Compile(s Service, endpoints []Slice, n Node) *Unit {
 	u := &Unit{name: s.Name, keys: map[string][]element{}}
 	local := map[netip.Addr]bool{}
+	s.External, s.Balanced = c.own(s)
+	room := newRoom()
 	for _, p := range s.Ports {
 		if !known(p.Protocol) || p.Port == 0 {
 			continue
 		}
+		if !room.addresses(s, p) {
+			u.cut.ports = true
+			break
+		}
 		where := choose(p, endpoints, n)
+		if !room.endpoints(s, where) {
+			u.cut.ports = true
+			break
+		}
+		u.cut.endpoints = u.cut.endpoints || where.cut
 		u.Reachable = u.Reachable || where.any
 		for _, to := range where.local {
 			local[to.Addr()] = true
@@ -82,6 +95,22 @@ func (c Config) Compile(s Service, endpoints []Slice, n Node) *Unit {
 	}
 	u.Local = len(local)
 	return u
+}
+
+// own are the external addresses that a service can have, each once, and then those of a
+// load balancer that are not among them.
+func (c Config) own(s Service) (external, balanced []netip.Addr) {
+	seen := map[netip.Addr]bool{}
+	own := func(all []netip.Addr) (own []netip.Addr) {
+		for _, a := range all {
+			if !seen[a] && !c.taken(a) {
+				own = append(own, a)
+			}
+			seen[a] = true
+		}
+		return own
+	}
+	return own(s.External), own(s.Balanced)
 }
 
 func known(p Protocol) bool { return p == TCP || p == UDP || p == SCTP }
@@ -103,14 +132,16 @@ type writer struct {
 	service Service
 	port    Port
 	id      string
+	// named are the chains to endpoints that something leads to: to all, to those here.
+	named [2]bool
 }
 
 // key is the address of an element.
-func (w writer) key(addr netip.Addr) string {
+func (w *writer) key(addr netip.Addr) string {
 	return fmt.Sprintf("%s . %s . %d", addr, w.port.Protocol, w.port.Port)
 }
 
-func (w writer) add(in, key, verdict string) {
+func (w *writer) add(in, key, verdict string) {
 	e := element{in, key, verdict}
 	if slices.ContainsFunc(w.keys[key], func(o element) bool { return o.in == in }) {
 		return // the first of them counts
@@ -118,7 +149,7 @@ func (w writer) add(in, key, verdict string) {
 	w.elements, w.keys[key] = append(w.elements, e), append(w.keys[key], e)
 }
 
-func (w writer) chain(name string, rules ...string) string {
+func (w *writer) chain(name string, rules ...string) string {
 	name += "-" + w.id
 	w.chains = append(w.chains, chain{name, rules})
 	return "goto " + name
@@ -126,7 +157,7 @@ func (w writer) chain(name string, rules ...string) string {
 
 // unserved is what becomes of packets that lead to no endpoint: refused where there is none,
 // lost where the policy forbids those that there are, as upstream has it.
-func (w writer) unserved() string {
+func (w *writer) unserved() string {
 	if w.any {
 		return dropVerdict
 	}
@@ -134,7 +165,7 @@ func (w writer) unserved() string {
 }
 
 // cluster adds the cluster IP.
-func (w writer) cluster() {
+func (w *writer) cluster() {
 	to := w.all
 	if w.service.InternalLocal {
 		to = w.local
@@ -144,28 +175,40 @@ func (w writer) cluster() {
 		w.add(unservedIPs, key, w.unserved())
 		return
 	}
-	w.add(serviceIPs, key, "goto "+w.chainOf(w.service.InternalLocal))
+	w.add(serviceIPs, key, w.lead(w.service.InternalLocal))
 }
 
 // chainOf names the chain that leads to the endpoints.
-func (w writer) chainOf(local bool) string {
+func (w *writer) chainOf(local bool) string {
 	if local {
 		return "local-" + w.id
 	}
 	return "service-" + w.id
 }
 
+// lead leads to the endpoints.
+func (w *writer) lead(local bool) string {
+	w.named[index(local)] = true
+	return "goto " + w.chainOf(local)
+}
+
+func index(local bool) int {
+	if local {
+		return 1
+	}
+	return 0
+}
+
 // external adds what is reached from beyond the pods: node port, external addresses and
 // those of a load balancer.
-func (w writer) external() {
-	addrs := slices.DeleteFunc(slices.Clone(w.service.External), w.cfg.taken)
-	balanced := slices.DeleteFunc(slices.Clone(w.service.Balanced), w.cfg.taken)
+func (w *writer) external() {
+	addrs, balanced := w.service.External, w.service.Balanced
 	if len(addrs) == 0 && len(balanced) == 0 && w.port.NodePort == 0 {
 		return
 	}
 	port := fmt.Sprintf("%s . %d", w.port.Protocol, w.port.NodePort)
 	if !w.service.ExternalLocal && len(w.all) == 0 || len(w.local) == 0 && w.service.ExternalLocal {
-		for _, a := range unique(addrs, balanced) {
+		for _, a := range slices.Concat(addrs, balanced) {
 			w.add(unservedIPs, w.key(a), w.unserved())
 		}
 		if w.port.NodePort != 0 {
@@ -191,16 +234,8 @@ func (w writer) external() {
 		to = w.chain("balanced", append(from, dropVerdict)...)
 	}
 	for _, a := range balanced {
-		if !slices.Contains(addrs, a) {
-			w.add(externalIPs, w.key(a), to)
-		}
+		w.add(externalIPs, w.key(a), to)
 	}
-}
-
-func unique(a, b []netip.Addr) []netip.Addr {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, netip.Addr.Compare)
-	return slices.Compact(all)
 }
 
 // taken tells of an external address that a service cannot have: it would take packets from
@@ -211,42 +246,32 @@ func (c Config) taken(a netip.Addr) bool {
 
 // externalRules lead what comes from outside. By the policy Local it goes to endpoints of
 // this node alone, but for what pods and programs of this node send.
-func (w writer) externalRules() (rules []string) {
+func (w *writer) externalRules() (rules []string) {
 	if !w.service.ExternalLocal {
-		return []string{markTranslated, "goto " + w.chainOf(false)}
+		return []string{markTranslated, w.lead(false)}
 	}
 	if len(w.all) > 0 {
 		rules = append(rules,
-			knftables.Concat("iifname", w.cfg.Bridge, "goto", w.chainOf(false)),
+			knftables.Concat("iifname", w.cfg.Bridge, w.lead(false)),
 			"fib saddr type local "+markTranslated,
-			"fib saddr type local goto "+w.chainOf(false))
+			"fib saddr type local "+w.lead(false))
 	}
 	if len(w.local) > 0 {
-		rules = append(rules, "goto "+w.chainOf(true))
+		rules = append(rules, w.lead(true))
 	}
 	return rules
 }
 
 // endpoints adds the chains that others lead to, and notes where UDP may go.
-func (w writer) endpoints() {
-	used := func(name string) bool {
-		for _, e := range w.elements {
-			if e.verdict == "goto "+name {
-				return true
-			}
-		}
-		return slices.ContainsFunc(w.chains, func(c chain) bool {
-			return slices.ContainsFunc(c.rules, func(r string) bool { return strings.HasSuffix(r, "goto "+name) })
-		})
-	}
+func (w *writer) endpoints() {
 	var to []netip.AddrPort
 	for _, local := range []bool{false, true} {
-		if name := w.chainOf(local); used(name) {
+		if w.named[index(local)] {
 			targets := w.all
 			if local {
 				targets = w.local
 			}
-			w.chains = append(w.chains, chain{name, w.destinations(targets)})
+			w.chains = append(w.chains, chain{w.chainOf(local), w.destinations(targets)})
 			to = append(to, targets...)
 		}
 	}
@@ -260,8 +285,8 @@ func (w writer) endpoints() {
 	}
 }
 
-func (w writer) follow(to []netip.AddrPort) {
-	for _, a := range unique(append([]netip.Addr{w.service.ClusterIP}, w.service.External...), w.service.Balanced) {
+func (w *writer) follow(to []netip.AddrPort) {
+	for _, a := range slices.Concat([]netip.Addr{w.service.ClusterIP}, w.service.External, w.service.Balanced) {
 		w.flows = append(w.flows, flow{netip.AddrPortFrom(a, w.port.Port), to})
 	}
 	if w.port.NodePort != 0 {
@@ -270,7 +295,7 @@ func (w writer) follow(to []netip.AddrPort) {
 }
 
 // destinations are the rules that send a packet to one of the endpoints.
-func (w writer) destinations(to []netip.AddrPort) []string {
+func (w *writer) destinations(to []netip.AddrPort) []string {
 	if w.service.Affinity == 0 {
 		return []string{destination(w.port.Protocol, to)}
 	}
@@ -284,7 +309,7 @@ func (w writer) destinations(to []netip.AddrPort) []string {
 
 // clients adds for each endpoint the set of its clients, and the chain that leads there and
 // keeps the client.
-func (w writer) clients(to []netip.AddrPort) {
+func (w *writer) clients(to []netip.AddrPort) {
 	for _, at := range to {
 		w.sets = append(w.sets, affinity{w.clientsOf(at), w.seconds()})
 		w.chains = append(w.chains, chain{w.endpoint(at), []string{
@@ -294,15 +319,15 @@ func (w writer) clients(to []netip.AddrPort) {
 	}
 }
 
-func (w writer) seconds() int { return max(1, int(w.service.Affinity.Seconds())) }
+func (w *writer) seconds() int { return max(1, int(w.service.Affinity.Seconds())) }
 
-func (w writer) endpoint(at netip.AddrPort) string {
+func (w *writer) endpoint(at netip.AddrPort) string {
 	return fmt.Sprintf("endpoint-%s__%s/%d", w.id, at.Addr(), at.Port())
 }
 
 // clientsOf names the set of an endpoint's clients; the time is part of it, since that of a
 // set cannot be changed.
-func (w writer) clientsOf(at netip.AddrPort) string {
+func (w *writer) clientsOf(at netip.AddrPort) string {
 	return fmt.Sprintf("clients-%s-%ds__%s/%d", w.id[:16], w.seconds(), at.Addr(), at.Port())
 }
 
