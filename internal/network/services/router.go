@@ -115,8 +115,9 @@ func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
 	now, c := r.cfg.Clock.Now(), newChange()
 	for _, name := range slices.SortedFunc(maps.Keys(units), Name.Compare) {
 		r.tellCut(name, r.state.units[name], units[name])
-		r.stale = append(r.stale, stale(r.state.units[name], units[name])...)
+		before := r.state.flows(name)
 		r.state.set(name, units[name], now, c)
+		r.stale = append(r.stale, stale(before, r.state.flows(name))...)
 	}
 	if err := r.apply(ctx, c); err != nil {
 		return err

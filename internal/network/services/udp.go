@@ -8,44 +8,44 @@ import (
 	"laterna.dev/laterna/internal/host/conntrack"
 )
 
-// stale are the addresses of UDP of a service that led elsewhere before, with where they
-// lead now.
-func stale(old, now *Unit) (all []flow) {
-	if old != nil {
-		for _, f := range old.flows {
-			if !slices.ContainsFunc(now.flowsOf(), f.within) {
-				all = append(all, flow{f.at, now.to(f.at)})
-			}
+// flows are where packets go to the addresses of UDP that a service holds: those that
+// another has are not its to forget.
+func (s *state) flows(name Name) map[netip.AddrPort][]netip.AddrPort {
+	u := s.units[name]
+	if u == nil || len(u.flows) == 0 {
+		return nil
+	}
+	held := make(map[netip.AddrPort][]netip.AddrPort, len(u.flows))
+	for _, f := range u.flows {
+		if s.holders[f.key()] == name && len(u.keys[f.key()]) > 0 {
+			held[f.at] = f.to
 		}
 	}
-	for _, f := range now.flowsOf() {
-		if !slices.ContainsFunc(old.flowsOf(), func(o flow) bool { return o.at == f.at }) {
-			all = append(all, f)
+	return held
+}
+
+// stale are the addresses of UDP of a service that led elsewhere before, with where they
+// lead now.
+func stale(old, now map[netip.AddrPort][]netip.AddrPort) (all []flow) {
+	for at, to := range old {
+		if led, still := now[at]; !still || !within(to, led) {
+			all = append(all, flow{at, led})
+		}
+	}
+	for at, to := range now {
+		if _, known := old[at]; !known {
+			all = append(all, flow{at, to})
 		}
 	}
 	return all
 }
 
-func (u *Unit) flowsOf() []flow {
-	if u == nil {
-		return nil
-	}
-	return u.flows
-}
-
-// to is where packets to an address go now.
-func (u *Unit) to(at netip.AddrPort) []netip.AddrPort {
-	for _, f := range u.flowsOf() {
-		if f.at == at {
-			return f.to
-		}
-	}
-	return nil
-}
-
-// within tells whether everybody whom f led to is one whom g leads to.
-func (f flow) within(g flow) bool {
-	return f.at == g.at && !slices.ContainsFunc(f.to, func(a netip.AddrPort) bool { return !slices.Contains(g.to, a) })
+// within tells whether everybody of the first is one of the second; both are in order.
+func within(all, of []netip.AddrPort) bool {
+	return !slices.ContainsFunc(all, func(a netip.AddrPort) bool {
+		_, found := slices.BinarySearchFunc(of, a, netip.AddrPort.Compare)
+		return !found
+	})
 }
 
 // forget has the kernel forget where UDP packets went before: a sender that does not pause

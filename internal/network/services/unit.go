@@ -294,6 +294,14 @@ func (w *writer) follow(to []netip.AddrPort) {
 	}
 }
 
+// key is that of the elements for packets of the flow.
+func (f flow) key() string {
+	if !f.at.Addr().IsValid() {
+		return fmt.Sprintf("%s . %d", UDP, f.at.Port())
+	}
+	return fmt.Sprintf("%s . %s . %d", f.at.Addr(), UDP, f.at.Port())
+}
+
 // destinations are the rules that send a packet to one of the endpoints.
 func (w *writer) destinations(to []netip.AddrPort) []string {
 	if w.service.Affinity == 0 {
