@@ -2,6 +2,7 @@ package services
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -227,12 +228,19 @@ func (s *state) sweep(tx *knftables.Transaction, now time.Time) {
 }
 
 // all is the change that brings everything to a table without services.
-func (s *state) all() *change {
+func (s *state) all() *change { return s.alone(maps.Keys(s.units)) }
+
+// alone is the change that brings these services to a table without others.
+func (s *state) alone(names iter.Seq[Name]) *change {
 	c := newChange()
-	for _, u := range s.units {
+	for name := range names {
+		u := s.units[name]
+		if u == nil {
+			continue
+		}
 		c.chains, c.sets = append(c.chains, u.chains...), append(c.sets, u.sets...)
 		for _, e := range u.elements {
-			if s.holders[e.key] == u.name {
+			if s.holders[e.key] == name {
 				c.made[e.id()] = e
 			}
 		}

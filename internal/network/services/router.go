@@ -44,6 +44,10 @@ type Router struct {
 	state state
 	// stale are addresses of UDP that lead elsewhere since the last write that succeeded.
 	stale []flow
+	// unproven are services that have changed since the last write that succeeded, refused
+	// those that nft does not take: they are left out until they change.
+	unproven map[Name]struct{}
+	refused  map[Name]*Unit
 	// anew has the next write bring everything: it is not known what is there.
 	anew bool
 
@@ -58,7 +62,8 @@ func New(cfg Config) (*Router, error) {
 	if err := nftables.Check(); err != nil {
 		return nil, fmt.Errorf("service routing: %w", err)
 	}
-	return &Router{cfg: cfg, state: newState(), anew: true, stamp: rand.Uint32(), pending: map[uint32]bool{}}, nil
+	return &Router{cfg: cfg, state: newState(), anew: true, stamp: rand.Uint32(), pending: map[uint32]bool{},
+		unproven: map[Name]struct{}{}, refused: map[Name]*Unit{}}, nil
 }
 
 // Reserve keeps TCP ports that this system itself listens at from being led elsewhere. It
@@ -114,14 +119,21 @@ func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
 	}
 	now, c := r.cfg.Clock.Now(), newChange()
 	for _, name := range slices.SortedFunc(maps.Keys(units), Name.Compare) {
-		r.tellCut(name, r.state.units[name], units[name])
+		u := units[name]
+		if refused, was := r.refused[name]; was && refused.same(u) {
+			continue
+		}
+		delete(r.refused, name)
+		r.unproven[name] = struct{}{}
+		r.tellCut(name, r.state.units[name], u)
 		before := r.state.flows(name)
-		r.state.set(name, units[name], now, c)
+		r.state.set(name, u, now, c)
 		r.stale = append(r.stale, stale(before, r.state.flows(name))...)
 	}
 	if err := r.apply(ctx, c); err != nil {
 		return err
 	}
+	clear(r.unproven)
 	r.forget(r.stale)
 	r.stale = nil
 	return nil
@@ -195,21 +207,37 @@ func (r *Router) base(tx *knftables.Transaction) error {
 	return nil
 }
 
+// rewrite writes everything but the services that nft does not take.
 func (r *Router) rewrite(ctx context.Context) error {
 	r.anew = true
-	tx := r.nft.NewTransaction()
-	tx.Add(&knftables.Table{})
-	tx.Delete(&knftables.Table{})
-	if err := r.base(tx); err != nil {
-		return err
+	err := r.writeAll(ctx)
+	for err != nil && ctx.Err() == nil && r.leaveOut(ctx) {
+		err = r.writeAll(ctx)
 	}
-	r.state.all().write(tx)
-	if err := r.run(ctx, tx); err != nil {
+	if err != nil {
 		return err
 	}
 	r.anew = false
 	clear(r.state.stale)
+	clear(r.unproven)
 	return nil
+}
+
+func (r *Router) writeAll(ctx context.Context) error {
+	tx, err := r.withoutServices()
+	if err != nil {
+		return err
+	}
+	r.state.all().write(tx)
+	return r.run(ctx, tx)
+}
+
+// withoutServices begins a transaction that writes the table anew.
+func (r *Router) withoutServices() (*knftables.Transaction, error) {
+	tx := r.nft.NewTransaction()
+	tx.Add(&knftables.Table{})
+	tx.Delete(&knftables.Table{})
+	return tx, r.base(tx)
 }
 
 // run runs a transaction with a stamp, by which it is known as ours.
