@@ -49,7 +49,7 @@ func addrs(all []string) (found []netip.Addr) {
 // service reads what the network needs of a service; ok is whether it has an address to lead
 // to.
 func service(s *corev1.Service) (read services.Service, ok bool) {
-	read.Name = services.Name{Namespace: s.Namespace, Name: s.Name}
+	read.Name, read.Created = services.Name{Namespace: s.Namespace, Name: s.Name}, s.CreationTimestamp.Time
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		return read, false
 	}

@@ -2,7 +2,9 @@ package serviceapi
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -38,10 +40,11 @@ func TestServicesAreReadAsTheNetworkNeedsThem(t *testing.T) {
 		"load balancer, everywhere": {corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, ClusterIP: "10.96.0.7", HealthCheckNodePort: 31000}, corev1.LoadBalancerStatus{},
 			"{ns/web 10.96.0.7 [] [] [] 0s false false 0 []}"},
 	} {
-		read, ok := service(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web"}, Spec: tt.spec, Status: corev1.ServiceStatus{LoadBalancer: tt.status}})
+		created := time.Unix(1, 0).UTC()
+		read, ok := service(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", CreationTimestamp: metav1.NewTime(created)}, Spec: tt.spec, Status: corev1.ServiceStatus{LoadBalancer: tt.status}})
 		got := "nothing"
 		if ok {
-			got = fmt.Sprint(read)
+			got = strings.Replace(fmt.Sprint(read), "ns/web "+created.String(), "ns/web", 1)
 		}
 		if got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)

@@ -76,3 +76,18 @@ func TestAUnitFindsItsElementsByKey(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOldestIsAskedFirst when all are new, as after a restart.
+func TestTheOldestIsAskedFirst(t *testing.T) {
+	units := map[Name]*Unit{{"ns", "gone"}: nil}
+	for name, created := range map[string]int64{"a": 3, "b": 2, "c": 1, "d": 1} {
+		units[Name{"ns", name}] = testConfig().Compile(Service{Name: Name{"ns", name}, Created: time.Unix(created, 0)}, nil, Node{})
+	}
+	order := ""
+	for _, n := range inOrder(units) {
+		order += n.Name + " "
+	}
+	if order != "gone c d b a " {
+		t.Errorf("%s", order)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -118,7 +117,7 @@ func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
 		return err
 	}
 	now, c := r.cfg.Clock.Now(), newChange()
-	for _, name := range slices.SortedFunc(maps.Keys(units), Name.Compare) {
+	for _, name := range inOrder(units) {
 		u := units[name]
 		if refused, was := r.refused[name]; was && refused.same(u) {
 			continue

@@ -31,6 +31,9 @@ func (n Name) String() string { return n.Namespace + "/" + n.Name }
 // Service is what a service of the API asks of the network. Its addresses are of IPv4.
 type Service struct {
 	Name Name
+	// Created is since when there is one: of several that ask for the same address at once
+	// the oldest has it.
+	Created time.Time
 	// ClusterIP is its address in the service range.
 	ClusterIP netip.Addr
 	// External are addresses from elsewhere that packets to this machine may have, Balanced

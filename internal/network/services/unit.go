@@ -1,13 +1,16 @@
 package services
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/knftables"
 )
@@ -15,6 +18,7 @@ import (
 // Unit is what one service has in the table. It is not changed once made.
 type Unit struct {
 	name     Name
+	created  time.Time
 	elements []element
 	// keys are the elements by key; those of a key are in different maps.
 	keys   map[string][]element
@@ -66,7 +70,7 @@ const (
 
 // Compile makes of a service and its endpoints what the table is to have of it.
 func (c Config) Compile(s Service, endpoints []Slice, n Node) *Unit {
-	u := &Unit{name: s.Name, keys: map[string][]element{}}
+	u := &Unit{name: s.Name, created: s.Created, keys: map[string][]element{}}
 	local := map[netip.Addr]bool{}
 	s.External, s.Balanced = c.own(s)
 	room := newRoom()
@@ -111,6 +115,20 @@ func (c Config) own(s Service) (external, balanced []netip.Addr) {
 		return own
 	}
 	return own(s.External), own(s.Balanced)
+}
+
+// inOrder are services as they are to be asked: those that are gone, then the oldest first,
+// so that after a restart an address has who had it before.
+func inOrder(units map[Name]*Unit) []Name {
+	created := func(n Name) (at time.Time) {
+		if u := units[n]; u != nil {
+			at = u.created
+		}
+		return at
+	}
+	return slices.SortedFunc(maps.Keys(units), func(a, b Name) int {
+		return cmp.Or(created(a).Compare(created(b)), a.Compare(b))
+	})
 }
 
 func known(p Protocol) bool { return p == TCP || p == UDP || p == SCTP }
