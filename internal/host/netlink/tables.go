@@ -101,13 +101,21 @@ func (t *Tables) read(socket *os.File) {
 		n, err := socket.Read(raw)
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
-			t.tell(func(c *Changes) { c.Lost = true })
+			t.lost()
 		case err != nil:
 			return
 		default:
 			t.messages(raw[:n])
 		}
 	}
+}
+
+// lost tells that something is not known, which may be the end of a transaction: its stamp
+// must not be taken for that of the next.
+func (t *Tables) lost() {
+	clear(t.touched)
+	clear(t.stamped)
+	t.tell(func(c *Changes) { c.Lost = true })
 }
 
 func (t *Tables) tell(what func(*Changes)) {
@@ -128,7 +136,7 @@ func (t *Tables) tell(what func(*Changes)) {
 func (t *Tables) messages(raw []byte) {
 	all, err := syscall.ParseNetlinkMessage(raw)
 	if err != nil {
-		t.tell(func(c *Changes) { c.Lost = true })
+		t.lost()
 	}
 	const header = 4 // struct nfgenmsg, which begins with the family
 	for _, m := range all {
