@@ -6,14 +6,18 @@
 package healthcheck
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +31,10 @@ const (
 
 // Name is that of a service.
 type Name struct{ Namespace, Name string }
+
+func (n Name) compare(m Name) int {
+	return cmp.Or(strings.Compare(n.Namespace, m.Namespace), strings.Compare(n.Name, m.Name))
+}
 
 // Service is one whose health is told.
 type Service struct {
@@ -55,7 +63,7 @@ func New(log *slog.Logger) *Servers {
 }
 
 // Set makes the services those. The error is of ports that cannot be listened at; the others
-// are told of all the same.
+// are told of all the same, and those are tried again the next time.
 func (s *Servers) Set(ctx context.Context, all []Service) error {
 	wanted := map[Name]Service{}
 	for _, one := range all {
@@ -68,8 +76,8 @@ func (s *Servers) Set(ctx context.Context, all []Service) error {
 		}
 	}
 	var errs []error
-	for name, one := range wanted {
-		running := s.at[name]
+	for _, name := range slices.SortedFunc(maps.Keys(wanted), Name.compare) { // so that the error is the same again
+		one, running := wanted[name], s.at[name]
 		if running == nil {
 			var err error
 			if running, err = s.start(ctx, one); err != nil {

@@ -199,11 +199,7 @@ func (p *Plane) follow(ctx context.Context, api API) {
 	defer health.Close()
 	serviceapi.New(serviceapi.Config{
 		Client: api.Client, Node: api.Node, Router: p.router, Clock: p.cfg.Clock, Log: p.cfg.Log,
-		Health: func(ctx context.Context, all []healthcheck.Service) {
-			if err := health.Set(ctx, all); err != nil {
-				p.cfg.Log.Warn("load balancers are not told of the health of services", "error", err)
-			}
-		},
+		Health: health.Set,
 	}).Run(ctx)
 }
 

@@ -30,6 +30,8 @@ const (
 	gather = 5 * time.Millisecond
 	// sweep is how long after a change what it has left is removed.
 	sweep = 2 * time.Second
+	// healthAgain is how long after an error Health is told again.
+	healthAgain = 10 * time.Second
 	// mine are the services, and slices of them, that are not left to others.
 	mine = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless"
 )
@@ -44,8 +46,9 @@ type Config struct {
 	// Node is the name of the node.
 	Node   string
 	Router Router
-	// Health is told of services whose health is asked for.
-	Health func(context.Context, []healthcheck.Service)
+	// Health is told of services whose health is asked for, and again some time after an
+	// error: somebody else may have listened at a port.
+	Health func(context.Context, []healthcheck.Service) error
 	// Clock is wall time.
 	Clock clock.Wall
 	Log   *slog.Logger
@@ -60,9 +63,14 @@ type Router interface {
 
 // Follower follows the API.
 type Follower struct {
-	cfg    Config
-	view   *view
-	health map[services.Name]healthcheck.Service // of Run alone
+	cfg  Config
+	view *view
+
+	// Of Run alone:
+	health map[services.Name]healthcheck.Service
+	// again fires when Health is to be told again, for unhealthy.
+	again     clock.Timer
+	unhealthy string
 }
 
 // New returns a follower. It does nothing before Run.
@@ -136,9 +144,13 @@ func (f *Follower) followNode(ctx context.Context) {
 // write hands changes on until ctx ends.
 func (f *Follower) write(ctx context.Context) {
 	failures, begun := 0, false
+	defer f.notAgain()
 	for {
 		select {
 		case <-f.view.wake:
+		case <-f.whenAgain():
+			f.tellHealth(ctx)
+			continue
 		case <-ctx.Done():
 			return
 		}
@@ -204,7 +216,36 @@ func (f *Follower) apply(ctx context.Context, changed changes) error {
 		told = told || had != has || old != now
 	}
 	if told {
-		f.cfg.Health(ctx, slices.Collect(maps.Values(f.health)))
+		f.tellHealth(ctx)
 	}
 	return nil
+}
+
+// tellHealth tells of services whose health is asked for, and logs what is new.
+func (f *Follower) tellHealth(ctx context.Context) {
+	f.notAgain()
+	err := f.cfg.Health(ctx, slices.Collect(maps.Values(f.health)))
+	if err == nil || ctx.Err() != nil {
+		f.unhealthy = ""
+		return
+	}
+	if f.unhealthy != err.Error() {
+		f.unhealthy = err.Error()
+		f.cfg.Log.Warn("load balancers are not told of the health of services, trying again", "error", err)
+	}
+	f.again = f.cfg.Clock.NewTimer(healthAgain)
+}
+
+func (f *Follower) whenAgain() <-chan time.Time {
+	if f.again == nil {
+		return nil
+	}
+	return f.again.C()
+}
+
+func (f *Follower) notAgain() {
+	if f.again != nil {
+		f.again.Stop()
+		f.again = nil
+	}
 }
