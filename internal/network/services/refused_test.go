@@ -110,3 +110,32 @@ func TestOneServiceThatNftRefusesIsLeftOut(t *testing.T) {
 		t.Error("after nft has refused everything nothing is written")
 	}
 }
+
+// TestWhatNftItselfRefusesIsLeftOut: what it cannot read, and what the kernel does not take.
+func TestWhatNftItselfRefusesIsLeftOut(t *testing.T) {
+	cfg := testConfig()
+	cfg.Table, cfg.Clock, cfg.Log = "laterna-testr", clock.Real(), slog.New(slog.NewTextHandler(t.Output(), nil))
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := nftables.Remove(context.Background(), nftables.IPv4, cfg.Table); err != nil {
+			t.Error(err)
+		}
+	})
+	units := map[Name]*Unit{{"ns", "a"}: outside("a", 1), {"ns", "b"}: outside("b", 1)}
+	for name, rule := range map[string]string{"unread": "no rule", "nowhere": "goto absent"} {
+		units[Name{"ns", name}] = &Unit{name: Name{"ns", name}, chains: []chain{{name, []string{rule}}}}
+	}
+	if err := r.Set(t.Context(), units); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := nftables.Listing(t.Context(), nftables.IPv4, cfg.Table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, "-ns/a/") || !strings.Contains(all, "-ns/b/") || len(r.refused) != 2 {
+		t.Errorf("%d are left out of\n%s", len(r.refused), all)
+	}
+}
