@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,6 +17,7 @@ import (
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/runspec"
 	"laterna.dev/laterna/internal/runtime/cri"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // Host is the pods of a node as its HTTPS endpoint sees them. All fields are required.
@@ -55,21 +57,32 @@ func (h Host) find(c podapi.Container) (*podworker.Worker, *podworker.Snapshot, 
 	return nil, nil, &podapi.Problem{Code: http.StatusNotFound, Message: fmt.Sprintf("pod %q does not exist", c.Pod)}
 }
 
-// running is the ID of a container that streams can be opened to, and its pod.
-func (h Host) running(c podapi.Container) (string, *corev1.Pod, error) {
-	_, now, err := h.find(c)
-	if err != nil {
-		return "", nil, err
+// Waits for a pod that was taken over and whose containers are not known yet.
+const (
+	unseenPoll = 10 * time.Millisecond
+	unseenMost = 5 * time.Second
+)
+
+// running is the ID of a container that streams can be opened to, and its pod. After a start
+// it waits for a moment until it is known what runs.
+func (h Host) running(ctx context.Context, c podapi.Container) (string, *corev1.Pod, error) {
+	for end := h.Clock.Now().Add(unseenMost); ; {
+		_, now, err := h.find(c)
+		if err != nil {
+			return "", nil, err
+		}
+		if newest := now.Runtime.Newest(c.Name); newest != nil && newest.State == cri.ContainerRunning {
+			return newest.ID, now.API, nil
+		}
+		if !now.Unseen() || h.Clock.Now().After(end) || !wait.Pause(ctx, h.Clock, unseenPoll) {
+			return "", nil, &podapi.Problem{Code: http.StatusNotFound, Message: fmt.Sprintf("container not found (%q)", c.Name)}
+		}
 	}
-	if newest := now.Runtime.Newest(c.Name); newest != nil && newest.State == cri.ContainerRunning {
-		return newest.ID, now.API, nil
-	}
-	return "", nil, &podapi.Problem{Code: http.StatusNotFound, Message: fmt.Sprintf("container not found (%q)", c.Name)}
 }
 
 // ExecURL implements podapi.Host.
 func (h Host) ExecURL(ctx context.Context, c podapi.Container, command []string, s cri.Streams) (string, error) {
-	id, _, err := h.running(c)
+	id, _, err := h.running(ctx, c)
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +91,7 @@ func (h Host) ExecURL(ctx context.Context, c podapi.Container, command []string,
 
 // AttachURL implements podapi.Host. The streams must fit how the container was made.
 func (h Host) AttachURL(ctx context.Context, c podapi.Container, s cri.Streams) (string, error) {
-	id, pod, err := h.running(c)
+	id, pod, err := h.running(ctx, c)
 	if err != nil {
 		return "", err
 	}

@@ -37,6 +37,9 @@ type Snapshot struct {
 	settles map[string]time.Time
 }
 
+// Unseen tells whether the pod was taken over and it is not known yet what of it runs.
+func (s *Snapshot) Unseen() bool { return s.unseen }
+
 // Reported is the pod with its newest status.
 func (s *Snapshot) Reported() *corev1.Pod {
 	pod := *s.Pod

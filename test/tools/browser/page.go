@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -108,10 +109,10 @@ func (p *Page) See(selector string) string {
 }
 
 // Until waits until an expression of JavaScript is true; it is asked each time that the
-// page is drawn.
+// page is drawn. One that cannot be evaluated, since something is not there yet, is not true.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
-	run(p, "waiting until "+expression, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(stepTimeout)))
+	run(p, "waiting until "+expression, chromedp.Poll[bool]("(() => { try { return !!("+expression+") } catch { return false } })()", chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(stepTimeout)))
 }
 
 // Keys types into what has the focus; the names of keys that are no letters are in

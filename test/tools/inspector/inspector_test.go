@@ -198,7 +198,7 @@ func accessible(t *testing.T, p *browser.Page) {
 	for view, until := range map[string]string{
 		"tokens":   `document.querySelectorAll('.tokens .life').length === 2`,
 		"updates":  `document.querySelector('main.updates .problem') !== null`,
-		"identity": `document.querySelector('[data-key=keys] .life') !== null`,
+		"identity": `document.querySelector('[data-key=keys] .row') !== null`,
 	} {
 		goTo(p, view, until)
 		p.Accessible()
