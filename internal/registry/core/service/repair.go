@@ -37,9 +37,14 @@ func (s *Storage) Open(ctx context.Context) error { return s.book.open(ctx) }
 // Follow puts addresses back into the books at once that somebody takes out by hand, until
 // ctx ends.
 func (s *Storage) Follow(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := s.book.follow(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "the books of service addresses are not watched, a later repair will mend them", "error", err)
+	for failures := 0; ctx.Err() == nil; {
+		err := s.book.follow(ctx)
+		if failures++; err == nil {
+			failures = 0
+		}
+		// At the start what is read from may not be filled yet.
+		if failures > 1 && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "the books of service addresses are not watched, trying again", "error", err)
 		}
 		wait.Pause(ctx, s.book.wall, time.Second)
 	}
