@@ -53,11 +53,7 @@ func toBackend(h http.Header, protocol string) http.Header {
 	out := pick(h, asked)
 	out.Set(headerConnection, headerUpgrade)
 	out.Set(headerUpgrade, protocol)
-	if protocols := withoutBearer(h.Values(headerProtocol)); len(protocols) > 0 {
-		out.Set(headerProtocol, strings.Join(protocols, ", "))
-	} else {
-		out.Del(headerProtocol)
-	}
+	setProtocols(out, h)
 	return out
 }
 
@@ -66,11 +62,7 @@ func toBackend(h http.Header, protocol string) http.Header {
 func wholeToBackend(h http.Header, protocol string) http.Header {
 	out := connectionTo(h, protocol)
 	out.Del("Authorization")
-	if protocols := withoutBearer(h.Values(headerProtocol)); len(protocols) > 0 {
-		out.Set(headerProtocol, strings.Join(protocols, ", "))
-	} else {
-		out.Del(headerProtocol)
-	}
+	setProtocols(out, h)
 	return out
 }
 
@@ -94,6 +86,15 @@ func connectionTo(h http.Header, protocol string) http.Header {
 	out.Set(headerConnection, headerUpgrade)
 	out.Set(headerUpgrade, protocol)
 	return out
+}
+
+// setProtocols sets the subprotocols that a client names, but for those that hold a token.
+func setProtocols(out, h http.Header) {
+	if protocols := withoutBearer(h.Values(headerProtocol)); len(protocols) > 0 {
+		out.Set(headerProtocol, strings.Join(protocols, ", "))
+	} else {
+		out.Del(headerProtocol)
+	}
 }
 
 func withoutBearer(values []string) []string {
