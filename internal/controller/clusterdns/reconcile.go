@@ -18,6 +18,7 @@ import (
 
 	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/internal/controller/run"
+	"laterna.dev/laterna/internal/network/backends"
 )
 
 const (
@@ -165,7 +166,7 @@ func mendedService(have, want *corev1.Service) *corev1.Service {
 func wanted(nodes []*corev1.Node) (all []*discoveryv1.EndpointSlice) {
 	for _, n := range nodes {
 		at, err := netip.ParseAddrPort(n.Annotations[api.ClusterDNS])
-		if err != nil || !fitting(at.Addr()) || at.Port() == 0 {
+		if err != nil || !at.Addr().Is4() || !backends.OneMachine(at.Addr()) || at.Port() == 0 {
 			continue
 		}
 		s := &discoveryv1.EndpointSlice{
@@ -187,11 +188,6 @@ func wanted(nodes []*corev1.Node) (all []*discoveryv1.EndpointSlice) {
 		all = append(all, s)
 	}
 	return all
-}
-
-// fitting tells whether an endpoint may have an address.
-func fitting(a netip.Addr) bool {
-	return a.Is4() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast()
 }
 
 // sliceName is that of a node's slice: a name of an object has 253 characters at most.

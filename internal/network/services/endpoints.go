@@ -3,6 +3,8 @@ package services
 import (
 	"net/netip"
 	"slices"
+
+	"laterna.dev/laterna/internal/network/backends"
 )
 
 // choice is where packets to a port of a service may go.
@@ -91,10 +93,8 @@ func better(a, b Endpoint) bool {
 // reachable tells whether packets may be sent on to an address: the API refuses others, and
 // whoever writes around it must not have them sent to the machine's own.
 func reachable(a netip.Addr) bool {
-	return a.Is4() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && a != broadcast
+	return a.Is4() && backends.OneMachine(a)
 }
-
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // nearer tells of ready endpoints which are for this node. Hints count only where all have
 // some, and some are for it: else a part of the endpoints would be lost.
