@@ -96,7 +96,7 @@ func (c *Controller) remove(ctx context.Context, j *batchv1.Job, pods []*corev1.
 	var gone, wereReady atomic.Int32
 	err = each(pods, func(p *corev1.Pod) error {
 		if release {
-			if err := c.letGo(ctx, j, p); err != nil {
+			if err := c.letGo(ctx, j.UID, p); err != nil {
 				return err
 			}
 		}
@@ -123,19 +123,38 @@ func each(pods []*corev1.Pod, do func(p *corev1.Pod) error) error {
 	return errors.Join(errs...)
 }
 
-// letGo takes the finalizer off a pod.
-func (c *Controller) letGo(ctx context.Context, j *batchv1.Job, p *corev1.Pod) error {
+// letGo takes the finalizer off a pod of a job, "" for one that has none.
+func (c *Controller) letGo(ctx context.Context, job types.UID, p *corev1.Pod) error {
 	if !isHeld(p) {
 		return nil
 	}
-	err := workload.Patches(c.config.Env, c.written, j.UID)(ctx, p, release(p.UID))
+	written := c.written
+	if job == "" {
+		written = nil // nobody decides by it
+	}
+	err := workload.Patches(c.config.Env, written, job)(ctx, p, release(p.UID))
 	if run.Overtaken(err) || apierrors.IsInvalid(err) {
-		return nil // it is gone, or another
+		if err = c.isGone(ctx, p, err); err == nil && written != nil {
+			written.Gone(job, workload.PodsKind, p)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("letting pod %s/%s go: %w", p.Namespace, p.Name, err)
 	}
 	return nil
+}
+
+// isGone returns the refusal of a write to a pod, nil where the pod is there no more, or is
+// another by now.
+func (c *Controller) isGone(ctx context.Context, p *corev1.Pod, refusal error) error {
+	live, err := c.config.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && live.UID != p.UID:
+		return nil
+	case err != nil:
+		return errors.Join(refusal, err)
+	}
+	return refusal
 }
 
 // release is the patch that lets a pod go.
@@ -174,7 +193,7 @@ func (c *Controller) settle(ctx context.Context, l *look, stored *batchv1.Job, p
 		}
 	}
 	var failed error
-	if err := each(pods, func(p *corev1.Pod) error { return c.letGo(ctx, l.job, p) }); err != nil {
+	if err := each(pods, func(p *corev1.Pod) error { return c.letGo(ctx, l.job.UID, p) }); err != nil {
 		failed = err // none is counted by now; which are let go is seen at the next look
 	} else {
 		for _, p := range pods {
@@ -202,7 +221,7 @@ func (c *Controller) settle(ctx context.Context, l *look, stored *batchv1.Job, p
 // letAllGo lets go what a job that is over still holds.
 func (c *Controller) letAllGo(ctx context.Context, j *batchv1.Job) error {
 	c.memory.forget(j.UID)
-	return each(c.podsOf.Of(j.UID), func(p *corev1.Pod) error { return c.letGo(ctx, j, p) })
+	return each(c.podsOf.Of(j.UID), func(p *corev1.Pod) error { return c.letGo(ctx, j.UID, p) })
 }
 
 // letOrphanGo lets go a pod that no job will count.
@@ -216,7 +235,7 @@ func (c *Controller) letOrphanGo(ctx context.Context, namespace, name string) er
 		if slices.ContainsFunc(c.owners.Selecting(p), isOurs) {
 			return nil // they adopt it
 		}
-		return c.letGo(ctx, &batchv1.Job{}, p)
+		return c.letGo(ctx, "", p)
 	}
 	if owner.Kind != kind.Kind {
 		return nil
@@ -228,5 +247,5 @@ func (c *Controller) letOrphanGo(ctx context.Context, namespace, name string) er
 	case err == nil && live.UID == owner.UID:
 		return nil // it counts the pod, or whoever manages it does
 	}
-	return c.letGo(ctx, &batchv1.Job{}, p)
+	return c.letGo(ctx, "", p)
 }

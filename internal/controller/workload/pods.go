@@ -76,7 +76,13 @@ func (c *PodControl) Create(ctx context.Context, parent Parent, pod *corev1.Pod)
 // Delete deletes this very pod of a parent. One that is gone already is no error.
 func (c *PodControl) Delete(ctx context.Context, parent Parent, pod *corev1.Pod) error {
 	err := c.Env.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(pod.UID))})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	switch {
+	case apierrors.IsNotFound(err):
+		if c.Written != nil {
+			c.Written.Gone(parent.GetUID(), PodsKind, pod)
+		}
+		return nil
+	case apierrors.IsConflict(err):
 		return nil
 	}
 	if err == nil && c.Written != nil {

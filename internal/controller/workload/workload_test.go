@@ -181,6 +181,17 @@ func TestNobodyDecidesByAnOldCache(t *testing.T) {
 	if err := w.Unseen("u"); err != nil {
 		t.Error(err)
 	}
+	// The last finalizer of one that is being deleted was taken: the answer has the version
+	// from before.
+	c.version, c.has = "12", pod("a", ending)
+	w.Wrote("u", PodsKind, pod("a", ending, func(p *corev1.Pod) { p.ResourceVersion = "12" }))
+	if err := w.Unseen("u"); err == nil {
+		t.Error("the cache has not seen that the pod is gone")
+	}
+	c.has = nil
+	if err := w.Unseen("u"); err != nil {
+		t.Error(err)
+	}
 	w.Wrote("u", PodsKind, at("99"))
 	w.Forget("u")
 	if err := w.Unseen("u"); err != nil {

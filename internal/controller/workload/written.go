@@ -24,7 +24,8 @@ type Written struct {
 // writes are those for one parent, by kind.
 type writes struct {
 	last    map[string]string                         // resource versions
-	deleted map[string]map[cache.ObjectName]types.UID // what was deleted
+	deleted map[string]map[cache.ObjectName]types.UID // what was deleted, and may still be there
+	gone    map[string]map[cache.ObjectName]types.UID // what is there no more
 }
 
 // Cache is a store that tells up to which resource version it is filled, such as that of
@@ -40,8 +41,14 @@ func NewWritten(caches map[string]Cache) *Written {
 	return &Written{caches: caches, of: map[types.UID]*writes{}}
 }
 
-// Wrote notes an object as it was stored for a parent.
+// Wrote notes an object as it was stored for a parent. One that the write has ended, since
+// it was being deleted and this took its last finalizer, is noted as gone: the server
+// answers with the version that it had before.
 func (w *Written) Wrote(parent types.UID, kind string, stored metav1.Object) {
+	if isEnded(stored) {
+		w.Gone(parent, kind, stored)
+		return
+	}
 	version := stored.GetResourceVersion()
 	if version == "" {
 		return
@@ -57,17 +64,36 @@ func (w *Written) Wrote(parent types.UID, kind string, stored metav1.Object) {
 func (w *Written) Deleted(parent types.UID, kind string, obj metav1.Object) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	of := w.writes(parent)
-	if of.deleted[kind] == nil {
-		of.deleted[kind] = map[cache.ObjectName]types.UID{}
+	note(w.writes(parent).deleted, kind, obj)
+}
+
+// Gone notes that an object of a parent is there no more.
+func (w *Written) Gone(parent types.UID, kind string, obj metav1.Object) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	note(w.writes(parent).gone, kind, obj)
+}
+
+func note(of map[string]map[cache.ObjectName]types.UID, kind string, obj metav1.Object) {
+	if of[kind] == nil {
+		of[kind] = map[cache.ObjectName]types.UID{}
 	}
-	of.deleted[kind][cache.MetaObjectToName(obj)] = obj.GetUID()
+	of[kind][cache.MetaObjectToName(obj)] = obj.GetUID()
+}
+
+// isEnded tells of an object as it was stored whether the server removed it with that.
+func isEnded(stored metav1.Object) bool {
+	grace := stored.GetDeletionGracePeriodSeconds()
+	return stored.GetDeletionTimestamp() != nil && len(stored.GetFinalizers()) == 0 && (grace == nil || *grace == 0)
 }
 
 func (w *Written) writes(parent types.UID) *writes {
 	of := w.of[parent]
 	if of == nil {
-		of = &writes{last: map[string]string{}, deleted: map[string]map[cache.ObjectName]types.UID{}}
+		of = &writes{
+			last:    map[string]string{},
+			deleted: map[string]map[cache.ObjectName]types.UID{}, gone: map[string]map[cache.ObjectName]types.UID{},
+		}
 		w.of[parent] = of
 	}
 	return of
@@ -90,8 +116,15 @@ func (w *Written) Unseen(parent types.UID) error {
 	}
 	for kind, all := range of.deleted {
 		for name, uid := range all {
-			if stands(w.caches[kind], name, uid) {
+			if o := find(w.caches[kind], name, uid); o != nil && o.GetDeletionTimestamp() == nil {
 				return fmt.Errorf("the cache of %s has yet to see that %s was deleted for this object", kind, name)
+			}
+		}
+	}
+	for kind, all := range of.gone {
+		for name, uid := range all {
+			if find(w.caches[kind], name, uid) != nil {
+				return fmt.Errorf("the cache of %s has yet to see that %s, which was this object's, is gone", kind, name)
 			}
 		}
 	}
@@ -99,11 +132,14 @@ func (w *Written) Unseen(parent types.UID) error {
 	return nil
 }
 
-// stands tells whether a cache has an object as one that nobody has deleted.
-func stands(c Cache, name cache.ObjectName, uid types.UID) bool {
+// find returns this very object as a cache has it, nil where it has it not.
+func find(c Cache, name cache.ObjectName, uid types.UID) metav1.Object {
 	obj, exists, err := c.GetByKey(name.String())
 	o, ok := obj.(metav1.Object)
-	return err == nil && exists && ok && o.GetUID() == uid && o.GetDeletionTimestamp() == nil
+	if err != nil || !exists || !ok || o.GetUID() != uid {
+		return nil
+	}
+	return o
 }
 
 // Forget forgets a parent that is gone.
