@@ -60,6 +60,11 @@ const Stamp = "written"
 // otherBridges are the names of all systems' bridges, see datadir.Dir.Bridge.
 const otherBridges = `"lt-*"`
 
+// metadata are the addresses at which clouds give a machine its own credentials: of the
+// instance, and of the task or pod. Pods have no IPv6 (network/ports), so fd00:ec2::254 and
+// fd00:ec2::23 need no rule.
+const metadata = "{ 169.254.169.254, 169.254.170.2, 169.254.170.23 }"
+
 // base is what the table has besides what services bring, for a table that may be there.
 type base struct {
 	cfg   Config
@@ -179,7 +184,8 @@ func (b base) translation() {
 }
 
 // filter refuses what is still addressed to the service range after the lookup, what has no
-// endpoint, and what comes from pods of other systems.
+// endpoint, what comes from pods of other systems, and the way of pods to the credentials of
+// the machine.
 func (b base) filter() {
 	bridge := b.cfg.Bridge
 	// A reset, since the kernel ignores an ICMP error that comes while connect(2) is
@@ -193,11 +199,13 @@ func (b base) filter() {
 	b.hook("forward", knftables.FilterType, knftables.ForwardHook, knftables.FilterPriority,
 		knftables.Concat(other, "oifname", bridge, "goto refuse"),
 		knftables.Concat(other, "return"),
+		knftables.Concat("iifname", bridge, "ip daddr", metadata, "goto refuse"),
 		"ct state new jump unserved",
 		knftables.Concat("iifname", bridge, "ip daddr", b.cfg.Range, "goto refuse"))
 	b.hook("input", knftables.FilterType, knftables.InputHook, knftables.FilterPriority,
 		knftables.Concat(other, "ip daddr", b.cfg.Subnet.Addr().Next(), "goto refuse"),
 		knftables.Concat(other, "return"),
+		knftables.Concat("iifname", bridge, "ip daddr", metadata, "goto refuse"),
 		"ct state new jump unserved-node")
 	rules := []string{
 		"ct state new jump unserved",

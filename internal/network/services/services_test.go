@@ -343,6 +343,36 @@ func TestPodsOfAnotherSystemAreRefused(t *testing.T) {
 	}
 }
 
+// TestPodsDoNotReachTheCredentialsOfTheMachine gives the addresses to a namespace that
+// stands for the cloud, and one of them to the machine itself.
+func TestPodsDoNotReachTheCredentialsOfTheMachine(t *testing.T) {
+	a, cloud := start(t, "testa", "198.18.1.0/24"), startOn(t, "br-testb", "testb", "198.18.2.0/24")
+	whoCalls(t, cloud)
+	all := []string{"169.254.169.254", "169.254.170.2", "169.254.170.23"}
+	for _, address := range all[:2] {
+		ip(t, "-n", cloud.pod, "addr", "add", address+"/32", "dev", "eth0")
+		ip(t, "route", "add", address+"/32", "via", cloud.gateway.Next().String())
+	}
+	ip(t, "addr", "add", all[2]+"/32", "dev", cloud.cfg.Bridge)
+	serve(t, all[2]+":7000", "the machine itself")
+	for _, address := range all {
+		if got, err := a.fromPod(t, address+":7000"); err != nil {
+			t.Fatalf("before there are rules a pod does not reach %s: %q, %v", address, got, err)
+		}
+	}
+	if err := a.router.Begin(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range all {
+		if got, err := a.fromPod(t, address+":7000"); err == nil || !strings.Contains(got, "refused") {
+			t.Errorf("a pod reaches %s: %q, %v; want refused", address, got, err)
+		}
+		if got, err := fromHost(address + ":7000"); err != nil {
+			t.Errorf("a program of the machine does not reach %s: %q, %v", address, got, err)
+		}
+	}
+}
+
 // whoCalls has a pod answer every connection to port 7000 with the caller's address.
 func whoCalls(t *testing.T, s *system) {
 	t.Helper()
