@@ -15,6 +15,8 @@ test="$run $images git:git openssl:openssl /usr/bin/busybox:busybox-static ip:ip
 test="$test chromium:chromium /usr/bin/node:nodejs npm:npm"
 # Clients of the API in other languages than Go.
 test="$test /usr/lib/python3/dist-packages/kubernetes/__init__.py:python3-kubernetes /usr/bin/javac:default-jdk-headless"
+# Clients of IAM and STS.
+test="$test /usr/bin/aws:awscli /usr/lib/python3/dist-packages/boto3/__init__.py:python3-boto3"
 # Wine runs the Windows tests of package projection. Debian has it for amd64 only, and
 # the tests do without it, loudly.
 optional=
