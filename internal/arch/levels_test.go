@@ -10,6 +10,7 @@ type level struct {
 // levels lists every package of the module by its tree; the longest match counts.
 var levels = []level{
 	{"api", 0},
+	{"internal/aws/arn", 0},
 	{"internal/bounded", 0},
 	{"internal/clock", 0},
 	{"internal/host/replace", 0},
