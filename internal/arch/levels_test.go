@@ -25,6 +25,7 @@ var levels = []level{
 
 	{"boundtoken", 1},
 	{"boundtoken/jwks", 1},
+	{"internal/aws/policy", 1},
 	{"internal/component", 1},
 	{"internal/datadir", 1},
 	{"internal/follow", 1},

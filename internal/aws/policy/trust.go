@@ -1,0 +1,267 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"laterna.dev/laterna/internal/aws/arn"
+)
+
+// trustActions are all that a trust policy may name, in exactly this spelling: IAM refuses
+// sts:* and other letter case.
+var trustActions = []string{
+	"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity",
+	"sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
+}
+
+var (
+	trustFields      = []string{"Version", "Id", "Statement"}
+	statementFields  = []string{"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+	identityFields   = []string{"Version", "Id", "Statement"}
+	federatedDomains = []string{"accounts.google.com", "cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com"}
+)
+
+// parseTrust reads a trust policy. What is wrong is found in the order of IAM: the document,
+// then statement by statement the effect, the principal, the action, the resource, the
+// conditions, and who the principals are.
+func parseTrust(root *value) (*Document, *Malformed) {
+	if root.kind != isObject {
+		return nil, malformed(trustJSON)
+	}
+	if name, ok := unknown(root, trustFields); !ok {
+		return nil, malformed(trustUnknown, name)
+	}
+	version, ok := parseVersion(root)
+	if !ok {
+		return nil, malformed(trustVersion)
+	}
+	raw, has := root.get("Statement")
+	if !has || len(raw.list()) == 0 || raw.kind == isNull {
+		return nil, malformed(trustEmpty)
+	}
+	d := &Document{kind: Trust, version: version}
+	if id, ok := root.get("Id"); ok {
+		d.id = id.text
+	}
+	statements := raw.list()
+	sids := map[string]bool{}
+	for i := range statements {
+		s := &statements[i]
+		if s.kind != isObject {
+			return nil, malformed(trustSyntax)
+		}
+		if name, ok := unknown(s, statementFields); !ok {
+			return nil, malformed(trustUnknown, name)
+		}
+		if sid, ok := s.get("Sid"); ok && sid.text != "" {
+			if sids[sid.text] {
+				return nil, malformed(trustSids)
+			}
+			sids[sid.text] = true
+		}
+	}
+	d.statements = make([]statement, len(statements))
+	for i := range statements {
+		if bad := d.statements[i].parseTrust(&statements[i], version == version2012); bad != nil {
+			return nil, bad
+		}
+	}
+	return d, nil
+}
+
+// unknown returns a member that is none of the fields.
+func unknown(v *value, fields []string) (string, bool) {
+	for i := range v.members {
+		if !slices.Contains(fields, v.members[i].name) {
+			return v.members[i].name, false
+		}
+	}
+	return "", true
+}
+
+func (s *statement) parseTrust(v *value, variables bool) *Malformed {
+	if sid, ok := v.get("Sid"); ok {
+		if sid.kind != isString {
+			return malformed(trustSyntax)
+		}
+		s.sid = sid.text
+	}
+	effect, ok := v.get("Effect")
+	switch {
+	case !ok || effect.text == "":
+		return malformed(trustNoEffect)
+	case effect.text != string(Allow) && effect.text != string(Deny):
+		return malformed(trustEffect, effect.text)
+	}
+	s.effect = Effect(effect.text)
+	if bad := s.parsePrincipal(v); bad != nil {
+		return bad
+	}
+	if bad := s.parseTrustActions(v); bad != nil {
+		return bad
+	}
+	if v.has("Resource") {
+		return malformed(trustResource)
+	}
+	if v.has("NotResource") {
+		return malformed(trustNotResource)
+	}
+	if c, ok := v.get("Condition"); ok {
+		var bad *Malformed
+		if s.conditions, bad = parseConditions(Trust, c, variables); bad != nil {
+			return bad
+		}
+	}
+	return s.checkPrincipals()
+}
+
+// parsePrincipal takes the principals, whoever they are.
+func (s *statement) parsePrincipal(v *value) *Malformed {
+	if v.has("NotPrincipal") {
+		if s.effect == Allow {
+			return malformed(trustAllowNot)
+		}
+		return malformed(trustNotPrincipal)
+	}
+	p, ok := v.get("Principal")
+	switch {
+	case !ok || p.kind == isNull:
+		return malformed(trustNoPrincipal)
+	case p.kind == isString:
+		return malformed(trustPrincipalObject)
+	case p.kind != isObject:
+		return malformed(trustSyntax)
+	case len(p.members) == 0:
+		return malformed(trustEmptyPrincipal)
+	}
+	for i := range p.members {
+		m := &p.members[i]
+		values, ok := m.value.strings()
+		if !ok {
+			return malformed(trustSyntax)
+		}
+		if len(values) == 0 {
+			return malformed(trustEmptyPrincipal)
+		}
+		for _, value := range values {
+			s.principals = append(s.principals, TypedPrincipal{PrincipalType(m.name), value})
+		}
+	}
+	return nil
+}
+
+func (s *statement) parseTrustActions(v *value) *Malformed {
+	if v.has("Action") && v.has("NotAction") {
+		return malformed(trustSyntax)
+	}
+	name := "Action"
+	if v.has("NotAction") {
+		name = "NotAction"
+	}
+	a, ok := v.get(name)
+	if !ok || a.kind == isNull {
+		return malformed(trustNoAction)
+	}
+	texts, ok := a.strings()
+	if !ok {
+		return malformed(trustSyntax)
+	}
+	if len(texts) == 0 {
+		return malformed(trustNoAction)
+	}
+	for _, t := range texts {
+		if !slices.Contains(trustActions, t) {
+			return malformed(trustAction)
+		}
+	}
+	s.actions = newElement(name, texts, compileAction)
+	return nil
+}
+
+// checkPrincipals says whether the principals can exist.
+func (s *statement) checkPrincipals() *Malformed {
+	for _, p := range s.principals {
+		switch p.Type {
+		case AWS:
+			if !validAWS(p.Value) {
+				return InvalidPrincipal(p)
+			}
+		case Service:
+			if !validDomain(p.Value) {
+				return InvalidPrincipal(p)
+			}
+		case Federated:
+			if !validFederated(p.Value) {
+				return malformed(trustFederated)
+			}
+		default:
+			return InvalidPrincipal(p)
+		}
+	}
+	return nil
+}
+
+// validAWS tells whether s is "*", an account, the ARN of an account, user, role or session,
+// or a unique id, which stands where an ARN stood whose holder is gone.
+func validAWS(s string) bool {
+	if s == "*" || arn.ValidAccount(s) || uniqueID(s) {
+		return true
+	}
+	a, err := arn.Parse(s)
+	if err != nil || a.Region != "" || !arn.ValidAccount(a.Account) || strings.ContainsAny(s, "*?${} ") {
+		return false
+	}
+	kind, name, _ := strings.Cut(a.Resource, "/")
+	switch a.Service {
+	case "iam":
+		return a.Resource == "root" || (kind == "user" || kind == "role") && name != ""
+	case "sts":
+		return (kind == "assumed-role" || kind == "federated-user") && name != ""
+	}
+	return false
+}
+
+// uniqueID tells whether s is like AROA… or AIDA….
+func uniqueID(s string) bool {
+	if len(s) < 16 || len(s) > 128 || s[:4] != "AROA" && s[:4] != "AIDA" {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// validFederated tells whether s is the ARN of a provider or a domain name.
+func validFederated(s string) bool {
+	if !strings.HasPrefix(s, "arn:") {
+		return validDomain(s)
+	}
+	a, err := arn.Parse(s)
+	if err != nil || a.Service != "iam" || a.Region != "" || !arn.ValidAccount(a.Account) || strings.ContainsAny(s, "*? ") {
+		return false
+	}
+	kind, name, _ := strings.Cut(a.Resource, "/")
+	return (kind == "oidc-provider" || kind == "saml-provider") && name != ""
+}
+
+// validDomain tells whether s is a domain name of several labels. Which services AWS has is
+// in a catalogue that nobody else has: any such name is taken for one.
+func validDomain(s string) bool {
+	if len(s) > 253 || !strings.Contains(s, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range []byte(label) {
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
