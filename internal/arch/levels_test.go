@@ -52,6 +52,7 @@ var levels = []level{
 	{"projection/atomicdir", 1},
 
 	{"boundtoken/discovery", 2},
+	{"internal/aws/policy/hint", 2},
 	{"internal/host/reserve", 2},
 	{"internal/pki", 2},
 	{"internal/podcontent", 2},

@@ -199,3 +199,9 @@ func (p *pattern) matchARN(text string) bool {
 func isARN(text string) bool {
 	return strings.HasPrefix(text, "arn:") && strings.Count(text, ":") >= arnParts-1
 }
+
+// Like tells whether a text matches a pattern as StringLike has it, without variables.
+func Like(pattern, text string) bool {
+	p := compile(pattern, false)
+	return p.match(text)
+}
