@@ -49,7 +49,7 @@ func identityShape(root *value) bool {
 	if root.kind != isObject {
 		return false
 	}
-	if _, ok := unknown(root, identityFields); !ok {
+	if _, ok := unknown(root, documentFields); !ok {
 		return false
 	}
 	if id, ok := root.get("Id"); ok && id.kind != isString {
