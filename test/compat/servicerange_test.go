@@ -3,6 +3,7 @@ package compat
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 )
 
 // TestSystemsOfAMachineHaveServicesOfTheirOwn starts two systems at once with default flags.
-// Programs of the machine, whose network pods with hostNetwork have, reach each by the
-// address of its service kubernetes.
+// Programs of the machine reach each by the address of its service kubernetes, and pods in
+// the machine's network reach the services of their own system, by address and by name.
 func TestSystemsOfAMachineHaveServicesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	both := []*system{prepared(t), prepared(t)}
@@ -43,6 +44,7 @@ func TestSystemsOfAMachineHaveServicesOfTheirOwn(t *testing.T) {
 	for its, s := range ranges {
 		s.reached(t, its)
 	}
+	inTheMachinesNetwork(t, both)
 	again := both[0]
 	its := again.serviceRange(t)
 	if err := again.Stop(); err != nil {
@@ -99,3 +101,40 @@ func (s *system) reached(t *testing.T, services string) {
 		return err
 	})
 }
+
+// inTheMachinesNetwork has a pod with hostNetwork in each system, and in each services of
+// the same names and one that the others do not have.
+func inTheMachinesNetwork(t *testing.T, all []*system) {
+	t.Helper()
+	archive, err := filepath.Abs(imageDir + "/busybox-1.28.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stages []*stage
+	for i, sys := range all {
+		sys.sh(t, "laterna image import --data-dir "+sys.Dir+" "+archive)
+		s := &stage{system: sys, ns: "default", client: sys.client(t)}
+		s.apply(t, s.ns, netserver("host", nil, "hostNetwork: true\n  dnsPolicy: ClusterFirstWithHostNet")+"---"+
+			netserver(webOf(i), map[string]string{"app": "web"}, "", 8080))
+		for _, name := range []string{"web", "only-" + webOf(i)} {
+			s.sh(t, "kubectl create service clusterip "+name+" --tcp=80:8080 && kubectl set selector service "+name+" app=web")
+		}
+		stages = append(stages, s)
+	}
+	for i, s := range stages {
+		s.running(t, s.ns, "host", webOf(i))
+		for _, host := range []string{
+			s.field(t, s.ns, "service/web", "{.spec.clusterIP}"), "web", "web.default.svc.cluster.local", "only-" + webOf(i),
+		} {
+			s.reaches(t, "host", host, 80, webOf(i))
+		}
+		for j := range stages {
+			if j != i {
+				s.unanswered(t, "host", "only-"+webOf(j), 80)
+			}
+		}
+	}
+}
+
+// webOf is what answers in the i-th of several systems.
+func webOf(i int) string { return fmt.Sprintf("web-%d", i) }
