@@ -25,6 +25,7 @@ import (
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
 	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
+	coreevent "laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	corenode "laterna.dev/laterna/internal/registry/core/node"
 	"laterna.dev/laterna/internal/registry/core/pod"
@@ -152,6 +153,9 @@ func services() Served {
 		if c.Endpoints, err = storage[rest.GracefulDeleter](b, corev1.Resource("endpoints")); err != nil {
 			return nil, err
 		}
+		if c.Tell, err = b.tell(); err != nil {
+			return nil, err
+		}
 		s, err := service.NewStorage(b.Env, c)
 		if err != nil {
 			return nil, err
@@ -173,6 +177,20 @@ func services() Served {
 		all["services/proxy"], err = proxy.Services(b.proxy(), s, pods, slices)
 		return all, err
 	})
+}
+
+// tell writes down what a repair of the books on addresses and ports finds.
+func (b *Builder) tell() (service.Tell, error) {
+	events, err := storage[*resource.Store[*corev1.Event]](b, corev1.Resource("events"))
+	if err != nil {
+		return nil, err
+	}
+	teller := coreevent.Teller{Events: events, Wall: b.Wall}
+	return func(ctx context.Context, f service.Finding) {
+		if err := teller.Tell(ctx, coreevent.Fact(f)); err != nil && ctx.Err() == nil {
+			b.Log.WarnContext(ctx, "an event was not written", "error", err)
+		}
+	}, nil
 }
 
 func podProjections() Served {

@@ -7,9 +7,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
+	clocktesting "k8s.io/utils/clock/testing"
 
+	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/registry/resource"
 	"laterna.dev/laterna/internal/registry/resource/resourcetest"
 )
 
@@ -124,5 +128,42 @@ func TestEventsOfLongNamesAreStored(t *testing.T) {
 	e.Name, e.ResourceVersion = "a/b", ""
 	if _, err := paths["events"].(rest.Creater).Create(ctx, e, resourcetest.Allow, &metav1.CreateOptions{}); err == nil {
 		t.Error("an event with a slash in its name is stored")
+	}
+}
+
+// TestFactsAreToldOnce tells the same several times, and another.
+func TestFactsAreToldOnce(t *testing.T) {
+	env := resourcetest.Env(t, Definition().Register)
+	events, err := resource.New(Definition(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(events.Destroy)
+	now := clocktesting.NewFakeClock(time.Now())
+	teller := Teller{Events: events, Wall: clock.WallOf(now)}
+	fact := Fact{About: corev1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: "ns", Name: "web", UID: "1"}, By: "finder", Action: "Find", Reason: "Found", Message: "it is wrong"}
+	other := Fact{About: corev1.ObjectReference{APIVersion: "networking.k8s.io/v1", Kind: "IPAddress", Name: "10.0.0.1", UID: "2"}, By: "finder", Action: "Find", Reason: "Found", Message: "it is wrong"}
+	for _, f := range []Fact{fact, fact, other, fact} {
+		now.Step(time.Minute)
+		if err := teller.Tell(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for namespace, times := range map[string]int32{"ns": 3, "default": 0} {
+		obj, err := events.List(resourcetest.Context(t, namespace), &metainternal.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := obj.(*corev1.EventList).Items
+		if len(all) != 1 {
+			t.Fatalf("%d events in %s", len(all), namespace)
+		}
+		e := all[0]
+		if e.Type != "Warning" || e.Reason != "Found" || e.Message != "it is wrong" || e.ReportingController != "finder" || e.Series == nil != (times == 0) {
+			t.Errorf("event %+v", e)
+		}
+		if e.Series != nil && (e.Series.Count != times || e.Series.LastObservedTime.Sub(e.EventTime.Time) != 3*time.Minute) {
+			t.Errorf("series %+v since %v", e.Series, e.EventTime)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type book struct {
 	service  func(ctx context.Context, namespace, name string) (*corev1.Service, error)
 	wall     clock.Wall
 	log      *slog.Logger
+	tell     Tell
 
 	opening sync.Mutex
 	opened  bool
@@ -68,6 +69,29 @@ func (b *book) open(ctx context.Context) error {
 // spans are the ranges that addresses come from now, the configured one first. The cache
 // may be a moment behind, which fresh avoids.
 func (b *book) spans(ctx context.Context, fresh bool) ([]span, error) {
+	all, err := b.cidrs(ctx, fresh)
+	if err != nil {
+		return nil, err
+	}
+	return b.spansOf(all), nil
+}
+
+// prefixes are all ranges, whatever state they are in.
+func (b *book) prefixes(ctx context.Context) ([]netip.Prefix, error) {
+	all, err := b.cidrs(ctx, false)
+	found := []netip.Prefix{b.own.prefix}
+	for _, c := range all {
+		for _, cidr := range c.Spec.CIDRs {
+			if p, err := netip.ParsePrefix(cidr); err == nil {
+				found = append(found, p.Masked())
+			}
+		}
+	}
+	return found, err
+}
+
+// cidrs are the objects of the ranges, by name.
+func (b *book) cidrs(ctx context.Context, fresh bool) ([]networkingv1.ServiceCIDR, error) {
 	options := &metainternal.ListOptions{ResourceVersion: "0"}
 	if fresh {
 		options.ResourceVersion = ""
@@ -81,7 +105,7 @@ func (b *book) spans(ctx context.Context, fresh bool) ([]span, error) {
 		return nil, fmt.Errorf("ranges of service addresses are a %T", obj)
 	}
 	slices.SortFunc(list.Items, func(a, b networkingv1.ServiceCIDR) int { return strings.Compare(a.Name, b.Name) })
-	return b.spansOf(list.Items), nil
+	return list.Items, nil
 }
 
 // spansOf leaves out what is of another family, or not ready, or on its way out; the

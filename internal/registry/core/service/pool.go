@@ -114,11 +114,12 @@ func (p *pool) release(ctx context.Context, numbers []int) error {
 
 // repair brings the books in line with the stored services. A taken number that no
 // service uses is freed only when it looked so twice, because the service that it
-// was taken for may just be on its way into the store.
-func (p *pool) repair(ctx context.Context) error {
+// was taken for may just be on its way into the store. It returns the numbers that services
+// hold and that were not taken.
+func (p *pool) repair(ctx context.Context) (missing []int, err error) {
 	numbers, err := p.used(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the holders of %s: %w", p.name, err)
+		return nil, fmt.Errorf("listing the holders of %s: %w", p.name, err)
 	}
 	used := newBitmap(p.size)
 	for _, n := range numbers {
@@ -126,11 +127,13 @@ func (p *pool) repair(ctx context.Context) error {
 	}
 	var suspects map[int]bool
 	err = p.change(ctx, func(bits bitmap) error {
-		suspects = map[int]bool{}
+		suspects, missing = map[int]bool{}, nil
 		for n := range p.size {
 			switch {
-			case used.has(n):
+			case used.has(n) && !bits.has(n):
+				missing = append(missing, n)
 				bits.set(n)
+			case used.has(n):
 			case bits.has(n) && p.suspects[n]:
 				bits.clear(n)
 			case bits.has(n):
@@ -140,10 +143,10 @@ func (p *pool) repair(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("repairing the allocations of %s: %w", p.name, err)
+		return nil, fmt.Errorf("repairing the allocations of %s: %w", p.name, err)
 	}
 	p.suspects = suspects
-	return nil
+	return missing, nil
 }
 
 // bitmap holds one bit for each number of a pool.

@@ -14,6 +14,7 @@ import (
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/ptr"
 
 	"laterna.dev/laterna/internal/wait"
 )
@@ -27,7 +28,15 @@ const unused = time.Minute
 // interrupted request left behind, a minute later or when it sees it the second time.
 // Several servers may do so at once.
 func (s *Storage) Repair(ctx context.Context) error {
-	return errors.Join(s.book.mend(ctx), s.book.sweep(ctx), s.ports.repair(ctx))
+	return errors.Join(s.book.mend(ctx), s.book.sweep(ctx), s.repairPorts(ctx))
+}
+
+func (s *Storage) repairPorts(ctx context.Context) error {
+	missing, err := s.ports.repair(ctx)
+	if err != nil {
+		return err
+	}
+	return s.tellPorts(ctx, missing)
 }
 
 // Open sees to it that every stored service has its address in the books. It is done by
@@ -84,7 +93,7 @@ func (b *book) restore(ctx context.Context, o *networkingv1.IPAddress) error {
 	if !heldBy(o, svc) {
 		return nil
 	}
-	return b.mendOne(ctx, svc, a)
+	return b.mendOne(ctx, svc, a, b.tell)
 }
 
 // mend makes the objects of addresses that services have and that nobody holds, or somebody
@@ -102,11 +111,15 @@ func (b *book) mend(ctx context.Context) error {
 	for i := range all {
 		objects[all[i].Name] = &all[i]
 	}
-	var errs []error
+	tell := b.tell
+	if len(all) == 0 {
+		tell = nil // they come from a version that had none
+	}
+	errs := []error{b.odd(ctx, services)}
 	for i := range services {
 		for _, a := range addressesOf(&services[i]) {
 			if o := objects[a.String()]; o == nil || !heldBy(o, &services[i]) || !maps.Equal(labelsOf(o), labelsOf(addressOf(&services[i], a))) {
-				errs = append(errs, b.mendOne(ctx, &services[i], a))
+				errs = append(errs, b.mendOne(ctx, &services[i], a, tell))
 			}
 		}
 	}
@@ -118,57 +131,67 @@ func labelsOf(o *networkingv1.IPAddress) map[string]string {
 	return map[string]string{"family": o.Labels[networkingv1.LabelIPAddressFamily], "manager": o.Labels[networkingv1.LabelManagedBy]}
 }
 
-// mendOne makes the object of an address that a service has, if it has it still. Where two
-// services have the same, the one that holds it stays its holder.
-func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr) error {
-	if has, err := b.has(ctx, svc.Namespace, svc.Name, a); err != nil || !has {
+// mendOne makes the object of an address that a service has, if it has it still, and tells
+// of what was wrong. Where two services have the same, the one that holds it stays its holder.
+func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr, tell Tell) error {
+	svc, err := b.with(ctx, svc.Namespace, svc.Name, a)
+	if err != nil || svc == nil {
 		return err
 	}
+	taken, foreign := false, false
 	for range 2 {
 		err := b.claim(ctx, svc, a, false)
 		if err == nil {
 			b.log.InfoContext(ctx, "the address of a service was not in the books, it is now", "namespace", svc.Namespace, "service", svc.Name, "address", a)
+			switch {
+			case !taken:
+				tell.aboutService(ctx, svc, "ClusterIPNotAllocated", "Cluster IP [%v]: %s is not allocated; repairing", familyOf(a), a)
+			case foreign:
+				tell.aboutService(ctx, svc, "ClusterIPNotAllocated", "the ClusterIP [%v]: %s for Service %s/%s has a wrong reference; repairing", familyOf(a), a, svc.Namespace, svc.Name)
+			}
 		}
 		if !errors.Is(err, errTaken) {
 			return err
 		}
-		var twice bool
+		taken = true
+		var other *corev1.Service
 		var unknown error
 		err = b.remove(ctx, a.String(), func(o *networkingv1.IPAddress) bool {
-			p := o.Spec.ParentRef
-			if p != nil && p.Group == "" && p.Resource == "services" && !heldBy(o, svc) {
-				twice, unknown = b.has(ctx, p.Namespace, p.Name, a)
+			foreign = !heldBy(o, svc)
+			if p := o.Spec.ParentRef; foreign && p != nil && p.Group == "" && p.Resource == "services" {
+				other, unknown = b.with(ctx, p.Namespace, p.Name, a)
 			}
-			return !twice && unknown == nil
+			return other == nil && unknown == nil
 		})
 		if unknown != nil {
 			return unknown
 		}
-		if twice {
+		if other != nil {
 			b.log.WarnContext(ctx, "an address is that of two services; recreate this one", "namespace", svc.Namespace, "service", svc.Name, "address", a)
+			tell.aboutService(ctx, svc, "ClusterIPAlreadyAllocated", "Cluster IP [%v]:%s was assigned to multiple services; please recreate service", familyOf(a), a)
 		}
-		if err != nil || twice {
+		if err != nil || other != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// has tells whether a service has an address.
-func (b *book) has(ctx context.Context, namespace, name string, a netip.Addr) (bool, error) {
+// with returns the service of a name if it has an address, else nil.
+func (b *book) with(ctx context.Context, namespace, name string, a netip.Addr) (*corev1.Service, error) {
 	svc, err := b.service(ctx, namespace, name)
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("looking at service %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("looking at service %s/%s: %w", namespace, name, err)
 	}
 	for _, its := range addressesOf(svc) {
 		if its == a {
-			return true, nil
+			return svc, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // sweep removes the objects of addresses that were taken for a service and that it does
@@ -182,8 +205,9 @@ func (b *book) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing services: %w", err)
 	}
-	held := map[string]bool{}
+	held, named := map[string]bool{}, map[networkingv1.ParentReference]*corev1.Service{}
 	for i := range services {
+		named[*addressOf(&services[i], netip.Addr{}).Spec.ParentRef] = &services[i]
 		for _, a := range addressesOf(&services[i]) {
 			held[a.String()] = true
 		}
@@ -195,6 +219,7 @@ func (b *book) sweep(ctx context.Context) error {
 			continue
 		}
 		b.log.InfoContext(ctx, "an address that no service has is free again", "address", o.Name)
+		b.tell.leaked(ctx, o, named[ptr.Deref(o.Spec.ParentRef, networkingv1.ParentReference{})])
 		errs = append(errs, b.remove(ctx, o.Name, func(now *networkingv1.IPAddress) bool { return now.UID == o.UID }))
 	}
 	return errors.Join(errs...)

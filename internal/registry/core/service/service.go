@@ -35,6 +35,8 @@ type Config struct {
 	Wall      clock.Wall
 	// Log hears of allocations that could not be given back.
 	Log *slog.Logger
+	// Tell hears of what a repair finds. Optional.
+	Tell Tell
 }
 
 // PortRange is First to Last, both included.
@@ -72,6 +74,7 @@ type Storage struct {
 	endpoints rest.GracefulDeleter
 	book      *book
 	ports     *pool
+	tell      Tell
 	checks    genericregistry.BeginUpdateFunc
 }
 
@@ -102,6 +105,7 @@ func NewStorage(env resource.Env, config Config) (*Storage, error) {
 		family:    familyOf(config.ClusterIPs.Addr()),
 		nodePorts: config.NodePorts,
 		endpoints: config.Endpoints,
+		tell:      config.Tell,
 		checks:    store.BeginUpdate,
 	}
 	own, ok := newSpan(config.ClusterIPs)
@@ -111,7 +115,7 @@ func NewStorage(env resource.Env, config Config) (*Storage, error) {
 	own.kept = 1
 	s.book = &book{
 		objects: config.Addresses, ranges: config.Ranges, own: own,
-		services: s.all, service: s.stored, wall: config.Wall, log: config.Log,
+		services: s.all, service: s.stored, wall: config.Wall, log: config.Log, tell: config.Tell,
 	}
 	s.ports = newPortPool(config.NodePorts, ranges.update, s.all)
 	// The status subresource is a copy of the store from before this point: it
