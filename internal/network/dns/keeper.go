@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"sync/atomic"
@@ -16,8 +17,9 @@ import (
 const Command = "cluster-dns"
 
 const (
-	// look is how often it is looked whether a server knows what it should: the machine's
-	// resolvers change with the network that it is in, its certificate once in a while.
+	// look is how often it is looked whether a server answers and knows what it should: the
+	// machine's resolvers change with the network that it is in, its certificate once in a
+	// while.
 	look = 5 * time.Second
 	// lasting is how long a server has to run to count as one that works.
 	lasting = time.Minute
@@ -112,7 +114,7 @@ func (k *Keeper) serve(ctx context.Context) (reason, error) {
 	defer p.stop()
 	ticker := k.cfg.Clock.NewTicker(look)
 	defer ticker.Stop()
-	for {
+	for looks := 0; ; {
 		select {
 		case <-p.ready:
 			p.ready = nil
@@ -121,6 +123,9 @@ func (k *Keeper) serve(ctx context.Context) (reason, error) {
 		case <-ticker.C():
 			if now, err := k.cfg.Settings(); err == nil && !reflect.DeepEqual(now, settings) {
 				return changed, nil
+			}
+			if looks++; p.hangs(looks, k.cfg.Clock.Now()) {
+				return ended, fmt.Errorf("process %d does not answer", p.cmd.Process.Pid)
 			}
 		case err := <-p.ended:
 			p.ended <- err

@@ -33,6 +33,7 @@ const (
 	fdTCP = 3 + iota
 	fdUDP
 	fdReady
+	fdPulse
 )
 
 // maxSettings bounds what a server reads, in bytes: certificates and a few addresses.
@@ -64,8 +65,8 @@ func ReadSettings(r io.Reader) (s Settings, err error) {
 	return s, nil
 }
 
-// Inherited returns the sockets that a server was started with, and what it writes a byte
-// to and closes once it answers.
-func Inherited() (tcp, udp, ready *os.File) {
-	return os.NewFile(fdTCP, "tcp"), os.NewFile(fdUDP, "udp"), os.NewFile(fdReady, "ready")
+// Inherited returns the sockets that a server was started with, what it writes a byte
+// to and closes once it answers, and by what it is asked from then on whether it does.
+func Inherited() (tcp, udp, ready, pulse *os.File) {
+	return os.NewFile(fdTCP, "tcp"), os.NewFile(fdUDP, "udp"), os.NewFile(fdReady, "ready"), os.NewFile(fdPulse, "pulse")
 }

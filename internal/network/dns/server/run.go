@@ -40,7 +40,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, wall clock.Wall) erro
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
-	tcp, udp, ready, err := sockets()
+	i, err := sockets()
 	if err != nil {
 		return err
 	}
@@ -58,10 +58,11 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, wall clock.Wall) erro
 			ended <- err
 			return
 		}
-		_, _ = ready.Write([]byte{1})
-		ready.Close()
+		_, _ = i.ready.Write([]byte{1})
+		i.ready.Close()
 		go settle(ctx, wall)
-		ended <- errors.Join(errEnded, s.serve(tcp, udp))
+		go s.examine(ctx, i.pulse)
+		ended <- errors.Join(errEnded, s.serve(i.tcp, i.udp))
 	}()
 	select {
 	case err = <-ended:
@@ -86,18 +87,27 @@ func settle(ctx context.Context, wall clock.Wall) {
 	resident.GiveBack(ctx, wall)
 }
 
-// sockets returns what the process was started with.
-func sockets() (net.Listener, net.PacketConn, *os.File, error) {
-	tcpFile, udpFile, ready := ours.Inherited()
-	defer tcpFile.Close()
-	defer udpFile.Close()
-	tcp, err := net.FileListener(tcpFile)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("taking over the sockets of cluster DNS: %w", err)
+// inherited is what the process was started with.
+type inherited struct {
+	tcp   net.Listener
+	udp   net.PacketConn
+	ready *os.File
+	pulse net.Conn
+}
+
+func sockets() (i inherited, err error) {
+	tcp, udp, ready, pulse := ours.Inherited()
+	defer tcp.Close()
+	defer udp.Close()
+	defer pulse.Close()
+	i.ready = ready
+	if i.tcp, err = net.FileListener(tcp); err == nil {
+		if i.udp, err = net.FilePacketConn(udp); err == nil {
+			i.pulse, err = net.FileConn(pulse)
+		}
 	}
-	udp, err := net.FilePacketConn(udpFile)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("taking over the sockets of cluster DNS: %w", err)
+		return i, fmt.Errorf("taking over the sockets of cluster DNS: %w", err)
 	}
-	return tcp, udp, ready, nil
+	return i, nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"laterna.dev/laterna/internal/clock"
 	ours "laterna.dev/laterna/internal/network/dns"
@@ -98,6 +99,12 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 
 func begin(t *testing.T) *world {
 	t.Helper()
+	return beginBy(t, clock.Real())
+}
+
+// beginBy has the keeper look by a clock.
+func beginBy(t *testing.T, wall clock.Wall) *world {
+	t.Helper()
 	w := &world{T: t}
 	w.api = httptest.NewTLSServer(http.HandlerFunc(serveAPI))
 	t.Cleanup(w.closeAPI)
@@ -114,7 +121,7 @@ func begin(t *testing.T) *world {
 	}
 	w.at = sockets.Addr().String()
 	keeper := ours.New(ours.Config{
-		Program: "/proc/self/exe", Of: "here", Sockets: sockets, Settings: w.now, Clock: clock.Real(), Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Program: "/proc/self/exe", Of: "here", Sockets: sockets, Settings: w.now, Clock: wall, Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
@@ -303,12 +310,51 @@ func TestServerGoesOnWithoutTheAPI(t *testing.T) {
 }
 
 // kill kills the server.
-func (w *world) kill() {
+func (w *world) kill() { w.signal(unix.SIGKILL) }
+
+// signal sends a signal to the server, and returns its process.
+func (w *world) signal(of unix.Signal) int {
 	w.Helper()
-	for _, pid := range w.servers() {
-		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-			w.Fatal(err)
-		}
+	pids := w.servers()
+	if len(pids) != 1 {
+		w.Fatalf("servers %v", pids)
+	}
+	if err := unix.Kill(pids[0], of); err != nil {
+		w.Fatal(err)
+	}
+	return pids[0]
+}
+
+// TestServerThatHangsIsReplaced stops the process of a server, which does not end of that.
+func TestServerThatHangsIsReplaced(t *testing.T) {
+	fake := clocktesting.NewFakeClock(time.Now())
+	w := beginBy(t, clock.WallOf(fake))
+	w.answers("s.ns.svc.example.test", dns.RcodeSuccess, "192.0.2.7")
+	for range 10 {
+		fake.Step(5 * time.Second)
+		time.Sleep(200 * time.Millisecond)
+	}
+	if strings.Contains(w.log.String(), "has ended") {
+		t.Fatal("one that answers was replaced")
+	}
+	former := w.signal(unix.SIGSTOP)
+	looks := 0
+	w.eventually("the server is gone", func() bool {
+		fake.Step(5 * time.Second)
+		looks++
+		time.Sleep(50 * time.Millisecond)
+		return unix.Kill(former, 0) != nil
+	})
+	if looks < 3 {
+		t.Errorf("it is gone after %d looks", looks)
+	}
+	w.eventually("another begins after a pause", func() bool {
+		fake.Step(100 * time.Millisecond)
+		return len(w.servers()) == 1
+	})
+	w.answers("s.ns.svc.example.test", dns.RcodeSuccess, "192.0.2.7")
+	if want := fmt.Sprintf("process %d does not answer", former); !strings.Contains(w.log.String(), want) {
+		t.Errorf("it is not told that %s", want)
 	}
 }
 
