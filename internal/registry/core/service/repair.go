@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
@@ -71,6 +72,9 @@ func (b *book) follow(ctx context.Context) error {
 		case e, ok := <-w.ResultChan():
 			if !ok {
 				return nil
+			}
+			if shared, ok := e.Object.(runtime.CacheableObject); ok { // as a watch cache sends them
+				e.Object = shared.GetObject()
 			}
 			if o, ok := e.Object.(*networkingv1.IPAddress); ok && e.Type == watch.Deleted {
 				if err := b.restore(ctx, o); err != nil {
