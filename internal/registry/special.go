@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -60,7 +61,11 @@ func pods() Served {
 		if err != nil {
 			return nil, err
 		}
-		if s.ByPath["pods/proxy"], err = proxy.Pods(b.proxy(), s.Pods); err != nil {
+		through, err := b.proxy()
+		if err != nil {
+			return nil, err
+		}
+		if s.ByPath["pods/proxy"], err = proxy.Pods(through, s.Pods); err != nil {
 			return nil, err
 		}
 		return s.ByPath, nil
@@ -82,7 +87,11 @@ func nodes() Served {
 		if err != nil {
 			return nil, err
 		}
-		all["nodes/proxy"], err = proxy.Nodes(b.proxy(), proxy.Kubelets{
+		through, err := b.proxy()
+		if err != nil {
+			return nil, err
+		}
+		all["nodes/proxy"], err = proxy.Nodes(through, proxy.Kubelets{
 			Locate: b.kubelets(stored).Locate, TLS: b.Kubelets, UserName: node.UserName, Authorizer: b.Authorizer,
 		})
 		return all, err
@@ -95,8 +104,13 @@ func (b *Builder) kubelets(nodes rest.Getter) pod.Kubelets {
 }
 
 // proxy is what the proxy subresources are made of.
-func (b *Builder) proxy() proxy.Config {
-	return proxy.Config{Guard: backends.Guard{Services: b.ClusterIPs, Stores: b.Stores}, Wall: b.Wall}
+func (b *Builder) proxy() (c proxy.Config, err error) {
+	ranges, err := storage[*resource.Store[*networkingv1.ServiceCIDR]](b, networkingv1.Resource("servicecidrs"))
+	if err != nil {
+		return c, err
+	}
+	services := func(ctx context.Context) ([]netip.Prefix, error) { return service.Ranges(ctx, b.ClusterIPs, ranges) }
+	return proxy.Config{Guard: backends.Guard{Services: services, Stores: b.Stores}, Wall: b.Wall}, nil
 }
 
 // budgets are the disruption budgets that evictions keep to.
@@ -174,7 +188,11 @@ func services() Served {
 		if err != nil {
 			return nil, err
 		}
-		all["services/proxy"], err = proxy.Services(b.proxy(), s, pods, slices)
+		through, err := b.proxy()
+		if err != nil {
+			return nil, err
+		}
+		all["services/proxy"], err = proxy.Services(through, s, pods, slices)
 		return all, err
 	})
 }

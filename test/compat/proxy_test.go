@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -127,7 +129,18 @@ func TestProxiesLeadToNobodyElse(t *testing.T) {
 	}
 	api := s.sh(t, "kubectl get svc kubernetes -n default -o jsonpath={.spec.clusterIP}")
 	gateway := s.sh(t, "kubectl get endpoints kubernetes -n default -o jsonpath={.subsets[0].addresses[0].ip} 2>/dev/null")
-	for _, address := range []string{"127.0.0.1", "127.0.0.2", "169.254.169.254", "224.0.0.1", "0.0.0.0", "::1", "fe80::1", api, gateway, s.nodeIP(t)} {
+	more, err := s.client.NetworkingV1().ServiceCIDRs().Create(t.Context(), &networkingv1.ServiceCIDR{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "more-"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.9.200.0/24"}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.client.NetworkingV1().ServiceCIDRs().Delete(context.Background(), more.Name, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, address := range []string{"10.9.200.7", "127.0.0.1", "127.0.0.2", "169.254.169.254", "224.0.0.1", "0.0.0.0", "::1", "fe80::1", api, gateway, s.nodeIP(t)} {
 		pod.Status.PodIP, pod.Status.PodIPs = address, []corev1.PodIP{{IP: address}}
 		made, err := pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
 		if err != nil {

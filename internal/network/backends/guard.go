@@ -22,9 +22,10 @@ const (
 // Guard says which addresses may be dialled. Its zero value refuses those that are not
 // another machine's. It is safe for concurrent use.
 type Guard struct {
-	// Services are the cluster addresses of services: a rule of the packet filter takes
-	// them elsewhere, the first of them to the API server. Optional.
-	Services netip.Prefix
+	// Services returns the ranges of cluster addresses of services, as they are now: a rule
+	// of the packet filter takes them elsewhere, the first of them to the API server.
+	// Optional.
+	Services func(context.Context) ([]netip.Prefix, error)
 	// Stores are hosts with ports at which the server's store answers. Optional.
 	Stores []string
 	// Own returns the addresses of this machine. Optional: its network interfaces'.
@@ -35,8 +36,11 @@ type Guard struct {
 // machine's own addresses pass, but for loopback.
 func (g Guard) Check(ctx context.Context, to netip.AddrPort, host bool) error {
 	addr := to.Addr().Unmap()
-	if !OneMachine(addr) || g.Services.IsValid() && g.Services.Contains(addr) {
+	if !OneMachine(addr) {
 		return ErrNotAllowed
+	}
+	if err := g.services(ctx, addr); err != nil {
+		return err
 	}
 	if !host {
 		own, err := g.own()
@@ -50,6 +54,23 @@ func (g Guard) Check(ctx context.Context, to netip.AddrPort, host bool) error {
 		}
 	}
 	return g.store(ctx, netip.AddrPortFrom(addr, to.Port()))
+}
+
+// services refuses cluster addresses, and everything where they are not known.
+func (g Guard) services(ctx context.Context, addr netip.Addr) error {
+	if g.Services == nil {
+		return nil
+	}
+	ranges, err := g.Services(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the ranges of service addresses: %w", err)
+	}
+	for _, r := range ranges {
+		if r.Contains(addr) {
+			return ErrNotAllowed
+		}
+	}
+	return nil
 }
 
 // store refuses what the store answers at. A name that cannot be looked up is no way to

@@ -14,9 +14,11 @@ import (
 
 func TestAddressesThatAreNotDialled(t *testing.T) {
 	g := backends.Guard{
-		Services: netip.MustParsePrefix("10.96.0.0/16"),
-		Stores:   []string{"10.0.0.9:2379", "127.0.0.1:2379", "no port"},
-		Own:      func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil },
+		Services: func(context.Context) ([]netip.Prefix, error) {
+			return []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16"), netip.MustParsePrefix("2001:db8:9::/112")}, nil
+		},
+		Stores: []string{"10.0.0.9:2379", "127.0.0.1:2379", "no port"},
+		Own:    func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil },
 	}
 	for _, c := range []struct {
 		to   string
@@ -39,6 +41,7 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		{"255.255.255.255:80", true, false},
 		{"10.96.0.1:443", true, false},
 		{"[::ffff:10.96.0.1]:443", true, false},
+		{"[2001:db8:9::1]:443", true, false},
 		{"10.0.0.1:80", false, false},
 		{"[::ffff:10.0.0.1]:80", false, false},
 		{"10.0.0.1:80", true, true},
@@ -50,6 +53,11 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, backends.ErrNotAllowed) {
 			t.Errorf("%s, own addresses %v: %v", c.to, c.host, err)
 		}
+	}
+	without := g
+	without.Services = func(context.Context) ([]netip.Prefix, error) { return nil, errors.New("no store") }
+	if err := without.Check(t.Context(), netip.MustParseAddrPort("10.244.0.5:80"), true); err == nil {
+		t.Error("addresses are dialled when those of services are not known")
 	}
 	g.Own = func() ([]netip.Addr, error) { return nil, errors.New("no netlink") }
 	if err := g.Check(t.Context(), netip.MustParseAddrPort("10.0.0.1:80"), false); err == nil {

@@ -59,8 +59,10 @@ func (l listed) List(context.Context, *metainternal.ListOptions) (runtime.Object
 // guarded is a machine at 10.0.0.1.
 func guarded() Config {
 	return Config{Wall: clock.Real(), Guard: backends.Guard{
-		Services: netip.MustParsePrefix("10.96.0.0/16"),
-		Own:      func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil },
+		Services: func(context.Context) ([]netip.Prefix, error) {
+			return []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}, nil
+		},
+		Own: func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil },
 	}}
 }
 

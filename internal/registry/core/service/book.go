@@ -69,17 +69,25 @@ func (b *book) open(ctx context.Context) error {
 // spans are the ranges that addresses come from now, the configured one first. The cache
 // may be a moment behind, which fresh avoids.
 func (b *book) spans(ctx context.Context, fresh bool) ([]span, error) {
-	all, err := b.cidrs(ctx, fresh)
+	version := "0"
+	if fresh {
+		version = ""
+	}
+	all, err := cidrs(ctx, b.ranges, version)
 	if err != nil {
 		return nil, err
 	}
 	return b.spansOf(all), nil
 }
 
-// prefixes are all ranges, whatever state they are in.
-func (b *book) prefixes(ctx context.Context) ([]netip.Prefix, error) {
-	all, err := b.cidrs(ctx, false)
-	found := []netip.Prefix{b.own.prefix}
+// Ranges are all ranges that services have addresses of: the configured one, and those of
+// stored ServiceCIDRs whatever state they are in.
+func Ranges(ctx context.Context, configured netip.Prefix, stored *resource.Store[*networkingv1.ServiceCIDR]) ([]netip.Prefix, error) {
+	all, err := cidrs(ctx, stored, "0")
+	if err != nil {
+		return nil, err
+	}
+	found := []netip.Prefix{configured.Masked()}
 	for _, c := range all {
 		for _, cidr := range c.Spec.CIDRs {
 			if p, err := netip.ParsePrefix(cidr); err == nil {
@@ -87,16 +95,12 @@ func (b *book) prefixes(ctx context.Context) ([]netip.Prefix, error) {
 			}
 		}
 	}
-	return found, err
+	return found, nil
 }
 
-// cidrs are the objects of the ranges, by name.
-func (b *book) cidrs(ctx context.Context, fresh bool) ([]networkingv1.ServiceCIDR, error) {
-	options := &metainternal.ListOptions{ResourceVersion: "0"}
-	if fresh {
-		options.ResourceVersion = ""
-	}
-	obj, err := b.ranges.List(clusterWide(ctx), options)
+// cidrs are the objects of the ranges, by name. version is that of a list.
+func cidrs(ctx context.Context, stored *resource.Store[*networkingv1.ServiceCIDR], version string) ([]networkingv1.ServiceCIDR, error) {
+	obj, err := stored.List(clusterWide(ctx), &metainternal.ListOptions{ResourceVersion: version})
 	if err != nil {
 		return nil, fmt.Errorf("listing ranges of service addresses: %w", err)
 	}
