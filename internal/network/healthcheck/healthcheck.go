@@ -46,8 +46,9 @@ type Service struct {
 
 // Servers tell the health of services. Its methods are called by one goroutine.
 type Servers struct {
-	log *slog.Logger
-	at  map[Name]*server
+	log  *slog.Logger
+	at   map[Name]*server
+	room room
 }
 
 type server struct {
@@ -59,7 +60,7 @@ type server struct {
 
 // New returns no servers yet.
 func New(log *slog.Logger) *Servers {
-	return &Servers{log: log, at: map[Name]*server{}}
+	return &Servers{log: log, at: map[Name]*server{}, room: room{most: most}}
 }
 
 // Set makes the services those. The error is of ports that cannot be listened at; the others
@@ -111,7 +112,7 @@ func (s *Servers) start(ctx context.Context, of Service) (*server, error) {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	go func() {
-		if err := one.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := one.http.Serve(s.room.in(l)); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Warn("the health of a service is not told any more", "service", of.Name.Namespace+"/"+of.Name.Name, "error", err)
 		}
 	}()

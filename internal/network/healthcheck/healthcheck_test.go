@@ -2,12 +2,15 @@ package healthcheck_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"laterna.dev/laterna/internal/network/healthcheck"
 )
@@ -20,6 +23,52 @@ func free(t *testing.T) uint16 {
 	}
 	defer l.Close()
 	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// TestConnectionsAreBounded holds more connections than there may be, to two services.
+func TestConnectionsAreBounded(t *testing.T) {
+	const most, more = 256, 100
+	servers := healthcheck.New(slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(servers.Close)
+	var all []healthcheck.Service
+	for _, name := range []string{"one", "two"} {
+		all = append(all, healthcheck.Service{Name: healthcheck.Name{Namespace: "ns", Name: name}, Port: free(t), Local: 1})
+	}
+	if err := servers.Set(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	var held []net.Conn
+	for n := range most + more {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", all[n%2].Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	for _, one := range all {
+		answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", one.Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Error(answer.Status)
+		}
+	}
+	ended := 0
+	for _, c := range held {
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			ended++
+		}
+		if ended == more {
+			break
+		}
+	}
+	if ended < more {
+		t.Errorf("%d of %d connections are held", len(held)-ended, len(held))
+	}
 }
 
 func TestHealthIsToldWhileItIsAskedFor(t *testing.T) {
