@@ -12,6 +12,8 @@ type choice struct {
 	// all is for whoever is sent to endpoints anywhere, local for whoever is sent to those
 	// of this node. Both are in the order of their addresses.
 	all, local []netip.AddrPort
+	// ready are those of this node that are ready, which load balancers count.
+	ready []netip.AddrPort
 	// any tells whether there are endpoints at all, here or elsewhere.
 	any bool
 	// cut tells whether there are more than maxEndpoints.
@@ -41,7 +43,8 @@ func choose(p Port, all []Slice, n Node) (c choice) {
 	here := func(e candidate) bool { return e.Node == n.Name && e.Node != "" }
 	c.any = slices.ContainsFunc(found, func(e candidate) bool { return e.Ready || e.draining() })
 	c.all = first(filter(found, ready, near), filter(found, draining))
-	c.local = first(filter(found, here, ready), filter(found, here, draining))
+	c.ready = filter(found, here, ready)
+	c.local = first(c.ready, filter(found, here, draining))
 	c.cut = max(len(c.all), len(c.local)) > maxEndpoints
 	// By address, so that all nodes and the next time have the same.
 	c.all, c.local = c.all[:min(len(c.all), maxEndpoints)], c.local[:min(len(c.local), maxEndpoints)]

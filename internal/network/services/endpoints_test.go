@@ -79,6 +79,13 @@ func TestEndpointsAreChosenAsUpstreamDoes(t *testing.T) {
 			t.Errorf("%s: any %v", name, c.any)
 		}
 	}
+	for state, want := range map[string]int{"ready": 2, "draining": 0} {
+		u := testConfig().Compile(Service{Name: Name{"ns", "s"}, ClusterIP: netip.MustParseAddr("10.96.0.9"), Ports: []Port{http}},
+			[]Slice{{[]SlicePort{{Name: "http", Protocol: TCP, Port: 8080}}, []Endpoint{at(1, state, "a"), at(2, state, "a"), at(3, state, "b")}}}, Node{Name: "a"})
+		if u.Local != want {
+			t.Errorf("a load balancer counts %d endpoints that are %s, want %d", u.Local, state, want)
+		}
+	}
 	if c := choose(http, []Slice{{[]SlicePort{{Name: "http", Protocol: TCP}}, []Endpoint{at(1, "ready", "a")}}}, Node{}); c.any {
 		t.Errorf("endpoints without a port: %+v", c)
 	}

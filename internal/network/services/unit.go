@@ -27,7 +27,8 @@ type Unit struct {
 	flows  []flow
 	// cut is what was left out, see limits.go.
 	cut cut
-	// Local is how many endpoints of this node serve.
+	// Local is how many endpoints of this node are ready: a load balancer is to send to
+	// others while those here only end (KEP-1669).
 	Local int
 	// Reachable is whether endpoints anywhere serve a port of it.
 	Reachable bool
@@ -89,7 +90,7 @@ func (c Config) Compile(s Service, endpoints []Slice, n Node) *Unit {
 		}
 		u.cut.endpoints = u.cut.endpoints || where.cut
 		u.Reachable = u.Reachable || where.any
-		for _, to := range where.local {
+		for _, to := range where.ready {
 			local[to.Addr()] = true
 		}
 		w := writer{Unit: u, cfg: c, service: s, port: p, choice: where, id: idOf(s.Name, p)}
