@@ -187,19 +187,7 @@ func (s *system) strangerIsRefused(t *testing.T) {
 	if !ok {
 		t.Fatal("the node does not say where its DNS is")
 	}
-	ns := "dns-stranger-" + strconv.Itoa(os.Getpid())
-	link := "dnsx" + strconv.Itoa(os.Getpid()%100000)
-	for _, line := range []string{
-		"ip netns add " + ns, "ip link add " + link + " type veth peer name eth0 netns " + ns,
-		"ip addr add 198.51.100.1/30 dev " + link, "ip link set " + link + " up",
-		"ip -n " + ns + " addr add 198.51.100.2/30 dev eth0", "ip -n " + ns + " link set eth0 up", "ip -n " + ns + " route add default via 198.51.100.1",
-	} {
-		if strings.HasPrefix(line, "ip netns add") {
-			t.Cleanup(func() { s.sh(t, "ip netns del "+ns) })
-		}
-		s.sh(t, line)
-	}
-	stranger := asker{"/run/netns/" + ns, &dns.ClientConfig{Servers: []string{at}, Port: "53"}}
+	stranger := asker{"/run/netns/" + s.otherNetwork(t, 0).name, &dns.ClientConfig{Servers: []string{at}, Port: "53"}}
 	for _, network := range []string{"udp", "tcp"} {
 		answer, err := stranger.ask(network, "kubernetes.default.svc.example.test", dns.TypeA)
 		if err == nil && (answer.Rcode != dns.RcodeRefused || len(answer.Answer) > 0) {
