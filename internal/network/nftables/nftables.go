@@ -95,6 +95,32 @@ func Tables(ctx context.Context, family knftables.Family) ([]string, error) {
 	return names, nil
 }
 
+// Names are those of what a table has.
+type Names struct{ Chains, Sets, Maps []string }
+
+// NamesIn returns the names of what is in a table.
+func NamesIn(ctx context.Context, family knftables.Family, table string) (n Names, err error) {
+	text, err := run(ctx, "--terse", "list", "table", string(family), table)
+	if err != nil {
+		return n, err
+	}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) != 3 || words[2] != "{" {
+			continue
+		}
+		switch words[0] {
+		case "chain":
+			n.Chains = append(n.Chains, words[1])
+		case "set":
+			n.Sets = append(n.Sets, words[1])
+		case "map":
+			n.Maps = append(n.Maps, words[1])
+		}
+	}
+	return n, nil
+}
+
 // HasElement tells whether a set of a table has an element that nft lists so. It is
 // ErrNoTable that there is no such set.
 func HasElement(ctx context.Context, family knftables.Family, table, set, element string) (bool, error) {

@@ -47,6 +47,8 @@ type Router struct {
 	// those that nft does not take: they are left out until they change.
 	unproven map[Name]struct{}
 	refused  map[Name]*Unit
+	// inherited is whether the table may be as a former run has left it.
+	inherited bool
 	// anew has the next write bring everything: it is not known what is there.
 	anew bool
 
@@ -61,7 +63,7 @@ func New(cfg Config) (*Router, error) {
 	if err := nftables.Check(); err != nil {
 		return nil, fmt.Errorf("service routing: %w", err)
 	}
-	return &Router{cfg: cfg, state: newState(), anew: true, stamp: rand.Uint32(), pending: map[uint32]bool{},
+	return &Router{cfg: cfg, state: newState(), anew: true, inherited: true, stamp: rand.Uint32(), pending: map[uint32]bool{},
 		unproven: map[Name]struct{}{}, refused: map[Name]*Unit{}}, nil
 }
 
@@ -141,7 +143,7 @@ func (r *Router) Set(ctx context.Context, units map[Name]*Unit) error {
 // apply writes a change, or everything where that is not known to be enough.
 func (r *Router) apply(ctx context.Context, c *change) error {
 	if r.anew {
-		return r.rewrite(ctx)
+		return r.writeFirst(ctx)
 	}
 	if c.empty() {
 		return nil
@@ -150,6 +152,24 @@ func (r *Router) apply(ctx context.Context, c *change) error {
 	c.write(tx)
 	r.state.sweep(tx, r.cfg.Clock.Now())
 	return r.orRewrite(ctx, r.run(ctx, tx))
+}
+
+// writeFirst writes everything where it is not known what is there.
+func (r *Router) writeFirst(ctx context.Context) error {
+	takeOver := r.inherited && r.state.sticky()
+	r.inherited = false
+	if takeOver {
+		err := r.takeOver(ctx)
+		if err == nil {
+			r.anew = false
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		r.cfg.Log.Warn("clients of services with session affinity are forgotten: what a former run has left could not be taken over", "error", err)
+	}
+	return r.rewrite(ctx)
 }
 
 // Rewrite writes the whole table anew, whatever is there, in one transaction.

@@ -456,6 +456,81 @@ func TestEveryRuleIsTakenByNft(t *testing.T) {
 	}
 }
 
+// TestClientsStayWithTheirEndpointsThroughARestart has a router take over what another has
+// left, with a service that is gone and things of somebody else.
+func TestClientsStayWithTheirEndpointsThroughARestart(t *testing.T) {
+	s := start(t, "testr", "198.18.11.0/24")
+	s.begin(t, netip.MustParseAddrPort("198.18.11.1:1"), netip.MustParseAddrPort("127.0.0.1:1"))
+	one := serve(t, s.gateway.String()+":0", "one")
+	ip(t, "addr", "add", "198.18.11.9/24", "dev", s.cfg.Bridge)
+	two := netip.AddrPortFrom(netip.MustParseAddr("198.18.11.9"), one.Port())
+	serve(t, two.String(), "two")
+	var all []served
+	for n := range 12 {
+		svc := service(fmt.Sprintf("s-%d", n), fmt.Sprintf("198.19.0.%d", 20+n), services.TCP, one, two)
+		svc.Affinity = time.Hour
+		all = append(all, svc)
+	}
+	gone := service("gone", "198.19.0.9", services.TCP, one, two)
+	gone.Affinity = time.Hour
+	s.set(t, append(all, gone)...)
+	ask := func() (who []string) {
+		t.Helper()
+		for n := range all {
+			got, err := s.fromPod(t, all[n].ClusterIP.String()+":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			who = append(who, got)
+		}
+		return who
+	}
+	before := ask()
+	for _, foreign := range []string{
+		"add chain ip %s odd", "add set ip %s odd-set { type ipv4_addr; }", "add map ip %s odd-map { type ipv4_addr : verdict; }",
+		"add rule ip %s odd ip saddr @odd-set ip daddr vmap @odd-map", "add rule ip %s output jump odd", "add chain ip %s odder", "add element ip %s odd-map { 192.0.2.1 : goto odder }",
+	} {
+		if out, err := exec.Command("nft", strings.ReplaceAll(foreign, "%s", s.cfg.Table)).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", foreign, err, out)
+		}
+	}
+	var err error
+	var log strings.Builder
+	s.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if s.router, err = services.New(s.cfg); err != nil {
+		t.Fatal(err)
+	}
+	s.begin(t, netip.MustParseAddrPort("198.18.11.1:1"), netip.MustParseAddrPort("127.0.0.1:1"))
+	s.set(t, all...)
+	// By chance 12 would be the same once in 4096 times.
+	if after := ask(); !slices.Equal(after, before) {
+		t.Errorf("after a restart %q, before %q", after, before)
+	}
+	if _, err := fromHost("198.19.0.9:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("the service that is gone: %v, want refused", err)
+	}
+	kept, err := nftables.Listing(t.Context(), nftables.IPv4, s.cfg.Table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.router.Rewrite(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	anew, err := nftables.Listing(t.Context(), nftables.IPv4, s.cfg.Table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// But for the stamp and the clients.
+	differs := func(l string) bool { return strings.HasPrefix(l, "0x") || strings.HasPrefix(l, "198.18.11.") }
+	kept, anew = slices.DeleteFunc(kept, differs), slices.DeleteFunc(anew, differs)
+	if !slices.Equal(kept, anew) {
+		t.Errorf("what was taken over is\n%s\nwritten anew\n%s", strings.Join(kept, "\n"), strings.Join(anew, "\n"))
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged %s", log.String())
+	}
+}
+
 func TestBeginRefusesWhatCannotBeRouted(t *testing.T) {
 	s := start(t, "testa", "198.18.1.0/24")
 	good := netip.MustParseAddrPort("198.19.0.1:443")
