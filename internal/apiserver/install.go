@@ -29,7 +29,7 @@ func rootOf(group string) string {
 
 // install serves a group-version. Unlike the library's own InstallAPIGroup it does
 // not build the OpenAPI models, which take longer than all the rest and are not
-// needed before the first server-side apply: converter builds them when asked.
+// needed before the first write: converter builds them when asked.
 func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *scheme.Scheme, g registry.GroupStorages, converter managedfields.TypeConverter) error {
 	served := map[string][]string{}
 	for resource := range g.ByPath {

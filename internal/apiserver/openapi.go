@@ -8,8 +8,6 @@ import (
 	"sync"
 
 	restful "github.com/emicklei/go-restful/v3"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/managedfields"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/kube-openapi/pkg/builder"
@@ -20,18 +18,14 @@ import (
 	"k8s.io/kube-openapi/pkg/handler"
 	"k8s.io/kube-openapi/pkg/handler3"
 	"k8s.io/kube-openapi/pkg/spec3"
-	"k8s.io/kube-openapi/pkg/util"
 	"k8s.io/kube-openapi/pkg/validation/spec"
-	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
 	"laterna.dev/laterna/internal/generated/openapi"
-	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
-// documents builds the OpenAPI documents of the server and the models that
-// server-side apply works with. Everything is built when it is first asked for:
-// together it takes as long as the rest of the start.
+// documents builds the OpenAPI documents of the server. Everything is built when it is
+// first asked for: together it takes as long as the rest of the start.
 type documents struct {
 	version string
 	namer   func() (*apiopenapi.DefinitionNamer, error)
@@ -129,67 +123,4 @@ func (d *documents) serve(h *genericserver.APIServerHandler) {
 			return doc, d.version + "/" + root, nil
 		})))
 	}
-}
-
-// converter returns the type converter of server-side apply for everything the
-// groups take in requests, subresources' kinds included.
-func (d *documents) converter(all *registry.Storages) managedfields.TypeConverter {
-	return lazyConverter{all.Unowned, sync.OnceValues(func() (managedfields.TypeConverter, error) {
-		c, err := d.v3()
-		if err != nil {
-			return nil, err
-		}
-		models, err := builder3.BuildOpenAPIDefinitionsForResources(c, modelNames(all.Groups)...)
-		if err != nil {
-			return nil, fmt.Errorf("building models of server-side apply: %w", err)
-		}
-		return managedfields.NewTypeConverter(models, false)
-	})}
-}
-
-func modelNames(groups []registry.GroupStorages) []string {
-	seen := map[string]bool{}
-	var names []string
-	for _, g := range groups {
-		for _, s := range g.ByPath {
-			if name := util.GetCanonicalTypeName(s.New()); !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}
-
-// lazyConverter is a managedfields.TypeConverter that is built on first use.
-type lazyConverter struct {
-	// unowned tells whether nobody manages an object's fields: it is answered and never
-	// stored as it is, and to find out who would is a good part of what a review costs.
-	unowned func(obj any) bool
-	get     func() (managedfields.TypeConverter, error)
-}
-
-// ObjectToTyped implements managedfields.TypeConverter.
-func (l lazyConverter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
-	if l.unowned(obj) {
-		return typed.DeducedParseableType.FromUnstructured(map[string]any{})
-	}
-	c, err := l.get()
-	if err != nil {
-		return nil, err
-	}
-	v, err := c.ObjectToTyped(obj, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return inOrder(obj, v), nil
-}
-
-// TypedToObject implements managedfields.TypeConverter.
-func (l lazyConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
-	c, err := l.get()
-	if err != nil {
-		return nil, err
-	}
-	return c.TypedToObject(v)
 }

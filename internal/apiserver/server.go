@@ -233,7 +233,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		return fmt.Errorf("building server: %w", err)
 	}
 	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
-	converter := docs.converter(all)
+	converter := docs.fieldTypes(all)
 	for _, g := range all.Groups {
 		if err := install(s.generic, c, sch, g, converter); err != nil {
 			return err
