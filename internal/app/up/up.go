@@ -35,6 +35,7 @@ const (
 // gets the few lines that scripts read, stderr the log.
 func Run(ctx context.Context, c config.Config, stdout, stderr io.Writer, version apiserver.Version) error {
 	launch.StandAlone()
+	started := resident.Starting(os.Getenv("GOGC"))
 	logger := log.New(stderr, c.Verbosity)
 	log.BridgeLibraries(logger, c.Verbosity)
 	if heap := resident.LimitHeap(os.DirFS("/"), os.Getenv("GOMEMLIMIT")); heap > 0 {
@@ -44,7 +45,10 @@ func Run(ctx context.Context, c config.Config, stdout, stderr io.Writer, version
 	return run(ctx, c, p, func(ctx context.Context, dir datadir.Dir) {
 		fmt.Fprintf(stdout, "export KUBECONFIG=%s\n", plain.ShellWord(dir.Kubeconfig()))
 		fmt.Fprintf(stdout, "ready in %d ms\n", sinceExec(p.clocks.wall.Now()).Milliseconds())
-		go shrink(ctx, p.clocks.wall, logger)
+		go func() {
+			started()
+			shrink(ctx, p.clocks.wall, logger)
+		}()
 	})
 }
 

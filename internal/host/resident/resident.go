@@ -4,7 +4,8 @@
 // again. Without this, those pages stay mapped, and count as the process's, for as
 // long as it runs. What is needed again comes back from the page cache.
 //
-// It owns nothing but that one call; when to make it is internal/app/up's to say.
+// It owns how the collector works and what it leaves; when a start begins and is over is
+// internal/app/up's to say.
 package resident
 
 import (
