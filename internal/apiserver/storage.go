@@ -8,8 +8,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/kubernetes"
-	"google.golang.org/grpc/metadata"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -264,38 +262,4 @@ func (b *backend) stop() {
 	for i := len(b.stops) - 1; i >= 0; i-- {
 		b.stops[i]()
 	}
-}
-
-// clientFor returns a client that shares the connection but watches on a stream of its own: progress that is asked for one resource is reported to all
-// watches of its stream.
-func (b *backend) clientFor(resource schema.GroupResource) *kubernetes.Client {
-	shared := b.client
-	c := clientv3.NewCtxClient(shared.Ctx())
-	c.Cluster, c.Lease, c.Maintenance = shared.Cluster, shared.Lease, shared.Maintenance
-	c.KV = b.damaged.View(etcd3.NewETCDLatencyTracker(shared.KV))
-	c.Watcher = b.damaged.ViewWatcher(resourceWatcher{shared.Watcher, resource.String()})
-	k := &kubernetes.Client{Client: c}
-	k.Kubernetes = k
-	return k
-}
-
-// resourceWatcher marks watches so that the client library gives them a stream of
-// their own.
-type resourceWatcher struct {
-	clientv3.Watcher
-	resource string
-}
-
-func (w resourceWatcher) mark(ctx context.Context) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "laterna-resource", w.resource)
-}
-
-// Watch implements clientv3.Watcher.
-func (w resourceWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
-	return w.Watcher.Watch(w.mark(ctx), key, opts...)
-}
-
-// RequestProgress implements clientv3.Watcher.
-func (w resourceWatcher) RequestProgress(ctx context.Context) error {
-	return w.Watcher.RequestProgress(w.mark(ctx))
 }
