@@ -21,6 +21,10 @@ const IssuerRevision = "laterna.dev/issuer-revision"
 // port. The node's agent writes it; the service kube-dns leads the node's pods there.
 const ClusterDNS = "laterna.dev/cluster-dns"
 
+// ClusterDNSError is an annotation of nodes that ought to have a DNS: why there is none. The
+// node's agent writes it.
+const ClusterDNSError = "laterna.dev/cluster-dns-error"
+
 // GeneratedToken is an annotation of Secrets: "true" on those with a token that the server
 // made for a service account because legacy tokens are on. An account that has lost its
 // list of Secrets gets such a one back.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/doctor"
 	"laterna.dev/laterna/internal/status"
@@ -53,6 +54,7 @@ func TestPrintStatus(t *testing.T) {
 			node("a", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue}),
 			node("b", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "no network"}),
 			node("c"),
+			{ObjectMeta: metav1.ObjectMeta{Name: "d", Annotations: map[string]string{api.ClusterDNSError: "no socket"}}},
 		},
 		Names:      &status.Names{Service: "10.96.0.10", API: "kubernetes.default.svc.cluster.local"},
 		Pods:       map[corev1.PodPhase]int{corev1.PodRunning: 2, corev1.PodPending: 1},
@@ -65,7 +67,9 @@ func TestPrintStatus(t *testing.T) {
 		"Node:            a, Ready",
 		"Node:            b, NotReady: no network",
 		"Node:            c, has not reported yet",
+		"Node:            d, has not reported yet",
 		"Cluster DNS:     10.96.0.10, knows the API as kubernetes.default.svc.cluster.local",
+		"Cluster DNS:     none on node d, whose pods resolve names as the machine does: no socket",
 		"Pods:            1 Pending, 2 Running",
 		"Disk:            store 1.0 KiB, images 2.0 KiB, 1.0 GiB free",
 	}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"laterna.dev/laterna/api"
 	"laterna.dev/laterna/internal/datadir"
 	"laterna.dev/laterna/internal/nodefields"
 	"laterna.dev/laterna/internal/plain"
@@ -67,6 +68,11 @@ func printStatus(out io.Writer, s status.Status) {
 	}
 	if len(s.Nodes) > 0 {
 		row("Cluster DNS", "%s", namesState(s.Names))
+	}
+	for i := range s.Nodes {
+		if why := s.Nodes[i].Annotations[api.ClusterDNSError]; why != "" {
+			row("Cluster DNS", "none on node %s, whose pods resolve names as the machine does: %s", s.Nodes[i].Name, why)
+		}
 	}
 	if s.Pods != nil {
 		row("Pods", "%s", podCounts(s.Pods))

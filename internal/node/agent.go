@@ -48,6 +48,7 @@ type Agent struct {
 
 	// Set by Run before the first worker starts.
 	recorder record.EventRecorder
+	noDNS    func()
 	services cache.Store
 	objects  *objects.Cache
 	volumes  *place.Manager
@@ -121,6 +122,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}()
 
 	a.recorder = events.NewRecorder(ctx, a.cfg.Client, a.cfg.NodeName)
+	if a.noDNS = events.NoClusterDNS(a.recorder, a.cfg.NodeName, a.cfg.NoClusterDNS); a.cfg.NoClusterDNS != "" {
+		a.noDNS()
+	}
 	closeVolumes, err := a.openVolumes(ctx)
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type world struct {
 	client *fake.Clientset
 	agent  *Agent
 	addr   string
+	noDNS  string
 	cri    string // the socket that the agent is told; "" is the machine's
 	stop   func()
 	clock  *clock.Clock
@@ -116,7 +117,7 @@ func (w *world) start() {
 	w.addr = l.Addr().String()
 	w.agent, err = New(Config{
 		NodeName: "n1", NodeIPs: []string{"192.0.2.1"}, Version: "v1.37.2+test", Instance: w.Dir.Hash, Root: w.Dir.Path,
-		ClusterDomain: "cluster.local", Client: w.client, Runtime: w,
+		ClusterDomain: "cluster.local", NoClusterDNS: w.noDNS, Client: w.client, Runtime: w,
 		Groups:   resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()},
 		Eviction: eviction.Settings{Thresholds: thresholds},
 		Machine:  eviction.Machine{Memory: machine.MemoryLeft, PIDs: machine.PIDsLeft, Usage: resize.HostGroups{Hierarchy: hierarchy, Name: w.Dir.HostName()}.Usage},

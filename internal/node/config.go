@@ -40,6 +40,8 @@ type Config struct {
 	// ClusterDNS is where pods ask for names of the cluster. Not valid where the node has no
 	// DNS: then they get the node's own resolver, and the node an Event.
 	ClusterDNS netip.Addr
+	// NoClusterDNS is why, where the node ought to have one; it is told at once then. Optional.
+	NoClusterDNS string
 	// Annotations are the node's own, kept as Labels are; optional.
 	Annotations map[string]string
 	// MaxPods is how many pods the node takes; 0 means 110.

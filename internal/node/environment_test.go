@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,9 +70,24 @@ func TestMissingClusterDNSIsToldOnceOfTheNode(t *testing.T) {
 			t.Errorf("pod %s: events %q", name, e)
 		}
 	}
+	w.toldOfDNS("")
+}
+
+// TestWhyThereIsNoClusterDNSIsToldAtOnce of a node that ought to have one.
+func TestWhyThereIsNoClusterDNSIsToldAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.noDNS = "too many sockets"
+	w.start()
+	w.toldOfDNS("too many sockets")
+}
+
+// toldOfDNS waits for the one event that there is no DNS.
+func (w *world) toldOfDNS(why string) {
+	w.t.Helper()
 	node := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: types.UID(w.agent.cfg.NodeName)}}
 	w.eventually("the node says it once", func() error {
-		if e := w.events(node)["MissingClusterDNS"]; len(e) != 1 {
+		if e := w.events(node)["MissingClusterDNS"]; len(e) != 1 || !strings.Contains(e[0], why) {
 			return fmt.Errorf("events %q", e)
 		}
 		return nil

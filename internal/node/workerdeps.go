@@ -1,12 +1,7 @@
 package node
 
 import (
-	"sync"
-
-	corev1 "k8s.io/api/core/v1"
-
 	"laterna.dev/laterna/internal/node/env"
-	"laterna.dev/laterna/internal/node/events"
 	"laterna.dev/laterna/internal/node/hook"
 	"laterna.dev/laterna/internal/node/podworker"
 	"laterna.dev/laterna/internal/node/process"
@@ -26,16 +21,7 @@ func (a *Agent) workerDeps(rt *runtime) *podworker.Deps {
 		Probes: rt.prober, Hooks: hook.New(hook.Config{Exec: rt.client, Version: a.cfg.apiVersion(), Wall: a.cfg.Wall}),
 		Pods:     func(namespace string) podworker.Pods { return a.cfg.Client.CoreV1().Pods(namespace) },
 		Services: env.ListServices(a.services), Events: a.recorder, Logs: a.logs, Turn: a.turn,
-		NoClusterDNS: a.noClusterDNS(), Handler: runspec.Handler(a.cfg.Client, rereadTime),
+		NoClusterDNS: a.noDNS, Handler: runspec.Handler(a.cfg.Client, rereadTime),
 		Clock: a.cfg.Clock, Wall: a.cfg.Wall, Log: a.cfg.Log,
 	}
-}
-
-// noClusterDNS returns what says once, on the node and not on each of its pods, that
-// there is no cluster DNS.
-func (a *Agent) noClusterDNS() func() {
-	return sync.OnceFunc(func() {
-		a.recorder.Event(events.Node(a.cfg.NodeName), corev1.EventTypeWarning, events.ClusterDNS,
-			"This node has no cluster DNS: pods with the dnsPolicy ClusterFirst are given the resolver of the node, as with \"Default\"")
-	})
 }

@@ -92,7 +92,8 @@ type Credentials struct {
 	Client, Serving *pki.Pair
 }
 
-// Config is what an agent is made of. Every field is required but Network, ClusterDNS and DNSAt.
+// Config is what an agent is made of. Every field is required but Network, ClusterDNS, DNSAt
+// and DNSError.
 type Config struct {
 	Name          string
 	IP            netip.Addr
@@ -101,6 +102,8 @@ type Config struct {
 	// to which they are led. Both are not valid on a node without.
 	ClusterDNS netip.Addr
 	DNSAt      netip.AddrPort
+	// DNSError is why the node has no DNS of its own, where it ought to have.
+	DNSError error
 	// URL is where the agent reaches the API, as any client would.
 	URL         string
 	Credentials Credentials
@@ -189,7 +192,8 @@ func newAgent(c Config) (*node.Agent, error) {
 		Root:          c.Dir.Path,
 		ClusterDomain: c.ClusterDomain,
 		ClusterDNS:    c.ClusterDNS,
-		Annotations:   map[string]string{api.ClusterDNS: dnsAnnotation(c.DNSAt)},
+		NoClusterDNS:  textOf(c.DNSError),
+		Annotations:   map[string]string{api.ClusterDNS: dnsAnnotation(c.DNSAt), api.ClusterDNSError: textOf(c.DNSError)},
 		Client:        client,
 		Projections:   projections,
 		Operators:     operators,
@@ -211,6 +215,14 @@ func newAgent(c Config) (*node.Agent, error) {
 		Wall:  c.Wall,
 		Log:   c.Log,
 	})
+}
+
+// textOf is what an error says, "" where there is none.
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // dnsAnnotation says where the node's DNS listens, "" where it has none.

@@ -79,11 +79,8 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	var node *agent.Node
 	if c.Node.Enabled {
 		var runtime managed.Runtime
-		resolver, err := buildDNS(ctx, c.Network, dir, p, names, id, network, ready, group)
-		if err != nil {
-			return err
-		}
-		runtime, node, err = buildNode(ctx, c, providers, dir, p, names, id, network, resolver, group)
+		resolver, why := buildDNS(ctx, c.Network, dir, p, names, id, network, ready, group)
+		runtime, node, err = buildNode(ctx, c, providers, dir, p, names, id, network, resolver, why, group)
 		if err != nil {
 			return err
 		}
@@ -103,7 +100,8 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 }
 
 // buildDNS makes the DNS of the node, nil where it has none: where the network of pods is
-// not ours, services have no room for it, or there is no program to run for it.
+// not ours, services have no room for it, or there is no program to run for it. Nothing else
+// fails with it: pods are given the machine's resolver, and the error is told.
 func buildDNS(ctx context.Context, c config.Network, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, ready *manager.Readiness, group *component.Group) (*agent.DNS, error) {
 	if network == nil || !c.DNS().IsValid() || p.program == "" {
 		return nil, nil
@@ -113,6 +111,7 @@ func buildDNS(ctx context.Context, c config.Network, dir datadir.Dir, p process,
 		Network: network.Network(), Ready: ready.All, Wall: p.clocks.wall, Log: p.log,
 	})
 	if err != nil {
+		p.log.Error("pods cannot resolve names of the cluster: its DNS does not run, everything else does; mend that and start again", "error", err)
 		return nil, err
 	}
 	group.Opened("sockets of cluster DNS", d.Close)
@@ -120,7 +119,7 @@ func buildDNS(ctx context.Context, c config.Network, dir datadir.Dir, p process,
 }
 
 // buildNode makes the runtime, and the agent that works with it.
-func buildNode(ctx context.Context, c config.Config, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, resolver *agent.DNS, group *component.Group) (managed.Runtime, *agent.Node, error) {
+func buildNode(ctx context.Context, c config.Config, providers credentialprovider.Settings, dir datadir.Dir, p process, names identity.Names, id *identity.Identity, network *plane.Plane, resolver *agent.DNS, noDNS error, group *component.Group) (managed.Runtime, *agent.Node, error) {
 	runtime, err := agent.Runtime(c.Node, dir, p.clocks.wall, p.log)
 	if err != nil {
 		return nil, nil, err
@@ -140,6 +139,7 @@ func buildNode(ctx context.Context, c config.Config, providers credentialprovide
 		network.Reserve(listener)
 		cfg.Network = network
 	}
+	cfg.DNSError = noDNS
 	if resolver != nil {
 		cfg.ClusterDNS, cfg.DNSAt = c.Network.DNS(), resolver.At()
 	}

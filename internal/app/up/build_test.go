@@ -1,6 +1,7 @@
 package up
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"laterna.dev/laterna/internal/app/agent"
 	"laterna.dev/laterna/internal/app/config"
+	"laterna.dev/laterna/internal/app/identity"
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/component"
+	"laterna.dev/laterna/internal/controller/manager"
 	"laterna.dev/laterna/internal/datadir"
 )
 
@@ -184,5 +189,56 @@ func TestAgentsClockMovesWithTheSystems(t *testing.T) {
 	<-c.settled
 	if without := newClocks(wall, 0, false); without.agent != without.system || without.settled != nil || without.settle() != nil {
 		t.Errorf("without a test clock and skew: %+v", without)
+	}
+}
+
+// TestNodeGoesOnWithoutDNS has no descriptors left for its sockets.
+func TestNodeGoesOnWithoutDNS(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("the network of pods needs root")
+	}
+	c, dir := settings(t)
+	c.Node.Enabled, c.Network.ServiceClusterIPRange = true, "10.127.0.0/16"
+	var log bytes.Buffer
+	p := process{log: slog.New(slog.NewTextHandler(&log, nil)), program: "/proc/self/exe", clocks: newClocks(clock.Real(), 0, false)}
+	network, err := agent.Network(c.Node, c.Network, dir, p.clocks.wall, p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := identity.NamesOf(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6443}, c.Node, c.Network, dir, p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.Open(dir, names, true, p.clocks.wall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := &component.Group{Log: p.log}
+	build := func() (*agent.DNS, error) {
+		return buildDNS(t.Context(), c.Network, dir, p, names, id, network, manager.NewReadiness(false), group)
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	resolver, why := build()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if resolver != nil || why == nil || !strings.Contains(why.Error(), "cluster DNS: ") {
+		t.Errorf("without descriptors: %v, %v", resolver, why)
+	}
+	if got := log.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "pods cannot resolve names of the cluster") {
+		t.Errorf("logged %q", got)
+	}
+	resolver, why = build()
+	if resolver == nil || why != nil {
+		t.Fatalf("with descriptors: %v, %v", resolver, why)
+	}
+	if err := resolver.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -26,14 +26,16 @@ type Sockets struct {
 }
 
 // Open opens the sockets on the gateway's address, which this machine need not have yet.
-// Where another program has port 53 of all addresses, they are at another port: pods ask
-// the address of the service, from where packets are led here.
+// Where another program has port 53 of all addresses, or this one may not have such a port,
+// they are at another: pods ask the address of the service, from where packets are led here.
 func Open(ctx context.Context, gateway netip.Addr, log *slog.Logger) (*Sockets, error) {
 	s, err := open(ctx, netip.AddrPortFrom(gateway, port))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		log.Warn("another program of this machine has port 53 of all addresses; cluster DNS listens at another port, which is all the same to pods", "gateway", gateway)
-		for n := 0; n < attempts && errors.Is(err, syscall.EADDRINUSE); n++ {
-			s, err = open(ctx, netip.AddrPortFrom(gateway, 0))
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
+		log.Warn("port 53 is not to be had, since another program of this machine has that of all addresses or this one has no right to it; cluster DNS listens at another port, which is all the same to pods", "gateway", gateway, "error", err)
+		for range attempts {
+			if s, err = open(ctx, netip.AddrPortFrom(gateway, 0)); !errors.Is(err, syscall.EADDRINUSE) {
+				break
+			}
 		}
 	}
 	if err != nil {

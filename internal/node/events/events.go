@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -92,4 +93,16 @@ func Container(pod *corev1.Pod, container string) *corev1.ObjectReference {
 // PodName is how messages name a pod.
 func PodName(pod *corev1.Pod) string {
 	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
+}
+
+// NoClusterDNS returns what says once, on the node and not on each of its pods, that there is
+// no cluster DNS; why may be empty.
+func NoClusterDNS(r record.EventRecorder, node, why string) func() {
+	if why != "" {
+		why = " (" + why + ")"
+	}
+	return sync.OnceFunc(func() {
+		r.Event(Node(node), corev1.EventTypeWarning, ClusterDNS,
+			"This node has no cluster DNS"+why+": pods with the dnsPolicy ClusterFirst are given the resolver of the node, as with \"Default\"")
+	})
 }
