@@ -68,8 +68,8 @@ func TestPrintStatus(t *testing.T) {
 		"Node:            b, NotReady: no network",
 		"Node:            c, has not reported yet",
 		"Node:            d, has not reported yet",
-		"Cluster DNS:     10.96.0.10, knows the API as kubernetes.default.svc.cluster.local",
 		"Cluster DNS:     none on node d, whose pods resolve names as the machine does: no socket",
+		"Cluster DNS:     10.96.0.10, knows the API as kubernetes.default.svc.cluster.local",
 		"Pods:            1 Pending, 2 Running",
 		"Disk:            store 1.0 KiB, images 2.0 KiB, 1.0 GiB free",
 	}

@@ -66,13 +66,15 @@ func printStatus(out io.Writer, s status.Status) {
 	for i := range s.Nodes {
 		row("Node", "%s, %s", s.Nodes[i].Name, nodeState(&s.Nodes[i]))
 	}
-	if len(s.Nodes) > 0 {
-		row("Cluster DNS", "%s", namesState(s.Names))
-	}
+	failed := 0
 	for i := range s.Nodes {
 		if why := s.Nodes[i].Annotations[api.ClusterDNSError]; why != "" {
 			row("Cluster DNS", "none on node %s, whose pods resolve names as the machine does: %s", s.Nodes[i].Name, why)
+			failed++
 		}
+	}
+	if len(s.Nodes) > 0 && (s.Names != nil || failed == 0) {
+		row("Cluster DNS", "%s", namesState(s.Names))
 	}
 	if s.Pods != nil {
 		row("Pods", "%s", podCounts(s.Pods))
