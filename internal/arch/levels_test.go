@@ -53,6 +53,7 @@ var levels = []level{
 
 	{"boundtoken/discovery", 2},
 	{"internal/aws/policy/hint", 2},
+	{"internal/aws/podidentity", 2},
 	{"internal/host/reserve", 2},
 	{"internal/pki", 2},
 	{"internal/podcontent", 2},
