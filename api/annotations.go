@@ -10,6 +10,9 @@ const (
 	// SubPathUpdates, when "true", lets files and directories that are mounted by
 	// subPath follow the updates of their volume while their container runs.
 	SubPathUpdates = "laterna.dev/subpath-updates"
+	// PodIdentity says what a pod was given to assume an IAM role by its service account,
+	// or why nothing. The server writes it when the pod is created; it is for people.
+	PodIdentity = "laterna.dev/pod-identity"
 )
 
 // IssuerRevision is an annotation of nodes: the revision of

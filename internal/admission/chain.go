@@ -8,6 +8,7 @@ package admission
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,6 +22,7 @@ import (
 
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
+	"laterna.dev/laterna/internal/admission/podidentity"
 	"laterna.dev/laterna/internal/admission/podresize"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/admission/priority"
@@ -48,6 +50,10 @@ type Config struct {
 	LegacyTokens bool
 	// PodSecurity is what holds in namespaces that do not say. Optional.
 	PodSecurity podsecurity.Settings
+	// PodIdentity is how pods are given IAM roles. Optional.
+	PodIdentity podidentity.Settings
+	// Log is told what the file that PodIdentity names is not good for; required with one.
+	Log *slog.Logger
 	// CheckPatch refuses patches of webhooks that would be refused of a client.
 	CheckPatch func(resource schema.GroupResource, patch []byte) error
 }
@@ -77,6 +83,10 @@ func NewChain(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	identity, err := podidentity.New(podidentity.Config{Client: c.Client, Account: serviceaccount.Read, Settings: c.PodIdentity, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
 	webhooks, err := webhook.New(webhook.Config{Client: c.Client, Informers: c.Informers, Authorizer: c.Authorizer, CheckPatch: c.CheckPatch})
 	if err != nil {
 		return nil, err
@@ -84,6 +94,7 @@ func NewChain(c Config) (*Chain, error) {
 	return &Chain{Metrics: security.Metrics(), Await: webhooks.Await, Plugins: twice{admission.NewChainHandler(
 		namespaces,
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
+		identity,
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
 		nodetaint.New(),
 		security,

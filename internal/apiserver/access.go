@@ -64,6 +64,8 @@ func newAccess(l *loopback, c Config, checks []precheck.Check) (*access, error) 
 		Clock:        c.Wall,
 		LegacyTokens: c.Tokens.Legacy,
 		PodSecurity:  c.PodSecurity,
+		PodIdentity:  c.PodIdentity,
+		Log:          c.Log,
 		CheckPatch:   patchCheck(checks),
 	})
 	return a, err

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"laterna.dev/laterna/internal/admission/podidentity"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/clock"
@@ -32,6 +33,8 @@ type Config struct {
 	// PodSecurity is what pods may be where their namespace does not say, and who is
 	// exempt. Optional.
 	PodSecurity podsecurity.Settings
+	// PodIdentity is how pods are given IAM roles. Optional.
+	PodIdentity podidentity.Settings
 	// Audit is optional.
 	Audit auditlog.Config
 	// Version is what /version answers; see VersionInfo.

@@ -46,6 +46,7 @@ func (c *configFlags) bind(fs *pflag.FlagSet, node bool) {
 	section(fs, "Store", c.bindStore)
 	section(fs, "Audit", c.bindAudit)
 	section(fs, "Pod Security", c.bindPodSecurity)
+	section(fs, "IAM roles of pods", c.bindPodIdentity)
 }
 
 func (c *configFlags) bindTokens(fs *pflag.FlagSet) {
@@ -114,6 +115,15 @@ func (c *configFlags) bindPodSecurity(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&p.ExemptUsernames, "pod-security-exempt-usernames", nil, "`NAMES`, separated by commas, of users whose requests are not checked")
 	fs.StringSliceVar(&p.ExemptNamespaces, "pod-security-exempt-namespaces", nil, "`NAMES` of namespaces that are not checked, whatever their labels say")
 	fs.StringSliceVar(&p.ExemptRuntimeClasses, "pod-security-exempt-runtime-classes", nil, "`NAMES` of RuntimeClasses whose pods are not checked")
+}
+
+func (c *configFlags) bindPodIdentity(fs *pflag.FlagSet) {
+	p := &c.config.PodIdentity
+	fs.StringVar(&p.DefaultRegion, "aws-default-region", "", "`REGION` that AWS_REGION and AWS_DEFAULT_REGION become in pods with a role")
+	fs.BoolVar(&p.RegionalSTS, "aws-sts-regional-endpoints", false, "set AWS_STS_REGIONAL_ENDPOINTS=regional in pods with a role, where their service account does not say otherwise")
+	fs.StringVar(&p.Account, "aws-account", "", "`ACCOUNT` that completes the names of roles, where the annotation eks.amazonaws.com/role-arn is no ARN")
+	fs.StringVar(&p.ConfigMap, "pod-identity-config-map", "", "`NAMESPACE/NAME` of a ConfigMap with roles of service accounts that have no annotation, in the form of the Amazon EKS Pod Identity Webhook")
+	fs.StringVar(&p.IdentitiesFile, "container-credentials-file", "", "`FILE` that lists the service accounts whose pods are given container credentials (EKS Pod Identity) in the place of a role; it is read for each pod")
 }
 
 // complete reads the file, if one is named, and lets the flags win over it.

@@ -15,6 +15,7 @@ import (
 	strictjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"laterna.dev/laterna/internal/admission/podidentity"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/datadir"
@@ -52,6 +53,7 @@ type Config struct {
 	Audit   Audit   `json:"audit,omitzero"`
 
 	PodSecurity PodSecurity `json:"podSecurity,omitzero"`
+	PodIdentity PodIdentity `json:"podIdentity,omitzero"`
 }
 
 // Serving is where the API is served and what beside the API.
@@ -149,6 +151,26 @@ func (c PodSecurity) Settings() podsecurity.Settings {
 	return podsecurity.Settings{
 		Enforce: c.Enforce, Audit: c.Audit, Warn: c.Warn,
 		Usernames: c.ExemptUsernames, Namespaces: c.ExemptNamespaces, RuntimeClasses: c.ExemptRuntimeClasses,
+	}
+}
+
+// PodIdentity is how pods are given IAM roles, where annotations of their service accounts
+// do not say.
+type PodIdentity struct {
+	DefaultRegion string `json:"awsDefaultRegion,omitempty"`
+	RegionalSTS   bool   `json:"awsSTSRegionalEndpoints"`
+	// Account is the number of the account of roles that are given by name.
+	Account string `json:"awsAccount,omitempty"`
+	// ConfigMap is NAMESPACE/NAME, IdentitiesFile a file of the webhook's form.
+	ConfigMap      string `json:"configMap,omitempty"`
+	IdentitiesFile string `json:"containerCredentialsFile,omitempty"`
+}
+
+// Settings is the same in the terms of the admission plugin.
+func (c PodIdentity) Settings() podidentity.Settings {
+	return podidentity.Settings{
+		Region: c.DefaultRegion, RegionalSTS: c.RegionalSTS, Account: c.Account,
+		ConfigMap: c.ConfigMap, IdentitiesFile: c.IdentitiesFile,
 	}
 }
 

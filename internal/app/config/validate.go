@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"laterna.dev/laterna/boundtoken"
+	"laterna.dev/laterna/internal/admission/podidentity"
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/apiserver/auditlog"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -67,6 +68,9 @@ func (c *Config) Validate() error {
 		{"pod-security-exempt-usernames", podsecurity.Settings{Usernames: c.PodSecurity.ExemptUsernames}.Validate()},
 		{"pod-security-exempt-namespaces", podsecurity.Settings{Namespaces: c.PodSecurity.ExemptNamespaces}.Validate()},
 		{"pod-security-exempt-runtime-classes", podsecurity.Settings{RuntimeClasses: c.PodSecurity.ExemptRuntimeClasses}.Validate()},
+		{"aws-default-region", podidentity.Settings{Region: c.PodIdentity.DefaultRegion}.Validate()},
+		{"aws-account", podidentity.Settings{Account: c.PodIdentity.Account}.Validate()},
+		{"pod-identity-config-map", podidentity.Settings{ConfigMap: c.PodIdentity.ConfigMap}.Validate()},
 		{"audit-policy-file", auditlog.Validate(c.Audit.Log(nil))},
 	} {
 		if check.err != nil {

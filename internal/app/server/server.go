@@ -93,6 +93,7 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 			GetClientCertificate: p.Identity.Kubelets.GetClientCertificate,
 		}, TokenAudiences: p.TokenAudiences},
 		PodSecurity: c.PodSecurity.Settings(),
+		PodIdentity: c.PodIdentity.Settings(),
 		Audit:       c.Audit.Log(p.Stdout),
 		Version:     p.Version,
 		Clock:       p.Clock,
