@@ -3,7 +3,6 @@ package compat
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -87,61 +86,6 @@ func TestB22RolloutOfADeployment(t *testing.T) {
 	in("patch deployment/web -p " + `'{"spec":{"progressDeadlineSeconds":1,"template":{"spec":{"containers":[{"name":"main","image":"none.example/none:1"}]}}}}'`)
 	contains(t, s.fails(t, "kubectl -n "+ns+" rollout status deployment/web --timeout=60s"), `deployment "web" exceeded its progress deadline`)
 	matches(t, in("delete deployment web"), `deployment.apps "web" deleted from `+ns+` namespace`)
-}
-
-// myApp is the Deployment of the document; what a webhook injects by the annotation of the
-// service account is written by hand.
-const myApp = `
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: my-app
-spec:
-  selector: {matchLabels: {app: my-app}}
-  template:
-    metadata: {labels: {app: my-app}}
-    spec:
-      serviceAccountName: my-service-account
-      containers:
-      - name: my-app
-        image: public.ecr.aws/nginx/nginx:X.XX
-        env:
-        - {name: AWS_ROLE_ARN, value: "arn:aws:iam::111122223333:role/my-role"}
-        - {name: AWS_WEB_IDENTITY_TOKEN_FILE, value: /var/run/secrets/eks.amazonaws.com/serviceaccount/token}
-        volumeMounts:
-        - {name: aws-iam-token, mountPath: /var/run/secrets/eks.amazonaws.com/serviceaccount, readOnly: true}
-      volumes:
-      - name: aws-iam-token
-        projected:
-          sources:
-          - serviceAccountToken: {audience: sts.amazonaws.com, expirationSeconds: 86400, path: token}
-`
-
-// TestE1AndE2AndE3DeploymentWithAServiceAccount has the commands of the document, without
-// the injection.
-func TestE1AndE2AndE3DeploymentWithAServiceAccount(t *testing.T) {
-	t.Parallel()
-	s := shared
-	ns := s.namespace(t)
-	in := func(line string) string { return s.sh(t, strings.ReplaceAll(line, "kubectl ", "kubectl -n "+ns+" ")) }
-	in("kubectl create serviceaccount my-service-account")
-	in("kubectl annotate serviceaccount my-service-account eks.amazonaws.com/role-arn=arn:aws:iam::111122223333:role/my-role")
-	s.apply(t, ns, myApp)
-	in("kubectl rollout status deployment/my-app --timeout=60s")
-	hash := s.field(t, ns, "rs", `{.items[0].metadata.labels.pod-template-hash}`)
-	line := in("kubectl get pods | grep my-app")
-	found := regexp.MustCompile(`^(my-app-` + hash + `-[a-z0-9]{5}) +1/1 +Running +0 +\d+s\n$`).FindStringSubmatch(line)
-	if found == nil {
-		t.Fatalf("kubectl get pods prints %q", line)
-	}
-	pod := found[1]
-	matches(t, in("kubectl describe pod "+pod+" | grep AWS_ROLE_ARN:"), ` +AWS_ROLE_ARN: +arn:aws:iam::111122223333:role/my-role`)
-	matches(t, in("kubectl describe pod "+pod+" | grep AWS_WEB_IDENTITY_TOKEN_FILE:"), ` +AWS_WEB_IDENTITY_TOKEN_FILE: +/var/run/secrets/eks.amazonaws.com/serviceaccount/token`)
-	c := decode(t, s.exec(t, ns, pod, "cat", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"))
-	if len(c.Audience) != 1 || c.Audience[0] != "sts.amazonaws.com" || c.Expiry-c.IssuedAt != 86400 || c.Subject != "system:serviceaccount:"+ns+":my-service-account" {
-		t.Errorf("the token: %+v", c)
-	}
-	matches(t, in(`kubectl describe deployment my-app | grep "Service Account"`), ` *Service Account: +my-service-account`)
 }
 
 // examplesOf runs the manifest and the commands of a page of docs in a namespace, and returns what
