@@ -54,6 +54,7 @@ var levels = []level{
 	{"boundtoken/discovery", 2},
 	{"internal/aws/policy/hint", 2},
 	{"internal/aws/podidentity", 2},
+	{"internal/aws/iam", 2},
 	{"internal/host/reserve", 2},
 	{"internal/pki", 2},
 	{"internal/podcontent", 2},
@@ -388,7 +389,7 @@ var beside = []struct {
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
+var testOnly = []string{"internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
