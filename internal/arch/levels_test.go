@@ -11,6 +11,7 @@ type level struct {
 var levels = []level{
 	{"api", 0},
 	{"internal/aws/arn", 0},
+	{"internal/aws/caller", 0},
 	{"internal/bounded", 0},
 	{"internal/clock", 0},
 	{"internal/host/replace", 0},
@@ -26,6 +27,7 @@ var levels = []level{
 	{"boundtoken", 1},
 	{"boundtoken/jwks", 1},
 	{"internal/aws/policy", 1},
+	{"internal/aws/query", 1},
 	{"internal/component", 1},
 	{"internal/datadir", 1},
 	{"internal/follow", 1},
