@@ -53,6 +53,7 @@ var levels = []level{
 	{"internal/webui", 1},
 	{"projection/atomicdir", 1},
 
+	{"internal/aws/sigv4", 2},
 	{"boundtoken/discovery", 2},
 	{"internal/aws/policy/hint", 2},
 	{"internal/aws/podidentity", 2},
@@ -196,6 +197,7 @@ var levels = []level{
 	{"cmd", 7},
 	{"internal/arch", 6},
 	{"internal/cli", 6},
+	{"internal/aws/sigv4/sigv4test", 6},
 	{"internal/registry/core/podspec/podspectest", 6},
 	{"internal/runtime/runtimetest", 6},
 	{"internal/volumes/fakeapi", 6},
@@ -392,6 +394,7 @@ var beside = []struct {
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
 var testOnly = []string{"internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
+var testOnly = []string{"internal/aws/sigv4/sigv4test", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
