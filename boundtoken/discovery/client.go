@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
+	"time"
 
 	"laterna.dev/laterna/boundtoken"
 	"laterna.dev/laterna/boundtoken/jwks"
@@ -58,12 +59,30 @@ type Documents struct {
 	// URL is that of the discovery document, KeySetURI that of the keys.
 	URL, KeySetURI string
 	Keys           *jwks.Set
+	// KeySet is the key set as it was sent, for those who choose keys by rules of their own.
+	KeySet []byte
 
 	life life
 }
 
+// Fresh is for how long after they were asked for the issuer allows the documents to count
+// without asking again; it is bounded by MaxAge.
+func (d *Documents) Fresh() time.Duration { return d.life.fresh }
+
 // Fetch asks an issuer for its documents. It takes at most twice Timeout.
 func (c *Client) Fetch(ctx context.Context, issuer boundtoken.Issuer) (*Documents, error) {
+	d, err := c.FetchRaw(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	if d.Keys, err = jwks.Parse(d.KeySet); err != nil {
+		return nil, at(d.KeySetURI, plain.Error(err))
+	}
+	return d, nil
+}
+
+// FetchRaw is Fetch without reading the key set, of at most MaxKeySet bytes: Keys is nil.
+func (c *Client) FetchRaw(ctx context.Context, issuer boundtoken.Issuer) (*Documents, error) {
 	if err := Check(issuer); err != nil {
 		return nil, err
 	}
@@ -79,9 +98,7 @@ func (c *Client) Fetch(ctx context.Context, issuer boundtoken.Issuer) (*Document
 	if raw, header, err = httpget.JSON(ctx, c.http, d.KeySetURI, MaxKeySet); err != nil {
 		return nil, at(d.KeySetURI, err)
 	}
-	if d.Keys, err = jwks.Parse(raw); err != nil {
-		return nil, at(d.KeySetURI, plain.Error(err))
-	}
+	d.KeySet = raw
 	d.life = d.life.shorter(lifeOf(header))
 	return d, nil
 }

@@ -108,3 +108,12 @@ func (n noTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.t.Errorf("%s was asked", r.URL)
 	return nil, http.ErrUseLastResponse
 }
+
+func TestFetchRawLeavesTheKeySetAsItCame(t *testing.T) {
+	s := newSite(t)
+	s.set(func() { s.document = fmt.Sprintf(`{"issuer":%q,"jwks_uri":%q}`, s.issuer, s.URL+documentPath) })
+	d, err := s.client().FetchRaw(t.Context(), s.issuer)
+	if err != nil || d.Keys != nil || string(d.KeySet) != s.document || d.Fresh() != discovery.DefaultAge {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
