@@ -38,7 +38,7 @@ func NewRole(account, name string) iam.Role {
 func roles(t *testing.T, s iam.Store, account, other string) {
 	ctx := t.Context()
 	want := NewRole(account, "Deployer")
-	want.Path, want.Description, want.MaxSessionDuration = "/ci/", "deploys ☃", 2*time.Hour
+	want.Path, want.Description, want.MaxSessionDuration = "/ci/", "deploys é", 2*time.Hour
 	want.Inline = map[string]string{"Read": document}
 	want.Attached = []string{"arn:aws:iam::" + account + ":policy/b", "arn:aws:iam::aws:policy/a"}
 	want.PermissionsBoundary = "arn:aws:iam::" + account + ":policy/edge"
