@@ -31,7 +31,8 @@ import (
 	common "k8s.io/kube-openapi/pkg/common"
 	spec "k8s.io/kube-openapi/pkg/validation/spec"
 	configv1 "laterna.dev/laterna/api/config/v1"
-	v1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
+	v1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 )
@@ -617,10 +618,25 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		configv1.AuthenticationList{}.OpenAPIModelName():                             schema_laterna_api_config_v1_AuthenticationList(ref),
 		configv1.AuthenticationSpec{}.OpenAPIModelName():                             schema_laterna_api_config_v1_AuthenticationSpec(ref),
 		configv1.AuthenticationStatus{}.OpenAPIModelName():                           schema_laterna_api_config_v1_AuthenticationStatus(ref),
-		v1alpha1.SigningKey{}.OpenAPIModelName():                                     schema_laterna_api_identity_v1alpha1_SigningKey(ref),
-		v1alpha1.SigningKeyList{}.OpenAPIModelName():                                 schema_laterna_api_identity_v1alpha1_SigningKeyList(ref),
-		v1alpha1.SigningKeySpec{}.OpenAPIModelName():                                 schema_laterna_api_identity_v1alpha1_SigningKeySpec(ref),
-		v1alpha1.SigningKeyStatus{}.OpenAPIModelName():                               schema_laterna_api_identity_v1alpha1_SigningKeyStatus(ref),
+		v1alpha1.InlinePolicy{}.OpenAPIModelName():                                   schema_laterna_api_iam_v1alpha1_InlinePolicy(ref),
+		v1alpha1.OpenIDConnectProvider{}.OpenAPIModelName():                          schema_laterna_api_iam_v1alpha1_OpenIDConnectProvider(ref),
+		v1alpha1.OpenIDConnectProviderList{}.OpenAPIModelName():                      schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderList(ref),
+		v1alpha1.OpenIDConnectProviderSpec{}.OpenAPIModelName():                      schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderSpec(ref),
+		v1alpha1.OpenIDConnectProviderStatus{}.OpenAPIModelName():                    schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderStatus(ref),
+		v1alpha1.Policy{}.OpenAPIModelName():                                         schema_laterna_api_iam_v1alpha1_Policy(ref),
+		v1alpha1.PolicyList{}.OpenAPIModelName():                                     schema_laterna_api_iam_v1alpha1_PolicyList(ref),
+		v1alpha1.PolicySpec{}.OpenAPIModelName():                                     schema_laterna_api_iam_v1alpha1_PolicySpec(ref),
+		v1alpha1.PolicyStatus{}.OpenAPIModelName():                                   schema_laterna_api_iam_v1alpha1_PolicyStatus(ref),
+		v1alpha1.Principal{}.OpenAPIModelName():                                      schema_laterna_api_iam_v1alpha1_Principal(ref),
+		v1alpha1.Role{}.OpenAPIModelName():                                           schema_laterna_api_iam_v1alpha1_Role(ref),
+		v1alpha1.RoleList{}.OpenAPIModelName():                                       schema_laterna_api_iam_v1alpha1_RoleList(ref),
+		v1alpha1.RoleSpec{}.OpenAPIModelName():                                       schema_laterna_api_iam_v1alpha1_RoleSpec(ref),
+		v1alpha1.RoleStatus{}.OpenAPIModelName():                                     schema_laterna_api_iam_v1alpha1_RoleStatus(ref),
+		v1alpha1.Tag{}.OpenAPIModelName():                                            schema_laterna_api_iam_v1alpha1_Tag(ref),
+		identityv1alpha1.SigningKey{}.OpenAPIModelName():                             schema_laterna_api_identity_v1alpha1_SigningKey(ref),
+		identityv1alpha1.SigningKeyList{}.OpenAPIModelName():                         schema_laterna_api_identity_v1alpha1_SigningKeyList(ref),
+		identityv1alpha1.SigningKeySpec{}.OpenAPIModelName():                         schema_laterna_api_identity_v1alpha1_SigningKeySpec(ref),
+		identityv1alpha1.SigningKeyStatus{}.OpenAPIModelName():                       schema_laterna_api_identity_v1alpha1_SigningKeyStatus(ref),
 		operatorv1.KubeAPIServer{}.OpenAPIModelName():                                schema_laterna_api_operator_v1_KubeAPIServer(ref),
 		operatorv1.KubeAPIServerList{}.OpenAPIModelName():                            schema_laterna_api_operator_v1_KubeAPIServerList(ref),
 		operatorv1.KubeAPIServerSpec{}.OpenAPIModelName():                            schema_laterna_api_operator_v1_KubeAPIServerSpec(ref),
@@ -30928,6 +30944,802 @@ func schema_laterna_api_config_v1_AuthenticationStatus(ref common.ReferenceCallb
 	}
 }
 
+func schema_laterna_api_iam_v1alpha1_InlinePolicy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "InlinePolicy is a policy that belongs to one role.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is unique in its role ignoring case.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"document": {
+						SchemaProps: spec.SchemaProps{
+							Description: "document is the JSON text of the policy. It is kept byte for byte.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "document"},
+			},
+		},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_OpenIDConnectProvider(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OpenIDConnectProvider is an issuer of tokens that roles of an account may trust. Its name is that which ProviderName gives: 111122223333:issuer.example~1id for https://issuer.example/id.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what the provider is. Account and URL cannot be changed.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.OpenIDConnectProviderSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what the server says of it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.OpenIDConnectProviderStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.OpenIDConnectProviderSpec{}.OpenAPIModelName(), v1alpha1.OpenIDConnectProviderStatus{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OpenIDConnectProviderList is a list of providers.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard list's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the providers.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.OpenIDConnectProvider{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.OpenIDConnectProvider{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OpenIDConnectProviderSpec is what a provider is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"partition": {
+						SchemaProps: spec.SchemaProps{
+							Description: "partition is aws, aws-cn or aws-us-gov. Defaults to aws.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"account": {
+						SchemaProps: spec.SchemaProps{
+							Description: "account is the account's twelve digits. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"url": {
+						SchemaProps: spec.SchemaProps{
+							Description: "url is the issuer, beginning with https://. Tokens name it letter by letter, also whether it ends with a slash. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clientIDs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clientIDs are the audiences that are accepted, 100 at most.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"thumbprints": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "thumbprints are SHA-1 digests, 40 characters each, of the last certificate in the chain that the host of the issuer's keys shows. They count where that host's certificate is not signed by an authority that the server trusts. 5 at most.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"tags": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"key",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tags are labels of AWS, 50 at most. Keys that differ in letter case differ.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Tag{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Tag{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OpenIDConnectProviderStatus is what the server says of a provider.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"arn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "arn is the provider's name in trust policies.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createDate": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createDate is when it was made.",
+							Ref:         ref(metav1.MicroTime{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.MicroTime{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_Policy(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Policy is a managed policy: what roles that it is attached to may do. Its name is that which PolicyName gives.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what the policy is. Partition, account, name and path cannot be changed.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PolicySpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what the server says of it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PolicyStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.PolicySpec{}.OpenAPIModelName(), v1alpha1.PolicyStatus{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_PolicyList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyList is a list of managed policies.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard list's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the policies.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Policy{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.Policy{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_PolicySpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicySpec is what a managed policy is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"partition": {
+						SchemaProps: spec.SchemaProps{
+							Description: "partition is aws, aws-cn or aws-us-gov. Defaults to aws.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"account": {
+						SchemaProps: spec.SchemaProps{
+							Description: "account is the account's twelve digits, or aws for the policies that AWS manages. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"policyName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "policyName is the policy's name in the spelling that ARNs show. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "path stands before the name in the ARN; it begins and ends with a slash. Defaults to /.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"description": {
+						SchemaProps: spec.SchemaProps{
+							Description: "description is for people, 1000 characters at most. It cannot be changed by AWS's API.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"document": {
+						SchemaProps: spec.SchemaProps{
+							Description: "document is the JSON text of the policy. It is kept byte for byte.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tags": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"key",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tags are labels of AWS, 50 at most. Keys that differ in letter case differ.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Tag{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Tag{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_PolicyStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PolicyStatus is what the server says of a managed policy.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"policyID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "policyID is ANPA and 17 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"arn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "arn is the policy's name, by which it is attached.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_Principal(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Principal is a role as a trust policy means it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"arn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "arn is its name in the policy.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is its unique id.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"arn", "id"},
+			},
+		},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_Role(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Role is a role of an account. Its name is that which RoleName gives: 111122223333:deployer for the role Deployer.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard object's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec is what the role is. Partition, account, name and path cannot be changed.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what the server says of it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.RoleSpec{}.OpenAPIModelName(), v1alpha1.RoleStatus{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_RoleList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleList is a list of roles.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Standard list's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(metav1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the roles.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Role{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.Role{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_RoleSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleSpec is what a role is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"partition": {
+						SchemaProps: spec.SchemaProps{
+							Description: "partition is aws, aws-cn or aws-us-gov. Defaults to aws.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"account": {
+						SchemaProps: spec.SchemaProps{
+							Description: "account is the account's twelve digits. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"roleName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleName is the role's name in the spelling that ARNs show. Defaults to that in the object's name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"path": {
+						SchemaProps: spec.SchemaProps{
+							Description: "path stands before the name in the ARN; it begins and ends with a slash. Defaults to /.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"description": {
+						SchemaProps: spec.SchemaProps{
+							Description: "description is for people, 1000 characters at most.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"assumeRolePolicyDocument": {
+						SchemaProps: spec.SchemaProps{
+							Description: "assumeRolePolicyDocument is the trust policy: the JSON text that says who may assume the role. It is kept byte for byte.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"maxSessionDuration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxSessionDuration is how long a session may last, in seconds: 3600, the default, to 43200.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"inlinePolicies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "inlinePolicies are policies that belong to the role alone.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.InlinePolicy{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"attachedPolicies": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "attachedPolicies are ARNs of managed policies, 20 at most.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"permissionsBoundary": {
+						SchemaProps: spec.SchemaProps{
+							Description: "permissionsBoundary is the ARN of the managed policy that bounds what the role's policies can allow.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tags": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"key",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tags are labels of AWS, 50 at most. Keys that differ only in letter case are the same.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Tag{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.InlinePolicy{}.OpenAPIModelName(), v1alpha1.Tag{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_RoleStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleStatus is what the server says of a role.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"roleID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleID is AROA and 17 characters. A role that is made again has another.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"arn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "arn is the role's name, as pods and trust policies have it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"principals": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "principals are the roles that the trust policy names, with the ids that they had when it was written: a role that was made again is not the one that was trusted.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Principal{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Principal{}.OpenAPIModelName()},
+	}
+}
+
+func schema_laterna_api_iam_v1alpha1_Tag(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Tag is a label of AWS.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key of 1 to 128 characters.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Description: "value of 0 to 256 characters.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"key"},
+			},
+		},
+	}
+}
+
 func schema_laterna_api_identity_v1alpha1_SigningKey(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -30960,21 +31772,21 @@ func schema_laterna_api_identity_v1alpha1_SigningKey(ref common.ReferenceCallbac
 						SchemaProps: spec.SchemaProps{
 							Description: "spec is what is wanted of a new key.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.SigningKeySpec{}.OpenAPIModelName()),
+							Ref:         ref(identityv1alpha1.SigningKeySpec{}.OpenAPIModelName()),
 						},
 					},
 					"status": {
 						SchemaProps: spec.SchemaProps{
 							Description: "status is what the key is and does. The server fills it in.",
 							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.SigningKeyStatus{}.OpenAPIModelName()),
+							Ref:         ref(identityv1alpha1.SigningKeyStatus{}.OpenAPIModelName()),
 						},
 					},
 				},
 			},
 		},
 		Dependencies: []string{
-			metav1.ObjectMeta{}.OpenAPIModelName(), v1alpha1.SigningKeySpec{}.OpenAPIModelName(), v1alpha1.SigningKeyStatus{}.OpenAPIModelName()},
+			metav1.ObjectMeta{}.OpenAPIModelName(), identityv1alpha1.SigningKeySpec{}.OpenAPIModelName(), identityv1alpha1.SigningKeyStatus{}.OpenAPIModelName()},
 	}
 }
 
@@ -31013,7 +31825,7 @@ func schema_laterna_api_identity_v1alpha1_SigningKeyList(ref common.ReferenceCal
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(v1alpha1.SigningKey{}.OpenAPIModelName()),
+										Ref: ref(identityv1alpha1.SigningKey{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -31024,7 +31836,7 @@ func schema_laterna_api_identity_v1alpha1_SigningKeyList(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			metav1.ListMeta{}.OpenAPIModelName(), v1alpha1.SigningKey{}.OpenAPIModelName()},
+			metav1.ListMeta{}.OpenAPIModelName(), identityv1alpha1.SigningKey{}.OpenAPIModelName()},
 	}
 }
 
