@@ -36,7 +36,7 @@ func (b *backend) readable(c *storagebackend.ConfigForResource, newObject func()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.readers[c.GroupResource.Resource] = reader
+	b.readers[storeName(c.GroupResource)] = reader
 }
 
 // findDamaged sets aside what cannot be read, see damaged.Set. Where there are signing

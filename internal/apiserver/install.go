@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -65,6 +66,13 @@ func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *sc
 	return nil
 }
 
+// Kinds of ours come behind all others, where clients are given a name alone: "kubectl get
+// roles" asks for those of RBAC, not of IAM. Kubernetes has 1000 for custom resources.
+const (
+	ourGroups   = ".laterna.dev"
+	ourPriority = 100
+)
+
 // addDiscovery lists a group-version under /api or /apis, in both formats.
 func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g registry.GroupStorages, resources []apidiscoveryv2.APIResourceDiscovery) {
 	doc := apidiscoveryv2.APIVersionDiscovery{
@@ -79,6 +87,9 @@ func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g 
 		both := aggregated.WrapAggregatedDiscoveryToHandler(legacy, manager, manager)
 		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(rootOf(g.Version.Group), metav1.APIVersions{}))
 		return
+	}
+	if strings.HasSuffix(g.Version.Group, ourGroups) {
+		s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), ourPriority, 15)
 	}
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.Version.Group, doc)
 	version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}

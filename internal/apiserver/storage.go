@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
 
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -106,15 +107,24 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		Decorator:               b.cached,
 		EnableGarbageCollection: true,
 		DeleteCollectionWorkers: deleteWorkers,
-		ResourcePrefix:          resource.Resource,
+		ResourcePrefix:          storeName(resource),
 	}
-	switch resource {
-	case corev1.Resource("rangeallocations"): // not served
+	switch {
+	case resource == corev1.Resource("rangeallocations"): // not served
 		options.Decorator = b.uncached
-	case corev1.Resource("events"):
+	case resource == corev1.Resource("events"), resource.Group == iamv1alpha1.GroupName:
 		options.Decorator = b.direct
 	}
 	return options, nil
+}
+
+// storeName is how the objects of a resource are named in the store. It is the plural, as
+// in Kubernetes, but for the group of IAM, which has roles as RBAC has them.
+func storeName(resource schema.GroupResource) string {
+	if resource.Group == iamv1alpha1.GroupName {
+		return resource.String()
+	}
+	return resource.Resource
 }
 
 // transformer encrypts what the provider configuration names, and what is confidential
@@ -131,7 +141,7 @@ func (b *backend) transformer(resource schema.GroupResource) (t value.Transforme
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.encryption[resource.Resource] = t
+	b.encryption[storeName(resource)] = t
 	return t
 }
 
@@ -157,8 +167,8 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 }
 
 // direct is a generic.StorageDecorator: the store alone, of a kind that is served. Events are
-// written more often than read and lie for an hour: as decoded objects in a watch cache they
-// would be the most of the memory of a system where much happens.
+// written more often than read and lie for an hour, roles of IAM may be a hundred thousand: as
+// decoded objects in a watch cache they would be the most of the memory of a system.
 func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 	raw, stop, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 	if err != nil {

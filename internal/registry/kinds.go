@@ -33,6 +33,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
@@ -55,6 +56,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
+	iampolicy "laterna.dev/laterna/internal/registry/iam/policy"
 	"laterna.dev/laterna/internal/registry/networking/ipaddress"
 	"laterna.dev/laterna/internal/registry/networking/servicecidr"
 	"laterna.dev/laterna/internal/registry/node/runtimeclass"
@@ -173,6 +175,11 @@ func ours() Table {
 		}},
 		{identityv1alpha1.SchemeGroupVersion, identityv1alpha1.AddToScheme, []Kind{
 			{Serve: signingKeys(), Unowned: true},
+		}},
+		{iamv1alpha1.SchemeGroupVersion, iamv1alpha1.AddToScheme, []Kind{ // as with roles of RBAC, cluster administrators alone
+			{Serve: oidcProviders()},
+			{Serve: iamRoles()},
+			{Serve: Stored(iampolicy.Definition())},
 		}},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
@@ -35,6 +36,8 @@ import (
 	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/events/event"
+	"laterna.dev/laterna/internal/registry/iam/openidconnectprovider"
+	"laterna.dev/laterna/internal/registry/iam/role"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/policy/poddisruptionbudget"
 	"laterna.dev/laterna/internal/registry/projection/podprojection"
@@ -257,6 +260,17 @@ func signingKeys() Served {
 	return Served{Resource: identityv1alpha1.Plural, Storages: func(b *Builder) (map[string]rest.Storage, error) {
 		return signingkey.NewStorage(b.Keys, b.Clock), nil
 	}}
+}
+
+func oidcProviders() Served {
+	return storedWith(func(p Parts) resource.Definition[*iamv1alpha1.OpenIDConnectProvider] {
+		return openidconnectprovider.Definition(p.Wall)
+	})
+}
+
+// iamRoles look each other up.
+func iamRoles() Served {
+	return own(role.Definition(nil), func(b *Builder) (map[string]rest.Storage, error) { return role.NewStorage(b.Env) })
 }
 
 func tokenRequests() Served {

@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
+
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 )
 
 // kind is one kind of objects and where they are served.
@@ -51,9 +53,12 @@ func (k *kinds) set(all map[[2]string]kind) (more bool) {
 	return more
 }
 
-// ignored are resources that are not collected: events own nothing, nothing owns them, and
+// ignored are resources that are not collected: they own nothing, nothing owns them, and
 // they are many.
-var ignored = []schema.GroupResource{{Resource: "events"}, {Group: "events.k8s.io", Resource: "events"}}
+var ignored = []schema.GroupResource{
+	{Resource: "events"}, {Group: "events.k8s.io", Resource: "events"},
+	iamv1alpha1.Resource(iamv1alpha1.Roles), iamv1alpha1.Resource(iamv1alpha1.Policies), iamv1alpha1.Resource(iamv1alpha1.OpenIDConnectProviders),
+}
 
 // discover asks the server for all kinds, and for those whose objects can be owned or
 // collected, each in one version. Kinds that it could not tell of, such as those of an

@@ -18,12 +18,13 @@ import (
 	etcd3testing "k8s.io/apiserver/pkg/storage/etcd3/testing"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // Env starts an etcd server that ends with the test, and returns what a storage is
 // built from. register adds defaults and the like to the scheme of core/v1,
-// coordination.k8s.io/v1 and networking.k8s.io/v1.
+// coordination.k8s.io/v1, networking.k8s.io/v1 and iam.laterna.dev/v1alpha1.
 func Env(t testing.TB, register ...func(*runtime.Scheme) error) resource.Env {
 	t.Helper()
 	s := Scheme(t, register...)
@@ -37,14 +38,14 @@ func Env(t testing.TB, register ...func(*runtime.Scheme) error) resource.Env {
 
 // versions are what is stored.
 func versions() []schema.GroupVersion {
-	return []schema.GroupVersion{corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion}
+	return []schema.GroupVersion{corev1.SchemeGroupVersion, coordinationv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion, iamv1alpha1.SchemeGroupVersion}
 }
 
 // Scheme returns a scheme of these versions in which the external types are their own internal version.
 func Scheme(t testing.TB, register ...func(*runtime.Scheme) error) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
-	for _, add := range append([]func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, networkingv1.AddToScheme}, register...) {
+	for _, add := range append([]func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme, networkingv1.AddToScheme, iamv1alpha1.AddToScheme}, register...) {
 		if err := add(s); err != nil {
 			t.Fatal(err)
 		}
