@@ -2,7 +2,6 @@ package iam
 
 import (
 	"regexp"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -55,21 +54,3 @@ func ValidDocument(s string) bool { return validDocument.MatchString(s) }
 
 // ValidTagText tells whether keys and values of tags may have the characters of s.
 func ValidTagText(s string) bool { return utf8.ValidString(s) && validTagText.MatchString(s) }
-
-// Size is how many characters of a JSON text count against quotas.
-func Size(document string) int {
-	size, quoted, escaped := 0, false, false
-	for _, c := range document {
-		switch {
-		case quoted:
-			quoted = c != '"' || escaped
-			escaped = c == '\\' && !escaped
-		case strings.ContainsRune(" \t\r\n", c):
-			continue
-		default:
-			quoted = c == '"'
-		}
-		size++
-	}
-	return size
-}

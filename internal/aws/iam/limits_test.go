@@ -2,26 +2,10 @@ package iam_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 
 	"laterna.dev/laterna/internal/aws/iam"
 )
-
-func TestBlanksOutsideStringsDoNotCount(t *testing.T) {
-	for text, want := range map[string]int{
-		"":                      0,
-		"{ \n\t}\r":             2,
-		`{"a b": "c  d"}`:       len(`{"a b":"c  d"}`),
-		`{"a\" ": [1, 2]}`:      len(`{"a\" ":[1,2]}`),
-		`{"a\\": " é "} `:       len(`{"a\\":" e "}`),
-		`  "unfinished string `: len(`"unfinished string `),
-	} {
-		if got := iam.Size(text); got != want {
-			t.Errorf("%q has size %d, want %d", text, got, want)
-		}
-	}
-}
 
 func TestIssuersOfURLs(t *testing.T) {
 	for raw, want := range map[string]string{
@@ -50,21 +34,6 @@ func TestIssuersOfURLs(t *testing.T) {
 	} {
 		if got, err := iam.Issuer(raw); !errors.Is(err, want) {
 			t.Errorf("%s: %q, %v, want %v", raw, got, err, want)
-		}
-	}
-}
-
-func TestRolesThatATrustPolicyNames(t *testing.T) {
-	a, b := "arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/p/b"
-	for text, want := range map[string][]string{
-		`{"Statement":{"Principal":{"AWS":"` + a + `"}}}`:                                                   {a},
-		`{"Statement":[{"Principal":{"AWS":["` + b + `","` + a + `"]}},{"Principal":{"AWS":"` + a + `"}}]}`: {a, b},
-		`{"Statement":[{"Principal":"*"},{"Principal":{"AWS":"111122223333","Federated":"` + a + `"}}]}`:    nil,
-		`{"Statement":[{"Principal":{"AWS":"arn:aws:iam::111122223333:user/a"}}]}`:                          nil,
-		`[]`: nil, `x`: nil, ``: nil, `{"Statement":7}`: nil,
-	} {
-		if got := iam.TrustedRoles(text); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -1,32 +1,18 @@
 package iam
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
+
+	"laterna.dev/laterna/internal/aws/arn"
 )
 
-// DefaultPartition is that of all regions but China's and those of the US government.
-const DefaultPartition = "aws"
-
-// Partitions are those that things can belong to.
-func Partitions() []string { return []string{DefaultPartition, "aws-cn", "aws-us-gov"} }
-
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
-
-// ValidAccount tells whether a is an account id: twelve digits.
-func ValidAccount(a string) bool { return accountID.MatchString(a) }
-
+// resourceARN is the name of a resource of IAM.
 func resourceARN(partition, account, kind, path, name string) string {
-	if partition == "" {
-		partition = DefaultPartition
-	}
 	if path == "" {
 		path = "/"
 	}
-	return "arn:" + partition + ":iam::" + account + ":" + kind + path + name
+	return arn.Owner{Partition: partition, Account: account}.ARN("iam", kind+path+name).String()
 }
 
 // Key is what identifies a role or policy of an account: names in any spelling have the
@@ -61,30 +47,22 @@ type Name struct {
 // String returns the ARN.
 func (n Name) String() string { return resourceARN(n.Partition, n.Account, n.Kind, n.Path, n.Name) }
 
-// ParseName takes an ARN of IAM apart.
-func ParseName(arn string) (Name, error) {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" {
-		return Name{}, errors.New("not an ARN of IAM")
+// ParseName takes an ARN of IAM apart, of whatever kind.
+func ParseName(text string) (Name, error) {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return Name{}, err
 	}
-	n := Name{Partition: parts[1], Account: parts[4], Path: "/"}
-	if !slices.Contains(Partitions(), n.Partition) {
-		return Name{}, fmt.Errorf("no partition is named %q", n.Partition)
+	kind, rest, ok := strings.Cut(a.Resource, "/")
+	if a.Service != "iam" || a.Region != "" || a.Account == "" || !ok {
+		return Name{}, fmt.Errorf("ARN %q is not of a resource of IAM", text)
 	}
-	var rest string
-	var ok bool
-	if n.Kind, rest, ok = strings.Cut(parts[5], "/"); !ok || rest == "" {
-		return Name{}, errors.New("the ARN names no resource")
+	n := Name{Partition: a.Partition, Account: a.Account, Kind: kind, Path: "/", Name: rest}
+	if i := strings.LastIndexByte(rest, '/'); i >= 0 && kind != "oidc-provider" {
+		n.Path, n.Name = "/"+rest[:i+1], rest[i+1:]
 	}
-	if n.Kind == "oidc-provider" {
-		n.Name = rest
-		return n, nil
-	}
-	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
-		n.Path, rest = "/"+rest[:i+1], rest[i+1:]
-	}
-	if n.Name = rest; rest == "" {
-		return Name{}, errors.New("the ARN names no resource")
+	if n.Name == "" {
+		return Name{}, fmt.Errorf("ARN %q names no resource", text)
 	}
 	return n, nil
 }

@@ -40,7 +40,7 @@ func TestNamesOfARNs(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "x", "arn:aws:iam::111122223333:role", "arn:aws:iam::111122223333:role/", "arn:aws:iam::1:role/a/",
-		"arn:aws:sts::111122223333:role/x", "arn:mars:iam::111122223333:role/x", "arn:aws:iam:us-east-1:111122223333:role/x"} {
+		"arn:aws:sts::111122223333:role/x", "arn:Mars:iam::111122223333:role/x", "arn:aws:iam:us-east-1:111122223333:role/x"} {
 		if n, err := iam.ParseName(bad); err == nil {
 			t.Errorf("%q is %+v", bad, n)
 		}

@@ -1,54 +1,31 @@
 package iam
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
+
+	"laterna.dev/laterna/internal/aws/arn"
+	"laterna.dev/laterna/internal/aws/policy"
 )
 
-// TrustedRoles returns the ARNs of roles that a trust policy names as principals, each
-// once, sorted. Of a text that is no policy it returns none.
+// TrustedRoles returns the ARNs of roles that a trust policy names as principals, sorted.
+// Of a text that is no policy it returns none.
 func TrustedRoles(document string) []string {
-	var policy struct{ Statement json.RawMessage }
-	if json.Unmarshal([]byte(document), &policy) != nil {
+	d, err := policy.Parse(policy.Trust, document)
+	if err != nil {
 		return nil
 	}
-	type statement struct{ Principal json.RawMessage }
-	var statements []statement
-	if json.Unmarshal(policy.Statement, &statements) != nil {
-		var one statement
-		if json.Unmarshal(policy.Statement, &one) != nil {
-			return nil
-		}
-		statements = []statement{one}
-	}
 	var arns []string
-	for _, s := range statements {
-		var principal struct{ AWS json.RawMessage }
-		if json.Unmarshal(s.Principal, &principal) != nil {
-			continue // "*"
+	for _, p := range d.Principals() {
+		if p.Type != policy.AWS {
+			continue
 		}
-		for _, p := range texts(principal.AWS) {
-			if n, err := ParseName(p); err == nil && n.Kind == "role" {
-				arns = append(arns, p)
-			}
+		if _, err := arn.ParseRole(p.Value); err == nil {
+			arns = append(arns, p.Value)
 		}
 	}
 	slices.Sort(arns)
-	return slices.Compact(arns)
-}
-
-// texts reads a string or a list of them.
-func texts(raw json.RawMessage) []string {
-	var list []string
-	if json.Unmarshal(raw, &list) == nil {
-		return list
-	}
-	var one string
-	if json.Unmarshal(raw, &one) == nil {
-		return []string{one}
-	}
-	return nil
+	return arns
 }
 
 // Shown returns the trust policy as it is shown: roles that it was written for and that

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"laterna.dev/laterna/api/iam/v1alpha1"
+	"laterna.dev/laterna/internal/aws/arn"
 	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/redacted"
 )
@@ -37,7 +38,7 @@ func (d *Directory) AccessKey(ctx context.Context, id string) (iam.AccessKey, er
 		UserName: field(v1alpha1.AccessKeyUserName), UserID: field(v1alpha1.AccessKeyUserID), Path: "/",
 		Administrator: field(v1alpha1.AccessKeyAdministrator) == "true",
 	}
-	if s.Type != v1alpha1.AccessKeySecretType || k.ID != id || k.Secret.Reveal() == "" || !iam.ValidAccount(k.Account) {
+	if s.Type != v1alpha1.AccessKeySecretType || k.ID != id || k.Secret.Reveal() == "" || !arn.ValidAccount(k.Account) {
 		return iam.AccessKey{}, absent
 	}
 	return k, nil

@@ -15,6 +15,7 @@ import (
 
 	"laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/aws/iam"
+	awspolicy "laterna.dev/laterna/internal/aws/policy"
 	"laterna.dev/laterna/internal/registry/iam/rules"
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -65,7 +66,7 @@ func validate(p *object) field.ErrorList {
 	}.Validate(spec)
 	errs = append(errs, rules.Name(p.Spec.PolicyName, iam.MaxPolicyName, spec.Child("policyName"))...)
 	errs = append(errs, rules.Description(p.Spec.Description, spec.Child("description"))...)
-	errs = append(errs, rules.Document(p.Spec.Document, iam.MaxPolicy, rules.IdentityPolicy, spec.Child("document"))...)
+	errs = append(errs, rules.Document(p.Spec.Document, iam.MaxPolicy, awspolicy.Identity, spec.Child("document"))...)
 	return append(errs, rules.Tags(p.Spec.Tags, false, spec.Child("tags"))...)
 }
 

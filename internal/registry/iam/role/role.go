@@ -16,6 +16,7 @@ import (
 
 	"laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/aws/iam"
+	"laterna.dev/laterna/internal/aws/policy"
 	"laterna.dev/laterna/internal/registry/iam/rules"
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -75,7 +76,7 @@ func validate(r *object) field.ErrorList {
 	}.Validate(spec)
 	errs = append(errs, rules.Name(r.Spec.RoleName, iam.MaxRoleName, spec.Child("roleName"))...)
 	errs = append(errs, rules.Description(r.Spec.Description, spec.Child("description"))...)
-	errs = append(errs, rules.Document(r.Spec.AssumeRolePolicyDocument, iam.RaisedMaxTrustPolicy, rules.TrustPolicy, spec.Child("assumeRolePolicyDocument"))...)
+	errs = append(errs, rules.Document(r.Spec.AssumeRolePolicyDocument, iam.RaisedMaxTrustPolicy, policy.Trust, spec.Child("assumeRolePolicyDocument"))...)
 	errs = append(errs, validatePrincipals(r.Status.Principals)...)
 	least, greatest := int32(iam.LeastMaxSession.Seconds()), int32(iam.GreatestMaxSession.Seconds())
 	if d := r.Spec.MaxSessionDuration; d < least || d > greatest {
@@ -94,13 +95,13 @@ func validateInline(policies []v1alpha1.InlinePolicy, p *field.Path) field.Error
 	seen, size := map[string]bool{}, 0
 	for i, inline := range policies {
 		errs = append(errs, rules.Name(inline.Name, iam.MaxPolicyName, p.Index(i).Child("name"))...)
-		errs = append(errs, rules.Document(inline.Document, iam.MaxInline, rules.IdentityPolicy, p.Index(i).Child("document"))...)
+		errs = append(errs, rules.Document(inline.Document, iam.MaxInline, policy.Identity, p.Index(i).Child("document"))...)
 		if key := strings.ToLower(inline.Name); seen[key] {
 			errs = append(errs, field.Duplicate(p.Index(i).Child("name"), inline.Name))
 		} else {
 			seen[key] = true
 		}
-		size += iam.Size(inline.Document)
+		size += policy.Size(inline.Document)
 	}
 	if len(errs) == 0 && size > iam.MaxInline {
 		errs = append(errs, field.TooLong(p, "", iam.MaxInline))

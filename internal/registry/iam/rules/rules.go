@@ -8,7 +8,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,7 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"laterna.dev/laterna/api/iam/v1alpha1"
+	"laterna.dev/laterna/internal/aws/arn"
 	"laterna.dev/laterna/internal/aws/iam"
+	"laterna.dev/laterna/internal/aws/policy"
 )
 
 // ValidName checks names of objects: any path segment, so that 111122223333:deployer is
@@ -27,7 +28,7 @@ func ValidName(name string, _ bool) []string { return path.IsValidPathSegmentNam
 // of what it is.
 func DefaultIdentity(object string, partition, account, name *string) {
 	if *partition == "" {
-		*partition = iam.DefaultPartition
+		*partition = arn.DefaultPartition
 	}
 	a, rest, ok := iam.SplitKey(object)
 	if !ok {
@@ -53,10 +54,10 @@ type Identity struct {
 // Validate checks partition, account, path and the object's name.
 func (i Identity) Validate(spec *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if !slices.Contains(iam.Partitions(), i.Partition) {
-		errs = append(errs, field.NotSupported(spec.Child("partition"), i.Partition, iam.Partitions()))
+	if !arn.ValidPartition(i.Partition) {
+		errs = append(errs, field.Invalid(spec.Child("partition"), i.Partition, "must be aws or begin with aws-"))
 	}
-	if !iam.ValidAccount(i.Account) && (!i.AWS || i.Account != iam.AWSAccount) {
+	if !arn.ValidAccount(i.Account) && (!i.AWS || i.Account != iam.AWSAccount) {
 		errs = append(errs, field.Invalid(spec.Child("account"), i.Account, "must be twelve digits"))
 	}
 	if len(i.Path) > iam.MaxPath {
@@ -94,10 +95,9 @@ func Description(text string, p *field.Path) field.ErrorList {
 	return nil
 }
 
-// Document checks the text of a policy: that it is there, small enough and what check
-// takes.
-func Document(text string, max int, check func(string) error, p *field.Path) field.ErrorList {
-	switch size := iam.Size(text); {
+// Document checks the text of a policy: that it is there, small enough and well formed.
+func Document(text string, max int, kind policy.Kind, p *field.Path) field.ErrorList {
+	switch size := policy.Size(text); {
 	case text == "":
 		return field.ErrorList{field.Required(p, "the policy as JSON")}
 	case size > max || len(text) > iam.MaxDocument:
@@ -105,20 +105,16 @@ func Document(text string, max int, check func(string) error, p *field.Path) fie
 	case !iam.ValidDocument(text):
 		return field.ErrorList{field.Invalid(p, field.OmitValueType{}, "must have only characters of Latin-1")}
 	}
-	if err := check(text); err != nil {
+	if err := policy.Check(kind, text); err != nil {
 		return field.ErrorList{field.Invalid(p, field.OmitValueType{}, err.Error())}
 	}
 	return nil
 }
 
 // PolicyARN checks the ARN of a managed policy.
-func PolicyARN(arn string, p *field.Path) field.ErrorList {
-	n, err := iam.ParseName(arn)
-	switch {
-	case err != nil:
-		return field.ErrorList{field.Invalid(p, arn, err.Error())}
-	case n.Kind != "policy" || !iam.ValidName(n.Name) || !iam.ValidAccount(n.Account) && n.Account != iam.AWSAccount:
-		return field.ErrorList{field.Invalid(p, arn, "must be the ARN of a managed policy")}
+func PolicyARN(text string, p *field.Path) field.ErrorList {
+	if n, err := arn.ParsePolicy(text); err != nil || !iam.ValidName(n.Name) {
+		return field.ErrorList{field.Invalid(p, text, "must be the ARN of a managed policy")}
 	}
 	return nil
 }
