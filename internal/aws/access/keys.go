@@ -41,9 +41,11 @@ func Of(k *policy.Context, c *caller.Caller) {
 		}
 		return
 	}
-	k.Set("aws:PrincipalArn", s.RoleARN)
+	if s.RoleARN != "" { // a web identity has none
+		k.Set("aws:PrincipalArn", s.RoleARN)
+		k.Set("aws:TokenIssueTime", s.Issued.UTC().Format(time.RFC3339))
+	}
 	k.Set("aws:PrincipalType", "AssumedRole")
-	k.Set("aws:TokenIssueTime", s.Issued.UTC().Format(time.RFC3339))
 	for key, value := range s.Tags {
 		k.Set("aws:PrincipalTag/"+key, value)
 	}
