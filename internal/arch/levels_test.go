@@ -74,6 +74,7 @@ var levels = []level{
 
 	{"internal/admission", 3},
 	{"internal/aws/access", 3},
+	{"internal/aws/iam/queryapi", 3},
 	{"internal/aws/sts", 3},
 	{"internal/authz", 3},
 	{"internal/controller", 3},
@@ -288,6 +289,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/runspec", "internal/node/lifecycle"}:            "roles decide what a pod is given, and a container is marked for later decisions",
 	{"internal/node/runspec", "internal/node/status"}:               "the class of a pod decides what its memory is worth",
 	{"internal/node/status", "internal/node/lifecycle"}:             "roles decide what is told of a container",
+	{"internal/aws/iam/queryapi", "internal/aws/access"}:            "what a caller may do is asked in one way",
 	{"internal/aws/sts", "internal/aws/access"}:                     "what a caller may do is asked in one way",
 	{"internal/apiserver", "internal/registry"}:                     "the server serves the kinds of the table",
 	{"internal/apiserver", "internal/tokens"}:                       "the server issues and checks tokens",
