@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"laterna.dev/laterna/internal/aws/arn"
 	"laterna.dev/laterna/internal/aws/iam"
 )
 
@@ -102,6 +103,7 @@ func (s *Store) CreateRole(_ context.Context, r iam.Role) (iam.Role, error) {
 	defer s.mu.Unlock()
 	r = r.Clone()
 	r.ID, r.Created, r.Version = iam.NewID(iam.RolePrefix), s.now().UTC().Truncate(time.Second), s.version()
+	r.Principals = s.principals(r.TrustPolicy)
 	r, err := s.roles.create("role", iam.Key(r.Account, r.Name), r)
 	return r.Clone(), err
 }
@@ -115,13 +117,35 @@ func (s *Store) UpdateRole(_ context.Context, account, name string, change func(
 	if err != nil {
 		return r, err
 	}
+	was := r.TrustPolicy
 	r = r.Clone()
 	if err := change(&r); err != nil {
 		return iam.Role{}, err
 	}
 	r.Version = s.version()
+	if r.TrustPolicy != was {
+		r.Principals = s.principals(r.TrustPolicy)
+	}
 	s.roles[key] = r.Clone()
 	return r, nil
+}
+
+// principals are the roles that a trust policy means. The caller holds mu.
+func (s *Store) principals(document string) map[string]string {
+	var ids map[string]string
+	for _, name := range iam.TrustedRoles(document) {
+		n, err := arn.ParseRole(name)
+		if err != nil {
+			continue
+		}
+		if r, ok := s.roles[iam.Key(n.Account, n.Name)]; ok && r.ARN() == name {
+			if ids == nil {
+				ids = map[string]string{}
+			}
+			ids[name] = r.ID
+		}
+	}
+	return ids
 }
 
 // DeleteRole implements iam.Store.
