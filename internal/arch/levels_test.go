@@ -201,6 +201,8 @@ var levels = []level{
 	{"cmd", 7},
 	{"internal/arch", 6},
 	{"internal/cli", 6},
+	{"internal/aws/iam/iamtest", 6},
+	{"internal/aws/iam/memory", 6},
 	{"internal/aws/sigv4/sigv4test", 6},
 	{"internal/registry/core/podspec/podspectest", 6},
 	{"internal/runtime/runtimetest", 6},
