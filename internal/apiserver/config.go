@@ -30,6 +30,8 @@ type Config struct {
 	Keys     *keys.Ring
 	Tokens   TokensConfig
 	Kubelets KubeletsConfig
+	// AWS is about STS and IAM.
+	AWS AWSConfig
 	// PodSecurity is what pods may be where their namespace does not say, and who is
 	// exempt. Optional.
 	PodSecurity podsecurity.Settings

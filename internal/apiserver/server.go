@@ -53,6 +53,7 @@ type Server struct {
 	keeper   *encryption.Keeper
 	access   *access
 	tokens   *tokens.Tokens
+	aws      *awsAPIs
 	generic  *genericserver.GenericAPIServer
 	readings *answers.Readings
 	front    *front
@@ -105,7 +106,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	serving := s.config.Serving
-	serving.GetCertificate = chooseCertificate(serving, s.tokens.Issuers.Hosts)
+	serving.GetCertificate = chooseCertificate(serving, s.tokens.Issuers.Hosts, new(awsHosts))
 	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.config.Wall, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
@@ -219,6 +220,9 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if err != nil {
 		return err
 	}
+	if s.aws, err = s.buildAWS(all); err != nil {
+		return err
+	}
 	c := s.libraryConfig(sch, checks)
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
@@ -280,7 +284,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme, checks []precheck.Check) *gen
 	limits := answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.Wrap(s.tokens.Issuers.Route(chain(api, c)), c.RequestInfoResolver, c.LongRunningFunc)
+		return s.readings.Wrap(s.aws.route(s.tokens.Issuers.Route(chain(api, c))), c.RequestInfoResolver, c.LongRunningFunc)
 	}
 	return c
 }

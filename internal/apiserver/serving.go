@@ -70,13 +70,13 @@ func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Lo
 	return f
 }
 
-// chooseCertificate serves an accepted issuer's host with a certificate of its own
-// where the server's is not good for it, and everybody else with the server's.
-func chooseCertificate(c ServingConfig, issuers func() []string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// chooseCertificate serves an accepted issuer's host, and one of AWS's, with a certificate
+// of its own where the server's is not good for it, and everybody else with the server's.
+func chooseCertificate(c ServingConfig, issuers func() []string, aws *awsHosts) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		own, err := c.GetCertificate(hello)
 		host := strings.ToLower(hello.ServerName)
-		if err != nil || host == "" || c.IssuerCertificate == nil || own.Leaf != nil && own.Leaf.VerifyHostname(host) == nil || !slices.Contains(issuers(), host) {
+		if err != nil || host == "" || c.IssuerCertificate == nil || own.Leaf != nil && own.Leaf.VerifyHostname(host) == nil || !slices.Contains(issuers(), host) && !aws.take(host) {
 			return own, err
 		}
 		return c.IssuerCertificate(host)

@@ -97,7 +97,8 @@ func (n Names) Advertised() netip.AddrPort {
 
 // serverLeaf names every way in which clients reach the API server.
 func (n Names) serverLeaf() pki.Leaf {
-	hosts := []string{"localhost", n.NodeName, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + n.ClusterDomain}
+	hosts := []string{"localhost", n.NodeName, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + n.ClusterDomain,
+		"aws.kube-system", "aws.kube-system.svc", "aws.kube-system.svc." + n.ClusterDomain} // STS and IAM
 	if host, err := os.Hostname(); err == nil && strings.ToLower(host) != n.NodeName {
 		hosts = append(hosts, strings.ToLower(host))
 	}

@@ -92,6 +92,7 @@ func API(c config.Config, dir datadir.Dir, p Parts) *apiserver.Server {
 			RootCAs:              p.Identity.Authority.Pool(),
 			GetClientCertificate: p.Identity.Kubelets.GetClientCertificate,
 		}, TokenAudiences: p.TokenAudiences},
+		AWS:         apiserver.AWSConfig{Authorities: p.Identity.Authority.Pool(), Faults: c.TestClock},
 		PodSecurity: c.PodSecurity.Settings(),
 		PodIdentity: c.PodIdentity.Settings(),
 		Audit:       c.Audit.Log(p.Stdout),

@@ -37,7 +37,8 @@ func (f *Faults) Set(now Fault) {
 	f.now = now
 }
 
-func (f *Faults) get() Fault {
+// Get returns the faults that are switched on.
+func (f *Faults) Get() Fault {
 	if f == nil {
 		return Fault{}
 	}
@@ -47,7 +48,7 @@ func (f *Faults) get() Fault {
 }
 
 func (f *Faults) issuers() webidentity.Faults {
-	now := f.get()
+	now := f.Get()
 	return webidentity.Faults{Delay: now.IssuerDelay, Fail: now.IssuersFail}
 }
 

@@ -75,7 +75,7 @@ func (s *STS) Service() *query.Service {
 // before are the faults that a test asks for. GetCallerIdentity is answered in regions that
 // are switched off, too.
 func (s *STS) before(_ context.Context, call *query.Call) error {
-	f := s.config.Faults.get()
+	f := s.config.Faults.Get()
 	if f.Throttled {
 		return query.Throttling()
 	}

@@ -7,6 +7,7 @@ import (
 	"laterna.dev/laterna/internal/aws/access"
 	"laterna.dev/laterna/internal/aws/arn"
 	"laterna.dev/laterna/internal/aws/caller"
+	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/aws/policy"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sts/explain"
@@ -72,27 +73,11 @@ func refuseProvider(id string) error {
 	return query.AccessDenied("Unrecognized OAuth provider. Do not include a provider parameter when submitting OpenIDConnect ID tokens")
 }
 
-// become begins a session of a role for the bearer of a token. All that does not need the
-// token to be genuine is looked at even where it is not, for the record alone.
+// become begins a session of a role for the bearer of a token.
 func (s *STS) become(ctx context.Context, call *query.Call, a *asked, token string, r *explain.Record) (any, error) {
-	id, refused := s.tokens.Check(ctx, token, a.role.String(), a.role.Account, r)
-	if id == nil {
-		return nil, refused
-	}
-	role, there, err := s.role(ctx, a.role, r)
+	id, role, err := s.vouch(ctx, call.HTTP, a, token, r)
 	if err != nil {
 		return nil, err
-	}
-	allowed := false
-	if there {
-		denied := decide(webIdentityActions(id), &role, policy.Principal{Federated: id.Provider.ARN()}, s.webIdentityKeys(call.HTTP, a, id), &policy.Policies{}, r)
-		allowed = denied == nil
-	}
-	switch {
-	case refused != nil:
-		return nil, refused
-	case !allowed:
-		return nil, notAuthorized()
 	}
 	if err := a.checkLife(role.MaxSessionDuration); err != nil {
 		return nil, err
@@ -109,8 +94,33 @@ func (s *STS) become(ctx context.Context, call *query.Call, a *asked, token stri
 		Subject: id.Subject, Audience: id.Audience, Provider: id.Provider.ARN(),
 		PackedSize: webIdentitySize + packed*(100-webIdentitySize)/100, SourceIdentity: id.SourceIdentity,
 	}
-	result.Credentials, result.AssumedRole, err = s.begin(ctx, a, &role, with)
+	result.Credentials, result.AssumedRole, err = s.begin(ctx, a, role, with)
 	return result, err
+}
+
+// vouch says whether the bearer of a token may become a role. All that does not need the
+// token to be genuine is looked at even where it is not, for the record alone.
+func (s *STS) vouch(ctx context.Context, req *http.Request, a *asked, token string, r *explain.Record) (*webidentity.Identity, *iam.Role, error) {
+	id, refused := s.tokens.Check(ctx, token, a.role.String(), a.role.Account, r)
+	if id == nil {
+		return nil, nil, refused
+	}
+	role, there, err := s.role(ctx, a.role, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	allowed := false
+	if there {
+		who := policy.Principal{Federated: id.Provider.ARN()}
+		allowed = decide(webIdentityActions(id), &role, who, s.webIdentityKeys(req, a, id), &policy.Policies{}, r) == nil
+	}
+	switch {
+	case refused != nil:
+		return nil, nil, refused
+	case !allowed:
+		return nil, nil, notAuthorized()
+	}
+	return id, &role, nil
 }
 
 // webIdentityActions are what the trust policy must allow.

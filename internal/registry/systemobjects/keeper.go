@@ -103,15 +103,17 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if first != nil {
 		return first
 	}
-	if err := k.keepService(ctx); err != nil {
+	go func() { errs <- k.ensure(ctx, k.config.Services, k.service(aws), mendService) }()
+	if err := errors.Join(k.keepService(ctx), <-errs); err != nil {
 		return err
 	}
 	if !endpoints.Nameable(k.config.Advertise.Addr()) {
 		return nil
 	}
-	go func() { errs <- k.keepSlice(ctx) }()
+	go func() { errs <- k.keepSlice(ctx, kubernetes) }()
+	go func() { errs <- k.keepSlice(ctx, aws) }()
 	err := k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)
-	return errors.Join(err, <-errs)
+	return errors.Join(err, <-errs, <-errs)
 }
 
 // Run calls Keep again and again until ctx ends.
@@ -159,26 +161,39 @@ func (k *Keeper) ensure(ctx context.Context, storage Storage, want resource.Obje
 	return nil
 }
 
-// apiService names the service and the endpoints through which pods reach the
-// server.
+// entrance names a service and the endpoints through which pods reach the server.
+type entrance struct{ namespace, name string }
+
+var (
+	// kubernetes leads to the API.
+	kubernetes = entrance{metav1.NamespaceDefault, "kubernetes"}
+	// aws leads to STS and IAM, which the same listener serves.
+	aws = entrance{metav1.NamespaceSystem, "aws"}
+)
+
 const (
-	apiService     = "kubernetes"
 	apiServicePort = 443
 	apiPortName    = "https"
 )
 
-func (k *Keeper) service() *corev1.Service {
-	first := service.First(k.config.Range).String()
+// service is that of an entrance. Kubernetes has the first address of the range, others any.
+func (k *Keeper) service(e entrance) *corev1.Service {
+	var addresses []string
+	first := ""
+	if e == kubernetes {
+		first = service.First(k.config.Range).String()
+		addresses = []string{first}
+	}
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      apiService,
-			Namespace: metav1.NamespaceDefault,
-			Labels:    map[string]string{"component": "apiserver", "provider": "kubernetes"},
+			Name:      e.name,
+			Namespace: e.namespace,
+			Labels:    map[string]string{"component": "apiserver", "provider": e.name},
 		},
 		Spec: corev1.ServiceSpec{
 			Type:            corev1.ServiceTypeClusterIP,
 			ClusterIP:       first,
-			ClusterIPs:      []string{first},
+			ClusterIPs:      addresses,
 			IPFamilyPolicy:  ptr.To(corev1.IPFamilyPolicySingleStack),
 			SessionAffinity: corev1.ServiceAffinityNone,
 			Ports: []corev1.ServicePort{{
@@ -204,8 +219,8 @@ func (k *Keeper) endpoint() *corev1.Endpoints {
 	advertise := k.config.Advertise
 	return &corev1.Endpoints{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      apiService,
-			Namespace: metav1.NamespaceDefault,
+			Name:      kubernetes.name,
+			Namespace: kubernetes.namespace,
 			Labels:    map[string]string{discoveryv1.LabelSkipMirror: "true"},
 		},
 		Subsets: []corev1.EndpointSubset{{
@@ -227,16 +242,16 @@ func keepEndpoints(have, want runtime.Object) bool {
 }
 
 // slice says what the endpoints say, for those who read slices.
-func (k *Keeper) slice() *discoveryv1.EndpointSlice {
+func (k *Keeper) slice(e entrance) *discoveryv1.EndpointSlice {
 	advertise, kind := k.config.Advertise, discoveryv1.AddressTypeIPv4
 	if advertise.Addr().Is6() {
 		kind = discoveryv1.AddressTypeIPv6
 	}
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      apiService,
-			Namespace: metav1.NamespaceDefault,
-			Labels:    map[string]string{discoveryv1.LabelServiceName: apiService},
+			Name:      e.name,
+			Namespace: e.namespace,
+			Labels:    map[string]string{discoveryv1.LabelServiceName: e.name},
 		},
 		AddressType: kind,
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{advertise.Addr().String()}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
@@ -246,8 +261,8 @@ func (k *Keeper) slice() *discoveryv1.EndpointSlice {
 
 // keepSlice lets a slice with addresses of another family make way: their type cannot
 // change.
-func (k *Keeper) keepSlice(ctx context.Context) error {
-	want := k.slice()
+func (k *Keeper) keepSlice(ctx context.Context, e entrance) error {
+	want := k.slice(e)
 	inside := request.WithNamespace(ctx, want.Namespace)
 	have, err := k.config.Slices.Get(inside, want.Name, &metav1.GetOptions{})
 	if s, ok := have.(*discoveryv1.EndpointSlice); ok && err == nil && s.AddressType != want.AddressType {
@@ -261,12 +276,12 @@ func (k *Keeper) keepSlice(ctx context.Context) error {
 
 func mendSlice(have, want runtime.Object) bool {
 	h, w := have.(*discoveryv1.EndpointSlice), want.(*discoveryv1.EndpointSlice)
-	if h.Labels[discoveryv1.LabelServiceName] == apiService && equality.Semantic.DeepEqual(h.Endpoints, w.Endpoints) && equality.Semantic.DeepEqual(h.Ports, w.Ports) {
+	if h.Labels[discoveryv1.LabelServiceName] == w.Name && equality.Semantic.DeepEqual(h.Endpoints, w.Endpoints) && equality.Semantic.DeepEqual(h.Ports, w.Ports) {
 		return false
 	}
 	if h.Labels == nil {
 		h.Labels = map[string]string{}
 	}
-	h.Labels[discoveryv1.LabelServiceName], h.Endpoints, h.Ports = apiService, w.Endpoints, w.Ports
+	h.Labels[discoveryv1.LabelServiceName], h.Endpoints, h.Ports = w.Name, w.Endpoints, w.Ports
 	return true
 }

@@ -80,7 +80,7 @@ func (k *Keeper) replaceRange(ctx context.Context, have *networkingv1.ServiceCID
 // keepService keeps the service kubernetes. One with another address than the range's first
 // makes way: certificates and routes are made for that one.
 func (k *Keeper) keepService(ctx context.Context) error {
-	want := k.service()
+	want := k.service(kubernetes)
 	have, err := read[*corev1.Service](ctx, k.config.Services, want.Namespace, want.Name)
 	if err == nil && have != nil && have.Spec.ClusterIP != want.Spec.ClusterIP {
 		_, _, err = k.config.Services.Delete(request.WithNamespace(ctx, want.Namespace), want.Name, rest.ValidateAllObjectFunc, &metav1.DeleteOptions{})

@@ -26,8 +26,8 @@ type Network struct {
 	// Dial connects to an issuer's host and port, if its addresses may be: the host comes
 	// from whoever registers a provider.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Roots are the authorities that are believed; nil are the machine's.
-	Roots func() *x509.CertPool
+	// Roots returns the authorities that are believed about a host; nil are the machine's.
+	Roots func(host string) *x509.CertPool
 	// Wall is the time by which certificates are valid.
 	Wall clock.Wall
 }
@@ -111,7 +111,7 @@ func (n Network) verify(chain []*x509.Certificate, host string, thumbprints []st
 	if len(chain) == 0 {
 		return errors.New("the host shows no certificate")
 	}
-	options := x509.VerifyOptions{DNSName: host, CurrentTime: n.Wall.Now(), Roots: n.Roots(), Intermediates: x509.NewCertPool()}
+	options := x509.VerifyOptions{DNSName: host, CurrentTime: n.Wall.Now(), Roots: n.Roots(host), Intermediates: x509.NewCertPool()}
 	for _, c := range chain[1:] {
 		options.Intermediates.AddCert(c)
 	}

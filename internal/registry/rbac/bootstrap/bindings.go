@@ -14,6 +14,10 @@ const publicDiscovery = "laterna.dev:public-service-account-issuer-discovery"
 // of the server, which carry no data. It is ours.
 const pages = "laterna.dev:pages"
 
+// aws is the role, and its binding, that lets everybody call STS and IAM: they verify their
+// callers themselves, by tokens and signatures.
+const aws = "laterna.dev:aws"
+
 // KubeletClient is the user as whom the API server calls agents: it may use their
 // endpoints and nothing else.
 const KubeletClient = "system:kube-apiserver-kubelet-client"
@@ -37,6 +41,7 @@ func clusterBindings(o Options) []*rbacv1.ClusterRoleBinding {
 		{"system:monitoring", []string{"Group system:monitoring"}},
 		{"system:discovery", []string{"Group system:authenticated"}},
 		{pages, []string{"Group system:authenticated"}},
+		{aws, []string{"Group system:authenticated", "Group system:unauthenticated"}},
 		{"system:basic-user", []string{"Group system:authenticated"}},
 		{"system:public-info-viewer", []string{"Group system:authenticated", "Group system:unauthenticated"}},
 		{"system:node-proxier", []string{"User " + KubeProxy}},

@@ -130,8 +130,8 @@ func TestWhoGetsWhat(t *testing.T) {
 		}
 	}
 	for who, want := range map[string]string{
-		"system:unauthenticated": "system:public-info-viewer system:service-account-issuer-discovery",
-		"system:authenticated":   "system:discovery laterna.dev:pages system:basic-user system:public-info-viewer system:service-account-issuer-discovery",
+		"system:unauthenticated": "laterna.dev:aws system:public-info-viewer system:service-account-issuer-discovery",
+		"system:authenticated":   "system:discovery laterna.dev:pages laterna.dev:aws system:basic-user system:public-info-viewer system:service-account-issuer-discovery",
 		"system:serviceaccounts": "system:service-account-issuer-discovery system:cluster-trust-bundle-discovery",
 		"system:masters":         "cluster-admin",
 		"system:monitoring":      "system:monitoring",

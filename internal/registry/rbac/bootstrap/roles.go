@@ -38,6 +38,7 @@ func userRoles(grants []Grant) []clusterRole {
 		{name: pages, rules: []rbacv1.PolicyRule{
 			at("get", "/swagger-ui /swagger-ui/* /swagger.json /swaggerapi /projections /projections/*"),
 		}},
+		{name: aws, rules: []rbacv1.PolicyRule{at("get post", "/aws /aws/")}},
 		{name: "laterna.dev:aggregate-to-edit", aggregatesTo: "edit", rules: granted(grants, func(g Grant) string { return g.Edit })},
 		{name: "laterna.dev:aggregate-to-view", aggregatesTo: "view", rules: granted(grants, func(g Grant) string { return g.View })},
 	}
