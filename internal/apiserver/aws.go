@@ -16,6 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
+	"laterna.dev/laterna/internal/aws/iam/queryapi"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sigv4"
 	"laterna.dev/laterna/internal/aws/sts"
@@ -75,7 +76,8 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 		Network: webidentity.Network{Dial: s.dialIssuer, Roots: s.issuerRoots, Wall: s.config.Wall},
 		Clock:   s.config.Clock, Wall: s.config.Wall, Log: s.config.Log,
 	})
-	a.api = query.NewHandler(query.Config{Services: []*query.Service{tokens.Service()}, Log: s.config.Log})
+	accounts := queryapi.New(queryapi.Config{Store: kept, Authenticate: signatures.Authenticate, Clock: s.config.Clock})
+	a.api = query.NewHandler(query.Config{Services: []*query.Service{tokens.Service(), accounts.Service()}, Log: s.config.Log})
 	a.explain = explain.Handler{Journal: journal, Ask: tokens.Explain}
 	return a, nil
 }
