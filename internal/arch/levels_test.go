@@ -159,6 +159,7 @@ var levels = []level{
 	{"internal/volumes/publish", 3},
 	{"internal/volumes/tokencache", 3},
 
+	{"internal/aws/setup", 4},
 	{"internal/apiserver", 4},
 	{"internal/doctor", 4},
 	{"internal/etcd", 4},
