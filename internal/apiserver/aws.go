@@ -76,7 +76,9 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 		Network: webidentity.Network{Dial: s.dialIssuer, Roots: s.issuerRoots, Wall: s.config.Wall},
 		Clock:   s.config.Clock, Wall: s.config.Wall, Log: s.config.Log,
 	})
-	accounts := queryapi.New(queryapi.Config{Store: kept, Authenticate: signatures.Authenticate, Clock: s.config.Clock})
+	accounts := queryapi.New(queryapi.Config{
+		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(s.dialIssuer), Clock: s.config.Clock,
+	})
 	a.api = query.NewHandler(query.Config{Services: []*query.Service{tokens.Service(), accounts.Service()}, Log: s.config.Log})
 	a.explain = explain.Handler{Journal: journal, Ask: tokens.Explain}
 	return a, nil
