@@ -18,7 +18,7 @@ const askedSession = "explain"
 func (s *STS) Explain(req *http.Request, q explain.Question) *explain.Record {
 	r := &explain.Record{
 		Service: Name, Action: "AssumeRoleWithWebIdentity", Time: s.config.Wall.Now().UTC(),
-		Region: access.DefaultRegion, Role: q.Role, Session: q.Session, Status: http.StatusOK,
+		Region: access.DefaultRegion, Role: q.Role, Session: q.Session, Checks: []explain.Check{}, Status: http.StatusOK,
 	}
 	if r.Session == "" {
 		r.Session = askedSession

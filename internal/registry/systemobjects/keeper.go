@@ -103,17 +103,32 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if first != nil {
 		return first
 	}
-	go func() { errs <- k.ensure(ctx, k.config.Services, k.service(aws), mendService) }()
-	if err := errors.Join(k.keepService(ctx), <-errs); err != nil {
+	beside := make(chan error, 1)
+	go func() { beside <- k.keepAWS(ctx) }()
+	return errors.Join(k.keepAPI(ctx), <-beside)
+}
+
+// keepAWS keeps the entrance to STS and IAM.
+func (k *Keeper) keepAWS(ctx context.Context) error {
+	err := k.ensure(ctx, k.config.Services, k.service(aws), mendService)
+	if err != nil || !endpoints.Nameable(k.config.Advertise.Addr()) {
+		return err
+	}
+	return k.keepSlice(ctx, aws)
+}
+
+// keepAPI keeps the entrance to the API.
+func (k *Keeper) keepAPI(ctx context.Context) error {
+	if err := k.keepService(ctx); err != nil {
 		return err
 	}
 	if !endpoints.Nameable(k.config.Advertise.Addr()) {
 		return nil
 	}
-	go func() { errs <- k.keepSlice(ctx, kubernetes) }()
-	go func() { errs <- k.keepSlice(ctx, aws) }()
+	slice := make(chan error, 1)
+	go func() { slice <- k.keepSlice(ctx, kubernetes) }()
 	err := k.ensure(ctx, k.config.Endpoints, k.endpoint(), keepEndpoints)
-	return errors.Join(err, <-errs, <-errs)
+	return errors.Join(err, <-slice)
 }
 
 // Run calls Keep again and again until ctx ends.

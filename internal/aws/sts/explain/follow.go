@@ -42,7 +42,7 @@ func Of(call *query.Call) *Record {
 func begin(call *query.Call, wall clock.Wall) *Record {
 	r := &Record{
 		RequestID: call.ID, Service: call.Service.Name, Action: call.Action, Time: wall.Now().UTC(),
-		Host: call.HTTP.Host, Path: call.HTTP.URL.Path, Region: access.Region(call.HTTP), Agent: call.HTTP.UserAgent(),
+		Host: call.HTTP.Host, Path: call.HTTP.URL.Path, Region: access.Region(call.HTTP), Agent: call.HTTP.UserAgent(), Checks: []Check{},
 	}
 	if host, _, err := net.SplitHostPort(call.HTTP.RemoteAddr); err == nil {
 		r.Source = host
