@@ -11,6 +11,9 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -81,7 +84,7 @@ func (w *world) issuerWith(at string, cert tls.Certificate) *issuer {
 	i := &issuer{w: w, url: at, key: key, keys: []object{jwk("k1", key)}, document: object{"issuer": "https://" + at, "jwks_uri": "https://" + at + "/keys"}}
 	l, err := new(net.ListenConfig).Listen(w.t.Context(), "tcp", "127.0.0.2:0")
 	must(w.t, err)
-	i.host = &httptest.Server{Listener: l, Config: &http.Server{Handler: i}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	i.host = &httptest.Server{Listener: l, Config: &http.Server{Handler: i, ErrorLog: log.New(io.Discard, "", 0)}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	i.host.StartTLS()
 	w.t.Cleanup(i.host.Close)
 	name, _, _ := strings.Cut(at, "/")
@@ -190,4 +193,14 @@ func signText(t testing.TB, header, claims string, key crypto.Signer) string {
 	signature, err := key.Sign(rand.Reader, sum, opts)
 	must(t, err)
 	return text + "." + b(signature)
+}
+
+// firstCertificate is the first of a file's.
+func firstCertificate(t testing.TB, text []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatal("no certificate")
+	}
+	return block.Bytes
 }
