@@ -75,6 +75,8 @@ type world struct {
 	handler   http.Handler
 	authority *pki.Authority
 
+	roles []string // that tests have named one by one
+
 	mu    sync.Mutex
 	hosts map[string]string // where host:port is
 }
