@@ -79,7 +79,9 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 	accounts := queryapi.New(queryapi.Config{
 		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(s.dialIssuer), Clock: s.config.Clock,
 	})
-	a.api = query.NewHandler(query.Config{Services: []*query.Service{tokens.Service(), accounts.Service()}, Log: s.config.Log})
+	services := []*query.Service{tokens.Service(), accounts.Service()}
+	explain.Follow(services[1], journal, s.config.Wall)
+	a.api = query.NewHandler(query.Config{Services: services, Log: s.config.Log})
 	a.explain = explain.Handler{Journal: journal, Ask: tokens.Explain}
 	return a, nil
 }

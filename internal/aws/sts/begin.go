@@ -69,7 +69,11 @@ func decide(actions []string, role *iam.Role, who policy.Principal, keys policy.
 		all = append(all, d)
 		check := explain.Check{Name: "policy", Got: action, Want: "allowed by the trust policy of " + role.ARN()}
 		if !d.Allowed() {
-			check.Why = string(d.Outcome) + " by " + string(d.Layer)
+			check.Why = why(&d)
+			for _, h := range hint.Of(&d) {
+				check.Hints = append(check.Hints, h.Text)
+			}
+			check.Hints = check.Hints[:min(maxHints, len(check.Hints))]
 		}
 		if !r.Said(d.Allowed(), check) && denied == nil {
 			denied = &d
@@ -79,6 +83,18 @@ func decide(actions []string, role *iam.Role, who policy.Principal, keys policy.
 		r.Decision = text
 	}
 	return denied
+}
+
+// why says in a sentence which policy said no.
+func why(d *policy.Decision) string {
+	layer := string(d.Layer)
+	if d.Layer == policy.TrustLayer {
+		layer = "trust policy of the role"
+	}
+	if d.Outcome == policy.ExplicitDeny {
+		return "a statement of the " + layer + " denies it"
+	}
+	return "no statement of the " + layer + " allows it"
 }
 
 // pack says how much room a session takes, in percent, or that it is too much.

@@ -44,6 +44,6 @@ func New(s Shell) *cobra.Command {
 /aws/ of the API, where the AWS CLI and SDKs find them by --endpoint-url, and answer as
 AWS's do. kubectl sees the same objects: kubectl get roles.iam.laterna.dev.`,
 	})
-	cmd.AddCommand(newInit(s))
+	cmd.AddCommand(newInit(s), newExplain(s))
 	return cmd
 }
