@@ -1,5 +1,7 @@
 package apiserver
 
+import "context"
+
 // Reach is a row of the table of routes, for tests from outside.
 type Reach struct {
 	Path string
@@ -14,4 +16,13 @@ func (s *Server) Routes() (rows []Reach) {
 		rows = append(rows, Reach{r.path, int(r.to)})
 	}
 	return rows
+}
+
+// DialIssuer connects to an issuer as STS does.
+func (s *Server) DialIssuer(ctx context.Context, address string) error {
+	conn, err := s.dialIssuer(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
