@@ -12,6 +12,7 @@ import (
 	"laterna.dev/laterna/internal/aws/caller"
 	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/aws/policy"
+	"laterna.dev/laterna/internal/aws/policy/hint"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sts/explain"
 	"laterna.dev/laterna/internal/aws/sts/session"
@@ -57,6 +58,9 @@ func trust(role *iam.Role) *policy.Source {
 	}
 	return &policy.Source{Name: role.ARN(), Document: d.Bind(role.Principals)}
 }
+
+// maxHints is how many hints are told of a denial; the nearest are the first.
+const maxHints = 10
 
 // decide asks the policies for each of the actions, and returns the first decision that
 // is no.
