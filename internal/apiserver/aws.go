@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
 
@@ -26,7 +27,9 @@ import (
 	"laterna.dev/laterna/internal/bounded"
 	"laterna.dev/laterna/internal/network/backends"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/core/service"
 	"laterna.dev/laterna/internal/registry/iam/directory"
+	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // AWSConfig is about STS and IAM. Both are served by every server, and begin nothing before
@@ -61,6 +64,13 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 	if c.Secrets, err = registry.As[rest.Getter](all, corev1.Resource("secrets")); err != nil {
 		return nil, err
 	}
+	ranges, err := registry.As[*resource.Store[*networkingv1.ServiceCIDR]](all, networkingv1.Resource("servicecidrs"))
+	if err != nil {
+		return nil, err
+	}
+	issuers := &issuerDialer{server: s, guard: backends.Guard{Stores: s.stores, Services: func(ctx context.Context) ([]netip.Prefix, error) {
+		return service.Ranges(ctx, s.config.Services.Range, ranges)
+	}}}
 	kept := directory.New(c)
 	sealer := session.NewSealer(session.Config{
 		Store: session.SecretStore{Secrets: s.access.client.CoreV1().Secrets(metav1.NamespaceSystem)},
@@ -73,11 +83,11 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 	}
 	tokens := sts.New(sts.Config{
 		Directory: kept, Sealer: sealer, Signatures: signatures, Journal: journal, Faults: a.faults,
-		Network: webidentity.Network{Dial: s.dialIssuer, Roots: s.issuerRoots, Wall: s.config.Wall},
+		Network: webidentity.Network{Dial: issuers.dial, Roots: s.issuerRoots, Wall: s.config.Wall},
 		Clock:   s.config.Clock, Wall: s.config.Wall, Log: s.config.Log,
 	})
 	accounts := queryapi.New(queryapi.Config{
-		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(s.dialIssuer), Clock: s.config.Clock,
+		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(issuers.dial), Clock: s.config.Clock,
 	})
 	services := []*query.Service{tokens.Service(), accounts.Service()}
 	explain.Follow(services[1], journal, s.config.Wall)
@@ -101,23 +111,28 @@ func (s *Server) issuerRoots(host string) *x509.CertPool {
 	return nil
 }
 
-// dialIssuer connects to the host of an issuer: to this server's own listener where that is
-// meant, else over the network, but to nothing that trusts this machine. Who registers a
-// provider chooses the host.
-func (s *Server) dialIssuer(ctx context.Context, network, address string) (net.Conn, error) {
+// issuerDialer connects to issuers.
+type issuerDialer struct {
+	server *Server
+	guard  backends.Guard
+}
+
+// dial connects to the host of an issuer: to this server's own listener where that is meant,
+// else over the network, but to nothing that trusts this machine. Who registers a provider
+// chooses the host.
+func (d *issuerDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	if s.isOwnIssuer(host) {
-		own, err := s.ownListener()
+	if d.server.isOwnIssuer(host) {
+		own, err := d.server.ownListener()
 		if err != nil {
 			return nil, err
 		}
 		return new(net.Dialer).DialContext(ctx, own.Network(), own.String())
 	}
-	guard := backends.Guard{Services: s.config.Services.Range, Stores: s.stores}
-	return guard.Dialer(true).DialContext(ctx, network, address)
+	return d.guard.Dialer(true).DialContext(ctx, network, address)
 }
 
 // ownListener is where this process reaches the server's listener.

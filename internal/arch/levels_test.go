@@ -403,8 +403,7 @@ var beside = []struct {
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
-var testOnly = []string{"internal/aws/sigv4/sigv4test", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
+var testOnly = []string{"internal/aws/sigv4/sigv4test", "internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
