@@ -4,12 +4,12 @@
 const json = "application/json";
 
 // What each kind of patch looks like, the plainest first.
-const patches = {
+const patches = Object.assign(Object.create(null), {
   "application/merge-patch+json": { metadata: { labels: { example: "true" } } },
   "application/strategic-merge-patch+json": { metadata: { labels: { example: "true" } } },
   "application/json-patch+json": [{ op: "add", path: "/metadata/annotations", value: { example: "true" } }],
   "application/apply-patch+yaml": null,
-};
+});
 
 // A browser cannot show these.
 const binary = /protobuf|cbor/;

@@ -105,6 +105,11 @@ func TestInspector(t *testing.T) {
 	t.Run("names are text", func(t *testing.T) { names(t, p) })
 	t.Run("everybody can use it", func(t *testing.T) { accessible(t, p) })
 	t.Run("by keyboard", func(t *testing.T) { keyboard(t, b, root) })
+	t.Run("addresses that name nothing", func(t *testing.T) {
+		for _, odd := range []string{"constructor", "__proto__", "%E2%80%AE"} {
+			open(t, b, fmt.Sprintf("%s#/%s?order=%[2]s&state=%[2]s&namespace=%s", root, odd, namespace), `document.querySelectorAll('.pod').length === 3 && document.querySelector('nav [aria-current]') !== null`).Quiet()
+		}
+	})
 	t.Run("secrets are not asked for", func(t *testing.T) { secrets(t, p) })
 	t.Run("no change is lost", func(t *testing.T) { streams(t, p) })
 	t.Run("nobody sees more than he may", func(t *testing.T) { rights(t, b) })

@@ -5,6 +5,8 @@
 // tabs, have six connections to a server without HTTP/2, as kubectl proxy is one. What is
 // asked for as metadata alone needs a header, and so a request.
 
+import { table } from './table.js';
+
 const root = new URL('..', document.baseURI);
 const most = 500; // objects in an answer
 const pauses = { first: 1000, most: 30000, refused: 60000 };
@@ -35,6 +37,8 @@ export async function get(path, signal) {
   if (!answer.ok) throw await refusal(answer);
   return answer.json();
 }
+
+const failures = table({ 401: 'refused', 403: 'refused', 404: 'absent' });
 
 // Collection keeps items, a Map by namespace/name of what pick makes of the objects.
 // state is reading, live, waiting, refused or absent; message says why.
@@ -77,7 +81,7 @@ export class Collection {
   }
 
   fail(error) {
-    const state = { 401: 'refused', 403: 'refused', 404: 'absent' }[error.code] || 'waiting';
+    const state = failures[error.code] || 'waiting';
     if (state !== 'waiting') this.items.clear();
     this.sockets = !this.metadata; // that none was taken may have been as the server was down
     this.is(state, error.message);

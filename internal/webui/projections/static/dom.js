@@ -14,14 +14,17 @@ export function s(tag, attributes, ...children) {
   return fill(document.createElementNS(space, tag), attributes, children);
 }
 
+// spoken are attributes that somebody reads or hears.
+const spoken = new Set(['aria-label', 'title', 'alt', 'placeholder']);
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value !== null && value !== undefined && value !== false) {
-      element.setAttribute(name, value === true ? '' : String(value));
+      element.setAttribute(name, value === true ? '' : spoken.has(name) ? visible(String(value)) : String(value));
     }
   }
   element.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false)
-    .map((c) => (c instanceof Node ? c : document.createTextNode(String(c)))));
+    .map((c) => (c instanceof Node ? c : document.createTextNode(String(c).split('\n').map(visible).join('\n')))));
   return element;
 }
 
@@ -70,9 +73,11 @@ function update(old, node) {
 // characters that are not seen, or that change the order of those around them.
 const hidden = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
 
+const visible = (text) => text.replace(hidden, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
+
 // plain shows a text from elsewhere so that it cannot look like another one.
 export function plain(text, most = 600) {
   text = String(text ?? '');
   const cut = text.length > most ? text.slice(0, most) + '…' : text;
-  return cut.replace(hidden, (c) => '\\u{' + c.codePointAt(0).toString(16) + '}');
+  return visible(cut);
 }

@@ -3,6 +3,7 @@
 import { h } from './dom.js';
 import { now, when } from './clock.js';
 import { chip, kind, name, notice } from './parts.js';
+import { table } from './table.js';
 import * as timeline from './timeline.js';
 
 const date = (text) => (text ? Date.parse(text) : 0);
@@ -19,7 +20,7 @@ export function show(store) {
   ];
 }
 
-const states = { Active: ['ok', 'issues tokens'], Trusted: ['waiting', 'still accepted'], Ended: ['ended', 'not accepted any more'] };
+const states = table({ Active: ['ok', 'issues tokens'], Trusted: ['waiting', 'still accepted'], Ended: ['ended', 'not accepted any more'] });
 
 function issuers(store) {
   const server = store.servers.items.get('/cluster');
@@ -57,7 +58,7 @@ function rollout(store) {
   ];
 }
 
-const keyStates = { Signing: ['ok', 'signs'], Upcoming: ['waiting', 'published, signs later'], Retired: ['ended', 'retired, still accepted'] };
+const keyStates = table({ Signing: ['ok', 'signs'], Upcoming: ['waiting', 'published, signs later'], Retired: ['ended', 'retired, still accepted'] });
 
 function keys(store) {
   if (store.keys.state === 'refused') return [notice('plain', 'You may not read signing keys.', 'Only administrators may. These are the public ones:'), publicKeys(store)];

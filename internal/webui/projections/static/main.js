@@ -2,7 +2,7 @@
 // every change of either draws the view anew, at most ten times a second.
 
 import * as clock from './clock.js';
-import { h, patch } from './dom.js';
+import { h, patch, plain } from './dom.js';
 import * as identity from './identity.js';
 import { tokens, updates } from './lists.js';
 import * as model from './model.js';
@@ -10,10 +10,11 @@ import { chip, counted, fold, more, name, notice } from './parts.js';
 import * as pod from './pod.js';
 import * as podlist from './podlist.js';
 import { Store } from './store.js';
+import { table } from './table.js';
 import * as timeline from './timeline.js';
 
 const $ = (id) => document.getElementById(id);
-const views = { pods: 'Pods', tokens: 'Tokens', updates: 'Updates', identity: 'Issuers' };
+const views = table({ pods: 'Pods', tokens: 'Tokens', updates: 'Updates', identity: 'Issuers' });
 
 // here is what the address says: /view/… and what filters.
 function here() {
@@ -74,7 +75,7 @@ function render() {
   patch($('main'), content(all, found));
   $('main').className = at.view + (at.key ? ' one' : '');
   $('tools').classList.toggle('one', Boolean(at.key));
-  document.title = (at.key ? at.key.split('/')[1] : views[at.view]) + ' · Laterna projections';
+  document.title = (at.key ? plain(at.key.split('/')[1], 100) : views[at.view]) + ' · Laterna projections';
   namespaces(all);
   told(all);
 }
@@ -152,11 +153,11 @@ function moveTo() {
   }
 }
 
-const does = {
+const does = table({
   state: (e) => { location.hash = to('/pods', { state: e.dataset.state === at.state ? '' : e.dataset.state }); },
   more: (e) => { more(e.dataset.list); render(); },
   skip: () => $('main').focus(),
-};
+});
 
 document.addEventListener('click', (event) => {
   const e = event.target.closest('[data-do]');

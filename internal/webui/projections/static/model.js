@@ -1,7 +1,9 @@
 // What is shown of a pod, worked out of what the API says: pure functions of the store.
 
+import { table } from './table.js';
+
 // states of pods and sources, the ones that want attention first.
-export const states = {
+export const states = table({
   problem: 'Problem',
   rejected: 'Update rejected',
   behind: 'Behind',
@@ -9,7 +11,7 @@ export const states = {
   ok: 'In step',
   none: 'No API volumes',
   ended: 'Ended',
-};
+});
 
 const order = Object.keys(states);
 export const rank = (state) => order.indexOf(state);
@@ -55,10 +57,12 @@ function row(store, key) {
   return r;
 }
 
+const reasons = table({ Problem: 'problem', UpdateRejected: 'rejected' });
+
 function judge(store, r) {
   if (r.pod && (r.pod.phase === 'Succeeded' || r.pod.phase === 'Failed')) return 'ended';
   if (r.condition && r.condition.status !== 'True') {
-    return { Problem: 'problem', UpdateRejected: 'rejected' }[r.condition.reason] || 'behind';
+    return reasons[r.condition.reason] || 'behind';
   }
   if (r.pod && !r.volumes.length) return 'none';
   if (!r.reported) return 'waiting';
@@ -78,8 +82,8 @@ function volume(store, namespace, v, shown, pod) {
   };
 }
 
-const nameOf = { configMap: (p) => p.name, secret: (p) => p.secretName || p.name, downwardAPI: () => '' };
-const kinds = { configMap: 'ConfigMap', secret: 'Secret', downwardAPI: 'Pod' };
+const nameOf = table({ configMap: (p) => p.name, secret: (p) => p.secretName || p.name, downwardAPI: () => '' });
+const kinds = table({ configMap: 'ConfigMap', secret: 'Secret', downwardAPI: 'Pod' });
 
 // intended are the sources of a volume that its node has not reported.
 const intended = (specs, pod) => specs.flatMap((part) => Object.keys(kinds).filter((k) => part[k])
@@ -132,9 +136,9 @@ export function matches(r, text) {
 const byName = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 
 // orders are those that pods can be put into.
-export const orders = {
+export const orders = table({
   attention: { label: 'attention first', by: (a, b) => rank(a.state) - rank(b.state) || byName(a, b) },
   name: { label: 'name', by: byName },
   published: { label: 'last published', by: (a, b) => b.published - a.published || byName(a, b) },
   rotation: { label: 'next rotation', by: (a, b) => (a.rotates === b.rotates ? 0 : a.rotates - b.rotates) || byName(a, b) },
-};
+});

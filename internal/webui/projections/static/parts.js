@@ -2,19 +2,20 @@
 
 import { h, plain } from './dom.js';
 import { states } from './model.js';
+import { table } from './table.js';
 
-const signs = { problem: '✕', rejected: '✕', behind: '▲', waiting: '…', ok: '●', none: '–', ended: '■' };
+const signs = table({ problem: '✕', rejected: '✕', behind: '▲', waiting: '…', ok: '●', none: '–', ended: '■' });
 
 // chip says a state, by a sign and a word besides its colour.
 export function chip(state, text) {
-  return h('span', { class: 'chip ' + state }, h('span', { 'aria-hidden': 'true' }, signs[state] || '●'), ' ', text || states[state]);
+  return h('span', { class: 'chip ' + state }, h('span', { 'aria-hidden': 'true' }, signs[state] || '●'), ' ', plain(text || states[state], 100));
 }
 
 // name is a text from elsewhere, kept apart from the direction of those around it.
 export const name = (text, kind = 'name') => h('bdi', { class: kind }, plain(text));
 
 // kind is the kind of a source or volume.
-export const kind = (text) => h('span', { class: 'kind' }, text);
+export const kind = (text) => h('span', { class: 'kind' }, plain(text, 100));
 
 // notice is a message that stands out.
 export const notice = (tone, title, ...rest) => h('div', { class: 'notice ' + tone }, h('p', null, h('strong', null, title), ' ', ...rest));

@@ -3,6 +3,7 @@
 import { h, plain } from './dom.js';
 import { when } from './clock.js';
 import { chip, counted, kind, name, notice } from './parts.js';
+import { table } from './table.js';
 import * as timeline from './timeline.js';
 
 // show returns the pod's page.
@@ -41,7 +42,7 @@ function volume(v) {
       h('dl', null, h('dt', null, '..data leads to'), h('dd', null, name(v.generation, 'path')), v.digest && [h('dt', null, 'digest'), h('dd', null, name(v.digest, 'path digest'))])));
 }
 
-const words = { ok: ['ok', 'in step'], behind: ['behind', 'behind'], missing: ['problem', 'missing'], gone: ['problem', 'deleted'], absent: ['none', 'optional, absent'] };
+const words = table({ ok: ['ok', 'in step'], behind: ['behind', 'behind'], missing: ['problem', 'missing'], gone: ['problem', 'deleted'], absent: ['none', 'optional, absent'] });
 
 function source(s) {
   return h('li', { class: 'source', 'data-key': s.kind + '/' + s.name },
@@ -81,11 +82,11 @@ function token(t) {
     timeline.token(t));
 }
 
-const results = { Succeeded: 'ok', Failed: 'problem', Rejected: 'problem', Skipped: 'none' };
+const results = table({ Succeeded: 'ok', Failed: 'problem', Rejected: 'problem', Skipped: 'none' });
 
 // outcome is a line about a check or an action.
 export const outcome = (o) => [
-  chip(results[o.result] || 'none', o.result.toLowerCase()), ' ', name(o.action, 'path'), ' in ', name(o.container), ' ',
+  chip(results[o.result] || 'none', String(o.result).toLowerCase()), ' ', name(o.action, 'path'), ' in ', name(o.container), ' ',
   h('span', { class: 'faint' }, when(o.time)),
   o.message && h('span', { class: 'message' }, name(o.message, '')),
 ];
