@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	restful "github.com/emicklei/go-restful/v3"
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	genericserver "k8s.io/apiserver/pkg/server"
 
+	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
@@ -28,14 +30,42 @@ func rootOf(group string) string {
 	return genericserver.APIGroupPrefix
 }
 
-// install serves a group-version. Unlike the library's own InstallAPIGroup it does
-// not build the OpenAPI models, which take longer than all the rest and are not
-// needed before the first write: converter builds them when asked.
-func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *scheme.Scheme, g registry.GroupStorages, converter managedfields.TypeConverter) error {
+// installer serves group-versions. Unlike the library's own InstallAPIGroup it does not
+// build the OpenAPI models, which take longer than all the rest and are not needed before
+// the first write: types builds them when asked.
+type installer struct {
+	server *genericserver.GenericAPIServer
+	config *genericserver.Config
+	scheme *scheme.Scheme
+	types  managedfields.TypeConverter
+	router *paths.Router
+}
+
+// install serves a group-version.
+func (i *installer) install(g registry.GroupStorages) error {
+	made, resources, err := i.make(g, i.server.EquivalentResourceRegistry)
+	if err != nil {
+		return err
+	}
+	i.server.Handler.GoRestfulContainer.Add(i.router.Take(made))
+	addDiscovery(i.server, i.config, g, resources)
+	return nil
+}
+
+// described makes the web service of a group-version once more, for documents: the router
+// keeps nothing of what they say.
+func (i *installer) described(g registry.GroupStorages) (*restful.WebService, error) {
+	made, _, err := i.make(g, runtime.NewEquivalentResourceRegistry())
+	return made, err
+}
+
+// make makes the handlers of a group-version, and tells equivalent of its resources.
+func (i *installer) make(g registry.GroupStorages, equivalent runtime.EquivalentResourceRegistry) (*restful.WebService, []apidiscoveryv2.APIResourceDiscovery, error) {
 	served := map[string][]string{}
 	for resource := range g.ByPath {
 		served[resource] = []string{g.Version.String()}
 	}
+	sch := i.scheme
 	v := &genericapi.APIGroupVersion{
 		Storage:                     g.ByPath,
 		Root:                        rootOf(g.Version.Group),
@@ -51,19 +81,19 @@ func install(s *genericserver.GenericAPIServer, c *genericserver.Config, sch *sc
 		Defaulter:                   sch,
 		Typer:                       sch,
 		Namer:                       runtime.Namer(meta.NewAccessor()),
-		EquivalentResourceRegistry:  s.EquivalentResourceRegistry,
-		TypeConverter:               converter,
-		Authorizer:                  s.Authorizer,
-		Admit:                       c.AdmissionControl,
-		MinRequestTimeout:           time.Duration(c.MinRequestTimeout) * time.Second,
-		MaxRequestBodyBytes:         c.MaxRequestBodyBytes,
+		EquivalentResourceRegistry:  equivalent,
+		TypeConverter:               i.types,
+		Authorizer:                  i.server.Authorizer,
+		Admit:                       i.config.AdmissionControl,
+		MinRequestTimeout:           time.Duration(i.config.MinRequestTimeout) * time.Second,
+		MaxRequestBodyBytes:         i.config.MaxRequestBodyBytes,
 	}
-	resources, _, err := v.InstallREST(s.Handler.GoRestfulContainer)
+	alone := restful.NewContainer()
+	resources, _, err := v.InstallREST(alone)
 	if err != nil {
-		return fmt.Errorf("serving %s: %w", g.Version, err)
+		return nil, nil, fmt.Errorf("serving %s: %w", g.Version, err)
 	}
-	addDiscovery(s, c, g, resources)
-	return nil
+	return alone.RegisteredWebServices()[0], resources, nil
 }
 
 // Kinds of ours come behind all others, where clients are given a name alone: "kubectl get

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"laterna.dev/laterna/internal/generated/openapi"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
@@ -85,42 +87,79 @@ func (d *documents) v3() (*common.OpenAPIV3Config, error) {
 	return c, nil
 }
 
-// serve answers /openapi/v2 and /openapi/v3 for all web services registered so
-// far.
-func (d *documents) serve(h *genericserver.APIServerHandler) {
-	services := slices.Concat(h.GoRestfulContainer.RegisteredWebServices(), describedOnly())
+// serve answers /openapi/v2 and /openapi/v3 for all web services registered so far. Those
+// of groups, which the container has without their routes, describe makes for a document.
+func (d *documents) serve(h *genericserver.APIServerHandler, describe func(registry.GroupStorages) (*restful.WebService, error), groups []registry.GroupStorages) {
+	byRoot := map[string][]func() (*restful.WebService, error){}
+	for _, ws := range slices.Concat(h.GoRestfulContainer.RegisteredWebServices(), describedOnly()) {
+		byRoot[ws.RootPath()] = append(byRoot[ws.RootPath()], func() (*restful.WebService, error) { return ws, nil })
+	}
+	for _, g := range groups {
+		root := rootOf(g.Version.Group) + "/" + g.Version.String()
+		byRoot[root] = []func() (*restful.WebService, error){func() (*restful.WebService, error) { return describe(g) }}
+	}
 	v2 := handler.NewOpenAPIServiceLazy(cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
-		c, err := d.v2()
-		if err != nil {
-			return nil, "", err
+		var all []func() (*restful.WebService, error)
+		for _, root := range slices.Sorted(maps.Keys(byRoot)) {
+			all = append(all, byRoot[root]...)
 		}
-		doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
-		if err != nil {
-			return nil, "", fmt.Errorf("building OpenAPI v2: %w", err)
-		}
-		doc.Definitions = handler.PruneDefaults(doc.Definitions)
-		return doc, d.version, nil
+		return d.swagger(all)
 	})))
 	v2.RegisterOpenAPIVersionedService("/openapi/v2", h.NonGoRestfulMux)
 
 	v3 := handler3.NewOpenAPIService()
 	v3.RegisterOpenAPIV3VersionedService("/openapi/v3", h.NonGoRestfulMux)
-	byRoot := map[string][]*restful.WebService{}
-	for _, ws := range services {
-		root := strings.TrimPrefix(ws.RootPath(), "/")
-		byRoot[root] = append(byRoot[root], ws)
-	}
 	for root, services := range byRoot {
+		root := strings.TrimPrefix(root, "/")
 		v3.UpdateGroupVersionLazy(root, cached.Once(cached.Func(func() (*spec3.OpenAPI, string, error) {
-			c, err := d.v3()
-			if err != nil {
-				return nil, "", err
-			}
-			doc, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
-			if err != nil {
-				return nil, "", fmt.Errorf("building OpenAPI v3 of %s: %w", root, err)
-			}
-			return doc, d.version + "/" + root, nil
+			return d.openAPI(root, services)
 		})))
 	}
+}
+
+// made calls all.
+func made(all []func() (*restful.WebService, error)) ([]*restful.WebService, error) {
+	services := make([]*restful.WebService, len(all))
+	for i, get := range all {
+		var err error
+		if services[i], err = get(); err != nil {
+			return nil, err
+		}
+	}
+	return services, nil
+}
+
+// swagger builds the document of version 2.
+func (d *documents) swagger(all []func() (*restful.WebService, error)) (*spec.Swagger, string, error) {
+	c, err := d.v2()
+	if err != nil {
+		return nil, "", err
+	}
+	services, err := made(all)
+	if err != nil {
+		return nil, "", err
+	}
+	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
+	if err != nil {
+		return nil, "", fmt.Errorf("building OpenAPI v2: %w", err)
+	}
+	doc.Definitions = handler.PruneDefaults(doc.Definitions)
+	return doc, d.version, nil
+}
+
+// openAPI builds the document of version 3 of what is served below root.
+func (d *documents) openAPI(root string, all []func() (*restful.WebService, error)) (*spec3.OpenAPI, string, error) {
+	c, err := d.v3()
+	if err != nil {
+		return nil, "", err
+	}
+	services, err := made(all)
+	if err != nil {
+		return nil, "", err
+	}
+	doc, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), c)
+	if err != nil {
+		return nil, "", fmt.Errorf("building OpenAPI v3 of %s: %w", root, err)
+	}
+	return doc, d.version + "/" + root, nil
 }

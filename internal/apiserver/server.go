@@ -19,9 +19,11 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/apiserver/answers"
+	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"
 	"laterna.dev/laterna/internal/registry/quantity"
@@ -236,14 +238,9 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if err != nil {
 		return fmt.Errorf("building server: %w", err)
 	}
-	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
-	converter := docs.fieldTypes(all)
-	for _, g := range all.Groups {
-		if err := install(s.generic, c, sch, g, converter); err != nil {
-			return err
-		}
+	if err := s.serveKinds(c, sch, all); err != nil {
+		return err
 	}
-	docs.serve(s.generic.Handler)
 	if err := serveMetrics(s.generic, append(s.tokens.Check.Metrics(), s.access.admission.Metrics...)); err != nil {
 		return err
 	}
@@ -253,6 +250,20 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 		return err
 	}
 	return s.addHooks(life, all, objects)
+}
+
+// serveKinds serves the kinds of all group-versions, and the documents about them.
+func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *registry.Storages) error {
+	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
+	kinds := &installer{server: s.generic, config: c, scheme: sch, types: docs.fieldTypes(all), router: paths.New()}
+	s.generic.Handler.GoRestfulContainer.Router(kinds.router)
+	for _, g := range all.Groups {
+		if err := kinds.install(g); err != nil {
+			return err
+		}
+	}
+	docs.serve(s.generic.Handler, kinds.described, all.Groups)
+	return nil
 }
 
 // Limits as in Kubernetes, but for requests in flight, of which only lists are queued
