@@ -87,7 +87,7 @@ Start with:
 	}
 	add(groupRun, newUp(version), newServer(version), newDown())
 	add(groupLook, newTop(), newStatus(), newDoctor(), newVersion(version))
-	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig(), newAWS())
+	add(groupIdentity, newIssuer(), newKeys(), newEncryption(), newToken(), newKubeconfig(), newAWS(), newWebhook(version))
 	add(groupUse, newProxy(), newImage(), newClock())
 	root.AddCommand(newClusterDNS())
 	return root

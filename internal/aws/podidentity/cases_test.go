@@ -1,112 +1,24 @@
-package podidentity
+package podidentity_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
+
+	"laterna.dev/laterna/internal/aws/podidentity"
+	"laterna.dev/laterna/internal/aws/podidentity/podidentitytest"
 )
 
-// testCase is a behaviour, in a file of its own under testdata/cases; one more needs no code. The
-// pod is created in the namespace shop with the service account builder.
-type testCase struct {
-	Settings struct {
-		Prefix, Region, MountPath, Account, RoleRegion string
-		RegionalSTS                                    bool
-		Expiration                                     int64
-	}
-	// Account are the annotations of the service account; without it nobody knows it.
-	Account    *map[string]string
-	ConfigMap  string
-	Identities []string
-	Random     int64
-	Pod        *corev1.Pod
-	// Patch is what the webhook answers; none where nothing is injected.
-	Patch any
-	// Report and Problems are what the built-in admission says besides.
-	Report   *string
-	Problems []string
-}
-
-func (c *testCase) settings(t *testing.T) *Settings {
-	t.Helper()
-	s, in := Defaults(), c.Settings
-	s.Region, s.RegionalSTS = in.Region, in.RegionalSTS
-	if in.Prefix != "" {
-		s.Prefix = in.Prefix
-	}
-	if in.MountPath != "" {
-		s.MountPath = in.MountPath
-	}
-	if in.Expiration != 0 {
-		s.Expiration = in.Expiration
-	}
-	if in.Account != "" {
-		base, err := RoleBase(in.Account, in.RoleRegion)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.RoleBase = base
-	}
-	if err := s.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	return &s
-}
-
-func (c *testCase) sources(t *testing.T, s *Settings) Sources {
-	t.Helper()
-	entries, err := s.ParseEntries(c.ConfigMap)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := Sources{Entries: entries, Identities: Identities{}, Random: func(n int64) int64 {
-		if c.Random >= n {
-			t.Errorf("a number below %d is wanted", n)
-		}
-		return c.Random
-	}}
-	for _, i := range c.Identities {
-		from.Identities[i] = true
-	}
-	if c.Account != nil {
-		e := s.OfAccount(*c.Account)
-		from.Account = &e
-	}
-	return from
-}
-
-func readCase(t testing.TB, file string) *testCase {
-	t.Helper()
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &testCase{}
-	if err := yaml.UnmarshalStrict(raw, c); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
-	c.Pod.Name, c.Pod.Namespace, c.Pod.Spec.ServiceAccountName = "app", "shop", "builder"
-	return c
-}
-
 func TestPatchIsTheWebhooks(t *testing.T) {
-	files, err := filepath.Glob("testdata/cases/*.yaml")
-	if err != nil || len(files) < 24 {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
-			c := readCase(t, file)
-			s := c.settings(t)
+	for _, c := range podidentitytest.Read(t, "testdata/cases") {
+		t.Run(c.Name, func(t *testing.T) {
+			s := c.Of(t)
 			before := c.Pod.DeepCopy()
-			injection := s.Decide(c.Pod, "shop", c.sources(t, s))
+			injection := s.Decide(c.Pod, "shop", c.Sources(t, s))
 			var got any
 			if injection != nil {
 				got = asJSON(t, injection.Patch(c.Pod))
@@ -117,13 +29,13 @@ func TestPatchIsTheWebhooks(t *testing.T) {
 			if !reflect.DeepEqual(before, c.Pod) {
 				t.Error("the pod was changed while the patch was made")
 			}
-			c.checkApplied(t, s, injection)
+			checkApplied(t, c, s, injection)
 		})
 	}
 }
 
 // checkApplied holds the built-in admission to the patch, and reads its report.
-func (c *testCase) checkApplied(t *testing.T, s *Settings, injection *Injection) {
+func checkApplied(t *testing.T, c *podidentitytest.Case, s *podidentity.Settings, injection *podidentity.Injection) {
 	t.Helper()
 	if injection != nil {
 		want := patched(t, c.Pod, injection.Patch(c.Pod))
@@ -164,4 +76,24 @@ func asJSON(t *testing.T, v any) (out any) {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// BenchmarkPatch makes the patch of a pod with four containers, from the decision to JSON.
+func BenchmarkPatch(b *testing.B) {
+	s := podidentity.Defaults()
+	s.Region = "eu-central-1"
+	annotations := map[string]string{"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/reader"}
+	pod := &corev1.Pod{Spec: corev1.PodSpec{ServiceAccountName: "builder", InitContainers: make([]corev1.Container, 1), Containers: make([]corev1.Container, 3), Volumes: make([]corev1.Volume, 2)}}
+	for i := range pod.Spec.Containers {
+		pod.Spec.Containers[i].Env = []corev1.EnvVar{{Name: "COLOUR", Value: "blue"}, {Name: "SIZE", Value: "large"}}
+		pod.Spec.Containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e := s.OfAccount(annotations)
+		raw, err := json.Marshal(s.Decide(pod, "shop", podidentity.Sources{Account: &e}).Patch(pod))
+		if err != nil || len(raw) == 0 {
+			b.Fatal(err)
+		}
+	}
 }

@@ -1,17 +1,18 @@
-package podidentity
+package podidentity_test
 
 import (
 	"encoding/json"
 	"testing"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"laterna.dev/laterna/internal/aws/podidentity"
 )
 
 // patched is a pod after a patch, with the defaults that the API server gives volumes.
-func patched(t *testing.T, pod *corev1.Pod, patch []Operation) *corev1.Pod {
+func patched(t *testing.T, pod *corev1.Pod, patch []podidentity.Operation) *corev1.Pod {
 	t.Helper()
 	document, err := json.Marshal(pod)
 	if err != nil {
