@@ -38,6 +38,7 @@ var rows = []row{
 	{"issuer", "issuer changed → the token files of running pods re-issued", measureIssuer},
 	{"rs256", "TokenRequest and TokenReview, RS256", measureRS256},
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
+	{"sts", "AssumeRoleWithWebIdentity and GetCallerIdentity, beside a bare check of a signature", measureSTS},
 	{"objects", "ConfigMap create, get, update", measureObjects},
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
 	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
