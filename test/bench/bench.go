@@ -40,6 +40,7 @@ var rows = []row{
 	{"es256", "TokenRequest and TokenReview, ES256", measureES256},
 	{"sts", "AssumeRoleWithWebIdentity and GetCallerIdentity, beside a bare check of a signature", measureSTS},
 	{"objects", "ConfigMap create, get, update", measureObjects},
+	{"roles", "100,000 roles of IAM: made, read, listed; memory", measureRoles},
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
 	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
 	{"collect", "5,000 dependents of one owner collected, and orphaned", measureCollection},
