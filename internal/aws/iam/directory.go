@@ -11,6 +11,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: another thing has the name.
 	ErrExists = errors.New("already exists")
+	// ErrInvalid: the store does not take the value.
+	ErrInvalid = errors.New("not valid")
 	// ErrConflict: others wrote the thing in between, again and again.
 	ErrConflict = errors.New("written by others at the same time")
 )

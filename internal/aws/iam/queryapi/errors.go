@@ -38,6 +38,8 @@ func refusal(err error) error {
 	switch {
 	case errors.As(err, &malformed):
 		return query.Refuse(http.StatusBadRequest, policy.Code, "%s", malformed.Message)
+	case errors.Is(err, iam.ErrInvalid): // what was checked before has changed meanwhile
+		return query.Invalid("%v", err)
 	case errors.Is(err, iam.ErrConflict):
 		return query.Refuse(http.StatusConflict, "ConcurrentModification",
 			"The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes and submit your request again.")

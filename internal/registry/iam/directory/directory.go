@@ -70,6 +70,8 @@ func (s shelf) explain(name string, err error) error {
 		return fmt.Errorf("%s %s: %w", s.kind, name, iam.ErrNotFound)
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%s %s: %w", s.kind, name, iam.ErrExists)
+	case apierrors.IsInvalid(err):
+		return fmt.Errorf("%w: %w", iam.ErrInvalid, err)
 	}
 	return fmt.Errorf("%s %s: %w", s.kind, name, err)
 }

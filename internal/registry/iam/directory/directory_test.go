@@ -90,7 +90,7 @@ func TestTrustIsOfTheRoleThatThereWas(t *testing.T) {
 	arn := "arn:aws:iam::" + other + ":role/a"
 	trusting := iamtest.NewRole(account, "b")
 	trusting.TrustPolicy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + arn + `"},"Action":"sts:AssumeRole"}]}`
-	if _, err := d.CreateRole(ctx, trusting); err == nil || !strings.Contains(err.Error(), `Invalid principal in policy: "AWS":"`+arn+`"`) {
+	if _, err := d.CreateRole(ctx, trusting); !errors.Is(err, iam.ErrInvalid) || !strings.Contains(err.Error(), `Invalid principal in policy: "AWS":"`+arn+`"`) {
 		t.Errorf("a role that does not exist: %v", err)
 	}
 	a, err := d.CreateRole(ctx, iamtest.NewRole(other, "a"))
