@@ -300,6 +300,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/runspec", "internal/node/status"}:               "the class of a pod decides what its memory is worth",
 	{"internal/node/status", "internal/node/lifecycle"}:             "roles decide what is told of a container",
 	{"internal/aws/iam/queryapi", "internal/aws/access"}:            "what a caller may do is asked in one way",
+	{"test", "internal/aws/sigv4/sigv4test"}:                        "figures are of signed calls",
 	{"internal/aws/sts", "internal/aws/access"}:                     "what a caller may do is asked in one way",
 	{"internal/apiserver", "internal/registry"}:                     "the server serves the kinds of the table",
 	{"internal/apiserver", "internal/tokens"}:                       "the server issues and checks tokens",

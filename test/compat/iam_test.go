@@ -108,23 +108,14 @@ func TestIAMSpeaksToTheAWSCommandLine(t *testing.T) {
 	u.refused(t, "EntityAlreadyExists", "Role with name DEPLOYER already exists.", "iam create-role --role-name DEPLOYER --assume-role-policy-document "+trust)
 	u.refused(t, "MalformedPolicyDocument", "This policy contains invalid Json", "iam update-assume-role-policy --role-name Deployer --policy-document '{'")
 
-	s.apply(t, "default", `
-apiVersion: iam.laterna.dev/v1alpha1
-kind: Policy
-metadata: {name: "111122223333:read"}
-spec: {policyName: Read, document: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}'}
----
-apiVersion: iam.laterna.dev/v1alpha1
-kind: OpenIDConnectProvider
-metadata: {name: "111122223333:issuer.example~1id"}
-spec: {clientIDs: [a]}
-`)
-	u.does(t, "iam attach-role-policy --role-name deployer --policy-arn arn:aws:iam::111122223333:policy/Read")
-	contains(t, u.does(t, "iam list-attached-role-policies --role-name Deployer"), `"PolicyName": "Read"`)
-	provider := "--open-id-connect-provider-arn arn:aws:iam::111122223333:oidc-provider/issuer.example/id"
+	contains(t, s.sh(t, "kubectl apply -f ../../docs/examples/iam.yaml"), "role.iam.laterna.dev/111122223333:app created")
+	contains(t, u.does(t, "iam get-role --role-name app"), `"RoleName": "App"`, `"kubernetes.default.svc:sub": "system:serviceaccount:default:app"`)
+	u.does(t, "iam attach-role-policy --role-name deployer --policy-arn arn:aws:iam::111122223333:policy/ReadRoles")
+	contains(t, u.does(t, "iam list-attached-role-policies --role-name Deployer"), `"PolicyName": "ReadRoles"`)
+	provider := "--open-id-connect-provider-arn arn:aws:iam::111122223333:oidc-provider/kubernetes.default.svc"
 	u.does(t, "iam add-client-id-to-open-id-connect-provider --client-id b "+provider)
-	contains(t, u.does(t, "iam get-open-id-connect-provider "+provider), `"Url": "issuer.example/id"`, `"a",`, `"b"`)
-	contains(t, s.sh(t, "kubectl get oidcprovider 111122223333:issuer.example~1id -o yaml"), "clientIDs:\n  - a\n  - b\n")
+	contains(t, u.does(t, "iam get-open-id-connect-provider "+provider), `"Url": "kubernetes.default.svc"`, `"sts.amazonaws.com",`, `"b"`)
+	contains(t, s.sh(t, "kubectl get oidcprovider 111122223333:kubernetes.default.svc -o yaml"), "clientIDs:\n  - sts.amazonaws.com\n  - b\n")
 	u.refused(t, "DeleteConflict", "Cannot delete entity, must detach all policies first.", "iam delete-role --role-name Deployer")
 
 	contains(t, s.fails(t, u.line("iam list-roles --no-sign-request")), "(MissingAuthenticationToken)", "Request is missing Authentication Token")
