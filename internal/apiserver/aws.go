@@ -47,6 +47,7 @@ type awsAPIs struct {
 	api     http.Handler
 	explain explain.Handler
 	faults  *sts.Faults // nil where nobody may ask for faults
+	issuers *issuerDialer
 }
 
 // buildAWS puts STS and IAM together. They know of the cluster what their kinds say.
@@ -77,7 +78,7 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsAPIs, error) {
 		Clock: s.config.Clock, Wall: s.config.Wall,
 	})
 	signatures := sigv4.New(sigv4.Config{Keys: session.Keys{Sealer: sealer, Directory: kept}, Wall: s.config.Wall})
-	a, journal := &awsAPIs{}, &explain.Journal{}
+	a, journal := &awsAPIs{issuers: issuers}, &explain.Journal{}
 	if s.config.AWS.Faults {
 		a.faults = &sts.Faults{}
 	}
