@@ -20,7 +20,7 @@ func (s *Server) Routes() (rows []Reach) {
 
 // DialIssuer connects to an issuer as STS does.
 func (s *Server) DialIssuer(ctx context.Context, address string) error {
-	conn, err := s.aws.issuers.dial(ctx, "tcp", address)
+	conn, err := s.aws.DialIssuer(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apiserver/pkg/server/mux"
 
+	"laterna.dev/laterna/internal/apiserver/awsapis"
 	"laterna.dev/laterna/internal/aws/sts/explain"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/etcd/damaged"
@@ -55,11 +56,11 @@ func (s *Server) ownRoutes() []route {
 		{issuer.ListingPath, administrators, s.tokens.Issuers.ListingHandler()},
 		{encryption.Path, administrators, encrypt},
 		{encryption.Path + "/", administrators, encrypt},
-		{strings.TrimSuffix(awsPath, "/"), public, s.aws},
-		{awsPath, public, s.aws},
-		{explain.Path, administrators, s.aws.explain},
-		{explain.Path + "/", administrators, s.aws.explain},
-		{faultsPath, administrators, http.HandlerFunc(s.aws.serveFaults)},
+		{strings.TrimSuffix(awsapis.Path, "/"), public, s.aws},
+		{awsapis.Path, public, s.aws},
+		{explain.Path, administrators, s.aws.Explain},
+		{explain.Path + "/", administrators, s.aws.Explain},
+		{awsapis.FaultsPath, administrators, http.HandlerFunc(s.aws.ServeFaults)},
 		{damaged.Path, administrators, &s.backend.damaged},
 		{definitionsPath, administrators, http.HandlerFunc(definitions)},
 		{"/swagger.json", authenticated, swaggerJSON(s.generic.Handler.NonGoRestfulMux)},

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/internal/apiserver/answers"
+	"laterna.dev/laterna/internal/apiserver/awsapis"
 	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -55,7 +56,7 @@ type Server struct {
 	keeper   *encryption.Keeper
 	access   *access
 	tokens   *tokens.Tokens
-	aws      *awsAPIs
+	aws      *awsapis.APIs
 	generic  *genericserver.GenericAPIServer
 	readings *answers.Readings
 	front    *front
@@ -108,7 +109,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	serving := s.config.Serving
-	serving.GetCertificate = chooseCertificate(serving, s.tokens.Issuers.Hosts, new(awsHosts))
+	serving.GetCertificate = chooseCertificate(serving, s.tokens.Issuers.Hosts, new(awsapis.Hosts))
 	s.front = newFront(life, serving, s.generic.Handler, s.config.Log, s.config.Wall, s.fail)
 	for _, l := range s.config.Serving.Listeners {
 		if err := s.front.serve(l); err != nil {
@@ -295,7 +296,7 @@ func (s *Server) libraryConfig(sch *scheme.Scheme, checks []precheck.Check) *gen
 	limits := answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.Wrap(s.aws.route(s.tokens.Issuers.Route(chain(api, c))), c.RequestInfoResolver, c.LongRunningFunc)
+		return s.readings.Wrap(s.aws.Route(s.tokens.Issuers.Route(chain(api, c))), c.RequestInfoResolver, c.LongRunningFunc)
 	}
 	return c
 }

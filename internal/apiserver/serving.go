@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"laterna.dev/laterna/internal/apiserver/awsapis"
 	"laterna.dev/laterna/internal/clock"
 )
 
@@ -72,11 +73,11 @@ func newFront(ctx context.Context, c ServingConfig, h http.Handler, log *slog.Lo
 
 // chooseCertificate serves an accepted issuer's host, and one of AWS's, with a certificate
 // of its own where the server's is not good for it, and everybody else with the server's.
-func chooseCertificate(c ServingConfig, issuers func() []string, aws *awsHosts) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func chooseCertificate(c ServingConfig, issuers func() []string, aws *awsapis.Hosts) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		own, err := c.GetCertificate(hello)
 		host := strings.ToLower(hello.ServerName)
-		if err != nil || host == "" || c.IssuerCertificate == nil || own.Leaf != nil && own.Leaf.VerifyHostname(host) == nil || !slices.Contains(issuers(), host) && !aws.take(host) {
+		if err != nil || host == "" || c.IssuerCertificate == nil || own.Leaf != nil && own.Leaf.VerifyHostname(host) == nil || !slices.Contains(issuers(), host) && !aws.Take(host) {
 			return own, err
 		}
 		return c.IssuerCertificate(host)
