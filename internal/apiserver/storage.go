@@ -22,11 +22,11 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
 
-	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd/damaged"
+	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/tokens/review"
 	"laterna.dev/laterna/internal/wait"
@@ -52,6 +52,8 @@ type backend struct {
 	box       *atrest.Box
 	// confidential are the resources whose objects are sealed in any case.
 	confidential map[schema.GroupResource]bool
+	// seldom are the resources without a watch cache.
+	seldom map[schema.GroupResource]bool
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
@@ -74,10 +76,10 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, confidential map[schema.GroupResource]bool, clk clock.Wall) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
-	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: confidential, encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
+	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), s.StorageType(gv.Group))
@@ -112,7 +114,7 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 	switch {
 	case resource == corev1.Resource("rangeallocations"): // not served
 		options.Decorator = b.uncached
-	case resource == corev1.Resource("events"), resource.Group == iamv1alpha1.GroupName:
+	case b.seldom[resource]:
 		options.Decorator = b.direct
 	}
 	return options, nil
@@ -166,9 +168,8 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 	return etcd3.NewStoreWithUnsafeCorruptObjectDeletion(s, c.GroupResource), sync.OnceFunc(s.Close), nil
 }
 
-// direct is a generic.StorageDecorator: the store alone, of a kind that is served. Events are
-// written more often than read and lie for an hour, roles of IAM may be a hundred thousand: as
-// decoded objects in a watch cache they would be the most of the memory of a system.
+// direct is a generic.StorageDecorator: the store alone, of a kind that is served but seldom
+// read.
 func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 	raw, stop, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 	if err != nil {

@@ -80,7 +80,9 @@ func core() Table {
 		{corev1.SchemeGroupVersion, corev1.AddToScheme, []Kind{
 			{Serve: Stored(configmap.Definition()), Node: node.Referenced},
 			{Serve: Stored(endpoints.Definition())},
-			{Serve: Stored(event.Definition())},
+			// Events are written more often than read and lie for an hour: decoded, in a cache,
+			// they would be the most of the memory of a system where much happens.
+			{Serve: Stored(event.Definition()), Seldom: true},
 			{Serve: namespaces()},
 			{Serve: nodes(), Node: node.Itself},
 			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
@@ -176,10 +178,10 @@ func ours() Table {
 		{identityv1alpha1.SchemeGroupVersion, identityv1alpha1.AddToScheme, []Kind{
 			{Serve: signingKeys(), Unowned: true},
 		}},
-		{iamv1alpha1.SchemeGroupVersion, iamv1alpha1.AddToScheme, []Kind{ // as with roles of RBAC, cluster administrators alone
+		{iamv1alpha1.SchemeGroupVersion, iamv1alpha1.AddToScheme, []Kind{ // as with roles of RBAC, cluster administrators alone; there may be a hundred thousand
 			{Serve: oidcProviders()},
-			{Serve: iamRoles()},
-			{Serve: Stored(iampolicy.Definition())},
+			{Serve: iamRoles(), Seldom: true},
+			{Serve: Stored(iampolicy.Definition()), Seldom: true},
 		}},
 	}
 }

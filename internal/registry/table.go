@@ -36,6 +36,9 @@ type Kind struct {
 	// Unowned objects are answered, or made into something else, and never stored as
 	// they are: nobody manages their fields.
 	Unowned bool
+	// Seldom objects are read so seldom that the store itself answers: they cost no cache
+	// in memory, and each watch of them is one of the store's.
+	Seldom bool
 }
 
 // Roles is what default roles may do, as verbs separated by blanks. Who may edit may
@@ -95,9 +98,18 @@ func (t Table) NodeAccess() map[schema.GroupResource]node.Access {
 // Confidential are the resources, and subresources behind a slash, whose objects hold
 // secrets.
 func (t Table) Confidential() map[schema.GroupResource]bool {
+	return t.those(func(k Kind) bool { return k.Confidential })
+}
+
+// Seldom are the resources that have no cache.
+func (t Table) Seldom() map[schema.GroupResource]bool {
+	return t.those(func(k Kind) bool { return k.Seldom })
+}
+
+func (t Table) those(are func(Kind) bool) map[schema.GroupResource]bool {
 	all := map[schema.GroupResource]bool{}
 	t.each(func(r schema.GroupResource, k Kind) {
-		if k.Confidential {
+		if are(k) {
 			all[r] = true
 		}
 	})
