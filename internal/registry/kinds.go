@@ -57,7 +57,10 @@ import (
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
 	iampolicy "laterna.dev/laterna/internal/registry/iam/policy"
+	"laterna.dev/laterna/internal/registry/networking/ingress"
+	"laterna.dev/laterna/internal/registry/networking/ingressclass"
 	"laterna.dev/laterna/internal/registry/networking/ipaddress"
+	"laterna.dev/laterna/internal/registry/networking/networkpolicy"
 	"laterna.dev/laterna/internal/registry/networking/servicecidr"
 	"laterna.dev/laterna/internal/registry/node/runtimeclass"
 	"laterna.dev/laterna/internal/registry/operator/kubeapiserver"
@@ -137,7 +140,10 @@ func groups() Table {
 			{Serve: newerEvents()},
 		}},
 		{networkingv1.SchemeGroupVersion, networkingv1.AddToScheme, []Kind{
+			{Serve: Stored(ingress.Definition()), Seldom: true},
+			{Serve: Stored(ingressclass.Definition()), Seldom: true},
 			{Serve: Stored(ipaddress.Definition())},
+			{Serve: Stored(networkpolicy.Definition()), Seldom: true},
 			{Serve: Stored(servicecidr.Definition())},
 		}},
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
@@ -179,7 +185,7 @@ func ours() Table {
 			{Serve: signingKeys(), Unowned: true},
 		}},
 		{iamv1alpha1.SchemeGroupVersion, iamv1alpha1.AddToScheme, []Kind{ // as with roles of RBAC, cluster administrators alone; there may be a hundred thousand
-			{Serve: oidcProviders()},
+			{Serve: oidcProviders(), Seldom: true},
 			{Serve: iamRoles(), Seldom: true},
 			{Serve: Stored(iampolicy.Definition()), Seldom: true},
 		}},
