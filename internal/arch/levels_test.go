@@ -116,6 +116,7 @@ var levels = []level{
 	{"internal/registry/core/event", 3},
 	{"internal/registry/core/namespace", 3},
 	{"internal/registry/core/node", 3},
+	{"internal/registry/core/persistentvolume", 3},
 	{"internal/registry/core/persistentvolumeclaim", 3},
 	{"internal/registry/core/pod", 3},
 	{"internal/registry/core/proxy", 3},
@@ -319,6 +320,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/registry/core/event", "internal/registry/resource"}:                 "kinds are made of it",
 	{"internal/registry/core/namespace", "internal/registry/resource"}:             "kinds are made of it",
 	{"internal/registry/core/node", "internal/registry/resource"}:                  "kinds are made of it",
+	{"internal/registry/core/persistentvolume", "internal/registry/resource"}:      "kinds are made of it",
 	{"internal/registry/core/persistentvolumeclaim", "internal/registry/resource"}: "kinds are made of it",
 	{"internal/registry/core/pod", "internal/registry/resource"}:                   "kinds are made of it",
 	{"internal/registry/core/podtemplate", "internal/registry/resource"}:           "kinds are made of it",
@@ -342,8 +344,10 @@ var sameLevel = map[[2]string]string{
 	{"internal/registry/policy", "internal/registry/resource"}:                     "kinds are made of it",
 	{"internal/registry/core/pod", "internal/registry/core/pod/evict"}:             "evictions are a part of pods",
 
-	{"internal/registry/discovery", "internal/registry/core/endpoints"}:    "slices and endpoints take the same addresses",
-	{"internal/registry/node", "internal/registry/core/podspec/resources"}: "the overhead of a class is that of its pods",
+	{"internal/registry/core/persistentvolume", "internal/registry/core/persistentvolumeclaim"}: "a volume is used in the ways that claims ask for",
+	{"internal/registry/storage", "internal/registry/core/persistentvolume"}:                    "an attachment may hold a volume",
+	{"internal/registry/discovery", "internal/registry/core/endpoints"}:                         "slices and endpoints take the same addresses",
+	{"internal/registry/node", "internal/registry/core/podspec/resources"}:                      "the overhead of a class is that of its pods",
 
 	{"internal/registry/apps", "internal/registry/core/podspec"}:                                "templates are of pods",
 	{"internal/registry/apps", "internal/registry/core/podspec/template"}:                       "kinds that keep pods running say the same of their templates",

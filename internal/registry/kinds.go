@@ -69,6 +69,10 @@ import (
 	"laterna.dev/laterna/internal/registry/scheduling/priorityclass"
 	"laterna.dev/laterna/internal/registry/storage/csidriver"
 	"laterna.dev/laterna/internal/registry/storage/csinode"
+	"laterna.dev/laterna/internal/registry/storage/csistoragecapacity"
+	"laterna.dev/laterna/internal/registry/storage/storageclass"
+	"laterna.dev/laterna/internal/registry/storage/volumeattachment"
+	"laterna.dev/laterna/internal/registry/storage/volumeattributesclass"
 )
 
 // read is what Roles that only look may do.
@@ -88,6 +92,7 @@ func core() Table {
 			{Serve: Stored(event.Definition()), Seldom: true},
 			{Serve: namespaces()},
 			{Serve: nodes(), Node: node.Itself},
+			{Serve: persistentVolumes(), Seldom: true},
 			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(podtemplate.Definition())},
@@ -164,6 +169,10 @@ func groups() Table {
 		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
 			{Serve: Stored(csidriver.Definition())},
 			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode},
+			{Serve: Stored(csistoragecapacity.Definition()), Seldom: true},
+			{Serve: Stored(storageclass.Definition()), Seldom: true},
+			{Serve: Stored(volumeattachment.Definition()), Seldom: true},
+			{Serve: Stored(volumeattributesclass.Definition()), Seldom: true},
 		}},
 	}
 }

@@ -107,7 +107,7 @@ func row(c *corev1.PersistentVolumeClaim) []any {
 	}
 	capacity, modes := "", ""
 	if c.Spec.VolumeName != "" {
-		modes = shortModes(c.Status.AccessModes)
+		modes = ShortModes(c.Status.AccessModes)
 		storage := c.Status.Capacity[corev1.ResourceStorage]
 		capacity = storage.String()
 	}
@@ -125,8 +125,8 @@ func row(c *corev1.PersistentVolumeClaim) []any {
 	return []any{c.Name, phase, c.Spec.VolumeName, capacity, modes, class, attributes, resource.Age(c), mode}
 }
 
-// shortModes writes access modes as "RWO,ROX".
-func shortModes(all []corev1.PersistentVolumeAccessMode) string {
+// ShortModes writes access modes as "RWO,ROX".
+func ShortModes(all []corev1.PersistentVolumeAccessMode) string {
 	var short []string
 	for _, m := range []struct {
 		mode  corev1.PersistentVolumeAccessMode

@@ -23,7 +23,7 @@ var accessModes = []corev1.PersistentVolumeAccessMode{
 // ValidateSpec returns what is wrong with the spec of a claim, or of a template of
 // claims.
 func ValidateSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) field.ErrorList {
-	errs := validateModes(s.AccessModes, path.Child("accessModes"))
+	errs := ValidateModes(s.AccessModes, "at least 1 access mode is required", path.Child("accessModes"))
 	if s.Selector != nil {
 		errs = append(errs, metavalidation.ValidateLabelSelector(s.Selector, metavalidation.LabelSelectorValidationOptions{}, path.Child("selector"))...)
 	}
@@ -45,9 +45,11 @@ func ValidateSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) field.E
 	return errs
 }
 
-func validateModes(modes []corev1.PersistentVolumeAccessMode, path *field.Path) field.ErrorList {
+// ValidateModes returns what is wrong with the ways in which a volume is used, or may be;
+// without is what is said where there is none.
+func ValidateModes(modes []corev1.PersistentVolumeAccessMode, without string, path *field.Path) field.ErrorList {
 	if len(modes) == 0 {
-		return field.ErrorList{field.Required(path, "at least 1 access mode is required")}
+		return field.ErrorList{field.Required(path, without)}
 	}
 	var errs field.ErrorList
 	for _, m := range modes {

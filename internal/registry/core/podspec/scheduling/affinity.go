@@ -39,18 +39,25 @@ const (
 func validateNodeAffinity(a *corev1.NodeAffinity, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if s := a.RequiredDuringSchedulingIgnoredDuringExecution; s != nil {
-		terms := path.Child(requiredTerms, "nodeSelectorTerms")
-		if len(s.NodeSelectorTerms) == 0 {
-			errs = append(errs, field.Required(terms, "must have at least one node selector term"))
-		}
-		for i := range s.NodeSelectorTerms {
-			errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], true, terms.Index(i))...)
-		}
+		errs = append(errs, ValidateNodeSelector(s, path.Child(requiredTerms))...)
 	}
 	for i := range a.PreferredDuringSchedulingIgnoredDuringExecution {
 		term, at := &a.PreferredDuringSchedulingIgnoredDuringExecution[i], path.Child(preferredTerms).Index(i)
 		errs = append(errs, validateWeight(term.Weight, at)...)
 		errs = append(errs, validateNodeTerm(&term.Preference, false, at.Child("preference"))...)
+	}
+	return errs
+}
+
+// ValidateNodeSelector returns what is wrong with what selects nodes.
+func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	terms := path.Child("nodeSelectorTerms")
+	if len(s.NodeSelectorTerms) == 0 {
+		errs = append(errs, field.Required(terms, "must have at least one node selector term"))
+	}
+	for i := range s.NodeSelectorTerms {
+		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], true, terms.Index(i))...)
 	}
 	return errs
 }

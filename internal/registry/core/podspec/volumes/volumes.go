@@ -52,6 +52,11 @@ func Validate(volumes []corev1.Volume, path *field.Path, o Options) (map[string]
 	return right, errs
 }
 
+// ValidateSource returns what is wrong with the source of a volume, which must be one.
+func ValidateSource(s corev1.VolumeSource, path *field.Path) field.ErrorList {
+	return validateVolumeSource(&corev1.Volume{VolumeSource: s}, path, Options{})
+}
+
 // createdClaims returns the names of the claims that generic ephemeral volumes of
 // this pod would create.
 func createdClaims(volumes []corev1.Volume, o Options) map[string]bool {
