@@ -42,6 +42,8 @@ type Definition[T Object] struct {
 	// anything else looks at it; its error is the answer. nil permits all. Rules say
 	// what is right, Permit whose it is to write it.
 	Permit func(ctx context.Context, obj, old T) error
+	// PermitCreate is Permit for new objects.
+	PermitCreate func(ctx context.Context, obj T) error
 	// Columns are name and age where they are not given.
 	Columns Columns[T]
 	// Fields returns the selectable fields beyond metadata.name and

@@ -72,6 +72,9 @@ func New[T Object](d Definition[T], env Env) (*Store[T], error) {
 		TableConvertor:            tableConvertor[T]{d.columns()},
 		BeginUpdate:               d.beginUpdate,
 	}
+	if d.PermitCreate != nil {
+		s.BeginCreate = d.beginCreate
+	}
 	if d.Rules.GracefulDelete != nil {
 		s.DeleteStrategy = gracefulStrategy[T]{st}
 	}
@@ -129,6 +132,13 @@ func (d Definition[T]) indexes() (storage.IndexerFuncs, *cache.Indexers) {
 		}
 	}
 	return triggers, &indexers
+}
+
+func (d Definition[T]) beginCreate(ctx context.Context, obj runtime.Object, _ *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
+	if err := d.PermitCreate(ctx, obj.(T)); err != nil {
+		return nil, err
+	}
+	return func(context.Context, bool) {}, nil
 }
 
 // beginUpdate stands before the library's own validation of metadata, which lists every
