@@ -21,6 +21,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -29,8 +30,10 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	storagemigrationv1 "k8s.io/api/storagemigration/v1"
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
@@ -55,6 +58,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/replicationcontroller"
 	"laterna.dev/laterna/internal/registry/core/secret"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
+	"laterna.dev/laterna/internal/registry/devices"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
 	iampolicy "laterna.dev/laterna/internal/registry/iam/policy"
 	"laterna.dev/laterna/internal/registry/networking/ingress"
@@ -73,13 +77,14 @@ import (
 	"laterna.dev/laterna/internal/registry/storage/storageclass"
 	"laterna.dev/laterna/internal/registry/storage/volumeattachment"
 	"laterna.dev/laterna/internal/registry/storage/volumeattributesclass"
+	"laterna.dev/laterna/internal/registry/storagemigration/storageversionmigration"
 )
 
 // read is what Roles that only look may do.
 const read = "get list watch"
 
 // Kinds returns the table.
-func Kinds() Table { return slices.Concat(core(), groups(), ours()) }
+func Kinds() Table { return slices.Concat(core(), groups(), onlyStored(), ours()) }
 
 // core are the kinds of the group that has no name.
 func core() Table {
@@ -166,6 +171,24 @@ func groups() Table {
 		{schedulingv1.SchemeGroupVersion, schedulingv1.AddToScheme, []Kind{
 			{Serve: Stored(priorityclass.Definition())},
 		}},
+	}
+}
+
+// onlyStored are groups whose kinds nothing here acts on: what is installed does.
+func onlyStored() Table {
+	return Table{
+		{certificatesv1.SchemeGroupVersion, certificatesv1.AddToScheme, []Kind{
+			{Serve: certificateSigningRequests(), Seldom: true},
+			{Serve: clusterTrustBundles(), Seldom: true},
+			{Serve: podCertificateRequests(), Seldom: true},
+		}},
+		{resourcev1.SchemeGroupVersion, resourcev1.AddToScheme, []Kind{
+			{Serve: Stored(devices.Classes()), Seldom: true},
+			{Serve: deviceTaintRules(), Seldom: true},
+			{Serve: Stored(devices.Claims()), Seldom: true},
+			{Serve: Stored(devices.Templates()), Seldom: true},
+			{Serve: resourceSlices(), Seldom: true},
+		}},
 		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
 			{Serve: Stored(csidriver.Definition())},
 			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode},
@@ -173,6 +196,9 @@ func groups() Table {
 			{Serve: Stored(storageclass.Definition()), Seldom: true},
 			{Serve: Stored(volumeattachment.Definition()), Seldom: true},
 			{Serve: Stored(volumeattributesclass.Definition()), Seldom: true},
+		}},
+		{storagemigrationv1.SchemeGroupVersion, storagemigrationv1.AddToScheme, []Kind{
+			{Serve: Stored(storageversionmigration.Definition()), Seldom: true},
 		}},
 	}
 }

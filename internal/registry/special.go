@@ -30,7 +30,6 @@ import (
 	coreevent "laterna.dev/laterna/internal/registry/core/event"
 	"laterna.dev/laterna/internal/registry/core/namespace"
 	corenode "laterna.dev/laterna/internal/registry/core/node"
-	"laterna.dev/laterna/internal/registry/core/persistentvolume"
 	"laterna.dev/laterna/internal/registry/core/pod"
 	"laterna.dev/laterna/internal/registry/core/pod/evict"
 	"laterna.dev/laterna/internal/registry/core/proxy"
@@ -213,12 +212,6 @@ func (b *Builder) tell() (service.Tell, error) {
 			b.Log.WarnContext(ctx, "an event was not written", "error", err)
 		}
 	}, nil
-}
-
-func persistentVolumes() Served {
-	return storedWith(func(p Parts) resource.Definition[*corev1.PersistentVolume] {
-		return persistentvolume.Definition(p.Wall)
-	})
 }
 
 func podProjections() Served {

@@ -128,7 +128,7 @@ func (p *projection) trustBundle(s *corev1.ClusterTrustBundleProjection, path *f
 		if *s.SignerName == "" {
 			errs = append(errs, field.Required(path.Child("signerName"), "must be a valid signer name"))
 		}
-		errs = append(errs, validateSignerName(*s.SignerName, path.Child("signerName"))...)
+		errs = append(errs, ValidateSignerName(*s.SignerName, path.Child("signerName"))...)
 		errs = append(errs, metavalidation.ValidateLabelSelector(s.LabelSelector,
 			metavalidation.LabelSelectorValidationOptions{}, path.Child("labelSelector"))...)
 	default:
@@ -147,7 +147,7 @@ const (
 )
 
 func (p *projection) certificate(s *corev1.PodCertificateProjection, path *field.Path) field.ErrorList {
-	errs := validateSignerName(s.SignerName, path.Child("signerName"))
+	errs := ValidateSignerName(s.SignerName, path.Child("signerName"))
 	errs = append(errs, check.SupportedIfSet(path.Child("keyType"), &s.KeyType,
 		"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")...)
 	errs = append(errs, certificateLife(s, path.Child("maxExpirationSeconds"))...)

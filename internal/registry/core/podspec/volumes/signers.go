@@ -30,8 +30,8 @@ func validateBundleName(name string, path *field.Path) field.ErrorList {
 // the room that the names of certificates need.
 const maxSignerName = 571
 
-// validateSignerName checks <domain of two labels or more>/<path of subdomains>.
-func validateSignerName(name string, path *field.Path) field.ErrorList {
+// ValidateSignerName checks <domain of two labels or more>/<path of subdomains>.
+func ValidateSignerName(name string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}
