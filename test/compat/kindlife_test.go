@@ -2,6 +2,7 @@ package compat
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -76,6 +77,7 @@ func (k *kindLife) run(t *testing.T, all dynamic.ResourceInterface) {
 	}
 	defer seen.Stop()
 	k.change(t, first, seen)
+	k.patchEveryWay(t, first.GetName(), map[string]any{"metadata": map[string]any{"labels": map[string]any{"patched-every-way": "true"}}})
 	if k.status != nil {
 		k.writeStatus(t, first.GetName())
 	}
@@ -171,20 +173,58 @@ func (k *kindLife) writeStatus(t *testing.T, name string) {
 	if err != nil || !contained(k.status, updated.Object["status"]) || !contained(before.Object["spec"], updated.Object["spec"]) {
 		t.Fatalf("updated to %v, %v", updated, err)
 	}
+	k.patchEveryWay(t, name, map[string]any{"status": k.status}, "status")
 	if got, err := k.own.Get(t.Context(), name, metav1.GetOptions{}, "status"); err != nil || got.GetUID() != before.GetUID() || !contained(k.status, got.Object["status"]) {
 		t.Errorf("read %v, %v", got, err)
 	}
 }
 
+// patchEveryWay writes a part of an object, or of a subresource, by each kind of patch.
+func (k *kindLife) patchEveryWay(t *testing.T, name string, part map[string]any, subresource ...string) {
+	t.Helper()
+	apply := maps.Clone(part)
+	apply["apiVersion"], apply["kind"] = k.resource.GroupVersion().String(), k.object()["kind"]
+	var operations []map[string]any
+	for field, value := range part {
+		if field == "metadata" {
+			field, value = "metadata/labels/patched-every-way", "true"
+		}
+		operations = append(operations, map[string]any{"op": "add", "path": "/" + field, "value": value})
+	}
+	force := true
+	for kind, patch := range map[types.PatchType]any{
+		types.MergePatchType: part, types.StrategicMergePatchType: part, types.JSONPatchType: operations, types.ApplyYAMLPatchType: apply,
+	} {
+		raw, err := json.Marshal(patch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict}
+		if kind == types.ApplyYAMLPatchType {
+			options.FieldManager, options.Force = "test-apply", &force
+		}
+		if got, err := k.own.Patch(t.Context(), name, kind, raw, options, subresource...); err != nil || !contained(part, got.Object) {
+			t.Errorf("%s of %s makes %v, %v", kind, raw, got, err)
+		}
+	}
+}
+
 // contained tells whether all that want says is in got.
 func contained(want, got any) bool {
-	w, ok := want.(map[string]any)
-	if !ok {
-		return fmt.Sprint(want) == fmt.Sprint(got)
+	switch w := want.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		for key, value := range w {
+			ok = ok && contained(value, g[key])
+		}
+		return ok
+	case []any:
+		g, ok := got.([]any)
+		ok = ok && len(g) == len(w)
+		for i := range w {
+			ok = ok && contained(w[i], g[i])
+		}
+		return ok
 	}
-	g, ok := got.(map[string]any)
-	for key, value := range w {
-		ok = ok && contained(value, g[key])
-	}
-	return ok
+	return fmt.Sprint(want) == fmt.Sprint(got)
 }
