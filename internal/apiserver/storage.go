@@ -82,6 +82,9 @@ func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, 
 	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
+		if _, ok := b.codecs[gv.Group]; ok {
+			continue // objects are stored in the first version of their group
+		}
 		encoding, ok := runtime.SerializerInfoForMediaType(s.Codecs.SupportedMediaTypes(), s.StorageType(gv.Group))
 		if !ok {
 			return nil, fmt.Errorf("scheme has no encoding %s", s.StorageType(gv.Group))

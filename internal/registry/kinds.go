@@ -20,6 +20,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -47,6 +48,7 @@ import (
 	"laterna.dev/laterna/internal/registry/apps/deployment"
 	"laterna.dev/laterna/internal/registry/apps/replicaset"
 	"laterna.dev/laterna/internal/registry/apps/statefulset"
+	"laterna.dev/laterna/internal/registry/autoscaling/horizontalpodautoscaler"
 	"laterna.dev/laterna/internal/registry/batch/cronjob"
 	"laterna.dev/laterna/internal/registry/batch/job"
 	"laterna.dev/laterna/internal/registry/coordination/lease"
@@ -135,7 +137,6 @@ func groups() Table {
 			{Serve: localSubjectAccessReviews(), Unowned: true},
 			{Serve: selfSubjectRulesReviews(), Unowned: true},
 		}},
-		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
 		{batchv1.SchemeGroupVersion, batchv1.AddToScheme, []Kind{
 			{Serve: Stored(cronjob.Definition())},
 			{Serve: Stored(job.Definition())},
@@ -177,6 +178,10 @@ func groups() Table {
 // onlyStored are groups whose kinds nothing here acts on: what is installed does.
 func onlyStored() Table {
 	return Table{
+		{autoscalingv2.SchemeGroupVersion, autoscalingv2.AddToScheme, []Kind{
+			{Serve: Stored(horizontalpodautoscaler.Definition()), Seldom: true},
+		}},
+		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
 		{certificatesv1.SchemeGroupVersion, certificatesv1.AddToScheme, []Kind{
 			{Serve: certificateSigningRequests(), Seldom: true},
 			{Serve: clusterTrustBundles(), Seldom: true},

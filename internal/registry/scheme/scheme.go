@@ -43,13 +43,14 @@ type Scheme struct {
 	jsonOnly map[string]bool
 }
 
-// New builds the scheme of the kinds of groups.
+// New builds the scheme of the kinds of groups. A group that has several versions stores
+// its objects in the first.
 func New(groups []Group) (*Scheme, error) {
 	s, err := public(groups)
 	if err != nil {
 		return nil, err
 	}
-	jsonOnly := map[string]bool{}
+	jsonOnly, versions := map[string]bool{}, map[string][]schema.GroupVersion{}
 	for _, g := range groups {
 		if !inProtobuf(s, g.Version) {
 			jsonOnly[g.Version.Group] = true
@@ -57,7 +58,8 @@ func New(groups []Group) (*Scheme, error) {
 		if err := addHub(s, g.Version); err != nil {
 			return nil, err
 		}
-		if err := s.SetVersionPriority(g.Version); err != nil {
+		versions[g.Version.Group] = append(versions[g.Version.Group], g.Version)
+		if err := s.SetVersionPriority(versions[g.Version.Group]...); err != nil {
 			return nil, fmt.Errorf("ordering versions of %s: %w", g.Version, err)
 		}
 		for _, register := range g.Register {
@@ -114,11 +116,15 @@ func inProtobuf(s *runtime.Scheme, gv schema.GroupVersion) bool {
 }
 
 // addHub registers the kinds of a group-version, but not the meta kinds that every
-// group has, under the group's internal version.
+// group has, under the group's internal version. Of a kind that several versions have the
+// first is the hub.
 func addHub(s *runtime.Scheme, gv schema.GroupVersion) error {
 	hub := schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal}
 	for kind, t := range s.KnownTypes(gv) {
 		if t.PkgPath() == metaTypes {
+			continue
+		}
+		if s.Recognizes(hub.WithKind(kind)) {
 			continue
 		}
 		obj, err := s.New(gv.WithKind(kind))
