@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
 
+	iamv1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
 	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/encryption/atrest"
