@@ -47,6 +47,7 @@ var rows = []row{
 	{"names", "DNS queries beside a bare UDP echo; memory with 10,000 names", measureNames},
 	{"publish", "publishing a volume of 10 files", measurePublish},
 	{"volumes", "1,000 projected volumes in one process: time and memory", measureVolumes},
+	{"pod-identity", "the patch that gives a pod a role", measurePodIdentity},
 	{"crypto", "bare cryptography, to compare with", measureCrypto},
 }
 
