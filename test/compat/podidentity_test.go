@@ -118,6 +118,19 @@ spec:
 	}
 }
 
+// TestTheExampleOfPodIdentity runs docs/pod-identity.md.
+func TestTheExampleOfPodIdentity(t *testing.T) {
+	t.Parallel()
+	ns := shared.namespace(t)
+	out := examplesOf(t, ns, "pod-identity.md")
+	contains(t, out, "AWS_ROLE_ARN="+myRole+"\n"+tokenVar+"="+tokenDir+"/token\ntoken\n", "role "+myRole+"; token for sts.amazonaws.com, 86400 s; containers: my-app\n")
+	for _, step := range example(t, "docs/pod-identity.md") {
+		if got := shared.sh(t, strings.ReplaceAll(step.command, "kubectl ", "kubectl -n "+ns+" ")); got != step.output {
+			t.Errorf("%s prints\n%s\nthe page\n%s", step.command, got, step.output)
+		}
+	}
+}
+
 // account makes an annotated service account.
 func (d desk) account(t testing.TB, ns, name string, annotations map[string]string) {
 	t.Helper()
