@@ -36,7 +36,7 @@ func (s *STS) Explain(req *http.Request, q explain.Question) *explain.Record {
 
 // wouldBecome makes the checks of become.
 func (s *STS) wouldBecome(req *http.Request, r *explain.Record, token string) error {
-	a := asked{session: r.Session, duration: usualDuration * time.Second}
+	a := asked{session: r.Session, duration: usualDuration * time.Second, thorough: true}
 	var err error
 	if a.role, err = arn.ParseRole(r.Role); err != nil {
 		r.Add(explain.Check{Name: "role", Verdict: explain.No, Got: r.Role, Want: "arn:aws:iam::<account>:role/<name>"})

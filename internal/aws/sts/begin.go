@@ -120,8 +120,8 @@ func (s *STS) begin(ctx context.Context, a *asked, role *iam.Role, with caller.S
 	with.Tags = mergeTags(role, with.Tags)
 	holder := caller.Caller{Account: role.Account, ARN: a.role.Session(a.session), UserID: role.ID + ":" + a.session, Session: &with}
 	lasts := a.duration
-	if f := s.config.Faults.Get(); f.SessionLife > 0 {
-		lasts = f.SessionLife
+	if f := s.config.Faults.Get(); f.SessionLife.Duration > 0 {
+		lasts = f.SessionLife.Duration
 	}
 	c, err := s.config.Sealer.Begin(ctx, holder, lasts)
 	if err != nil {

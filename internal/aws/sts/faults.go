@@ -3,7 +3,8 @@ package sts
 import (
 	"net/http"
 	"sync"
-	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/aws/arn"
 	"laterna.dev/laterna/internal/aws/query"
@@ -14,14 +15,14 @@ import (
 type Fault struct {
 	// IssuerDelay is added to the time that issuers take to tell their keys; IssuersFail has
 	// none of them answer.
-	IssuerDelay time.Duration `json:"issuerDelay,omitempty"`
-	IssuersFail bool          `json:"issuersFail,omitempty"`
+	IssuerDelay metav1.Duration `json:"issuerDelay,omitzero"`
+	IssuersFail bool            `json:"issuersFail,omitempty"`
 	// DisabledRegions are those in which STS is switched off.
 	DisabledRegions []string `json:"disabledRegions,omitempty"`
 	// Throttled answers every call with Throttling.
 	Throttled bool `json:"throttled,omitempty"`
 	// SessionLife is how long sessions last, whatever was asked for; 0 is as asked.
-	SessionLife time.Duration `json:"sessionLife,omitempty"`
+	SessionLife metav1.Duration `json:"sessionLife,omitzero"`
 }
 
 // Faults are those that are switched on. Its zero value and nil are none.
@@ -49,7 +50,7 @@ func (f *Faults) Get() Fault {
 
 func (f *Faults) issuers() webidentity.Faults {
 	now := f.Get()
-	return webidentity.Faults{Delay: now.IssuerDelay, Fail: now.IssuersFail}
+	return webidentity.Faults{Delay: now.IssuerDelay.Duration, Fail: now.IssuersFail}
 }
 
 // disabled is the answer of a region that the account has not switched on.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,6 +139,9 @@ func TestWhatIfIsAskedWithoutASession(t *testing.T) {
 	}
 	if code, r := ask(`{"role":"` + roleARN + `","token":"` + i.token(object{"sub": "x"}) + `"}`); code != 200 || r.Code != "AccessDenied" || r.Message != notAllowed {
 		t.Errorf("%d %+v", code, r)
+	}
+	if _, r := ask(`{"role":"` + roleARN + `","token":"` + i.token(object{"aud": "x"}) + `"}`); r.Message != notValidated || !slices.ContainsFunc(r.Checks, func(c explain.Check) bool { return c.Name == "signature" && c.Verdict == explain.Yes }) {
+		t.Errorf("%+v", r)
 	}
 	if code, r := ask(`{"role":"my-role","token":"x"}`); code != 200 || r.Message != "Request ARN is invalid" {
 		t.Errorf("%d %+v", code, r)

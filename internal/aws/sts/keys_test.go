@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/aws/sts"
 	"laterna.dev/laterna/internal/clock"
@@ -126,8 +128,10 @@ func TestIssuersThatCannotBeAsked(t *testing.T) {
 		"nobody there":              {func(w *world, _ *issuer) { w.hosts = map[string]string{} }, "IDPCommunicationError", "The identity provider that was asked to verify the incoming identity token could not be reached"},
 		"nobody listens":            {func(_ *world, i *issuer) { i.host.Close() }, "IDPCommunicationError", "The identity provider that was asked to verify the incoming identity token could not be reached"},
 		"asked for: they fail":      {func(w *world, _ *issuer) { w.faults.Set(sts.Fault{IssuersFail: true}) }, "", noKey},
-		"asked for: they are slow":  {func(w *world, _ *issuer) { w.faults.Set(sts.Fault{IssuerDelay: time.Minute}) }, "", noKey},
-		"slow":                      {func(_ *world, i *issuer) { i.hold = time.Minute }, "", noKey},
+		"asked for: they are slow": {func(w *world, _ *issuer) {
+			w.faults.Set(sts.Fault{IssuerDelay: metav1.Duration{Duration: time.Minute}})
+		}, "", noKey},
+		"slow": {func(_ *world, i *issuer) { i.hold = time.Minute }, "", noKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +279,7 @@ func TestFaultsOnDemand(t *testing.T) {
 	w.callAt("sts.eu-south-1.amazonaws.com", "AssumeRoleWithWebIdentity", form, nil).want(t, 200, "", "")
 	admin := w.administrator(account)
 	w.callAt("sts.eu-south-2.amazonaws.com", "GetCallerIdentity", nil, &admin).want(t, 200, "", "")
-	w.faults.Set(sts.Fault{SessionLife: 10 * time.Second})
+	w.faults.Set(sts.Fault{SessionLife: metav1.Duration{Duration: 10 * time.Second}})
 	if left := w.assume(token).Web.Credentials.Expiration.Sub(w.clock.Now()); left > 10*time.Second {
 		t.Errorf("the session lasts %s", left)
 	}

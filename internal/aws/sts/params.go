@@ -35,6 +35,8 @@ type asked struct {
 	duration time.Duration
 	policy   string
 	policies []string
+	// thorough makes all checks, for explanations.
+	thorough bool
 }
 
 // readAsked reads it; what is wrong with the parameters is in p.

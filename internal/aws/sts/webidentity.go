@@ -101,7 +101,7 @@ func (s *STS) become(ctx context.Context, call *query.Call, a *asked, token stri
 // vouch says whether the bearer of a token may become a role. All that does not need the
 // token to be genuine is looked at even where it is not, for the record alone.
 func (s *STS) vouch(ctx context.Context, req *http.Request, a *asked, token string, r *explain.Record) (*webidentity.Identity, *iam.Role, error) {
-	id, refused := s.tokens.Check(ctx, token, a.role.String(), a.role.Account, r)
+	id, refused := s.tokens.Check(ctx, webidentity.Question{Token: token, Role: a.role.String(), Account: a.role.Account, Thorough: a.thorough}, r)
 	if id == nil {
 		return nil, nil, refused
 	}

@@ -61,11 +61,20 @@ type Identity struct {
 	RoleNamed bool
 }
 
+// Question is what a token is asked.
+type Question struct {
+	Token string
+	// Role is the ARN of the role that its bearer is to become, Account that of the role.
+	Role, Account string
+	// Thorough looks at the signature also where the token is refused anyway.
+	Thorough bool
+}
+
 // Check says whom a token is of that is to become a role, and notes what it looks at. With
 // an error there may be an identity, too, for explanations alone: nobody has vouched for it.
 // An error that is a *query.Error is AWS's answer.
-func (c *Checker) Check(ctx context.Context, text, roleARN, account string, r *explain.Record) (*Identity, error) {
-	t, refused := parse(text)
+func (c *Checker) Check(ctx context.Context, q Question, r *explain.Record) (*Identity, error) {
+	t, refused := parse(q.Token)
 	if refused != nil {
 		r.Add(explain.Check{Name: "token", Verdict: explain.No, Want: "three parts of base64url, a header without crit, a JSON object", Why: "it is not a JWT that AWS reads"})
 		return nil, refused
@@ -80,7 +89,7 @@ func (c *Checker) Check(ctx context.Context, text, roleARN, account string, r *e
 		return nil, refused
 	}
 	r.Add(explain.Check{Name: "claims", Verdict: explain.Yes})
-	p, err := c.provider(ctx, t, account, r)
+	p, err := c.provider(ctx, t, q.Account, r)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +97,14 @@ func (c *Checker) Check(ctx context.Context, text, roleARN, account string, r *e
 	f := &faults{}
 	f.add(t.checkTimes(c.config.Clock.Now(), r))
 	f.add(t.checkAudience(&p, r))
-	if f.first == nil {
-		if err := c.checkSignature(ctx, t, &p, r); err != nil {
+	if f.first == nil || q.Thorough {
+		if err := c.checkSignature(ctx, t, &p, r); f.first == nil {
 			f.first = err
 		}
 	} else {
 		r.Add(explain.Check{Name: "signature", Verdict: explain.Skipped, Why: "the issuer is not asked for keys for a token that is refused anyway"})
 	}
-	f.add(t.checkSaid(id, roleARN, r))
+	f.add(t.checkSaid(id, q.Role, r))
 	return id, f.first
 }
 
