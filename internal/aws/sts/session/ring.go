@@ -22,6 +22,9 @@ const (
 	// reloadPause is the least time between two looks at the store for a key that is not
 	// known, however many tokens name one.
 	reloadPause = time.Second
+	// trustFor is for how long keys count that were read: then the store is asked whether
+	// somebody has taken them away.
+	trustFor = 10 * time.Second
 	// attempts is how often a new key is written when others write at the same time.
 	attempts = 5
 	keySize  = 32
@@ -68,7 +71,7 @@ func (r *ring) sealing(ctx context.Context) (key, error) {
 	defer r.mu.Unlock()
 	for range attempts {
 		now := r.clock.Now()
-		if n := len(r.keys); n > 0 && r.keys[n-1].seals(now) {
+		if n := len(r.keys); n > 0 && r.keys[n-1].seals(now) && r.since() < trustFor {
 			return r.keys[n-1], nil
 		}
 		version, err := r.load(ctx)
@@ -130,17 +133,27 @@ func (r *ring) load(ctx context.Context) (version string, err error) {
 func (r *ring) opening(ctx context.Context, id string) (key, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if k, ok := r.find(id); ok {
+	k, ok := r.find(id)
+	if ok && r.since() < trustFor {
 		return k, k.opens(r.clock.Now()), nil
 	}
-	if since := r.wall.Now().Sub(r.loaded); !r.loaded.IsZero() && since >= 0 && since < reloadPause {
+	if !ok && r.since() < reloadPause {
 		return key{}, false, nil
 	}
 	if _, err := r.load(ctx); err != nil {
 		return key{}, false, err
 	}
-	k, ok := r.find(id)
+	k, ok = r.find(id)
 	return k, ok && k.opens(r.clock.Now()), nil
+}
+
+// since is how long ago the keys were read; long where they never were, or the clock was
+// set back. The caller holds mu.
+func (r *ring) since() time.Duration {
+	if since := r.wall.Now().Sub(r.loaded); !r.loaded.IsZero() && since >= 0 {
+		return since
+	}
+	return trustFor
 }
 
 func (r *ring) find(id string) (key, bool) {

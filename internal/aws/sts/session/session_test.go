@@ -162,6 +162,34 @@ func TestKeysOfSessionsAreReplacedAndEnd(t *testing.T) {
 	}
 }
 
+func TestWithoutTheirKeysSessionsEnd(t *testing.T) {
+	s := newSetup()
+	c, err := s.Begin(t.Context(), holder(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := s.Open(t.Context(), c.Token.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.store.loads > 1 {
+		t.Errorf("asked %d times at once", s.store.loads)
+	}
+	s.store.text = nil // somebody has deleted the Secret
+	s.fake.Step(10 * time.Second)
+	if _, err := s.Open(t.Context(), c.Token.Reveal()); !errors.Is(err, session.ErrInvalid) {
+		t.Errorf("the session goes on: %v", err)
+	}
+	again, err := s.Begin(t.Context(), holder(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(t.Context(), again.Token.Reveal()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServersThatBeginAtOnceAgreeOnAKey(t *testing.T) {
 	s := newSetup()
 	var tokens [4]string
