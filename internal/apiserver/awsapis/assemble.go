@@ -109,7 +109,8 @@ func New(cfg Config) (*APIs, error) {
 		Clock:   cfg.Clock, Wall: cfg.Wall, Log: cfg.Log,
 	})
 	accounts := queryapi.New(queryapi.Config{
-		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(to.dial), Clock: cfg.Clock,
+		Store: kept, Authenticate: signatures.Authenticate, Thumbprint: queryapi.Thumbprints(to.dial),
+		Decided: noteDecision, Clock: cfg.Clock,
 	})
 	services := []*query.Service{tokens.Service(), accounts.Service()}
 	explain.Follow(services[1], journal, cfg.Wall)

@@ -1,9 +1,13 @@
 package queryapi_test
 
 import (
+	"slices"
 	"testing"
 
 	"laterna.dev/laterna/internal/aws/iam"
+	"laterna.dev/laterna/internal/aws/iam/queryapi"
+	"laterna.dev/laterna/internal/aws/policy"
+	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sigv4/sigv4test"
 )
 
@@ -77,4 +81,21 @@ func TestPoliciesOfARoleDecide(t *testing.T) {
 		t.Errorf("without a tag: %d", a.status)
 	}
 	d.makeRole("new", "Tags.member.1.Key", "team", "Tags.member.1.Value", "x")
+}
+
+func TestWhyACallWasDeniedIsTold(t *testing.T) {
+	var told []string
+	d := newDesk(t, func(c *queryapi.Config) {
+		c.Decided = func(call *query.Call, d *policy.Decision) {
+			told = append(told, call.Action+": "+d.Action+" "+d.Resource+" "+string(d.Outcome))
+		}
+	})
+	d.makeRole("app")
+	d.role("app")
+	if a := d.do("GetRole", "RoleName", "app"); a.status != 403 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if want := []string{"GetRole: iam:GetRole " + roleARN + "app implicitDeny"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
 }

@@ -71,6 +71,9 @@ func (r *request) authorize(t target) error {
 		return err
 	}
 	if !d.Allowed() {
+		if told := r.api.config.Decided; told != nil {
+			told(r.call, &d)
+		}
 		return r.denied(t, d.Reason())
 	}
 	if a, err := arn.Parse(t.arn); err == nil && a.Account != r.account() && !r.readsAWS(a.Account) {

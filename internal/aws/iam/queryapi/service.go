@@ -5,6 +5,7 @@ import (
 
 	"laterna.dev/laterna/internal/aws/caller"
 	"laterna.dev/laterna/internal/aws/iam"
+	"laterna.dev/laterna/internal/aws/policy"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/clock"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	// Thumbprint fetches that of the host of an issuer, for providers that are created
 	// without. Optional: such providers have none then.
 	Thumbprint func(ctx context.Context, issuer string) (string, error)
+	// Decided is told of decisions that deny a call, for whoever explains them. Optional.
+	Decided func(*query.Call, *policy.Decision)
 	// Clock is the time of credentials, which policies may ask for.
 	Clock clock.API
 }
