@@ -46,7 +46,13 @@ func keyAndRequest(t testing.TB, subject pkix.Name) (*ecdsa.PrivateKey, []byte) 
 // selfSigned is a certificate, in PEM, of a key.
 func selfSigned(t testing.TB, key *ecdsa.PrivateKey, begins, ends time.Time) string {
 	t.Helper()
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "e2e.example.com"}, NotBefore: begins, NotAfter: ends}
+	return signedBy(t, key, &x509.Certificate{Subject: pkix.Name{CommonName: "e2e.example.com"}, NotBefore: begins, NotAfter: ends})
+}
+
+// signedBy is a certificate, in PEM, that a key has signed for itself.
+func signedBy(t testing.TB, key *ecdsa.PrivateKey, c *x509.Certificate) string {
+	t.Helper()
+	c.SerialNumber = big.NewInt(1)
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 )
 
 // life is what upstream's tests of a kind's API operations need to know of it.
@@ -28,6 +31,29 @@ type life struct {
 	status map[string]any
 	// statusAlone says that metadata is not written with the status.
 	statusAlone bool
+	// silent kinds are acted on: nobody is warned who makes one.
+	silent bool
+}
+
+// warned keeps the warnings of answers.
+type warned struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (w *warned) HandleWarningHeader(_ int, _, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, text)
+}
+
+// only tells whether something has been said to be only stored.
+func (w *warned) only() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.texts, func(text string) bool {
+		return strings.Contains(text, "only stored") || strings.Contains(text, "the request waits")
+	})
 }
 
 // lives takes a kind through what its API can do: discovery, create, get, list, watch,
@@ -43,15 +69,20 @@ func (s *stage) lives(l life) func(*testing.T) {
 				t.Errorf("%s lacks %s: %v", path, part, err)
 			}
 		}
-		client, err := dynamic.NewForConfig(s.config(t))
+		config, said := rest.CopyConfig(s.config(t)), &warned{}
+		config.WarningHandler = said
+		client, err := dynamic.NewForConfig(config)
 		s.must(t, err)
 		all := client.Resource(l.resource)
-		k := &kindLife{life: l, own: all, mine: metav1.ListOptions{LabelSelector: "special-label=" + s.ns + "-" + l.resource.Resource}}
+		k := &kindLife{life: l, own: all, mine: metav1.ListOptions{LabelSelector: "special-label=" + s.ns + "-" + s.name(l.resource.Resource)}}
 		if l.namespaced {
 			k.own = all.Namespace(s.ns)
 		}
 		t.Cleanup(func() { _ = k.own.DeleteCollection(context.Background(), metav1.DeleteOptions{}, k.mine) })
 		k.run(t, all)
+		if said.only() == l.silent {
+			t.Errorf("warned of %q", said.texts)
+		}
 	}
 }
 
