@@ -42,6 +42,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 	"laterna.dev/laterna/internal/registry/admissionregistration/webhookconfiguration"
 	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
 	"laterna.dev/laterna/internal/registry/apps/daemonset"
@@ -114,7 +115,7 @@ func core() Table {
 
 // groups are those of Kubernetes' other groups.
 func groups() Table {
-	conditions := webhookconfiguration.NewConditions()
+	conditions := matching.NewConditions()
 	return Table{
 		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{
 			{Serve: Stored(webhookconfiguration.Mutating(conditions))},

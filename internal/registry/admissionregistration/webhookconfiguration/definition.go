@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -21,7 +22,7 @@ import (
 var categories = []string{"api-extensions"}
 
 // Mutating describes configurations of webhooks that may change objects.
-func Mutating(c *Conditions) resource.Definition[*admissionregistrationv1.MutatingWebhookConfiguration] {
+func Mutating(c *matching.Conditions) resource.Definition[*admissionregistrationv1.MutatingWebhookConfiguration] {
 	k := kind[*admissionregistrationv1.MutatingWebhookConfiguration]{conditions: c,
 		hooks: func(o *admissionregistrationv1.MutatingWebhookConfiguration) (all []hook) {
 			for i := range o.Webhooks {
@@ -47,7 +48,7 @@ func Mutating(c *Conditions) resource.Definition[*admissionregistrationv1.Mutati
 }
 
 // Validating describes configurations of webhooks that may refuse objects.
-func Validating(c *Conditions) resource.Definition[*admissionregistrationv1.ValidatingWebhookConfiguration] {
+func Validating(c *matching.Conditions) resource.Definition[*admissionregistrationv1.ValidatingWebhookConfiguration] {
 	k := kind[*admissionregistrationv1.ValidatingWebhookConfiguration]{conditions: c,
 		hooks: func(o *admissionregistrationv1.ValidatingWebhookConfiguration) (all []hook) {
 			for i := range o.Webhooks {
@@ -74,7 +75,7 @@ func Validating(c *Conditions) resource.Definition[*admissionregistrationv1.Vali
 
 // kind is what differs between the two.
 type kind[T resource.Object] struct {
-	conditions *Conditions
+	conditions *matching.Conditions
 	hooks      func(T) []hook
 	// said is what a configuration says, whose changes count as generations.
 	said func(T) any
@@ -96,10 +97,10 @@ func (k kind[T]) rules() resource.Rules[T] {
 			}
 		},
 		Validate: func(ctx context.Context, obj T) field.ErrorList {
-			return validate(k.hooks(obj), strict(), k.conditions.check(ctx))
+			return validate(k.hooks(obj), strict(), newConditions(ctx, k.conditions))
 		},
 		ValidateUpdate: func(ctx context.Context, obj, old T) field.ErrorList {
-			return validate(k.hooks(obj), since(k.hooks(old)), k.conditions.checkChange(ctx, k.hooks(obj), k.hooks(old)))
+			return validate(k.hooks(obj), since(k.hooks(old)), changedConditions(ctx, k.conditions, k.hooks(obj), k.hooks(old)))
 		},
 		RequireResourceVersion: true,
 	}

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	webhookutil "k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 )
 
 // What fields may say, in the order in which messages name it.
@@ -70,10 +72,10 @@ func validate(hooks []hook, d demands, conditions checkConditions) field.ErrorLi
 func (h hook) validate(d demands, at *field.Path) field.ErrorList {
 	errs := validation.IsFullyQualifiedName(at.Child("name"), h.name)
 	for i, r := range h.rules {
-		errs = append(errs, validateRule(r, at.Child("rules").Index(i))...)
+		errs = append(errs, matching.Rule(r, at.Child("rules").Index(i))...)
 	}
-	errs = append(errs, oneOf(*h.failure, failurePolicies, at.Child("failurePolicy"))...)
-	errs = append(errs, oneOf(*h.match, matchPolicies, at.Child("matchPolicy"))...)
+	errs = append(errs, matching.OneOf(*h.failure, failurePolicies, at.Child("failurePolicy"))...)
+	errs = append(errs, matching.OneOf(*h.match, matchPolicies, at.Child("matchPolicy"))...)
 	allowed := allSideEffects
 	if d.noSideEffects {
 		allowed = noSideEffects
@@ -81,13 +83,13 @@ func (h hook) validate(d demands, at *field.Path) field.ErrorList {
 	if h.sideEffects == nil {
 		errs = append(errs, field.Required(at.Child("sideEffects"), "must specify one of "+strings.Join(texts(allowed), ", ")))
 	}
-	errs = append(errs, oneOf(h.sideEffects, allowed, at.Child("sideEffects"))...)
+	errs = append(errs, matching.OneOf(h.sideEffects, allowed, at.Child("sideEffects"))...)
 	if t := *h.timeout; t != nil && (*t < 1 || *t > 30) {
 		errs = append(errs, field.Invalid(at.Child("timeoutSeconds"), *t, "the timeout value must be between 1 and 30 seconds"))
 	}
 	errs = append(errs, h.validateSelectors(d.labelValues, at)...)
 	if h.reinvocation != nil {
-		errs = append(errs, oneOf(*h.reinvocation, reinvocations, at.Child("reinvocationPolicy"))...)
+		errs = append(errs, matching.OneOf(*h.reinvocation, reinvocations, at.Child("reinvocationPolicy"))...)
 	}
 	return append(errs, validateClient(h.client, at.Child("clientConfig"))...)
 }
@@ -138,14 +140,6 @@ func validateVersions(versions []string, d demands, at *field.Path) field.ErrorL
 		errs = append(errs, field.Invalid(at, versions, "must include at least one of "+strings.Join(reviewVersions, ", ")))
 	}
 	return errs
-}
-
-// oneOf checks a field that may be left out.
-func oneOf[T ~string](value *T, allowed []T, at *field.Path) field.ErrorList {
-	if value == nil || slices.Contains(allowed, *value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(at, *value, allowed)}
 }
 
 func texts[T ~string](all []T) (list []string) {

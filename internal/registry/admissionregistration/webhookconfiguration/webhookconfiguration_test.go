@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 )
 
 // configuration returns one with a webhook for each change, with defaults.
@@ -123,7 +125,7 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 // checker is made once: that takes time.
-var checker = NewConditions()
+var checker = matching.NewConditions()
 
 // TestWhatIsStoredMayStay changes configurations that would be refused today.
 func TestWhatIsStoredMayStay(t *testing.T) {
@@ -173,7 +175,7 @@ func TestGenerationCountsWhatIsSaid(t *testing.T) {
 func TestCompilingEndsWithTheRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	errs := checker.check(ctx)(configuration(conditions("true")).Webhooks[0].MatchConditions, field.NewPath("a"))
+	errs := newConditions(ctx, checker)(configuration(conditions("true")).Webhooks[0].MatchConditions, field.NewPath("a"))
 	if len(errs) != 1 || errs[0].Type != field.ErrorTypeInternal {
 		t.Errorf("errors %v", errs)
 	}

@@ -1,4 +1,4 @@
-package webhookconfiguration
+package matching
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ var (
 	scopes     = []v1.ScopeType{v1.AllScopes, v1.ClusterScope, v1.NamespacedScope}
 )
 
-// validateRule checks a rule, which says about what a webhook is asked.
-func validateRule(r v1.RuleWithOperations, at *field.Path) field.ErrorList {
+// Rule checks a rule, which says what requests something is about.
+func Rule(r v1.RuleWithOperations, at *field.Path) field.ErrorList {
 	errs := aloneOrNone(r.Operations, v1.OperationAll, "operations", at.Child("operations"))
 	for i, o := range r.Operations {
 		if !slices.Contains(operations, o) {
@@ -30,7 +30,7 @@ func validateRule(r v1.RuleWithOperations, at *field.Path) field.ErrorList {
 		}
 	}
 	errs = append(errs, validateResources(r.Resources, at.Child("resources"))...)
-	return append(errs, oneOf(r.Scope, scopes, at.Child("scope"))...)
+	return append(errs, OneOf(r.Scope, scopes, at.Child("scope"))...)
 }
 
 // aloneOrNone checks a list that must have something, and nothing beside what stands for
@@ -80,4 +80,12 @@ func validateResources(list []string, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(at, list, "if '*' is present, must not specify other resources without subresources"))
 	}
 	return errs
+}
+
+// OneOf checks a field that may be left out.
+func OneOf[T ~string](value *T, allowed []T, at *field.Path) field.ErrorList {
+	if value == nil || slices.Contains(allowed, *value) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(at, *value, allowed)}
 }
