@@ -42,6 +42,7 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
+	"laterna.dev/laterna/internal/registry/admissionregistration/admissionpolicy"
 	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 	"laterna.dev/laterna/internal/registry/admissionregistration/webhookconfiguration"
 	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
@@ -118,6 +119,10 @@ func groups() Table {
 	conditions := matching.NewConditions()
 	return Table{
 		{admissionregistrationv1.SchemeGroupVersion, admissionregistrationv1.AddToScheme, []Kind{
+			{Serve: policies("mutatingadmissionpolicies", conditions, admissionpolicy.Mutating), Seldom: true},
+			{Serve: policies("mutatingadmissionpolicies", conditions, admissionpolicy.MutatingBinding), Seldom: true},
+			{Serve: policies("validatingadmissionpolicies", conditions, admissionpolicy.Validating), Seldom: true},
+			{Serve: policies("validatingadmissionpolicies", conditions, admissionpolicy.ValidatingBinding), Seldom: true},
 			{Serve: Stored(webhookconfiguration.Mutating(conditions))},
 			{Serve: Stored(webhookconfiguration.Validating(conditions))},
 		}},
