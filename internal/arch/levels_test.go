@@ -158,6 +158,7 @@ var levels = []level{
 	{"internal/runtime/stdio", 3},
 	{"internal/tokens/review", 3},
 	{"internal/etcd/damaged", 3},
+	{"internal/etcd/presence", 2},
 	{"internal/tokens/uses", 3},
 	{"internal/volumes/freshpath", 3},
 	{"internal/webui/projections", 3},
@@ -412,7 +413,7 @@ var beside = []struct {
 	tree, together string
 	shared         []string
 }{
-	{"internal/admission", "internal/admission", nil},
+	{"internal/admission", "internal/admission", []string{"internal/admission/libplugin"}},
 	{"internal/authz", "internal/authz", []string{"internal/authz/rbac"}},
 	{"internal/controller", "internal/controller/manager", []string{
 		"internal/controller/endpointtracking", "internal/controller/env", "internal/controller/queue", "internal/controller/run", "internal/controller/systemnamespaces", "internal/controller/workload",
