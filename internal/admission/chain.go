@@ -16,6 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics"
@@ -25,6 +26,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podidentity"
 	"laterna.dev/laterna/internal/admission/podresize"
 	"laterna.dev/laterna/internal/admission/podsecurity"
+	"laterna.dev/laterna/internal/admission/policy"
 	"laterna.dev/laterna/internal/admission/priority"
 	"laterna.dev/laterna/internal/admission/rolloutonchange"
 	"laterna.dev/laterna/internal/admission/runtimeclass"
@@ -39,9 +41,13 @@ import (
 type Config struct {
 	// Client reads objects; it must pass admission without the plugins' help.
 	Client kubernetes.Interface
+	// Dynamic reads the parameters of policies, in the same way.
+	Dynamic dynamic.Interface
 	// Informers are asked for namespaces, priority classes and configurations of webhooks;
-	// they are to be started afterwards.
+	// they are to be started afterwards. What policies need they are asked for later.
 	Informers informers.SharedInformerFactory
+	// Stored returns what is closed once the store has an object of a resource.
+	Stored func(schema.GroupResource) <-chan struct{}
 	// Authorizer decides about token audiences that no volume of a pod names, and answers
 	// match conditions of webhooks.
 	Authorizer authorizer.UnconditionalAuthorizer
@@ -66,6 +72,8 @@ type Chain struct {
 	// Await waits until the plugins have what they decide by. The informers must have been
 	// started.
 	Await func(context.Context) error
+	// Run does what plugins have to do beside requests, until its context ends.
+	Run func(context.Context)
 }
 
 // NewChain returns the plugins.
@@ -91,7 +99,12 @@ func NewChain(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Chain{Metrics: security.Metrics(), Await: webhooks.Await, Plugins: twice{admission.NewChainHandler(
+	policies := policy.New(policy.Config{Client: c.Client, Dynamic: c.Dynamic, Informers: c.Informers, Authorizer: c.Authorizer, Stored: c.Stored})
+	await := func(ctx context.Context) error {
+		policies.Await()
+		return webhooks.Await(ctx)
+	}
+	return &Chain{Metrics: security.Metrics(), Await: await, Run: policies.Run, Plugins: twice{admission.NewChainHandler(
 		namespaces,
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		identity,
@@ -104,8 +117,10 @@ func NewChain(c Config) (*Chain, error) {
 		topologylabels.New(c.Client),
 		podresize.New(c.Client),
 		rolloutonchange.New(c.Client),
-		// Others see what webhooks have made of an object where they validate.
+		// Others see what policies and webhooks have made of an object where they validate.
+		policies.Mutating,
 		webhooks.Mutating,
+		policies.Validating,
 		webhooks.Validating,
 	)}}, nil
 }

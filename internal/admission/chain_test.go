@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	libadmission "k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -25,7 +26,7 @@ func TestChain(t *testing.T) {
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "default"}},
 	)
 	factory := informers.NewSharedInformerFactory(client, 0)
-	chain, err := admission.NewChain(admission.Config{Client: client, Informers: factory, Authorizer: authorizerfactory.NewAlwaysDenyAuthorizer(), Clock: clock.Real()})
+	chain, err := admission.NewChain(admission.Config{Client: client, Informers: factory, Authorizer: authorizerfactory.NewAlwaysDenyAuthorizer(), Clock: clock.Real(), Stored: func(schema.GroupResource) <-chan struct{} { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

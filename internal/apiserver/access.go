@@ -3,12 +3,14 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 
@@ -32,8 +34,13 @@ type access struct {
 	admission *admission.Chain
 }
 
-func newAccess(l *loopback, c Config, checks []precheck.Check) (*access, error) {
-	client, err := kubernetes.NewForConfig(l.config(process, nil))
+func newAccess(l *loopback, c Config, checks []precheck.Check, stored func(schema.GroupResource) <-chan struct{}) (*access, error) {
+	config := l.config(process, nil)
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("building loopback client: %w", err)
+	}
+	parameters, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("building loopback client: %w", err)
 	}
@@ -59,7 +66,9 @@ func newAccess(l *loopback, c Config, checks []precheck.Check) (*access, error) 
 	}
 	a.admission, err = admission.NewChain(admission.Config{
 		Client:       client,
+		Dynamic:      parameters,
 		Informers:    a.informers,
+		Stored:       stored,
 		Authorizer:   a.all,
 		Clock:        c.Wall,
 		LegacyTokens: c.Tokens.Legacy,
@@ -90,8 +99,11 @@ func (a *access) guard() registryrbac.Access {
 
 // run keeps what decisions are made from up to date until ctx ends.
 func (a *access) run(ctx context.Context) {
+	var plugins sync.WaitGroup
+	plugins.Go(func() { a.admission.Run(ctx) })
 	a.informers.StartWithContext(ctx)
 	a.roles.Run(ctx, a.client)
+	plugins.Wait()
 	a.informers.Shutdown()
 }
 

@@ -24,6 +24,7 @@ import (
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd"
+	"laterna.dev/laterna/internal/etcd/presence"
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"
@@ -51,6 +52,8 @@ type Server struct {
 	background sync.WaitGroup
 	end        context.CancelFunc
 
+	// presence tells with what to begin.
+	presence *presence.Presence
 	backend  *backend
 	stores   []string // where the store listens on a network
 	keeper   *encryption.Keeper
@@ -65,7 +68,7 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), presence: newPresence(), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -171,6 +174,11 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err := s.keepEncryption(ctx, client, box); err != nil {
 		return err
 	}
+	revision, err := s.presence.Look(ctx, client)
+	if err != nil {
+		return err
+	}
+	s.background.Go(func() { s.presence.Run(life, client, revision, s.config.Wall) })
 	s.background.Go(func() {
 		if err := s.config.Keys.Run(life, sealed); err != nil {
 			s.fail(err)
@@ -216,7 +224,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	env := resource.Env{Scheme: sch.Scheme, Getter: s.backend}
 	var err error
 	checks := bodyChecks(sch)
-	if s.access, err = newAccess(s.inner, s.config, checks); err != nil {
+	if s.access, err = newAccess(s.inner, s.config, checks, s.Stored); err != nil {
 		return err
 	}
 	all, err := s.buildStorages(env)

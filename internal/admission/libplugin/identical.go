@@ -1,4 +1,4 @@
-package webhook
+package libplugin
 
 import (
 	"fmt"
@@ -8,8 +8,11 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 )
 
-// identical has objects converted by being copied: a kind is its own internal version here
-// (docs/decisions/0001-external-types-as-hub.md), for which the scheme knows no conversion.
+// Interfaces are o, but that objects are converted by being copied: a kind is its own
+// internal version here (docs/decisions/0001-external-types-as-hub.md), for which the scheme
+// knows no conversion.
+func Interfaces(o admission.ObjectInterfaces) admission.ObjectInterfaces { return identical{o} }
+
 type identical struct{ admission.ObjectInterfaces }
 
 // GetObjectConvertor implements admission.ObjectInterfaces.

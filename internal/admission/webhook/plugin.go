@@ -26,6 +26,8 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/admission/libplugin"
 )
 
 // Config is what the plugins work with. Every field is required.
@@ -50,17 +52,6 @@ type Plugins struct {
 
 // operations are those that webhooks are asked about.
 var operations = []admission.Operation{admission.Connect, admission.Create, admission.Delete, admission.Update}
-
-// reviews are resources that webhooks are never asked about, so that they cannot keep a
-// system from knowing who asks and what they may do.
-var reviews = []schema.GroupResource{
-	{Group: "authentication.k8s.io", Resource: "selfsubjectreviews"},
-	{Group: "authentication.k8s.io", Resource: "tokenreviews"},
-	{Group: "authorization.k8s.io", Resource: "localsubjectaccessreviews"},
-	{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"},
-	{Group: "authorization.k8s.io", Resource: "selfsubjectrulesreviews"},
-	{Group: "authorization.k8s.io", Resource: "subjectaccessreviews"},
-}
 
 // New returns the plugins, which ask nobody until there are configurations.
 func New(c Config) (*Plugins, error) {
@@ -127,7 +118,7 @@ func (c Config) prepare(w *generic.Webhook) error {
 	w.SetExternalKubeClientSet(c.Client)
 	w.SetExternalKubeInformerFactory(c.Informers)
 	w.SetUnconditionalAuthorizer(c.Authorizer)
-	w.SetExcludedAdmissionResources(reviews)
+	w.SetExcludedAdmissionResources(libplugin.Reviews())
 	w.InspectFeatureGates(feature.DefaultFeatureGate)
 	w.SetServiceResolver(unresolved{})
 	w.SetAuthenticationInfoResolverWrapper(c.connections)
@@ -185,7 +176,7 @@ func (m *Mutating) Admit(ctx context.Context, a admission.Attributes, o admissio
 	if !ask {
 		return err
 	}
-	return m.hint.to(plugin.Admit(ctx, a, identical{o}))
+	return m.hint.to(plugin.Admit(ctx, a, libplugin.Interfaces(o)))
 }
 
 // Validating is the plugin ValidatingAdmissionWebhook.
@@ -202,5 +193,5 @@ func (v *Validating) Validate(ctx context.Context, a admission.Attributes, o adm
 	if !ask {
 		return err
 	}
-	return v.hint.to(plugin.Validate(ctx, a, identical{o}))
+	return v.hint.to(plugin.Validate(ctx, a, libplugin.Interfaces(o)))
 }
