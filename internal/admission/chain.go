@@ -51,7 +51,9 @@ type Config struct {
 	// Authorizer decides about token audiences that no volume of a pod names, and answers
 	// match conditions of webhooks.
 	Authorizer authorizer.UnconditionalAuthorizer
-	Clock      clock.Wall
+	// Fixed tells whether the kinds of a group-version are part of the program.
+	Fixed func(schema.GroupVersion) bool
+	Clock clock.Wall
 	// LegacyTokens lets pods mount Secrets with tokens. Optional.
 	LegacyTokens bool
 	// PodSecurity is what holds in namespaces that do not say. Optional.
@@ -99,7 +101,9 @@ func NewChain(c Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies := policy.New(policy.Config{Client: c.Client, Dynamic: c.Dynamic, Informers: c.Informers, Authorizer: c.Authorizer, Stored: c.Stored})
+	policies := policy.New(policy.Config{
+		Client: c.Client, Dynamic: c.Dynamic, Informers: c.Informers, Authorizer: c.Authorizer, Stored: c.Stored, Fixed: c.Fixed, Wall: c.Clock,
+	})
 	await := func(ctx context.Context) error {
 		policies.Await()
 		return webhooks.Await(ctx)

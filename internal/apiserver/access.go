@@ -69,6 +69,7 @@ func newAccess(l *loopback, c Config, checks []precheck.Check, stored func(schem
 		Dynamic:      parameters,
 		Informers:    a.informers,
 		Stored:       stored,
+		Fixed:        c.Kinds.Has,
 		Authorizer:   a.all,
 		Clock:        c.Wall,
 		LegacyTokens: c.Tokens.Legacy,

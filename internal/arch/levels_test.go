@@ -435,7 +435,7 @@ type owner struct {
 
 // owners are the single owners of the big libraries.
 var owners = []owner{
-	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens", "internal/encryption", "internal/etcd"}},
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens", "internal/encryption", "internal/etcd", "internal/controller/policystatus"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
 	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
 	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -48,6 +50,11 @@ type Roles struct{ View, Edit, Node string }
 // resource returns the resource that a row is about; a subresource's has a slash.
 func (g Group) resource(k Kind) schema.GroupResource {
 	return schema.GroupResource{Group: g.Version.Group, Resource: k.Serve.Resource}
+}
+
+// Has tells whether the table has kinds of a group-version.
+func (t Table) Has(gv schema.GroupVersion) bool {
+	return slices.ContainsFunc(t, func(g Group) bool { return g.Version == gv })
 }
 
 // each calls f with every row.

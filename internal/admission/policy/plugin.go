@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/admission/libplugin"
+	"laterna.dev/laterna/internal/clock"
 )
 
 // Config is what the plugins work with. Every field is required.
@@ -41,6 +42,9 @@ type Config struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Stored returns what is closed once the store has an object of a resource.
 	Stored func(schema.GroupResource) <-chan struct{}
+	// Fixed tells whether the kinds of a group-version are part of the program.
+	Fixed func(schema.GroupVersion) bool
+	Wall  clock.Wall
 }
 
 // Plugins are the two plugins. They apply nothing before Run.
@@ -63,6 +67,7 @@ func New(c Config) *Plugins {
 				return nil, err
 			}
 			plugin.InspectFeatureGates(feature.DefaultFeatureGate)
+			c.Client = described{c.Client, schemas{p.ended, c.Client.Discovery(), c.Fixed, c.Wall}}
 			return plugin, prepare(c, plugin.Plugin, p.ended)
 		}),
 	}

@@ -30,7 +30,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
 		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch,
 		"garbage": w.garbage, "budgets": w.budgets, "content": w.content,
-		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": w.endpoints, "ranges": w.ranges, "names": w.names,
+		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": w.endpoints, "ranges": w.ranges, "names": w.names, "policies": w.policies,
 	} {
 		t.Log(name)
 		job()

@@ -95,7 +95,7 @@ func (w *world) start(c config.Config, dir datadir.Dir) {
 	})
 	w.controllers = manager.New(manager.Config{
 		As: api.ControllerConfig, Keys: keys, Tokens: ControllerTokens(c.Tokens), CA: w.identity.Authority.PEM(), Ready: ready, ClusterDNS: c.Network.DNS(),
-		Clock: system, Wall: hasten(w.T), Settled: func() { close(settled) }, Log: log,
+		Clock: system, Wall: hasten(w.T), Stored: api.Stored, Settled: func() { close(settled) }, Log: log,
 	})
 	group.Add(append(store.Components(), api)...)
 	group.Add(w.controllers)

@@ -72,7 +72,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 	})
 	controllers := manager.New(manager.Config{
 		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready, ClusterDNS: c.Network.DNS(),
-		Clock: p.clocks.system, Wall: p.clocks.wall, Settled: p.clocks.settle(), Log: p.log,
+		Clock: p.clocks.system, Wall: p.clocks.wall, Stored: api.Stored, Settled: p.clocks.settle(), Log: p.log,
 	})
 	first := append(store.Components(), api)
 	second := []component.Component{controllers, component.Run("certificates", id.Renewer(dir.Kubeconfig(), names.URL(), p.clocks.wall, p.log).Run)}

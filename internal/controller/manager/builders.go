@@ -3,6 +3,7 @@ package manager
 import (
 	"fmt"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -25,6 +26,7 @@ import (
 	"laterna.dev/laterna/internal/controller/namespace"
 	"laterna.dev/laterna/internal/controller/nodelifecycle"
 	"laterna.dev/laterna/internal/controller/podgc"
+	"laterna.dev/laterna/internal/controller/policystatus"
 	"laterna.dev/laterna/internal/controller/replicaset"
 	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/rootca"
@@ -119,6 +121,9 @@ func (m *Manager) later() []builder {
 		{job.Name, func(g given) (runner, error) { return job.New(job.Config{Env: g.Env, Clock: c.Clock}), nil }},
 		{cronjob.Name, func(g given) (runner, error) {
 			return cronjob.New(cronjob.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
+		{policystatus.Name, func(g given) (runner, error) {
+			return policystatus.New(policystatus.Config{Env: g.Env, Stored: c.Stored(admissionregistrationv1.Resource("validatingadmissionpolicies"))}), nil
 		}},
 		{ttlafterfinished.Name, func(g given) (runner, error) {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil

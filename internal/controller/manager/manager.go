@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -40,6 +41,8 @@ type Config struct {
 	// Clock is the system's, Wall real time.
 	Clock *clock.Clock
 	Wall  clock.Wall
+	// Stored returns what is closed once the store has an object of a resource.
+	Stored func(schema.GroupResource) <-chan struct{}
 	// Settled is called once the stored offset of the test clock is applied; nil without a
 	// test clock.
 	Settled func()

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"strings"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -111,6 +112,10 @@ func controllers() []controller {
 			on("get list watch create", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource),
 			on("update", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource+"/status"),
 			events(),
+		}},
+		{name: "validatingadmissionpolicy-status-controller", rules: []rbacv1.PolicyRule{
+			on("list watch", admissionregistrationv1.GroupName, "validatingadmissionpolicies"),
+			on("update", admissionregistrationv1.GroupName, "validatingadmissionpolicies/status"),
 		}},
 	}, workloadControllers()...)
 }
