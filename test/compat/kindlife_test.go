@@ -33,6 +33,8 @@ type life struct {
 	statusAlone bool
 	// silent kinds are acted on: nobody is warned who makes one.
 	silent bool
+	// settled tells whether a controller has done with a new object; nil where none acts.
+	settled func(*unstructured.Unstructured) bool
 }
 
 // warned keeps the warnings of answers.
@@ -140,6 +142,14 @@ func (k *kindLife) create(t *testing.T) *unstructured.Unstructured {
 	made, err := k.own.Create(t.Context(), o, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if k.settled != nil {
+		eventually(t, stepTimeout, func() error {
+			if made, err = k.own.Get(t.Context(), made.GetName(), metav1.GetOptions{}); err == nil && !k.settled(made) {
+				err = fmt.Errorf("no controller has done with %v", made)
+			}
+			return err
+		})
 	}
 	return made
 }
