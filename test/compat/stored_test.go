@@ -57,6 +57,7 @@ spec: {defaultBackend: {service: {name: a, port: {number: 80}}}}
 	s.conforms(t, "a pod that mounts a claim waits and says for what", func(t *testing.T) {
 		_, claim := s.volumeAndClaim(t, "waits")
 		pod := shell(s.name("waits"), forever)
+		pod.Spec.PriorityClassName, pod.Spec.Tolerations = "system-node-critical", []corev1.Toleration{{Operator: corev1.TolerationOpExists}} // a full disk holds up nothing here
 		pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}}}
 		made := s.create(t, pod)
 		eventually(t, 20*time.Second, func() error {
