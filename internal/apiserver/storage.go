@@ -172,8 +172,7 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 	return etcd3.NewStoreWithUnsafeCorruptObjectDeletion(s, c.GroupResource), sync.OnceFunc(s.Close), nil
 }
 
-// direct is a generic.StorageDecorator: the store alone, of a kind that is served but seldom
-// read.
+// direct is a generic.StorageDecorator: the store alone, of a served kind that is seldom read.
 func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 	raw, stop, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 	if err != nil {
