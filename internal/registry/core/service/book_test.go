@@ -164,6 +164,42 @@ func TestAddressesTakenOutByHandComeBack(t *testing.T) {
 	<-done
 }
 
+// TestWhatIsSeenLateChangesNothing has the removal of an object seen when its service has
+// another one by then, and when the service gives the address back at the same moment.
+func TestWhatIsSeenLateChangesNothing(t *testing.T) {
+	s := serve(t, "10.0.0.0/24")
+	svc := s.mustCreate(newService("a", address("10.0.0.2")))
+	only := func() networkingv1.IPAddress {
+		t.Helper()
+		all, err := s.book.all(s.ctx)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	before := only()
+	if err := s.book.restore(s.ctx, &before); err != nil {
+		t.Fatal(err)
+	}
+	if after := only(); after.UID != before.UID {
+		t.Error("the object was made anew")
+	}
+	if _, _, err := s.Delete(s.ctx, "a", resourcetest.Allow, nil); err != nil {
+		t.Fatal(err)
+	}
+	stored, asked := s.book.service, 0
+	s.book.service = func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+		if asked++; asked == 1 {
+			return svc, nil
+		}
+		return stored(ctx, namespace, name)
+	}
+	if err := s.book.restore(s.ctx, &before); err != nil {
+		t.Fatal(err)
+	}
+	s.want("when the service has gone meanwhile")
+}
+
 // TestTwoServicesOfOneAddress come from a store that somebody has edited.
 func TestTwoServicesOfOneAddress(t *testing.T) {
 	s := serve(t, "10.0.0.0/24")

@@ -144,7 +144,7 @@ func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr, t
 	}
 	taken, foreign := false, false
 	for range 2 {
-		err := b.claim(ctx, svc, a, false)
+		err := b.claimStill(ctx, svc, a)
 		if err == nil {
 			b.log.InfoContext(ctx, "the address of a service was not in the books, it is now", "namespace", svc.Namespace, "service", svc.Name, "address", a)
 			switch {
@@ -154,6 +154,9 @@ func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr, t
 				tell.aboutService(ctx, svc, "ClusterIPNotAllocated", "the ClusterIP [%v]: %s for Service %s/%s has a wrong reference; repairing", familyOf(a), a, svc.Namespace, svc.Name)
 			}
 		}
+		if errors.Is(err, errDropped) {
+			return nil // what may be left is swept
+		}
 		if !errors.Is(err, errTaken) {
 			return err
 		}
@@ -162,6 +165,9 @@ func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr, t
 		var unknown error
 		err = b.remove(ctx, a.String(), func(o *networkingv1.IPAddress) bool {
 			foreign = !heldBy(o, svc)
+			if !foreign && maps.Equal(labelsOf(o), labelsOf(addressOf(svc, a))) {
+				return false // somebody was faster
+			}
 			if p := o.Spec.ParentRef; foreign && p != nil && p.Group == "" && p.Resource == "services" {
 				other, unknown = b.with(ctx, p.Namespace, p.Name, a)
 			}
@@ -179,6 +185,22 @@ func (b *book) mendOne(ctx context.Context, svc *corev1.Service, a netip.Addr, t
 		}
 	}
 	return nil
+}
+
+// errDropped says that a service does not have an address any more.
+var errDropped = errors.New("the service has dropped the address")
+
+// claimStill is claim for an address that a service had a moment ago: where it has given it
+// back meanwhile, nobody would do so again.
+func (b *book) claimStill(ctx context.Context, svc *corev1.Service, a netip.Addr) error {
+	if err := b.claim(ctx, svc, a, false); err != nil {
+		return err
+	}
+	still, err := b.with(ctx, svc.Namespace, svc.Name, a)
+	if err != nil || still != nil {
+		return err
+	}
+	return errors.Join(errDropped, b.release(ctx, svc, []netip.Addr{a}))
 }
 
 // with returns the service of a name if it has an address, else nil.
