@@ -11,7 +11,9 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	v2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -20,9 +22,11 @@ import (
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	v1alpha3 "k8s.io/api/scheduling/v1alpha3"
 	storagev1 "k8s.io/api/storage/v1"
+	storagemigrationv1 "k8s.io/api/storagemigration/v1"
 	resource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
@@ -30,7 +34,8 @@ import (
 	version "k8s.io/apimachinery/pkg/version"
 	common "k8s.io/kube-openapi/pkg/common"
 	configv1 "laterna.dev/laterna/api/config/v1"
-	v1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
+	v1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
+	identityv1alpha1 "laterna.dev/laterna/api/identity/v1alpha1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 )
@@ -262,6 +267,54 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_k8sio_api_autoscaling_v1_ScaleSpec(ref), true
 	case autoscalingv1.ScaleStatus{}.OpenAPIModelName():
 		return schema_k8sio_api_autoscaling_v1_ScaleStatus(ref), true
+	case v2.ContainerResourceMetricSource{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ContainerResourceMetricSource(ref), true
+	case v2.ContainerResourceMetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ContainerResourceMetricStatus(ref), true
+	case v2.CrossVersionObjectReference{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_CrossVersionObjectReference(ref), true
+	case v2.ExternalMetricSource{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ExternalMetricSource(ref), true
+	case v2.ExternalMetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ExternalMetricStatus(ref), true
+	case v2.HPAScalingPolicy{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HPAScalingPolicy(ref), true
+	case v2.HPAScalingRules{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HPAScalingRules(ref), true
+	case v2.HorizontalPodAutoscaler{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscaler(ref), true
+	case v2.HorizontalPodAutoscalerBehavior{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscalerBehavior(ref), true
+	case v2.HorizontalPodAutoscalerCondition{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscalerCondition(ref), true
+	case v2.HorizontalPodAutoscalerList{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscalerList(ref), true
+	case v2.HorizontalPodAutoscalerSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscalerSpec(ref), true
+	case v2.HorizontalPodAutoscalerStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_HorizontalPodAutoscalerStatus(ref), true
+	case v2.MetricIdentifier{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_MetricIdentifier(ref), true
+	case v2.MetricSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_MetricSpec(ref), true
+	case v2.MetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_MetricStatus(ref), true
+	case v2.MetricTarget{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_MetricTarget(ref), true
+	case v2.MetricValueStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_MetricValueStatus(ref), true
+	case v2.ObjectMetricSource{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ObjectMetricSource(ref), true
+	case v2.ObjectMetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ObjectMetricStatus(ref), true
+	case v2.PodsMetricSource{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_PodsMetricSource(ref), true
+	case v2.PodsMetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_PodsMetricStatus(ref), true
+	case v2.ResourceMetricSource{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ResourceMetricSource(ref), true
+	case v2.ResourceMetricStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_autoscaling_v2_ResourceMetricStatus(ref), true
 	case batchv1.CronJob{}.OpenAPIModelName():
 		return schema_k8sio_api_batch_v1_CronJob(ref), true
 	case batchv1.CronJobList{}.OpenAPIModelName():
@@ -298,6 +351,30 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_k8sio_api_batch_v1_SuccessPolicyRule(ref), true
 	case batchv1.UncountedTerminatedPods{}.OpenAPIModelName():
 		return schema_k8sio_api_batch_v1_UncountedTerminatedPods(ref), true
+	case certificatesv1.CertificateSigningRequest{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_CertificateSigningRequest(ref), true
+	case certificatesv1.CertificateSigningRequestCondition{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_CertificateSigningRequestCondition(ref), true
+	case certificatesv1.CertificateSigningRequestList{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_CertificateSigningRequestList(ref), true
+	case certificatesv1.CertificateSigningRequestSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_CertificateSigningRequestSpec(ref), true
+	case certificatesv1.CertificateSigningRequestStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_CertificateSigningRequestStatus(ref), true
+	case certificatesv1.ClusterTrustBundle{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_ClusterTrustBundle(ref), true
+	case certificatesv1.ClusterTrustBundleList{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_ClusterTrustBundleList(ref), true
+	case certificatesv1.ClusterTrustBundleSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_ClusterTrustBundleSpec(ref), true
+	case certificatesv1.PodCertificateRequest{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_PodCertificateRequest(ref), true
+	case certificatesv1.PodCertificateRequestList{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_PodCertificateRequestList(ref), true
+	case certificatesv1.PodCertificateRequestSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_PodCertificateRequestSpec(ref), true
+	case certificatesv1.PodCertificateRequestStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_certificates_v1_PodCertificateRequestStatus(ref), true
 	case coordinationv1.Lease{}.OpenAPIModelName():
 		return schema_k8sio_api_coordination_v1_Lease(ref), true
 	case coordinationv1.LeaseList{}.OpenAPIModelName():
@@ -930,6 +1007,110 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_k8sio_api_rbac_v1_RoleRef(ref), true
 	case rbacv1.Subject{}.OpenAPIModelName():
 		return schema_k8sio_api_rbac_v1_Subject(ref), true
+	case resourcev1.AllocatedDeviceStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_AllocatedDeviceStatus(ref), true
+	case resourcev1.AllocationResult{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_AllocationResult(ref), true
+	case resourcev1.CELDeviceSelector{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_CELDeviceSelector(ref), true
+	case resourcev1.CapacityRequestPolicy{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_CapacityRequestPolicy(ref), true
+	case resourcev1.CapacityRequestPolicyRange{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_CapacityRequestPolicyRange(ref), true
+	case resourcev1.CapacityRequirements{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_CapacityRequirements(ref), true
+	case resourcev1.Counter{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_Counter(ref), true
+	case resourcev1.CounterSet{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_CounterSet(ref), true
+	case resourcev1.Device{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_Device(ref), true
+	case resourcev1.DeviceAllocationConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceAllocationConfiguration(ref), true
+	case resourcev1.DeviceAllocationResult{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceAllocationResult(ref), true
+	case resourcev1.DeviceAttribute{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceAttribute(ref), true
+	case resourcev1.DeviceCapacity{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceCapacity(ref), true
+	case resourcev1.DeviceClaim{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClaim(ref), true
+	case resourcev1.DeviceClaimConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClaimConfiguration(ref), true
+	case resourcev1.DeviceClass{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClass(ref), true
+	case resourcev1.DeviceClassConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClassConfiguration(ref), true
+	case resourcev1.DeviceClassList{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClassList(ref), true
+	case resourcev1.DeviceClassSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceClassSpec(ref), true
+	case resourcev1.DeviceConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceConfiguration(ref), true
+	case resourcev1.DeviceConstraint{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceConstraint(ref), true
+	case resourcev1.DeviceCounterConsumption{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceCounterConsumption(ref), true
+	case resourcev1.DeviceDerivedAttribute{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceDerivedAttribute(ref), true
+	case resourcev1.DeviceRequest{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceRequest(ref), true
+	case resourcev1.DeviceRequestAllocationResult{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceRequestAllocationResult(ref), true
+	case resourcev1.DeviceSelector{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceSelector(ref), true
+	case resourcev1.DeviceSubRequest{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceSubRequest(ref), true
+	case resourcev1.DeviceTaint{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaint(ref), true
+	case resourcev1.DeviceTaintRule{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaintRule(ref), true
+	case resourcev1.DeviceTaintRuleList{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaintRuleList(ref), true
+	case resourcev1.DeviceTaintRuleSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaintRuleSpec(ref), true
+	case resourcev1.DeviceTaintRuleStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaintRuleStatus(ref), true
+	case resourcev1.DeviceTaintSelector{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceTaintSelector(ref), true
+	case resourcev1.DeviceToleration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_DeviceToleration(ref), true
+	case resourcev1.ExactDeviceRequest{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ExactDeviceRequest(ref), true
+	case resourcev1.NetworkDeviceData{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_NetworkDeviceData(ref), true
+	case resourcev1.NodeAllocatableMapping{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_NodeAllocatableMapping(ref), true
+	case resourcev1.NodeAllocatableOverhead{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_NodeAllocatableOverhead(ref), true
+	case resourcev1.NodeAllocatableResource{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_NodeAllocatableResource(ref), true
+	case resourcev1.OpaqueDeviceConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_OpaqueDeviceConfiguration(ref), true
+	case resourcev1.ResourceClaim{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaim(ref), true
+	case resourcev1.ResourceClaimConsumerReference{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimConsumerReference(ref), true
+	case resourcev1.ResourceClaimList{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimList(ref), true
+	case resourcev1.ResourceClaimSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimSpec(ref), true
+	case resourcev1.ResourceClaimStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimStatus(ref), true
+	case resourcev1.ResourceClaimTemplate{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimTemplate(ref), true
+	case resourcev1.ResourceClaimTemplateList{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimTemplateList(ref), true
+	case resourcev1.ResourceClaimTemplateSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceClaimTemplateSpec(ref), true
+	case resourcev1.ResourcePool{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourcePool(ref), true
+	case resourcev1.ResourceSlice{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceSlice(ref), true
+	case resourcev1.ResourceSliceList{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceSliceList(ref), true
+	case resourcev1.ResourceSliceSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_resource_v1_ResourceSliceSpec(ref), true
 	case schedulingv1.PriorityClass{}.OpenAPIModelName():
 		return schema_k8sio_api_scheduling_v1_PriorityClass(ref), true
 	case schedulingv1.PriorityClassList{}.OpenAPIModelName():
@@ -1076,6 +1257,14 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_k8sio_api_storage_v1_VolumeError(ref), true
 	case storagev1.VolumeNodeResources{}.OpenAPIModelName():
 		return schema_k8sio_api_storage_v1_VolumeNodeResources(ref), true
+	case storagemigrationv1.StorageVersionMigration{}.OpenAPIModelName():
+		return schema_k8sio_api_storagemigration_v1_StorageVersionMigration(ref), true
+	case storagemigrationv1.StorageVersionMigrationList{}.OpenAPIModelName():
+		return schema_k8sio_api_storagemigration_v1_StorageVersionMigrationList(ref), true
+	case storagemigrationv1.StorageVersionMigrationSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_storagemigration_v1_StorageVersionMigrationSpec(ref), true
+	case storagemigrationv1.StorageVersionMigrationStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_storagemigration_v1_StorageVersionMigrationStatus(ref), true
 	case resource.Quantity{}.OpenAPIModelName():
 		return schema_apimachinery_pkg_api_resource_Quantity(ref), true
 	case metav1.APIGroup{}.OpenAPIModelName():
@@ -1196,13 +1385,43 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_laterna_api_config_v1_AuthenticationSpec(ref), true
 	case configv1.AuthenticationStatus{}.OpenAPIModelName():
 		return schema_laterna_api_config_v1_AuthenticationStatus(ref), true
-	case v1alpha1.SigningKey{}.OpenAPIModelName():
+	case v1alpha1.InlinePolicy{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_InlinePolicy(ref), true
+	case v1alpha1.OpenIDConnectProvider{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_OpenIDConnectProvider(ref), true
+	case v1alpha1.OpenIDConnectProviderList{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderList(ref), true
+	case v1alpha1.OpenIDConnectProviderSpec{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderSpec(ref), true
+	case v1alpha1.OpenIDConnectProviderStatus{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_OpenIDConnectProviderStatus(ref), true
+	case v1alpha1.Policy{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_Policy(ref), true
+	case v1alpha1.PolicyList{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_PolicyList(ref), true
+	case v1alpha1.PolicySpec{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_PolicySpec(ref), true
+	case v1alpha1.PolicyStatus{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_PolicyStatus(ref), true
+	case v1alpha1.Principal{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_Principal(ref), true
+	case v1alpha1.Role{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_Role(ref), true
+	case v1alpha1.RoleList{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_RoleList(ref), true
+	case v1alpha1.RoleSpec{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_RoleSpec(ref), true
+	case v1alpha1.RoleStatus{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_RoleStatus(ref), true
+	case v1alpha1.Tag{}.OpenAPIModelName():
+		return schema_laterna_api_iam_v1alpha1_Tag(ref), true
+	case identityv1alpha1.SigningKey{}.OpenAPIModelName():
 		return schema_laterna_api_identity_v1alpha1_SigningKey(ref), true
-	case v1alpha1.SigningKeyList{}.OpenAPIModelName():
+	case identityv1alpha1.SigningKeyList{}.OpenAPIModelName():
 		return schema_laterna_api_identity_v1alpha1_SigningKeyList(ref), true
-	case v1alpha1.SigningKeySpec{}.OpenAPIModelName():
+	case identityv1alpha1.SigningKeySpec{}.OpenAPIModelName():
 		return schema_laterna_api_identity_v1alpha1_SigningKeySpec(ref), true
-	case v1alpha1.SigningKeyStatus{}.OpenAPIModelName():
+	case identityv1alpha1.SigningKeyStatus{}.OpenAPIModelName():
 		return schema_laterna_api_identity_v1alpha1_SigningKeyStatus(ref), true
 	case operatorv1.KubeAPIServer{}.OpenAPIModelName():
 		return schema_laterna_api_operator_v1_KubeAPIServer(ref), true
