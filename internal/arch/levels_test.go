@@ -57,7 +57,6 @@ var levels = []level{
 	{"internal/aws/sigv4", 2},
 	{"boundtoken/discovery", 2},
 	{"internal/aws/policy/hint", 2},
-	{"internal/aws/podidentity", 2},
 	{"internal/aws/iam", 2},
 	{"internal/aws/podidentity/identityfile", 2},
 	{"internal/aws/podidentity/review", 2},
@@ -424,7 +423,7 @@ var beside = []struct {
 
 // testOnly are packages of ours that only tests import; the rules for programs do
 // not hold in them.
-var testOnly = []string{"internal/aws/sigv4/sigv4test", "internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
+var testOnly = []string{"internal/aws/sigv4/sigv4test", "internal/aws/podidentity/podidentitytest", "internal/aws/iam/iamtest", "internal/aws/iam/memory", "internal/volumes/fakeapi", "internal/registry/core/podspec/podspectest", "internal/runtime/runtimetest", "laternatest", "test"}
 
 // owner says that an import path, with everything under it, belongs to some trees
 // only.
