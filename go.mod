@@ -95,7 +95,10 @@ require (
 	sigs.k8s.io/mcs-api v0.5.2 // indirect
 )
 
-require github.com/swaggest/swgui v1.8.5
+require (
+	github.com/swaggest/swgui v1.8.5
+	k8s.io/apiextensions-apiserver v0.37.2
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect
