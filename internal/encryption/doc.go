@@ -26,9 +26,9 @@ type Config struct {
 	// Client is the connection to the store. The Keeper does not close it.
 	Client *clientv3.Client
 	Box    *atrest.Box
-	// Transformer returns how objects below /registry/<resource>/ are encrypted; nil
+	// Transformer returns how objects below /registry/<place>/ are encrypted; nil
 	// where nothing is known of them.
-	Transformer func(resource string) value.Transformer
+	Transformer func(place string) value.Transformer
 	// Sealed are the keys of other values that the box seals.
 	Sealed []string
 	// Server is what people know this server by.

@@ -28,8 +28,8 @@ func (k *Keeper) transformer(key string) value.Transformer {
 		return k.config.Box.Transformer()
 	}
 	if object, ok := strings.CutPrefix(key, objects); ok {
-		resource, _, _ := strings.Cut(object, "/")
-		return k.config.Transformer(resource)
+		place, _ := walk.Place(object)
+		return k.config.Transformer(place)
 	}
 	return nil
 }

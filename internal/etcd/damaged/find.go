@@ -27,7 +27,7 @@ type Reader struct {
 type Source struct {
 	KV clientv3.KV
 	// Reader returns how the objects of a resource are read; false where nothing reads
-	// them. It is given the first element of the key behind Prefix.
+	// them. It is given the place of the key behind Prefix; see walk.Place.
 	Reader func(resource string) (Reader, bool)
 	// Label says how a value is encrypted and with which key.
 	Label func(value []byte) string
@@ -73,8 +73,8 @@ func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
 		return labels[label]
 	}
 	err := walk.Range(ctx, from.KV, Prefix, clientv3.GetPrefixRangeEnd(Prefix), func(kv *mvccpb.KeyValue) error {
-		resource, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), Prefix), "/")
-		reader, ok := from.Reader(resource)
+		place, _ := walk.Place(strings.TrimPrefix(string(kv.Key), Prefix))
+		reader, ok := from.Reader(place)
 		if !ok {
 			return nil
 		}

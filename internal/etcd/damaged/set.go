@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"laterna.dev/laterna/internal/etcd/walk"
 )
 
 // Prefix is where API objects live in the store.
@@ -98,16 +100,16 @@ func (s *Set) drop(key string) bool {
 // object says what the key of the store stands for.
 func object(key string, at schema.GroupVersionResource, why error) Object {
 	o := Object{Key: key, Resource: at.Resource, Why: why.Error()}
-	parts := strings.Split(strings.TrimPrefix(key, Prefix), "/")
-	switch len(parts) {
-	case 2:
-		o.Resource, o.Name = parts[0], parts[1]
-	case 3:
-		o.Resource, o.Namespace, o.Name = parts[0], parts[1], parts[2]
-	default:
+	place, rest := walk.Place(strings.TrimPrefix(key, Prefix))
+	namespace, name, namespaced := strings.Cut(rest, "/")
+	if !namespaced {
+		namespace, name = "", rest
+	}
+	if name == "" || strings.Contains(name, "/") {
 		o.Name = key
 		return o
 	}
+	o.Resource, o.Namespace, o.Name = place[strings.LastIndex(place, "/")+1:], namespace, name
 	if at.Version == "" {
 		return o
 	}

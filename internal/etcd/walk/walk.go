@@ -7,6 +7,7 @@ package walk
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,4 +39,16 @@ func Range(ctx context.Context, kv clientv3.KV, first, end string, f func(*mvccp
 		}
 		first = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
+}
+
+// Place splits what is behind the prefix of all objects in a key: where the objects of a
+// resource are, and the rest. Custom resources, and their definitions, are at two elements,
+// group and resource; of all others the first has no dot.
+func Place(key string) (place, rest string) {
+	place, rest, _ = strings.Cut(key, "/")
+	if strings.Contains(place, ".") {
+		resource, object, _ := strings.Cut(rest, "/")
+		return place + "/" + resource, object
+	}
+	return place, rest
 }
