@@ -25,6 +25,9 @@ type copying struct{ runtime.ObjectConvertor }
 // Convert implements runtime.ObjectConvertor.
 func (c copying) Convert(in, out, context any) error {
 	obj, ok := in.(runtime.Object)
+	if _, custom := in.(runtime.Unstructured); custom {
+		ok = false // all versions of all custom resources are of one type
+	}
 	from, to := reflect.ValueOf(in), reflect.ValueOf(out)
 	if !ok || from.Type() != to.Type() || from.Kind() != reflect.Pointer {
 		return c.ObjectConvertor.Convert(in, out, context)

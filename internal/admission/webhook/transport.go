@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	webhookutil "k8s.io/apiserver/pkg/util/webhook"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/json"
 
@@ -41,22 +42,49 @@ func (unresolved) ResolveEndpoint(namespace, name string, port int32) (*url.URL,
 
 // connections says how webhooks are called: without any credentials, whoever they are.
 func (c Config) connections(webhookutil.AuthenticationInfoResolver) webhookutil.AuthenticationInfoResolver {
+	return connections(c.Client, 0, caller{check: reviewed(c.CheckPatch)})
+}
+
+// Conversions are how webhooks are called that convert custom resources.
+type Conversions struct {
+	Services    webhookutil.ServiceResolver
+	Connections webhookutil.AuthenticationInfoResolverWrapper
+}
+
+const (
+	// conversionTimeout is how long a conversion may take. Kubernetes waits for ever, and
+	// with it all who watch the resource.
+	conversionTimeout = 30 * time.Second
+	// conversionGrowth is how many times as large as what is converted an answer may be:
+	// lists are converted whole.
+	conversionGrowth = 4
+)
+
+// NewConversions returns how webhooks of the services that client reads are called.
+func NewConversions(client kubernetes.Interface) Conversions {
+	return Conversions{unresolved{}, func(webhookutil.AuthenticationInfoResolver) webhookutil.AuthenticationInfoResolver {
+		return connections(client, conversionTimeout, caller{growth: conversionGrowth})
+	}}
+}
+
+// connections are calls by to, which is given what carries them out.
+func connections(client kubernetes.Interface, timeout time.Duration, to caller) webhookutil.AuthenticationInfoResolver {
+	wrap := func(config *rest.Config, endpoints func(context.Context) ([]netip.AddrPort, error)) *rest.Config {
+		config.Timeout = timeout
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			called := to
+			called.next, called.endpoints = next, endpoints
+			return called
+		})
+		return config
+	}
 	return &webhookutil.AuthenticationInfoResolverDelegator{
-		ClientConfigForFunc: func(string) (*rest.Config, error) {
-			config := &rest.Config{}
-			config.Wrap(func(next http.RoundTripper) http.RoundTripper { return caller{next: next, checkPatch: c.CheckPatch} })
-			return config, nil
-		},
+		ClientConfigForFunc: func(string) (*rest.Config, error) { return wrap(&rest.Config{}, nil), nil },
 		ClientConfigForServiceFunc: func(name, namespace string, port int) (*rest.Config, error) {
-			at := service{c.Client, namespace, name, int32(port)}
-			config := &rest.Config{
+			return wrap(&rest.Config{
 				Dial:  backends.OneMachineDialer(dialTimeout).DialContext,
 				Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }, // no proxy knows pods
-			}
-			config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-				return caller{next, at.endpoints, c.CheckPatch}
-			})
-			return config, nil
+			}, service{client, namespace, name, int32(port)}.endpoints), nil
 		},
 	}
 }
@@ -66,8 +94,12 @@ type caller struct {
 	next http.RoundTripper
 	// endpoints returns whom to call in place of the service that a request names; nil
 	// calls whom it names.
-	endpoints  func(context.Context) ([]netip.AddrPort, error)
-	checkPatch func(schema.GroupResource, []byte) error
+	endpoints func(context.Context) ([]netip.AddrPort, error)
+	// growth is how many times as large as the request an answer may be that is larger
+	// than maxAnswer.
+	growth int64
+	// check refuses what must not be taken from a webhook. Optional.
+	check func(req *http.Request, body []byte) error
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -80,14 +112,14 @@ func (c caller) RoundTrip(req *http.Request) (*http.Response, error) {
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		return nil, fmt.Errorf("the webhook answers %s to %q, and redirects are not followed", response.Status, response.Header.Get("Location"))
 	}
-	body, err := bounded.All(response.Body, maxAnswer)
+	body, err := bounded.All(response.Body, max(maxAnswer, c.growth*req.ContentLength))
 	if late := req.Context().Err(); late != nil {
 		return nil, late // what came may be a part
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the webhook's answer: %w", err)
 	}
-	if response.StatusCode < 300 {
+	if response.StatusCode < 300 && c.check != nil {
 		if err := c.check(req, body); err != nil {
 			return nil, err
 		}
@@ -141,34 +173,36 @@ type review struct {
 	} `json:"response"`
 }
 
-// check refuses answers in other encodings than JSON, which could not be looked at here, and
-// patches that no client may send.
-func (c caller) check(req *http.Request, body []byte) error {
-	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		return errors.New("the webhook's answer is not an AdmissionReview in JSON")
-	}
-	var answer, asked review
-	if err := json.UnmarshalCaseSensitivePreserveInts(body, &answer); err != nil {
-		return fmt.Errorf("the webhook's answer is not an AdmissionReview: %w", err)
-	}
-	if len(answer.Response.Patch) == 0 {
+// reviewed refuses answers in other encodings than JSON, which could not be looked at here,
+// and patches that no client may send.
+func reviewed(checkPatch func(schema.GroupResource, []byte) error) func(*http.Request, []byte) error {
+	return func(req *http.Request, body []byte) error {
+		if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+			return errors.New("the webhook's answer is not an AdmissionReview in JSON")
+		}
+		var answer, asked review
+		if err := json.UnmarshalCaseSensitivePreserveInts(body, &answer); err != nil {
+			return fmt.Errorf("the webhook's answer is not an AdmissionReview: %w", err)
+		}
+		if len(answer.Response.Patch) == 0 {
+			return nil
+		}
+		if req.GetBody != nil {
+			sent, err := req.GetBody()
+			if err != nil {
+				return err
+			}
+			text, err := bounded.All(sent, req.ContentLength)
+			if err != nil {
+				return err
+			}
+			if err := json.UnmarshalCaseSensitivePreserveInts(text, &asked); err != nil {
+				return fmt.Errorf("reading back what was asked: %w", err)
+			}
+		}
+		if err := checkPatch(schema.GroupResource{Group: asked.Request.Resource.Group, Resource: asked.Request.Resource.Resource}, answer.Response.Patch); err != nil {
+			return fmt.Errorf("the webhook's patch: %w", err)
+		}
 		return nil
 	}
-	if req.GetBody != nil {
-		sent, err := req.GetBody()
-		if err != nil {
-			return err
-		}
-		text, err := bounded.All(sent, req.ContentLength)
-		if err != nil {
-			return err
-		}
-		if err := json.UnmarshalCaseSensitivePreserveInts(text, &asked); err != nil {
-			return fmt.Errorf("reading back what was asked: %w", err)
-		}
-	}
-	if err := c.checkPatch(schema.GroupResource{Group: asked.Request.Resource.Group, Resource: asked.Request.Resource.Resource}, answer.Response.Patch); err != nil {
-		return fmt.Errorf("the webhook's patch: %w", err)
-	}
-	return nil
 }
