@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"laterna.dev/laterna/internal/admission"
+	"laterna.dev/laterna/internal/admission/webhook"
 	"laterna.dev/laterna/internal/authz"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/authz/rbac"
@@ -32,6 +33,8 @@ type access struct {
 	all       authorizer.Authorizer
 	rules     authorizer.RuleResolver
 	admission *admission.Chain
+	// conversions are how webhooks are called that convert custom resources.
+	conversions webhook.Conversions
 }
 
 func newAccess(l *loopback, c Config, checks []precheck.Check, stored func(schema.GroupResource) <-chan struct{}) (*access, error) {
@@ -48,6 +51,8 @@ func newAccess(l *loopback, c Config, checks []precheck.Check, stored func(schem
 		client:    client,
 		informers: informers.NewSharedInformerFactory(client, 0),
 		roles:     rbac.New(),
+
+		conversions: webhook.NewConversions(client),
 	}
 	nodes, err := node.New(node.Config{
 		Pods:   a.informers.Core().V1().Pods().Informer(),

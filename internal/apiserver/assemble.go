@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"errors"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,14 +28,15 @@ import (
 func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 	c := s.config
 	all, err := c.Kinds.Build(registry.Parts{
-		Env:        env,
-		Authorizer: s.access.all,
-		Rules:      s.access.rules,
-		RBAC:       s.access.guard(),
-		Kubelets:   c.Kubelets.TLS,
-		ClusterIPs: c.Services.Range,
-		Stores:     s.stores,
-		Keys:       c.Keys,
+		Env:             env,
+		Authorizer:      s.access.all,
+		Rules:           s.access.rules,
+		RBAC:            s.access.guard(),
+		Kubelets:        c.Kubelets.TLS,
+		ClusterIPs:      c.Services.Range,
+		Stores:          s.stores,
+		CustomResources: func(ctx context.Context) error { return s.custom.Begin(ctx) },
+		Keys:            c.Keys,
 		Tokens: func(b *registry.Builder) (made registry.Tokens, err error) {
 			s.tokens, made, err = s.buildTokens(b)
 			return made, err

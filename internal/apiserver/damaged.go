@@ -22,7 +22,7 @@ var (
 )
 
 // readable keeps how the objects of a resource are read.
-func (b *backend) readable(c *storagebackend.ConfigForResource, newObject func() runtime.Object, decoder etcd3.Decoder) {
+func (b *backend) readable(c *storagebackend.ConfigForResource, place string, newObject func() runtime.Object, decoder etcd3.Decoder) {
 	reader := damaged.Reader{Resource: c.GroupResource.WithVersion(b.codecs[c.GroupResource.Group].version.Version)}
 	reader.Read = func(ctx context.Context, kv *mvccpb.KeyValue) error {
 		plain, _, err := c.Transformer.TransformFromStorage(ctx, kv.Value, value.DefaultContext(kv.Key))
@@ -36,7 +36,7 @@ func (b *backend) readable(c *storagebackend.ConfigForResource, newObject func()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.readers[storeName(c.GroupResource)] = reader
+	b.readers[place] = reader
 }
 
 // findDamaged sets aside what cannot be read, see damaged.Set. Where there are signing
@@ -55,10 +55,10 @@ func (b *backend) findDamaged(ctx context.Context) ([]damaged.Object, error) {
 	}
 	return b.damaged.Find(ctx, damaged.Source{
 		KV: b.client.KV, Label: atrest.Label, Opened: opened,
-		Reader: func(resource string) (damaged.Reader, bool) {
+		Reader: func(place string) (damaged.Reader, bool) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			r, ok := b.readers[resource]
+			r, ok := b.readers[place]
 			return r, ok
 		},
 	})

@@ -7,14 +7,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	genericapi "k8s.io/apiserver/pkg/endpoints"
 	"k8s.io/kube-openapi/pkg/builder3"
 	"k8s.io/kube-openapi/pkg/common"
 	"k8s.io/kube-openapi/pkg/util"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
-	"laterna.dev/laterna/internal/generated/openapi"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/scheme"
 )
 
 // fieldTypes is the managedfields.TypeConverter of all that the groups take in requests,
@@ -42,8 +43,12 @@ type fieldTypes struct {
 const fewModels = 40
 
 // fieldTypes returns the type converter for what the storages take.
-func (d *documents) fieldTypes(all *registry.Storages) *fieldTypes {
-	f := &fieldTypes{docs: d, unowned: all.Unowned, models: modelNames(all.Groups), parts: map[string]func() (managedfields.TypeConverter, error){}}
+func (d *documents) fieldTypes(sch *scheme.Scheme, all *registry.Storages) (*fieldTypes, error) {
+	models, err := modelNames(sch, all.Groups)
+	if err != nil {
+		return nil, err
+	}
+	f := &fieldTypes{docs: d, unowned: all.Unowned, models: models, parts: map[string]func() (managedfields.TypeConverter, error){}}
 	f.byKind = sync.OnceValues(f.kinds)
 	f.whole = sync.OnceValues(func() (managedfields.TypeConverter, error) {
 		c, err := d.v3()
@@ -52,21 +57,31 @@ func (d *documents) fieldTypes(all *registry.Storages) *fieldTypes {
 		}
 		return typesOf(c, f.models...)
 	})
-	return f
+	return f, nil
 }
 
-func modelNames(groups []registry.GroupStorages) []string {
+// modelNames are the types of the API that the groups take; those of a library's storages
+// are its own.
+func modelNames(sch *scheme.Scheme, groups []registry.GroupStorages) ([]string, error) {
 	seen := map[string]bool{}
 	var names []string
 	for _, g := range groups {
-		for _, s := range g.ByPath {
-			if name := util.GetCanonicalTypeName(s.New()); !seen[name] {
+		for path, s := range g.ByPath {
+			kind, err := genericapi.GetResourceKind(g.Version, s, sch)
+			if err != nil {
+				return nil, fmt.Errorf("looking for the kind of %s: %w", path, err)
+			}
+			obj, err := sch.New(kind)
+			if err != nil {
+				return nil, fmt.Errorf("making a %s: %w", kind, err)
+			}
+			if name := util.GetCanonicalTypeName(obj); !seen[name] {
 				seen[name] = true
 				names = append(names, name)
 			}
 		}
 	}
-	return names
+	return names, nil
 }
 
 // typesOf converts the kinds of the named models.
@@ -138,7 +153,7 @@ func collect(name string, into map[string]common.OpenAPIDefinition) bool {
 	if _, ok := into[name]; ok {
 		return true
 	}
-	d, ok := openapi.Definition(name, func(name string) spec.Ref {
+	d, ok := definition(name, func(name string) spec.Ref {
 		return spec.MustCreateRef("#/components/schemas/" + common.EscapeJsonPointer(name))
 	})
 	if !ok || len(into) == fewModels {

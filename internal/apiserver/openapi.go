@@ -23,6 +23,7 @@ import (
 
 	"laterna.dev/laterna/internal/generated/openapi"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
@@ -46,6 +47,22 @@ func newDocuments(version string, sch *scheme.Scheme) *documents {
 	}
 }
 
+// definitions describes the types of all kinds.
+func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
+	all := apiextensions.OpenAPI(ref)
+	maps.Copy(all, openapi.GetOpenAPIDefinitions(ref))
+	return all
+}
+
+// definition describes one of them.
+func definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefinition, bool) {
+	if d, ok := openapi.Definition(name, ref); ok {
+		return d, true
+	}
+	d, ok := apiextensions.OpenAPI(ref)[name]
+	return d, ok
+}
+
 // security is how clients authenticate, as the documents of Kubernetes say it.
 const security = "BearerToken"
 
@@ -54,7 +71,7 @@ func (d *documents) v2() (*common.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c := genericserver.DefaultOpenAPIConfig(definitions, namer)
 	c.Info.Title, c.Info.Version = "Kubernetes", d.version
 	c.SecurityDefinitions = &spec.SecurityDefinitions{security: securityScheme()}
 	c.DefaultSecurity = []map[string][]string{{security: {}}}
@@ -75,7 +92,7 @@ func (d *documents) v3() (*common.OpenAPIV3Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := genericserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c := genericserver.DefaultOpenAPIV3Config(definitions, namer)
 	c.Info.Title, c.Info.Version = "Kubernetes", d.version
 	c.SecuritySchemes = spec3.SecuritySchemes{security: &spec3.SecurityScheme{SecuritySchemeProps: spec3.SecuritySchemeProps{
 		Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication",
@@ -88,8 +105,9 @@ func (d *documents) v3() (*common.OpenAPIV3Config, error) {
 }
 
 // serve answers /openapi/v2 and /openapi/v3 for all web services registered so far. Those
-// of groups, which the container has without their routes, describe makes for a document.
-func (d *documents) serve(h *genericserver.APIServerHandler, describe func(registry.GroupStorages) (*restful.WebService, error), groups []registry.GroupStorages) {
+// of groups, which the container has without their routes, describe makes for a document. It
+// returns what custom resources are published in.
+func (d *documents) serve(h *genericserver.APIServerHandler, describe func(registry.GroupStorages) (*restful.WebService, error), groups []registry.GroupStorages) apiextensions.Documents {
 	byRoot := map[string][]func() (*restful.WebService, error){}
 	for _, ws := range slices.Concat(h.GoRestfulContainer.RegisteredWebServices(), describedOnly()) {
 		byRoot[ws.RootPath()] = append(byRoot[ws.RootPath()], func() (*restful.WebService, error) { return ws, nil })
@@ -98,23 +116,27 @@ func (d *documents) serve(h *genericserver.APIServerHandler, describe func(regis
 		root := rootOf(g.Version.Group) + "/" + g.Version.String()
 		byRoot[root] = []func() (*restful.WebService, error){func() (*restful.WebService, error) { return describe(g) }}
 	}
-	v2 := handler.NewOpenAPIServiceLazy(cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
+	own := cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
 		var all []func() (*restful.WebService, error)
 		for _, root := range slices.Sorted(maps.Keys(byRoot)) {
 			all = append(all, byRoot[root]...)
 		}
 		return d.swagger(all)
-	})))
+	}))
+	v2 := handler.NewOpenAPIServiceLazy(own)
 	v2.RegisterOpenAPIVersionedService("/openapi/v2", h.NonGoRestfulMux)
 
 	v3 := handler3.NewOpenAPIService()
 	v3.RegisterOpenAPIV3VersionedService("/openapi/v3", h.NonGoRestfulMux)
+	taken := map[string]bool{}
 	for root, services := range byRoot {
 		root := strings.TrimPrefix(root, "/")
+		taken[root] = true
 		v3.UpdateGroupVersionLazy(root, cached.Once(cached.Func(func() (*spec3.OpenAPI, string, error) {
 			return d.openAPI(root, services)
 		})))
 	}
+	return apiextensions.Documents{Models: d.v3, Own: own, V2: v2, V3: v3, Taken: taken}
 }
 
 // made calls all.

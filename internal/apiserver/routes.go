@@ -62,7 +62,7 @@ func (s *Server) ownRoutes() []route {
 		{explain.Path + "/", administrators, s.aws.Explain},
 		{awsapis.FaultsPath, administrators, http.HandlerFunc(s.aws.ServeFaults)},
 		{damaged.Path, administrators, &s.backend.damaged},
-		{definitionsPath, administrators, http.HandlerFunc(definitions)},
+		{"/apis/", authenticated, s.custom},
 		{"/swagger.json", authenticated, swaggerJSON(s.generic.Handler.NonGoRestfulMux)},
 		{"/swaggerapi", authenticated, http.HandlerFunc(swaggerAPI)},
 	}

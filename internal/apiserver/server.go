@@ -26,6 +26,7 @@ import (
 	"laterna.dev/laterna/internal/etcd"
 	"laterna.dev/laterna/internal/etcd/presence"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"
 	"laterna.dev/laterna/internal/registry/quantity"
@@ -61,6 +62,7 @@ type Server struct {
 	tokens   *tokens.Tokens
 	aws      *awsapis.APIs
 	generic  *genericserver.GenericAPIServer
+	custom   *apiextensions.Server
 	readings *answers.Readings
 	front    *front
 	boot     boot
@@ -138,7 +140,15 @@ func (s *Server) warmUp(ctx, life context.Context) error {
 	s.background.Go(func() { s.readings.Run(life) })
 	s.inner.serve(s.generic.Handler)
 	s.background.Go(func() { s.access.run(life) })
-	return s.access.await(ctx)
+	if err := s.access.await(ctx); err != nil {
+		return err
+	}
+	// Who asks for a custom resource must not be told that there is none.
+	if err := s.custom.BeginStored(ctx); err != nil {
+		return err
+	}
+	s.background.Go(func() { s.custom.Run(life) })
+	return nil
 }
 
 // openStore waits for the store and connects to it. life bounds what the
@@ -264,15 +274,18 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 // serveKinds serves the kinds of all group-versions, and the documents about them.
 func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *registry.Storages) error {
 	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
-	kinds := &installer{server: s.generic, config: c, scheme: sch, types: docs.fieldTypes(all), router: paths.New()}
+	types, err := docs.fieldTypes(sch, all)
+	if err != nil {
+		return err
+	}
+	kinds := &installer{server: s.generic, config: c, scheme: sch, types: types, router: paths.New()}
 	s.generic.Handler.GoRestfulContainer.Router(kinds.router)
 	for _, g := range all.Groups {
 		if err := kinds.install(g); err != nil {
 			return err
 		}
 	}
-	docs.serve(s.generic.Handler, kinds.described, all.Groups)
-	return nil
+	return s.buildCustom(c, all, docs.serve(s.generic.Handler, kinds.described, all.Groups))
 }
 
 // Limits as in Kubernetes, but for requests in flight, of which only lists are queued
@@ -381,6 +394,9 @@ func (s *Server) shutDown(ctx context.Context) error {
 		err = s.front.stop(ctx, drained)
 	} else {
 		err = s.closeListeners()
+	}
+	if s.custom != nil {
+		s.custom.Stop(ctx)
 	}
 	s.end()
 	s.background.Wait()

@@ -28,6 +28,7 @@ import (
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd/damaged"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/scheme"
 	"laterna.dev/laterna/internal/tokens/review"
 	"laterna.dev/laterna/internal/wait"
@@ -62,9 +63,9 @@ type backend struct {
 	damaged damaged.Set
 
 	mu sync.Mutex
-	// readers are how the objects of stored resources are read, by name.
+	// readers are how the objects of stored resources are read, by where they are.
 	readers map[string]damaged.Reader
-	// encryption is that of stored resources, by name.
+	// encryption is that of stored resources, by where they are.
 	encryption map[string]value.Transformer
 	caches     []*cacher.Cacher
 	stops      []func()
@@ -107,13 +108,13 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 	}
 	config := storagebackend.NewDefaultConfig(objectPrefix, c.codec)
 	config.EncodeVersioner = c.versioner
-	config.Transformer = b.transformer(resource)
+	config.Transformer = b.transformer(resource, placeOf(resource))
 	options := generic.RESTOptions{
 		StorageConfig:           config.ForResource(resource),
 		Decorator:               b.cached,
 		EnableGarbageCollection: true,
 		DeleteCollectionWorkers: deleteWorkers,
-		ResourcePrefix:          storeName(resource),
+		ResourcePrefix:          placeOf(resource),
 	}
 	switch {
 	case resource == corev1.Resource("rangeallocations"): // not served
@@ -124,18 +125,22 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 	return options, nil
 }
 
-// storeName is how the objects of a resource are named in the store. It is the plural, as
-// in Kubernetes, but for the group of IAM, which has roles as RBAC has them.
-func storeName(resource schema.GroupResource) string {
-	if resource.Group == iamv1alpha1.GroupName {
+// placeOf returns where objects of a resource are below objectPrefix. It is the plural, as
+// in Kubernetes, but for the group of IAM, which has roles as RBAC has them, and for
+// definitions of custom resources, which lie in Kubernetes as those do.
+func placeOf(resource schema.GroupResource) string {
+	switch resource.Group {
+	case iamv1alpha1.GroupName:
 		return resource.String()
+	case apiextensions.Version.Group:
+		return customPlace(resource)
 	}
 	return resource.Resource
 }
 
 // transformer encrypts what the provider configuration names, and what is confidential
 // anyway. It refuses to read encrypted values elsewhere.
-func (b *backend) transformer(resource schema.GroupResource) (t value.Transformer) {
+func (b *backend) transformer(resource schema.GroupResource, place string) (t value.Transformer) {
 	secret := b.confidential[resource]
 	switch {
 	case b.rules != nil:
@@ -147,16 +152,16 @@ func (b *backend) transformer(resource schema.GroupResource) (t value.Transforme
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.encryption[storeName(resource)] = t
+	b.encryption[place] = t
 	return t
 }
 
-// encryptionOf returns how the objects of a stored resource are encrypted, nil where
-// there is no such resource.
-func (b *backend) encryptionOf(resource string) value.Transformer {
+// encryptionOf returns how the objects at a place are encrypted, nil where there is no such
+// resource.
+func (b *backend) encryptionOf(place string) value.Transformer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.encryption[resource]
+	return b.encryption[place]
 }
 
 // uncached is a generic.StorageDecorator: the store alone.
@@ -164,7 +169,7 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 	versioner := storage.APIObjectVersioner{}
 	transformer := etcd3.WithCorruptObjErrorHandlingTransformer(c.Transformer)
 	decoder := etcd3.WithCorruptObjErrorHandlingDecoder(etcd3.NewDefaultDecoder(c.Codec, versioner))
-	b.readable(c, newObject, decoder)
+	b.readable(c, resourcePrefix, newObject, decoder)
 	s, err := etcd3.New(b.clientFor(c.GroupResource), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
 	if err != nil {
 		return nil, nil, fmt.Errorf("storage of %s: %w", c.GroupResource, err)
@@ -186,11 +191,24 @@ func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix str
 
 // cached is a generic.StorageDecorator: the store with a watch cache before it.
 func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
-	raw, stopRaw, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+	objects, cached, stop, err := b.watched(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 	if err != nil {
 		return nil, nil, err
 	}
-	cached, err := cacher.NewCacherFromConfig(cacher.Config{
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.caches = append(b.caches, cached)
+	b.stops = append(b.stops, stop)
+	return objects, stop, nil
+}
+
+// watched makes a store with a watch cache before it, until stop.
+func (b *backend) watched(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (objects storage.Interface, cached *cacher.Cacher, stop func(), err error) {
+	raw, stopRaw, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cached, err = cacher.NewCacherFromConfig(cacher.Config{
 		Storage:             raw,
 		Versioner:           storage.APIObjectVersioner{},
 		GroupResource:       c.GroupResource,
@@ -207,19 +225,15 @@ func (b *backend) cached(c *storagebackend.ConfigForResource, resourcePrefix str
 	})
 	if err != nil {
 		stopRaw()
-		return nil, nil, fmt.Errorf("watch cache of %s: %w", c.GroupResource, err)
+		return nil, nil, nil, fmt.Errorf("watch cache of %s: %w", c.GroupResource, err)
 	}
 	delegator := cacher.NewCacheDelegator(cached, raw)
-	stop := sync.OnceFunc(func() {
+	stop = sync.OnceFunc(func() {
 		delegator.Stop()
 		cached.Stop()
 		stopRaw()
 	})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.caches = append(b.caches, cached)
-	b.stops = append(b.stops, stop)
-	return b.damaged.Explain(answers.Weigh(delegator, cached, b.clock), objectPrefix), stop, nil
+	return b.damaged.Explain(answers.Weigh(delegator, cached, b.clock), objectPrefix), cached, stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for

@@ -103,6 +103,7 @@ var levels = []level{
 	{"internal/node/seccomp", 3},
 	{"internal/ownapi", 3},
 	{"internal/proxy", 3},
+	{"internal/registry/apiextensions", 3},
 	{"internal/registry/apps", 3},
 	{"internal/registry/admissionregistration", 3},
 	{"internal/registry/authentication", 3},
@@ -314,6 +315,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/credentialprovider", "internal/node/imagepull"}: "its logins are for pulls, and fit images as theirs do",
 	{"internal/node/process", "internal/node/lifecycle"}:            "marks of a container say with which signal it is stopped",
 
+	{"internal/registry/apiextensions", "internal/registry/resource"}:              "kinds are made of it",
 	{"internal/registry/apps", "internal/registry/resource"}:                       "kinds are made of it",
 	{"internal/registry/authentication", "internal/registry/resource"}:             "kinds are made of it",
 	{"internal/registry/authorization", "internal/registry/resource"}:              "kinds are made of it",
@@ -441,6 +443,7 @@ var owners = []owner{
 	{"github.com/go-jose", []string{"boundtoken", "internal/tokens/keys"}},
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},
+	{"k8s.io/apiextensions-apiserver", []string{"internal/registry/apiextensions"}},
 	{"k8s.io/kubernetes", nil},
 	{"github.com/coredns", []string{"internal/network/dns/server"}},
 	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},

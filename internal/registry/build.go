@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type Parts struct {
 	// Stores are hosts with ports at which the store answers, that nobody is led to;
 	// none where it listens on no network.
 	Stores []string
+	// CustomResources begins to serve custom resources; see apiextensions.Storages.
+	CustomResources func(context.Context) error
 	// Keys signs tokens.
 	Keys signingkey.Ring
 	// Tokens is called once, by the first kind that needs tokens. It may ask for

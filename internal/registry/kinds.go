@@ -45,6 +45,7 @@ import (
 	"laterna.dev/laterna/internal/registry/admissionregistration/admissionpolicy"
 	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 	"laterna.dev/laterna/internal/registry/admissionregistration/webhookconfiguration"
+	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
 	"laterna.dev/laterna/internal/registry/apps/daemonset"
 	"laterna.dev/laterna/internal/registry/apps/deployment"
@@ -125,6 +126,9 @@ func groups() Table {
 			{Serve: policies("validatingadmissionpolicies", conditions, admissionpolicy.ValidatingBinding), Seldom: true},
 			{Serve: Stored(webhookconfiguration.Mutating(conditions))},
 			{Serve: Stored(webhookconfiguration.Validating(conditions))},
+		}},
+		{apiextensions.Version, apiextensions.AddToScheme, []Kind{
+			{Serve: customResourceDefinitions()},
 		}},
 		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
 			{Serve: Stored(controllerrevision.Definition())},

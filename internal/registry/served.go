@@ -15,6 +15,9 @@ type Served struct {
 	Resource string
 	// Register tells the scheme what it must know beside the type. Optional.
 	Register func(*runtime.Scheme) error
+	// Hub tells the scheme the types that a library works on where they are not those of
+	// the API; see scheme.Group. Optional.
+	Hub func(*runtime.Scheme) error
 	// Storages builds what answers, by path: the resource itself, and what belongs to
 	// it.
 	Storages func(*Builder) (map[string]rest.Storage, error)

@@ -24,6 +24,7 @@ import (
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/network/backends"
+	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
 	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
@@ -212,6 +213,13 @@ func (b *Builder) tell() (service.Tell, error) {
 			b.Log.WarnContext(ctx, "an event was not written", "error", err)
 		}
 	}, nil
+}
+
+// customResourceDefinitions are the library's.
+func customResourceDefinitions() Served {
+	return Served{Resource: apiextensions.Plural, Hub: apiextensions.Hub, Storages: func(b *Builder) (map[string]rest.Storage, error) {
+		return apiextensions.Storages(b.Env, b.CustomResources)
+	}}
 }
 
 func podProjections() Served {

@@ -75,6 +75,9 @@ func (t Table) Scheme() (*scheme.Scheme, error) {
 			if k.Serve.Register != nil {
 				groups[i].Register = append(groups[i].Register, k.Serve.Register)
 			}
+			if k.Serve.Hub != nil {
+				groups[i].Hub = k.Serve.Hub
+			}
 		}
 	}
 	return scheme.New(groups)

@@ -24,6 +24,9 @@ type Group struct {
 	Version schema.GroupVersion
 	// AddToScheme adds its types.
 	AddToScheme func(*runtime.Scheme) error
+	// Hub adds the types that the external ones are converted through, where a library
+	// works on types of its own. Optional.
+	Hub func(*runtime.Scheme) error
 	// Register adds what its kinds' own packages say about them.
 	Register []func(*runtime.Scheme) error
 }
@@ -55,7 +58,7 @@ func New(groups []Group) (*Scheme, error) {
 		if !inProtobuf(s, g.Version) {
 			jsonOnly[g.Version.Group] = true
 		}
-		if err := addHub(s, g.Version); err != nil {
+		if err := g.addHub(s); err != nil {
 			return nil, err
 		}
 		versions[g.Version.Group] = append(versions[g.Version.Group], g.Version)
@@ -118,7 +121,14 @@ func inProtobuf(s *runtime.Scheme, gv schema.GroupVersion) bool {
 // addHub registers the kinds of a group-version, but not the meta kinds that every
 // group has, under the group's internal version. Of a kind that several versions have the
 // first is the hub.
-func addHub(s *runtime.Scheme, gv schema.GroupVersion) error {
+func (g Group) addHub(s *runtime.Scheme) error {
+	gv := g.Version
+	if g.Hub != nil {
+		if err := g.Hub(s); err != nil {
+			return fmt.Errorf("adding internal kinds of %s: %w", gv, err)
+		}
+		return nil
+	}
 	hub := schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal}
 	for kind, t := range s.KnownTypes(gv) {
 		if t.PkgPath() == metaTypes {

@@ -1,0 +1,71 @@
+package apiextensions
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"laterna.dev/laterna/internal/registry/resource"
+)
+
+// Plural is the resource of definitions.
+const Plural = "customresourcedefinitions"
+
+// Version is the group-version of definitions.
+var Version = apiextensionsv1.SchemeGroupVersion
+
+// AddToScheme adds the types of the API, with their defaults and conversions.
+func AddToScheme(s *runtime.Scheme) error { return apiextensionsv1.AddToScheme(s) }
+
+// Hub adds the types that the library works on.
+func Hub(s *runtime.Scheme) error { return apiextensions.AddToScheme(s) }
+
+// Storages returns the storages of definitions. begin is called before a definition is
+// stored, and returns when custom resources are served.
+func Storages(env resource.Env, begin func(context.Context) error) (map[string]rest.Storage, error) {
+	stored, err := customresourcedefinition.NewREST(env.Scheme, env.Getter)
+	if err != nil {
+		return nil, fmt.Errorf("storage of %s: %w", Plural, err)
+	}
+	return map[string]rest.Storage{
+		Plural:             &definitions{stored, begin},
+		Plural + "/status": customresourcedefinition.NewStatusREST(env.Scheme, stored),
+	}, nil
+}
+
+// definitions are stored once somebody serves what they define.
+type definitions struct {
+	*customresourcedefinition.REST
+	begin func(context.Context) error
+}
+
+// Create implements rest.Creater.
+func (d *definitions) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	return d.REST.Create(ctx, obj, d.begun(validate, options.DryRun), options)
+}
+
+// Update implements rest.Updater. Server-side apply makes objects that there are not.
+func (d *definitions) Update(ctx context.Context, name string, change rest.UpdatedObjectInfo, validateNew rest.ValidateObjectFunc, validate rest.ValidateObjectUpdateFunc, create bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return d.REST.Update(ctx, name, change, d.begun(validateNew, options.DryRun), validate, create, options)
+}
+
+// begun is the last thing that happens before a new object is stored.
+func (d *definitions) begun(validate rest.ValidateObjectFunc, dryRun []string) rest.ValidateObjectFunc {
+	return func(ctx context.Context, obj runtime.Object) error {
+		if validate != nil {
+			if err := validate(ctx, obj); err != nil {
+				return err
+			}
+		}
+		if len(dryRun) > 0 {
+			return nil
+		}
+		return d.begin(ctx)
+	}
+}
