@@ -30,7 +30,7 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 	generic.LoopbackClientConfig = s.inner.config(process, nil)
 	s.custom = apiextensions.New(apiextensions.Config{
 		Generic:     generic,
-		Definitions: s.backend,
+		Definitions: unused{s.backend},
 		Objects:     customResources{s.backend},
 		Stored:      stored,
 		Services:    s.access.conversions.Services,
@@ -71,4 +71,16 @@ func (b customResources) GetRESTOptions(resource schema.GroupResource, _ runtime
 func (b customResources) transient(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 	objects, _, stop, err := b.watched(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 	return objects, stop, err
+}
+
+// unused says how definitions are stored that the library makes a storage for and nobody
+// asks: what answers is made by registry/apiextensions. It implements
+// generic.RESTOptionsGetter.
+type unused struct{ *backend }
+
+// GetRESTOptions implements generic.RESTOptionsGetter.
+func (b unused) GetRESTOptions(resource schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+	options, err := b.backend.GetRESTOptions(resource, example)
+	options.Decorator = b.uncached
+	return options, err
 }

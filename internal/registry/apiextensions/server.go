@@ -82,15 +82,19 @@ func (s *Server) Begin(ctx context.Context) error {
 	if s.serving.Load() != nil {
 		return nil
 	}
+	began := s.config.Wall.Now()
 	b, err := s.start(ctx)
 	if err != nil {
 		return fmt.Errorf("serving custom resources: %w", err)
 	}
+	made := s.config.Wall.Now()
 	if err := s.await(ctx, b.server, controllersStarted); err != nil {
 		return err
 	}
 	handler := b.server.GenericAPIServer.UnprotectedHandler()
-	s.serving.CompareAndSwap(nil, &handler)
+	if s.serving.CompareAndSwap(nil, &handler) {
+		s.config.Log.Debug("custom resources are served", "made", made.Sub(began), "took", s.config.Wall.Since(began))
+	}
 	return nil
 }
 
@@ -101,7 +105,6 @@ func (s *Server) start(ctx context.Context) (*begun, error) {
 	if s.begun != nil {
 		return s.begun, nil
 	}
-	began := s.config.Wall.Now()
 	server, err := s.build()
 	if err != nil {
 		return nil, err
@@ -113,7 +116,6 @@ func (s *Server) start(ctx context.Context) (*begun, error) {
 	}
 	s.begun = &begun{server, end}
 	server.GenericAPIServer.RunPostStartHooks(life)
-	s.config.Log.Debug("began to serve custom resources", "took", s.config.Wall.Since(began))
 	return s.begun, nil
 }
 
