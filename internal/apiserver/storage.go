@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -61,6 +62,9 @@ type backend struct {
 	clock clock.Wall
 	// damaged are the objects that lists and watches leave out.
 	damaged damaged.Set
+
+	// streams counts the clients of custom resources, which have streams of their own.
+	streams atomic.Int64
 
 	mu sync.Mutex
 	// readers are how the objects of stored resources are read, by where they are.

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
@@ -34,11 +35,15 @@ func busy(r schema.GroupResource) bool {
 }
 
 // clientFor returns a client that shares the connection and watches on the stream of the
-// resource.
+// resource. A custom resource has a client, and a stream, for each of its versions: they
+// come and go.
 func (b *backend) clientFor(resource schema.GroupResource) *kubernetes.Client {
 	stream := "others"
 	if busy(resource) {
 		stream = resource.String()
+	}
+	if _, own := b.codecs[resource.Group]; !own {
+		stream = fmt.Sprintf("%s %d", resource, b.streams.Add(1))
 	}
 	shared := b.client
 	c := clientv3.NewCtxClient(shared.Ctx())
