@@ -334,6 +334,8 @@ func webhookAnswer(ctx context.Context, path string, r *admissionv1.AdmissionReq
 		return deny("the pod contains unwanted label")
 	case path == "/deny-maps" && strings.Contains(object, `"webhook-e2e-test":"webhook-disallow"`):
 		return deny("the configmap contains unwanted key and value")
+	case path == "/deny-objects" && strings.Contains(object+string(r.OldObject.Raw), `"webhook-e2e-test":"webhook-disallow"`) && (object == "" || strings.Contains(object, "webhook-disallow")):
+		return deny("the custom resource contains unwanted data")
 	case path == "/stage-1" && strings.Contains(object, `"mutation-start":"yes"`):
 		return change(`[{"op": "add", "path": "/data/mutation-stage-1", "value": "yes"}]`)
 	case path == "/stage-2" && strings.Contains(object, `"mutation-stage-1":"yes"`):
