@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +53,12 @@ type customResources struct{ *backend }
 // customPlace is where the objects of a custom resource are below objectPrefix.
 func customPlace(resource schema.GroupResource) string {
 	return resource.Group + "/" + resource.Resource
+}
+
+// customAt returns the custom resource whose objects are at a place.
+func customAt(place string) (resource schema.GroupResource, ok bool) {
+	resource.Group, resource.Resource, ok = strings.Cut(place, "/")
+	return resource, ok
 }
 
 // GetRESTOptions implements generic.RESTOptionsGetter.

@@ -161,11 +161,15 @@ func (b *backend) transformer(resource schema.GroupResource, place string) (t va
 }
 
 // encryptionOf returns how the objects at a place are encrypted, nil where there is no such
-// resource.
+// resource. Custom resources may have objects that nobody has asked for yet.
 func (b *backend) encryptionOf(place string) value.Transformer {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.encryption[place]
+	t := b.encryption[place]
+	b.mu.Unlock()
+	if resource, custom := customAt(place); t == nil && custom {
+		t = b.transformer(resource, place)
+	}
+	return t
 }
 
 // uncached is a generic.StorageDecorator: the store alone.
