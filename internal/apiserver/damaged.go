@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,7 +22,7 @@ var (
 	errEncoded = errors.New("its value in the store is damaged: it is not the encoding of an object")
 )
 
-// readable keeps how the objects of a resource are read.
+// readable keeps how the objects at a place are read.
 func (b *backend) readable(c *storagebackend.ConfigForResource, place string, newObject func() runtime.Object, decoder etcd3.Decoder) {
 	reader := damaged.Reader{Resource: c.GroupResource.WithVersion(b.codecs[c.GroupResource.Group].version.Version)}
 	reader.Read = func(ctx context.Context, kv *mvccpb.KeyValue) error {
@@ -36,7 +37,7 @@ func (b *backend) readable(c *storagebackend.ConfigForResource, place string, ne
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.readers[place] = reader
+	b.readers[strings.TrimPrefix(place, "/")] = reader
 }
 
 // findDamaged sets aside what cannot be read, see damaged.Set. Where there are signing
