@@ -29,6 +29,10 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 	generic := *c
 	// The server's own decisions are made while nobody else is served, and so is this.
 	generic.LoopbackClientConfig = s.inner.config(process, nil)
+	own := map[string][]string{}
+	for _, g := range all.Groups {
+		own[g.Version.Group] = append(own[g.Version.Group], g.Version.Version)
+	}
 	s.custom = apiextensions.New(apiextensions.Config{
 		Generic:     generic,
 		Definitions: unused{s.backend},
@@ -38,6 +42,7 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 		Connections: s.access.conversions.Connections,
 		Groups:      s.generic.AggregatedDiscoveryGroupManager,
 		Listed:      s.generic.DiscoveryGroupManager,
+		Own:         own,
 		Documents:   docs,
 		Wall:        s.config.Wall,
 		Log:         s.config.Log,

@@ -26,3 +26,6 @@ func (s *Server) DialIssuer(ctx context.Context, address string) error {
 	}
 	return conn.Close()
 }
+
+// ServesCustomResources tells whether what custom resources need has begun.
+func (s *Server) ServesCustomResources() bool { return s.custom.Begun() }

@@ -96,11 +96,13 @@ func (i *installer) make(g registry.GroupStorages, equivalent runtime.Equivalent
 	return alone.RegisteredWebServices()[0], resources, nil
 }
 
-// Kinds of ours come behind all others, where clients are given a name alone: "kubectl get
-// roles" asks for those of RBAC, not of IAM. Kubernetes has 1000 for custom resources.
+// Where clients are given a name alone they take the first kind that has it. Those of
+// Kubernetes come first; custom resources have 1000, as in Kubernetes; kinds of ours come
+// behind all others: "kubectl get roles" asks for those of RBAC, not of IAM.
 const (
-	ourGroups   = ".laterna.dev"
-	ourPriority = 100
+	firstPriority = 17000
+	ourGroups     = ".laterna.dev"
+	ourPriority   = 100
 )
 
 // addDiscovery lists a group-version under /api or /apis, in both formats.
@@ -118,9 +120,11 @@ func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g 
 		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(rootOf(g.Version.Group), metav1.APIVersions{}))
 		return
 	}
+	priority := firstPriority
 	if strings.HasSuffix(g.Version.Group, ourGroups) {
-		s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), ourPriority, 15)
+		priority = ourPriority
 	}
+	s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), priority, 15)
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.Version.Group, doc)
 	version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}
 	group := metav1.APIGroup{

@@ -17,8 +17,11 @@ type groups struct {
 	aggregated.ResourceManager
 	listed discovery.GroupManager
 
+	// own are the versions of the server's own groups, to which definitions may add.
+	own map[string][]string
+
 	mu       sync.Mutex
-	versions map[string][]string // by group, the preferred one first
+	versions map[string][]string // by group
 }
 
 // groups returns the resource manager that the library is given.
@@ -26,6 +29,7 @@ func (s *Server) groups() aggregated.ResourceManager {
 	return bySource{s.config.Groups, &groups{
 		ResourceManager: s.config.Groups.WithSource(aggregated.CRDSource),
 		listed:          s.config.Listed,
+		own:             s.config.Own,
 		versions:        map[string][]string{},
 	}}
 }
@@ -73,18 +77,24 @@ func (g *groups) RemoveGroup(group string) {
 	g.list(group, nil)
 }
 
-// list lists a group with its versions, in Kubernetes' order of them: v1 before v1beta1.
+// list lists a group with its versions, the server's own first, then in Kubernetes' order
+// of them: v1 before v1beta1.
 func (g *groups) list(group string, versions []string) {
-	if len(versions) == 0 {
-		delete(g.versions, group)
-		g.listed.RemoveGroup(group)
-		return
-	}
 	slices.SortFunc(versions, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
 	g.versions[group] = versions
+	if len(versions) == 0 {
+		delete(g.versions, group)
+	}
 	listed := metav1.APIGroup{Name: group}
-	for _, v := range versions {
-		listed.Versions = append(listed.Versions, metav1.GroupVersionForDiscovery{GroupVersion: group + "/" + v, Version: v})
+	for _, v := range slices.Concat(g.own[group], versions) {
+		one := metav1.GroupVersionForDiscovery{GroupVersion: group + "/" + v, Version: v}
+		if !slices.Contains(listed.Versions, one) {
+			listed.Versions = append(listed.Versions, one)
+		}
+	}
+	if len(listed.Versions) == 0 {
+		g.listed.RemoveGroup(group)
+		return
 	}
 	listed.PreferredVersion = listed.Versions[0]
 	g.listed.AddGroup(listed)

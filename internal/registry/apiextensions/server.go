@@ -41,6 +41,8 @@ type Config struct {
 	// Groups and Listed are the two forms of discovery that groups are added to.
 	Groups aggregated.ResourceManager
 	Listed discovery.GroupManager
+	// Own are the versions of the groups that are listed already.
+	Own map[string][]string
 	// Documents are those of the server.
 	Documents Documents
 	Wall      clock.Wall
@@ -76,10 +78,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
+// Begun tells whether custom resources are served.
+func (s *Server) Begun() bool { return s.serving.Load() != nil }
+
 // Begin returns when custom resources are served: all that are defined by then are
 // listed by discovery.
 func (s *Server) Begin(ctx context.Context) error {
-	if s.serving.Load() != nil {
+	if s.Begun() {
 		return nil
 	}
 	began := s.config.Wall.Now()
@@ -192,7 +197,7 @@ func (s *Server) look(ctx context.Context) (version string, found bool, err erro
 
 // Run begins when another server has stored a definition. It ends with ctx.
 func (s *Server) Run(ctx context.Context) {
-	for ctx.Err() == nil && s.serving.Load() == nil {
+	for ctx.Err() == nil && !s.Begun() {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn("cannot follow definitions of custom resources, trying again", "error", err)
 		}

@@ -33,7 +33,7 @@ func TestEveryKindIsItsOwnHub(t *testing.T) {
 			t.Errorf("%s has no kinds", gv)
 		}
 		for kind, external := range kinds {
-			if external.PkgPath() == "k8s.io/apimachinery/pkg/apis/meta/v1" {
+			if external.PkgPath() == "k8s.io/apimachinery/pkg/apis/meta/v1" || gv.Group == "apiextensions.k8s.io" { // whose library has a hub
 				continue
 			}
 			hub := s.KnownTypes(schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal})[kind]
