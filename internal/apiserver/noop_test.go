@@ -88,6 +88,10 @@ var unchanged = map[string]struct {
 		`{"metadata":{"labels":{"a":"b"}}}`},
 	"authentications": {"/apis/config.openshift.io/v1/authentications/cluster", `{"apiVersion":"config.openshift.io/v1","kind":"Authentication","metadata":{"name":"cluster"},"spec":{"serviceAccountIssuer":""}}`,
 		`{"metadata":{"labels":{"a":"b"}}}`},
+	"openidconnectproviders": {"/apis/iam.laterna.dev/v1alpha1/openidconnectproviders/111122223333:issuer.example", `{"apiVersion":"iam.laterna.dev/v1alpha1","kind":"OpenIDConnectProvider","metadata":{"name":"111122223333:issuer.example"},"spec":{"clientIDs":["a"]}}`,
+		`{"spec":{"clientIDs":["a"]}}`},
+	"policies": {"/apis/iam.laterna.dev/v1alpha1/policies/111122223333:p", `{"apiVersion":"iam.laterna.dev/v1alpha1","kind":"Policy","metadata":{"name":"111122223333:p"},"spec":{"document":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}]}"}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
 	"kubeapiservers": {"/apis/operator.openshift.io/v1/kubeapiservers/cluster", `{"apiVersion":"operator.openshift.io/v1","kind":"KubeAPIServer","metadata":{"name":"cluster"}}`,
 		`{"metadata":{"labels":{"a":"b"}}}`},
 }
