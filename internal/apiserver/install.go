@@ -17,18 +17,11 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	genericserver "k8s.io/apiserver/pkg/server"
 
+	"laterna.dev/laterna/internal/apiserver/documents"
 	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
-
-// rootOf returns where a group is served.
-func rootOf(group string) string {
-	if group == "" {
-		return genericserver.DefaultLegacyAPIPrefix
-	}
-	return genericserver.APIGroupPrefix
-}
 
 // installer serves group-versions. Unlike the library's own InstallAPIGroup it does not
 // build the OpenAPI models, which take longer than all the rest and are not needed before
@@ -68,7 +61,7 @@ func (i *installer) make(g registry.GroupStorages, equivalent runtime.Equivalent
 	sch := i.scheme
 	v := &genericapi.APIGroupVersion{
 		Storage:                     g.ByPath,
-		Root:                        rootOf(g.Version.Group),
+		Root:                        documents.RootOf(g.Version.Group),
 		GroupVersion:                g.Version,
 		AllServedVersionsByResource: served,
 		OptionsExternalVersion:      &schema.GroupVersion{Version: "v1"},
@@ -115,9 +108,9 @@ func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g 
 	if g.Version.Group == "" {
 		manager := s.AggregatedLegacyDiscoveryGroupManager
 		manager.AddGroupVersion("", doc)
-		legacy := discovery.NewLegacyRootAPIHandler(c.DiscoveryAddresses, s.Serializer, rootOf(g.Version.Group))
+		legacy := discovery.NewLegacyRootAPIHandler(c.DiscoveryAddresses, s.Serializer, documents.RootOf(g.Version.Group))
 		both := aggregated.WrapAggregatedDiscoveryToHandler(legacy, manager, manager)
-		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(rootOf(g.Version.Group), metav1.APIVersions{}))
+		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(documents.RootOf(g.Version.Group), metav1.APIVersions{}))
 		return
 	}
 	priority := firstPriority

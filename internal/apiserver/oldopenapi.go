@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Where guides of old look for the API's description; see documents.serve for where it is.
+// Where guides of old look for the API's description; see package documents for where it is.
 
 const whereDocumentsAre = `{"message":"Swagger 1.2 is not served: the API is described by OpenAPI documents","openapi":{"v3":"/openapi/v3","v2":"/openapi/v2"}}` + "\n"
 

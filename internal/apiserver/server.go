@@ -20,6 +20,7 @@ import (
 
 	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/apiserver/awsapis"
+	"laterna.dev/laterna/internal/apiserver/documents"
 	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -273,8 +274,8 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 
 // serveKinds serves the kinds of all group-versions, and the documents about them.
 func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *registry.Storages) error {
-	docs := newDocuments(s.config.Version.Info().GitVersion, sch)
-	types, err := docs.fieldTypes(sch, all)
+	docs := documents.New(s.config.Version.Info().GitVersion, sch)
+	types, err := docs.FieldTypes(sch, all)
 	if err != nil {
 		return err
 	}
@@ -285,7 +286,7 @@ func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *re
 			return err
 		}
 	}
-	return s.buildCustom(c, all, docs.serve(s.generic.Handler, kinds.described, all.Groups))
+	return s.buildCustom(c, all, docs.Serve(s.generic.Handler, kinds.described, all.Groups))
 }
 
 // Limits as in Kubernetes, but for requests in flight, of which only lists are queued

@@ -1,4 +1,4 @@
-package apiserver
+package documents
 
 import (
 	"fmt"
@@ -18,12 +18,12 @@ import (
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
-// fieldTypes is the managedfields.TypeConverter of all that the groups take in requests,
+// FieldTypes is the managedfields.TypeConverter of all that the groups take in requests,
 // subresources' kinds included: every write finds out with it who manages which fields.
 // The models of a kind are built when it is first written. Those of all kinds together
 // take longer than the rest of a start, and most systems never write most kinds.
-type fieldTypes struct {
-	docs *documents
+type FieldTypes struct {
+	docs *Documents
 	// unowned tells whether nobody manages an object's fields: it is answered and never
 	// stored as it is, and to find out who would is a good part of what a review costs.
 	unowned func(obj any) bool
@@ -42,13 +42,13 @@ type fieldTypes struct {
 // hold the specification of pods are more, and share it.
 const fewModels = 40
 
-// fieldTypes returns the type converter for what the storages take.
-func (d *documents) fieldTypes(sch *scheme.Scheme, all *registry.Storages) (*fieldTypes, error) {
+// FieldTypes returns the type converter for what the storages take.
+func (d *Documents) FieldTypes(sch *scheme.Scheme, all *registry.Storages) (*FieldTypes, error) {
 	models, err := modelNames(sch, all.Groups)
 	if err != nil {
 		return nil, err
 	}
-	f := &fieldTypes{docs: d, unowned: all.Unowned, models: models, parts: map[string]func() (managedfields.TypeConverter, error){}}
+	f := &FieldTypes{docs: d, unowned: all.Unowned, models: models, parts: map[string]func() (managedfields.TypeConverter, error){}}
 	f.byKind = sync.OnceValues(f.kinds)
 	f.whole = sync.OnceValues(func() (managedfields.TypeConverter, error) {
 		c, err := d.v3()
@@ -97,7 +97,7 @@ func typesOf(c *common.OpenAPIV3Config, names ...string) (managedfields.TypeConv
 const kindsExtension = "x-kubernetes-group-version-kind"
 
 // kinds returns the model of every kind.
-func (f *fieldTypes) kinds() (map[schema.GroupVersionKind]string, error) {
+func (f *FieldTypes) kinds() (map[schema.GroupVersionKind]string, error) {
 	namer, err := f.docs.namer()
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (f *fieldTypes) kinds() (map[schema.GroupVersionKind]string, error) {
 }
 
 // of returns what converts objects of a kind.
-func (f *fieldTypes) of(kind schema.GroupVersionKind) (managedfields.TypeConverter, error) {
+func (f *FieldTypes) of(kind schema.GroupVersionKind) (managedfields.TypeConverter, error) {
 	models, err := f.byKind()
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (f *fieldTypes) of(kind schema.GroupVersionKind) (managedfields.TypeConvert
 }
 
 // build returns what converts the kind of a model.
-func (f *fieldTypes) build(name string) (managedfields.TypeConverter, error) {
+func (f *FieldTypes) build(name string) (managedfields.TypeConverter, error) {
 	namer, err := f.docs.namer()
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func collect(name string, into map[string]common.OpenAPIDefinition) bool {
 }
 
 // ObjectToTyped implements managedfields.TypeConverter.
-func (f *fieldTypes) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
+func (f *FieldTypes) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
 	if f.unowned(obj) {
 		return typed.DeducedParseableType.FromUnstructured(map[string]any{})
 	}
@@ -185,7 +185,7 @@ func (f *fieldTypes) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationO
 }
 
 // TypedToObject implements managedfields.TypeConverter.
-func (f *fieldTypes) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
+func (f *FieldTypes) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
 	// What a value becomes does not depend on its type.
 	return managedfields.NewDeducedTypeConverter().TypedToObject(v)
 }

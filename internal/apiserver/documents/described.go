@@ -1,4 +1,4 @@
-package apiserver
+package documents
 
 import (
 	"net/http"

@@ -1,4 +1,10 @@
-package apiserver
+// Package documents describes what the server serves: the OpenAPI documents of all
+// group-versions, and the types of their kinds' fields, by which it is known who manages
+// which.
+//
+// Models of the kinds are generated (internal/generated/openapi), what custom resources add
+// is internal/registry/apiextensions's.
+package documents
 
 import (
 	"fmt"
@@ -27,15 +33,16 @@ import (
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
-// documents builds the OpenAPI documents of the server. Everything is built when it is
+// Documents builds the OpenAPI documents of the server. Everything is built when it is
 // first asked for: together it takes as long as the rest of the start.
-type documents struct {
+type Documents struct {
 	version string
 	namer   func() (*apiopenapi.DefinitionNamer, error)
 }
 
-func newDocuments(version string, sch *scheme.Scheme) *documents {
-	return &documents{
+// New returns documents of a version, none of which is built yet.
+func New(version string, sch *scheme.Scheme) *Documents {
+	return &Documents{
 		version: version,
 		namer: sync.OnceValues(func() (*apiopenapi.DefinitionNamer, error) {
 			public, err := sch.Public()
@@ -66,7 +73,7 @@ func definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 // security is how clients authenticate, as the documents of Kubernetes say it.
 const security = "BearerToken"
 
-func (d *documents) v2() (*common.Config, error) {
+func (d *Documents) v2() (*common.Config, error) {
 	namer, err := d.namer()
 	if err != nil {
 		return nil, err
@@ -87,7 +94,7 @@ func securityScheme() *spec.SecurityScheme {
 	}}
 }
 
-func (d *documents) v3() (*common.OpenAPIV3Config, error) {
+func (d *Documents) v3() (*common.OpenAPIV3Config, error) {
 	namer, err := d.namer()
 	if err != nil {
 		return nil, err
@@ -104,16 +111,16 @@ func (d *documents) v3() (*common.OpenAPIV3Config, error) {
 	return c, nil
 }
 
-// serve answers /openapi/v2 and /openapi/v3 for all web services registered so far. Those
+// Serve answers /openapi/v2 and /openapi/v3 for all web services registered so far. Those
 // of groups, which the container has without their routes, describe makes for a document. It
 // returns what custom resources are published in.
-func (d *documents) serve(h *genericserver.APIServerHandler, describe func(registry.GroupStorages) (*restful.WebService, error), groups []registry.GroupStorages) apiextensions.Documents {
+func (d *Documents) Serve(h *genericserver.APIServerHandler, describe func(registry.GroupStorages) (*restful.WebService, error), groups []registry.GroupStorages) apiextensions.Documents {
 	byRoot := map[string][]func() (*restful.WebService, error){}
 	for _, ws := range slices.Concat(h.GoRestfulContainer.RegisteredWebServices(), describedOnly()) {
 		byRoot[ws.RootPath()] = append(byRoot[ws.RootPath()], func() (*restful.WebService, error) { return ws, nil })
 	}
 	for _, g := range groups {
-		root := rootOf(g.Version.Group) + "/" + g.Version.String()
+		root := RootOf(g.Version.Group) + "/" + g.Version.String()
 		byRoot[root] = []func() (*restful.WebService, error){func() (*restful.WebService, error) { return describe(g) }}
 	}
 	own := cached.Once(cached.Func(func() (*spec.Swagger, string, error) {
@@ -139,6 +146,14 @@ func (d *documents) serve(h *genericserver.APIServerHandler, describe func(regis
 	return apiextensions.Documents{Models: d.v3, Own: own, V2: v2, V3: v3, Taken: taken}
 }
 
+// RootOf returns where a group is served.
+func RootOf(group string) string {
+	if group == "" {
+		return genericserver.DefaultLegacyAPIPrefix
+	}
+	return genericserver.APIGroupPrefix
+}
+
 // made calls all.
 func made(all []func() (*restful.WebService, error)) ([]*restful.WebService, error) {
 	services := make([]*restful.WebService, len(all))
@@ -152,7 +167,7 @@ func made(all []func() (*restful.WebService, error)) ([]*restful.WebService, err
 }
 
 // swagger builds the document of version 2.
-func (d *documents) swagger(all []func() (*restful.WebService, error)) (*spec.Swagger, string, error) {
+func (d *Documents) swagger(all []func() (*restful.WebService, error)) (*spec.Swagger, string, error) {
 	c, err := d.v2()
 	if err != nil {
 		return nil, "", err
@@ -170,7 +185,7 @@ func (d *documents) swagger(all []func() (*restful.WebService, error)) (*spec.Sw
 }
 
 // openAPI builds the document of version 3 of what is served below root.
-func (d *documents) openAPI(root string, all []func() (*restful.WebService, error)) (*spec3.OpenAPI, string, error) {
+func (d *Documents) openAPI(root string, all []func() (*restful.WebService, error)) (*spec3.OpenAPI, string, error) {
 	c, err := d.v3()
 	if err != nil {
 		return nil, "", err

@@ -1,4 +1,4 @@
-package apiserver
+package documents
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
