@@ -42,6 +42,8 @@ func (s *Storage) beginUpdate(ctx context.Context, obj, old runtime.Object, opti
 		return nil, err
 	}
 	svc, before := obj.(*corev1.Service), old.(*corev1.Service)
+	// The store asks again where somebody else was faster.
+	outcomeOf(ctx).is(ctx, false)
 	settle(svc, before)
 	return s.begin(ctx, svc, before, dryrun.IsDryRun(options.DryRun))
 }
@@ -63,8 +65,16 @@ func (s *Storage) begin(ctx context.Context, svc, old *corev1.Service, dry bool)
 			s.release(ctx, svc, taken)
 			return
 		}
-		kept := s.held(svc)
-		s.release(ctx, svc, claims{ips: without(held.ips, kept.ips), ports: without(held.ports, kept.ports)})
+		// This is called before an update is stored, and it may not come to that: what it
+		// gives up is given back only then.
+		outcomeOf(ctx).then(ctx, func(ctx context.Context, stored bool) {
+			if !stored {
+				s.release(ctx, svc, taken)
+				return
+			}
+			kept := s.held(svc)
+			s.release(ctx, svc, claims{ips: without(held.ips, kept.ips), ports: without(held.ports, kept.ports)})
+		})
 	}, nil
 }
 
@@ -177,7 +187,11 @@ func without[T comparable](all, kept []T) []T {
 // Update implements rest.Updater. An update that takes away the last finalizer of
 // a deleted service ends it.
 func (s *Storage) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, force bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	ctx, o := withOutcome(ctx)
 	obj, created, err := s.Store.Update(ctx, name, info, create, update, force, options)
+	if err == nil || certain(err) {
+		o.is(ctx, err == nil)
+	}
 	if svc, ok := obj.(*corev1.Service); err == nil && ok && svc.DeletionTimestamp != nil && len(svc.Finalizers) == 0 && !dryrun.IsDryRun(options.DryRun) {
 		s.gone(ctx, svc)
 	}
