@@ -28,8 +28,11 @@ func (k *Keeper) transformer(key string) value.Transformer {
 		return k.config.Box.Transformer()
 	}
 	if object, ok := strings.CutPrefix(key, objects); ok {
-		place, _ := walk.Place(object)
-		return k.config.Transformer(place)
+		for _, place := range walk.Places(object) {
+			if t := k.config.Transformer(place.Name); t != nil {
+				return t
+			}
+		}
 	}
 	return nil
 }

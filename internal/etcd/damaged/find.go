@@ -27,7 +27,7 @@ type Reader struct {
 type Source struct {
 	KV clientv3.KV
 	// Reader returns how the objects of a resource are read; false where nothing reads
-	// them. It is given the place of the key behind Prefix; see walk.Place.
+	// them. It is given the place of the key behind Prefix; see walk.Places.
 	Reader func(resource string) (Reader, bool)
 	// Label says how a value is encrypted and with which key.
 	Label func(value []byte) string
@@ -35,6 +35,16 @@ type Source struct {
 	// with the label is read they vouch for the key, but for a single object only: another
 	// key may have the same name.
 	Opened []string
+}
+
+// reader returns how the object of a key is read, and where it is.
+func (s Source) reader(key string) (r Reader, at walk.Place, ok bool) {
+	for _, at = range walk.Places(strings.TrimPrefix(key, Prefix)) {
+		if r, ok = s.Reader(at.Name); ok {
+			return r, at, true
+		}
+	}
+	return r, at, false
 }
 
 // WrongKeysError says that values cannot be read because the keys that they were
@@ -73,14 +83,13 @@ func (s *Set) Find(ctx context.Context, from Source) ([]Object, error) {
 		return labels[label]
 	}
 	err := walk.Range(ctx, from.KV, Prefix, clientv3.GetPrefixRangeEnd(Prefix), func(kv *mvccpb.KeyValue) error {
-		place, _ := walk.Place(strings.TrimPrefix(string(kv.Key), Prefix))
-		reader, ok := from.Reader(place)
+		reader, place, ok := from.reader(string(kv.Key))
 		if !ok {
 			return nil
 		}
 		t := of(from.Label(kv.Value))
 		if err := reader.Read(ctx, kv); err != nil {
-			t.unreadable = append(t.unreadable, object(string(kv.Key), reader.Resource, err))
+			t.unreadable = append(t.unreadable, object(string(kv.Key), place, reader.Resource, err))
 		} else {
 			t.readable++
 		}

@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"laterna.dev/laterna/internal/etcd/walk"
 )
 
 // stored is a store that holds this, ordered by key.
@@ -175,7 +177,7 @@ func TestAdviceForEveryKindOfKey(t *testing.T) {
 		"/registry/things/n/x'/?y": "put a copy of the data directory in place of this one",
 		"/registry/things/n/x'?y":  "delete it with `kubectl delete --raw '/apis/apps/v1/namespaces/n/things/x%27%3Fy?ignoreStoreReadErrorWithClusterBreakingPotential=true'` and create it again",
 	} {
-		o := object(key, apps, errors.New("is damaged"))
+		o := object(key, walk.Places(strings.TrimPrefix(key, Prefix))[0], apps, errors.New("is damaged"))
 		if got := o.Advice(); got != want {
 			t.Errorf("%s: %s", key, got)
 		}

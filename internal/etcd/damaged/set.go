@@ -98,18 +98,17 @@ func (s *Set) drop(key string) bool {
 }
 
 // object says what the key of the store stands for.
-func object(key string, at schema.GroupVersionResource, why error) Object {
+func object(key string, place walk.Place, at schema.GroupVersionResource, why error) Object {
 	o := Object{Key: key, Resource: at.Resource, Why: why.Error()}
-	place, rest := walk.Place(strings.TrimPrefix(key, Prefix))
-	namespace, name, namespaced := strings.Cut(rest, "/")
+	namespace, name, namespaced := strings.Cut(place.Object, "/")
 	if !namespaced {
-		namespace, name = "", rest
+		namespace, name = "", place.Object
 	}
 	if name == "" || strings.Contains(name, "/") {
 		o.Name = key
 		return o
 	}
-	o.Resource, o.Namespace, o.Name = place[strings.LastIndex(place, "/")+1:], namespace, name
+	o.Resource, o.Namespace, o.Name = place.Name[strings.LastIndex(place.Name, "/")+1:], namespace, name
 	if at.Version == "" {
 		return o
 	}

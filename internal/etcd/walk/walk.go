@@ -41,14 +41,17 @@ func Range(ctx context.Context, kv clientv3.KV, first, end string, f func(*mvccp
 	}
 }
 
-// Place splits what is behind the prefix of all objects in a key: where the objects of a
-// resource are, and the rest. Custom resources, and their definitions, are at two elements,
-// group and resource; of all others the first has no dot.
-func Place(key string) (place, rest string) {
-	place, rest, _ = strings.Cut(key, "/")
-	if strings.Contains(place, ".") {
-		resource, object, _ := strings.Cut(rest, "/")
-		return place + "/" + resource, object
+// Place is where the objects of a resource are, and which of them one is.
+type Place struct{ Name, Object string }
+
+// Places are where the object of a key may be, of which the prefix of all objects is cut
+// off: resources of the server's own are at one element, custom resources and their
+// definitions at two, group and resource. The first that is known is meant.
+func Places(key string) (all []Place) {
+	one, object, _ := strings.Cut(key, "/")
+	all = append(all, Place{one, object})
+	if resource, object, ok := strings.Cut(object, "/"); ok && strings.Contains(one, ".") {
+		all = append(all, Place{one + "/" + resource, object})
 	}
-	return place, rest
+	return all
 }

@@ -1,17 +1,20 @@
 package walk
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
-func TestPlace(t *testing.T) {
-	for key, want := range map[string][2]string{
-		"secrets/default/s":                  {"secrets", "default/s"},
-		"nodes/a.example.com":                {"nodes", "a.example.com"},
-		"health":                             {"health", ""},
-		"shop.example.com/widgets/default/a": {"shop.example.com/widgets", "default/a"},
-		"apiextensions.k8s.io/customresourcedefinitions/widgets.shop.example.com": {"apiextensions.k8s.io/customresourcedefinitions", "widgets.shop.example.com"},
+func TestPlaces(t *testing.T) {
+	for key, want := range map[string][]Place{
+		"secrets/default/s":                  {{"secrets", "default/s"}},
+		"nodes/a.example.com":                {{"nodes", "a.example.com"}},
+		"health":                             {{"health", ""}},
+		"roles.iam.laterna.dev/default/r":    {{"roles.iam.laterna.dev", "default/r"}, {"roles.iam.laterna.dev/default", "r"}},
+		"shop.example.com/widgets/default/a": {{"shop.example.com", "widgets/default/a"}, {"shop.example.com/widgets", "default/a"}},
 	} {
-		if place, rest := Place(key); place != want[0] || rest != want[1] {
-			t.Errorf("%s is %q at %q, want %q", key, rest, place, want)
+		if got := Places(key); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 	}
 }
