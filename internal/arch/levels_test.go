@@ -116,6 +116,7 @@ var levels = []level{
 	{"internal/registry/core/configmap", 3},
 	{"internal/registry/core/endpoints", 3},
 	{"internal/registry/core/event", 3},
+	{"internal/registry/core/limits", 3},
 	{"internal/registry/core/namespace", 3},
 	{"internal/registry/core/node", 3},
 	{"internal/registry/core/persistentvolume", 3},
@@ -227,9 +228,13 @@ var levels = []level{
 
 // sameLevel lists the imports between trees of one level that are meant.
 var sameLevel = map[[2]string]string{
-	{"internal/admission", "internal/authz"}:               "one answer to who is a node",
-	{"internal/admission", "internal/registry/scheduling"}: "one list of the priority classes of the system",
-	{"internal/apiserver", "internal/etcd"}:                "the server opens its store",
+	{"internal/admission", "internal/authz"}:                                      "one answer to who is a node",
+	{"internal/admission", "internal/registry/scheduling"}:                        "one list of the priority classes of the system",
+	{"internal/admission", "internal/registry/core/limits"}:                       "what objects use is counted in one way",
+	{"internal/controller", "internal/registry/core/limits"}:                      "what objects use is counted in one way",
+	{"internal/registry/core/limits", "internal/registry/resource"}:               "kinds are made of it",
+	{"internal/registry/core/limits", "internal/registry/core/podspec/resources"}: "names and classes of what pods take",
+	{"internal/apiserver", "internal/etcd"}:                                       "the server opens its store",
 
 	{"internal/app/agent", "internal/app/config"}:             "it is built as it is configured",
 	{"internal/app/down", "internal/app/up"}:                  "it waits for an orderly stop",
@@ -436,7 +441,7 @@ type owner struct {
 
 // owners are the single owners of the big libraries.
 var owners = []owner{
-	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens", "internal/encryption", "internal/etcd", "internal/controller/policystatus"}},
+	{"k8s.io/apiserver", []string{"internal/apiserver", "internal/registry", "internal/admission", "internal/authz", "internal/tokens", "internal/encryption", "internal/etcd", "internal/controller/policystatus", "internal/controller/resourcequota"}},
 	{"go.etcd.io/etcd/server", []string{"internal/etcd"}},
 	{"k8s.io/cri-api", []string{"internal/runtime/cri"}},
 	{"k8s.io/cri-client", []string{"internal/runtime/cri"}},

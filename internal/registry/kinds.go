@@ -58,6 +58,7 @@ import (
 	"laterna.dev/laterna/internal/registry/core/configmap"
 	"laterna.dev/laterna/internal/registry/core/endpoints"
 	"laterna.dev/laterna/internal/registry/core/event"
+	"laterna.dev/laterna/internal/registry/core/limits"
 	"laterna.dev/laterna/internal/registry/core/persistentvolumeclaim"
 	"laterna.dev/laterna/internal/registry/core/podtemplate"
 	"laterna.dev/laterna/internal/registry/core/replicationcontroller"
@@ -100,6 +101,7 @@ func core() Table {
 			// Events are written more often than read and lie for an hour: decoded, in a cache,
 			// they would be the most of the memory of a system where much happens.
 			{Serve: Stored(event.Definition()), Seldom: true},
+			{Serve: Stored(limits.LimitRange()), Seldom: true},
 			{Serve: namespaces()},
 			{Serve: nodes(), Node: node.Itself},
 			{Serve: persistentVolumes(), Seldom: true},
@@ -107,6 +109,7 @@ func core() Table {
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(podtemplate.Definition())},
 			{Serve: Stored(replicationcontroller.Definition())},
+			{Serve: Stored(limits.ResourceQuota()), Seldom: true},
 			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
 			{Serve: services()},
 			{Serve: Stored(serviceaccount.Definition()), Node: node.Accounts},

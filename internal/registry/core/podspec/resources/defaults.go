@@ -48,7 +48,7 @@ func DefaultPod(pod *corev1.Pod) {
 	}
 	sum := resourcehelper.AggregateContainerRequests(pod, resourcehelper.PodResourcesOptions{})
 	for name := range sum {
-		add(name, overcommits(name), sum)
+		add(name, Overcommits(name), sum)
 	}
 	for name := range r.Limits {
 		add(name, true, r.Limits)

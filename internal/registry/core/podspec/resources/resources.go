@@ -34,11 +34,11 @@ func Validate(r *corev1.ResourceRequirements, name func(corev1.ResourceName, *fi
 		errs = append(errs, validateQuantity(n, request, requests.Key(string(n)))...)
 		limit, limited := r.Limits[n]
 		switch {
-		case limited && request.Cmp(limit) != 0 && !overcommits(n):
+		case limited && request.Cmp(limit) != 0 && !Overcommits(n):
 			errs = append(errs, field.Invalid(requests, request.String(), fmt.Sprintf("must be equal to %s limit of %s", n, limit.String())))
 		case limited && request.Cmp(limit) > 0:
 			errs = append(errs, field.Invalid(requests, request.String(), fmt.Sprintf("must be less than or equal to %s limit of %s", n, limit.String())))
-		case !limited && !overcommits(n):
+		case !limited && !Overcommits(n):
 			errs = append(errs, field.Required(limits, "Limit must be set for non overcommitable resources"))
 		}
 	}
@@ -105,8 +105,8 @@ func isExtended(name corev1.ResourceName) bool {
 	return len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+string(name))) == 0
 }
 
-// overcommits is true when the sum of limits may exceed what the node has.
-func overcommits(name corev1.ResourceName) bool { return isNative(name) && !isHugePages(name) }
+// Overcommits is true when the sum of limits may exceed what the node has.
+func Overcommits(name corev1.ResourceName) bool { return isNative(name) && !isHugePages(name) }
 
 // OfContainer checks the name of a container's resource.
 func OfContainer(name corev1.ResourceName, path *field.Path) field.ErrorList {
