@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics"
 
+	"laterna.dev/laterna/internal/admission/limitranger"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
 	"laterna.dev/laterna/internal/admission/podidentity"
@@ -28,6 +30,7 @@ import (
 	"laterna.dev/laterna/internal/admission/podsecurity"
 	"laterna.dev/laterna/internal/admission/policy"
 	"laterna.dev/laterna/internal/admission/priority"
+	"laterna.dev/laterna/internal/admission/resourcequota"
 	"laterna.dev/laterna/internal/admission/rolloutonchange"
 	"laterna.dev/laterna/internal/admission/runtimeclass"
 	"laterna.dev/laterna/internal/admission/serviceaccount"
@@ -104,12 +107,20 @@ func NewChain(c Config) (*Chain, error) {
 	policies := policy.New(policy.Config{
 		Client: c.Client, Dynamic: c.Dynamic, Informers: c.Informers, Authorizer: c.Authorizer, Stored: c.Stored, Fixed: c.Fixed, Wall: c.Clock,
 	})
+	quotas := resourcequota.New(resourcequota.Config{Client: c.Client, Informers: c.Informers, Stored: c.Stored, Wall: c.Clock})
+	run := func(ctx context.Context) {
+		var all sync.WaitGroup
+		all.Go(func() { policies.Run(ctx) })
+		all.Go(func() { quotas.Run(ctx) })
+		all.Wait()
+	}
 	await := func(ctx context.Context) error {
 		policies.Await()
 		return webhooks.Await(ctx)
 	}
-	return &Chain{Metrics: security.Metrics(), Await: await, Run: policies.Run, Plugins: twice{admission.NewChainHandler(
+	return &Chain{Metrics: security.Metrics(), Await: await, Run: run, Plugins: twice{admission.NewChainHandler(
 		namespaces,
+		limitranger.New(c.Client, c.Stored),
 		serviceaccount.New(serviceaccount.Config{Client: c.Client, Clock: c.Clock, Legacy: c.LegacyTokens}),
 		identity,
 		noderestriction.New(noderestriction.Config{Client: c.Client, Authorizer: c.Authorizer}),
@@ -126,5 +137,7 @@ func NewChain(c Config) (*Chain, error) {
 		webhooks.Mutating,
 		policies.Validating,
 		webhooks.Validating,
+		// Nothing refuses what has been charged.
+		quotas,
 	)}}, nil
 }

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"laterna.dev/laterna/internal/etcd/presence"
@@ -10,6 +11,8 @@ import (
 // awaited are the resources with whose first object something begins.
 func awaited() []schema.GroupResource {
 	return []schema.GroupResource{
+		corev1.Resource("limitranges"),
+		corev1.Resource("resourcequotas"),
 		admissionregistrationv1.Resource("mutatingadmissionpolicybindings"),
 		admissionregistrationv1.Resource("validatingadmissionpolicies"),
 		admissionregistrationv1.Resource("validatingadmissionpolicybindings"),

@@ -1,4 +1,4 @@
-package policy
+package libplugin
 
 import (
 	"context"
@@ -11,22 +11,23 @@ import (
 	"k8s.io/client-go/informers"
 )
 
-// lazy is a plugin of the library that is made once there is a binding for it.
-type lazy[P any] struct {
-	bindings schema.GroupResource
-	stored   <-chan struct{}
-	make     func() (*P, error)
-	mu       sync.Mutex // held while it is made
-	made     atomic.Pointer[P]
+// Lazy is a plugin of the library that is made once there is an object for it.
+type Lazy[P any] struct {
+	of     schema.GroupResource
+	stored <-chan struct{}
+	make   func() (*P, error)
+	mu     sync.Mutex // held while it is made
+	made   atomic.Pointer[P]
 }
 
-func newLazy[P any](c Config, bindings string, make func() (*P, error)) *lazy[P] {
-	of := resource(bindings)
-	return &lazy[P]{bindings: of, stored: c.Stored(of), make: make}
+// NewLazy returns a plugin that make makes with the first object of a resource. stored is
+// closed once the store has one.
+func NewLazy[P any](of schema.GroupResource, stored <-chan struct{}, make func() (*P, error)) *Lazy[P] {
+	return &Lazy[P]{of: of, stored: stored, make: make}
 }
 
 // begin makes the plugin, unless it is made.
-func (l *lazy[P]) begin() (*P, error) {
+func (l *Lazy[P]) begin() (*P, error) {
 	if p := l.made.Load(); p != nil {
 		return p, nil
 	}
@@ -43,41 +44,47 @@ func (l *lazy[P]) begin() (*P, error) {
 	return p, nil
 }
 
-// of returns the plugin if it is to be asked about a request. The one that creates the first
-// binding makes it, so that none that comes after the answer is missed. Where there are
-// bindings and it cannot be made nothing is let through.
-func (l *lazy[P]) of(a admission.Attributes) (*P, error) {
+// For returns the plugin if it is to be asked about a request. The one that creates the
+// first object makes it, so that none that comes after the answer is missed. Where there are
+// objects and it cannot be made nothing is let through.
+func (l *Lazy[P]) For(a admission.Attributes) (*P, error) {
 	if p := l.made.Load(); p != nil {
 		return p, nil
 	}
-	if a.GetOperation() == admission.Create && !a.IsDryRun() && a.GetResource().GroupResource() == l.bindings {
+	if Creates(a, l.of) {
 		return l.begin()
 	}
-	if !closed(l.stored) {
+	if !Closed(l.stored) {
 		return nil, nil
 	}
 	return l.begin()
 }
 
-// await begins with the first binding, which another server may have stored.
-func (l *lazy[P]) await(ctx context.Context) {
+// Await begins with the first object, which another server may have stored.
+func (l *Lazy[P]) Await(ctx context.Context) {
 	select {
 	case <-l.stored:
-		_, _ = l.begin() // of tries again, and tells
+		_, _ = l.begin() // For tries again, and tells
 	case <-ctx.Done():
 	}
 }
 
-// now returns the plugin if there are bindings.
-func (l *lazy[P]) now() *P {
-	if !closed(l.stored) {
+// Now returns the plugin if there are objects.
+func (l *Lazy[P]) Now() *P {
+	if !Closed(l.stored) {
 		return nil
 	}
-	p, _ := l.begin() // of tries again, and tells
+	p, _ := l.begin() // For tries again, and tells
 	return p
 }
 
-func closed(c <-chan struct{}) bool {
+// Creates tells whether a request stores a new object of a resource.
+func Creates(a admission.Attributes, of schema.GroupResource) bool {
+	return a.GetOperation() == admission.Create && a.GetSubresource() == "" && !a.IsDryRun() && a.GetResource().GroupResource() == of
+}
+
+// Closed tells whether a channel is closed.
+func Closed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
@@ -86,9 +93,13 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// lasting are informers that live as long as the plugins. The library starts those of
-// parameters for as long as a policy names their kind; a factory would hand out one that has
-// ended as if it still followed.
+// Lasting are informers that live until ended is closed, whatever a plugin starts them for.
+// The library starts those of parameters for as long as a policy names their kind; a factory
+// would hand out one that has ended as if it still followed.
+func Lasting(f informers.SharedInformerFactory, ended <-chan struct{}) informers.SharedInformerFactory {
+	return &lasting{f, ended}
+}
+
 type lasting struct {
 	informers.SharedInformerFactory
 	ended <-chan struct{}

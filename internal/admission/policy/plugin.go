@@ -3,7 +3,7 @@
 //
 // Which policies are about a request and what they make of it is decided by the library
 // (k8s.io/apiserver). This package makes its plugins when there is the first binding
-// (lazy.go), before the request that creates it is answered: they take time and memory that
+// (libplugin.Lazy), before the request that creates it is answered: they take time and memory that
 // nobody without policies should pay, and a policy that nothing binds does nothing. Policies
 // and bindings themselves are internal/registry/admissionregistration/admissionpolicy's,
 // what is said of their types internal/controller/policystatus's.
@@ -57,7 +57,7 @@ type Plugins struct {
 // New returns the plugins, which do nothing until there are bindings.
 func New(c Config) *Plugins {
 	p := &Plugins{ended: make(chan struct{})}
-	c.Informers = &lasting{c.Informers, p.ended}
+	c.Informers = libplugin.Lasting(c.Informers, p.ended)
 	c.Informers.Core().V1().Namespaces().Informer()
 	p.Mutating = &Mutating{
 		admission.NewHandler(admission.Create, admission.Update, admission.Connect),
@@ -103,8 +103,8 @@ func prepare[H any](c Config, p *generic.Plugin[H], ended <-chan struct{}) error
 // Run has the plugins begin with the first binding, whoever stores it, until ctx ends.
 func (p *Plugins) Run(ctx context.Context) {
 	var all sync.WaitGroup
-	all.Go(func() { p.Mutating.await(ctx) })
-	all.Go(func() { p.Validating.await(ctx) })
+	all.Go(func() { p.Mutating.Await(ctx) })
+	all.Go(func() { p.Validating.Await(ctx) })
 	all.Wait()
 	<-ctx.Done()
 	close(p.ended)
@@ -113,10 +113,10 @@ func (p *Plugins) Run(ctx context.Context) {
 // Await waits for a while until plugins that have bindings are ready: one that is not waits,
 // and refuses, request by request.
 func (p *Plugins) Await() {
-	if plugin := p.Mutating.now(); plugin != nil {
+	if plugin := p.Mutating.Now(); plugin != nil {
 		plugin.WaitForReady()
 	}
-	if plugin := p.Validating.now(); plugin != nil {
+	if plugin := p.Validating.Now(); plugin != nil {
 		plugin.WaitForReady()
 	}
 }
@@ -124,13 +124,13 @@ func (p *Plugins) Await() {
 // Mutating is the plugin MutatingAdmissionPolicy.
 type Mutating struct {
 	*admission.Handler
-	*lazy[mutating.Plugin]
+	*libplugin.Lazy[mutating.Plugin]
 }
 
 // Validating is the plugin ValidatingAdmissionPolicy.
 type Validating struct {
 	*admission.Handler
-	*lazy[validating.Plugin]
+	*libplugin.Lazy[validating.Plugin]
 }
 
 var (
@@ -140,7 +140,7 @@ var (
 
 // Admit implements admission.MutationInterface.
 func (m *Mutating) Admit(ctx context.Context, a admission.Attributes, o admission.ObjectInterfaces) error {
-	plugin, err := m.of(a)
+	plugin, err := m.For(a)
 	if plugin == nil {
 		return err
 	}
@@ -149,12 +149,15 @@ func (m *Mutating) Admit(ctx context.Context, a admission.Attributes, o admissio
 
 // Validate implements admission.ValidationInterface.
 func (v *Validating) Validate(ctx context.Context, a admission.Attributes, o admission.ObjectInterfaces) error {
-	plugin, err := v.of(a)
+	plugin, err := v.For(a)
 	if plugin == nil {
 		return err
 	}
 	return plugin.Validate(ctx, a, libplugin.Interfaces(o))
 }
 
-// resource is that of a kind of policies or bindings.
-func resource(plural string) schema.GroupResource { return admissionregistrationv1.Resource(plural) }
+// newLazy returns a plugin that is made with the first binding.
+func newLazy[P any](c Config, bindings string, make func() (*P, error)) *libplugin.Lazy[P] {
+	of := admissionregistrationv1.Resource(bindings)
+	return libplugin.NewLazy(of, c.Stored(of), make)
+}
