@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -28,6 +29,7 @@ import (
 	"laterna.dev/laterna/internal/controller/podgc"
 	"laterna.dev/laterna/internal/controller/policystatus"
 	"laterna.dev/laterna/internal/controller/replicaset"
+	"laterna.dev/laterna/internal/controller/resourcequota"
 	"laterna.dev/laterna/internal/controller/rolloutonchange"
 	"laterna.dev/laterna/internal/controller/rootca"
 	"laterna.dev/laterna/internal/controller/scheduler"
@@ -121,6 +123,10 @@ func (m *Manager) later() []builder {
 		{job.Name, func(g given) (runner, error) { return job.New(job.Config{Env: g.Env, Clock: c.Clock}), nil }},
 		{cronjob.Name, func(g given) (runner, error) {
 			return cronjob.New(cronjob.Config{Env: g.Env, Clock: c.Clock}), nil
+		}},
+		{resourcequota.Name, func(g given) (runner, error) {
+			meta, err := g.metadata()
+			return resourcequota.New(resourcequota.Config{Env: g.Env, Metadata: meta, Stored: c.Stored(corev1.Resource("resourcequotas"))}), err
 		}},
 		{policystatus.Name, func(g given) (runner, error) {
 			return policystatus.New(policystatus.Config{Env: g.Env, Stored: c.Stored(admissionregistrationv1.Resource("validatingadmissionpolicies"))}), nil

@@ -56,6 +56,11 @@ func workloadControllers() []controller {
 			on("create delete patch", "core", "pods"),
 			events(),
 		}},
+		{name: "resourcequota-controller", rules: []rbacv1.PolicyRule{
+			on("update", "core", "resourcequotas/status"),
+			// Quotas limit objects of whatever kinds there are.
+			on("list watch", "*", "*"),
+		}},
 		{name: "rollout-on-change-controller",
 			rules: []rbacv1.PolicyRule{
 				on("patch", "apps", "daemonsets deployments statefulsets"),
