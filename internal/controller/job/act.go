@@ -147,12 +147,13 @@ func (c *Controller) letGo(ctx context.Context, job types.UID, p *corev1.Pod) er
 // isGone returns the refusal of a write to a pod, nil where the pod is there no more, or is
 // another by now.
 func (c *Controller) isGone(ctx context.Context, p *corev1.Pod, refusal error) error {
-	live, err := c.config.Client.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err), err == nil && live.UID != p.UID:
-		return nil
-	case err != nil:
+	// The controller may list pods and not read one.
+	live, err := c.config.Client.CoreV1().Pods(p.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + p.Name})
+	if err != nil {
 		return errors.Join(refusal, err)
+	}
+	if !slices.ContainsFunc(live.Items, func(now corev1.Pod) bool { return now.UID == p.UID }) {
+		return nil
 	}
 	return refusal
 }
