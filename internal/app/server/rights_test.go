@@ -30,7 +30,7 @@ func TestControllersDoTheirWorkWithTheirOwnRights(t *testing.T) {
 		"namespaces": w.namespaces, "accounts and certificates": w.accounts, "tokens in Secrets": w.legacyTokens,
 		"nodes": func() { w.nodes(); w.evictions() }, "pods": w.pods, "workloads": w.deployments, "roles": w.roles, "issuers": w.issuers, "jobs": w.batch,
 		"garbage": w.garbage, "budgets": w.budgets, "content": w.content,
-		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": w.endpoints, "ranges": w.ranges, "names": w.names, "policies": w.policies,
+		"sets": func() { w.statefulSet(); w.daemonSet() }, "endpoints": w.endpoints, "ranges": w.ranges, "names": w.names, "policies": w.policies, "quotas": w.quotas,
 	} {
 		t.Log(name)
 		job()
@@ -93,6 +93,8 @@ var seldom = map[string]string{
 	"disruption-controller get */scale.*":                               "is used under the names of resources",
 	"disruption-controller get replicasets.apps":                        "for pods of replica sets",
 	"generic-garbage-collector list *.*":                                "where a server does not begin a watch with what there is",
+	"resourcequota-controller list *.*":                                 "is used under the names of resources",
+	"resourcequota-controller watch *.*":                                "is used under the names of resources",
 	"namespace-controller delete *.*":                                   "for kinds whose objects must be deleted one by one",
 	"clusterrole-aggregation-controller escalate clusterroles." + group: "is asked for within the update",
 	"tokenissuer-controller get authentications.config.openshift.io":    "when another server has made it in the same moment",
