@@ -159,25 +159,12 @@ func (s *system) filesOfAPod(t *testing.T, ns string) string {
 // inAPod runs a client in a pod until it ends, and returns what it has printed.
 func (s *system) inAPod(t *testing.T, c client, ns string) string {
 	t.Helper()
-	// Debian's /lib and /lib64 are links to /usr, which the image does not have.
-	places := map[string]string{"/usr": "/usr", "/lib": "/usr/lib"}
-	if _, err := os.Stat("/usr/lib64"); err == nil {
-		places["/lib64"] = "/usr/lib64"
-	}
-	for _, dir := range c.mounts {
-		places[dir] = dir
-	}
-	var mounts, volumes []string
-	for at, path := range places {
-		name := fmt.Sprintf("d%d", len(mounts))
-		mounts = append(mounts, fmt.Sprintf("{name: %s, mountPath: %s, readOnly: true}", name, at))
-		volumes = append(volumes, fmt.Sprintf("{name: %s, hostPath: {path: %s}}", name, path))
-	}
+	mounts, volumes := ofThisMachine(c.mounts)
 	var command []string
 	for _, word := range append(slices.Clone(c.command), ns) {
 		command = append(command, fmt.Sprintf("%q", word))
 	}
-	s.apply(t, ns, fmt.Sprintf(clientPod, strings.Join(command, ", "), strings.Join(mounts, ", "), strings.Join(volumes, ", ")))
+	s.apply(t, ns, fmt.Sprintf(clientPod, strings.Join(command, ", "), mounts, volumes))
 	eventually(t, 60*time.Second, func() error {
 		switch phase := s.field(t, ns, "pod/client", "{.status.phase}"); phase {
 		case "Succeeded":
@@ -190,4 +177,24 @@ func (s *system) inAPod(t *testing.T, c client, ns string) string {
 		return nil
 	})
 	return s.sh(t, "kubectl logs client -n "+ns)
+}
+
+// ofThisMachine are mounts and volumes, in YAML, by which a container has the machine's
+// programs, and some more of its directories.
+func ofThisMachine(more []string) (mounts, volumes string) {
+	// Debian's /lib and /lib64 are links to /usr, which the image does not have.
+	places := map[string]string{"/usr": "/usr", "/lib": "/usr/lib"}
+	if _, err := os.Stat("/usr/lib64"); err == nil {
+		places["/lib64"] = "/usr/lib64"
+	}
+	for _, dir := range more {
+		places[dir] = dir
+	}
+	var all, from []string
+	for at, path := range places {
+		name := fmt.Sprintf("d%d", len(all))
+		all = append(all, fmt.Sprintf("{name: %s, mountPath: %s, readOnly: true}", name, at))
+		from = append(from, fmt.Sprintf("{name: %s, hostPath: {path: %s}}", name, path))
+	}
+	return strings.Join(all, ", "), strings.Join(from, ", ")
 }
