@@ -35,15 +35,21 @@ func busy(r schema.GroupResource) bool {
 }
 
 // clientFor returns a client that shares the connection and watches on the stream of the
-// resource. A custom resource has a client, and a stream, for each of its versions: they
+// resource. The store reports no progress on a stream with a watch from a revision that is
+// still to come, as one that begins after the last write is: where there is no watch cache
+// clients begin such watches at any time, so that these have a stream apart, of which
+// nobody asks progress. A custom resource has a client, and a stream, for each of its versions: they
 // come and go.
 func (b *backend) clientFor(resource schema.GroupResource) *kubernetes.Client {
 	stream := "others"
-	if busy(resource) {
-		stream = resource.String()
-	}
-	if _, own := b.codecs[resource.Group]; !own {
+	_, own := b.codecs[resource.Group]
+	switch {
+	case !own:
 		stream = fmt.Sprintf("%s %d", resource, b.streams.Add(1))
+	case busy(resource):
+		stream = resource.String()
+	case b.seldom[resource]:
+		stream = "direct"
 	}
 	shared := b.client
 	c := clientv3.NewCtxClient(shared.Ctx())

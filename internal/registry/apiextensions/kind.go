@@ -9,8 +9,10 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -47,12 +49,45 @@ type definitions struct {
 
 // Create implements rest.Creater.
 func (d *definitions) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	if err := few(obj); err != nil {
+		return nil, err
+	}
 	return d.REST.Create(ctx, obj, d.begun(validate, options.DryRun), options)
 }
 
 // Update implements rest.Updater. Server-side apply makes objects that there are not.
 func (d *definitions) Update(ctx context.Context, name string, change rest.UpdatedObjectInfo, validateNew rest.ValidateObjectFunc, validate rest.ValidateObjectUpdateFunc, create bool, options *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	change = rest.WrapUpdatedObjectInfo(change, func(_ context.Context, obj, _ runtime.Object) (runtime.Object, error) { return obj, few(obj) })
 	return d.REST.Update(ctx, name, change, d.begun(validateNew, options.DryRun), validate, create, options)
+}
+
+// maxVersions bounds the versions of a definition, maxColumns the columns of each: the
+// library compares each with all others, and lists every fault.
+const maxVersions, maxColumns = 100, 100
+
+// few refuses definitions with more parts than anybody has use for.
+func few(obj runtime.Object) error {
+	c, ok := obj.(*apiextensions.CustomResourceDefinition)
+	if !ok {
+		return nil
+	}
+	var errs field.ErrorList
+	at := field.NewPath("spec", "versions")
+	if n := len(c.Spec.Versions); n > maxVersions {
+		errs = append(errs, field.TooMany(at, n, maxVersions))
+	}
+	for i := range c.Spec.Versions {
+		if n := len(c.Spec.Versions[i].AdditionalPrinterColumns); n > maxColumns {
+			errs = append(errs, field.TooMany(at.Index(i).Child("additionalPrinterColumns"), n, maxColumns))
+		}
+	}
+	if n := len(c.Spec.AdditionalPrinterColumns); n > maxColumns {
+		errs = append(errs, field.TooMany(field.NewPath("spec", "additionalPrinterColumns"), n, maxColumns))
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return bounds.Invalid(apiextensions.Kind("CustomResourceDefinition"), c.Name, errs)
 }
 
 // begun is the last thing that happens before a new object is stored.
