@@ -9,7 +9,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const stubborn = `trap "" TERM; while :; do sleep 1; done`
+// stubborn makes a pod that ignores SIGTERM, and returns when it does: a container runs a
+// moment before its program has said so.
+func (w *world) stubborn() *corev1.Pod {
+	w.t.Helper()
+	pod := w.create("p", nil, `trap "" TERM; echo deaf; while :; do sleep 1; done`)
+	w.waitFor("p", "runs", running)
+	w.printed("p", "deaf")
+	return pod
+}
 
 // mark sets a deletion with a grace period, as the API server does first.
 func (w *world) mark(name string, grace time.Duration) {
@@ -24,8 +32,7 @@ func (w *world) mark(name string, grace time.Duration) {
 
 func TestGracePeriod(t *testing.T) {
 	w := newWorld(t)
-	pod := w.create("p", nil, stubborn)
-	w.waitFor("p", "runs", running)
+	pod := w.stubborn()
 	begun := time.Now()
 	w.mark("p", 3*time.Second)
 	w.eventually("it is gone", func() error { return w.empty(pod.UID) })
@@ -36,8 +43,7 @@ func TestGracePeriod(t *testing.T) {
 
 func TestGracePeriodCutShort(t *testing.T) {
 	w := newWorld(t)
-	pod := w.create("p", nil, stubborn)
-	w.waitFor("p", "runs", running)
+	pod := w.stubborn()
 	w.mark("p", time.Minute)
 	time.Sleep(300 * time.Millisecond)
 	begun := time.Now()
@@ -50,8 +56,7 @@ func TestGracePeriodCutShort(t *testing.T) {
 
 func TestForcedDeletion(t *testing.T) {
 	w := newWorld(t)
-	pod := w.create("p", nil, stubborn)
-	w.waitFor("p", "runs", running)
+	pod := w.stubborn()
 	if err := w.client.CoreV1().Pods("default").Delete(context.Background(), "p", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

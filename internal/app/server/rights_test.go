@@ -179,9 +179,9 @@ func TestControllersMayNotDoWhatTheyDoNotNeed(t *testing.T) {
 	const emptying, collecting = "namespace-controller", "generic-garbage-collector"
 	for what, may := range map[string][]string{
 		"get secrets":                               {collecting, "service-account-token-controller"},
-		"list secrets":                              {collecting, rolloutonchange.Name, "service-account-token-controller", emptying},
+		"list secrets":                              {collecting, "resourcequota-controller", rolloutonchange.Name, "service-account-token-controller", emptying},
 		"create secrets":                            {"service-account-token-controller"},
-		"watch configmaps":                          {collecting, rolloutonchange.Name},
+		"watch configmaps":                          {collecting, "resourcequota-controller", rolloutonchange.Name},
 		"get configmaps":                            {collecting},
 		"create configmaps":                         {"root-ca-cert-publisher"},
 		"create pods":                               {"daemon-set-controller", "replicaset-controller", "replication-controller", "job-controller", "statefulset-controller"},

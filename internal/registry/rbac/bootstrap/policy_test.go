@@ -181,7 +181,8 @@ func TestControllersHaveRolesOfTheirOwn(t *testing.T) {
 					t.Errorf("%s may %s", c.name, verb)
 				}
 			}
-			everything := c.name == "namespace-controller" || c.name == "generic-garbage-collector"
+			everything := c.name == "namespace-controller" || c.name == "generic-garbage-collector" ||
+				c.name == "resourcequota-controller" && !slices.ContainsFunc(rule.Verbs, func(verb string) bool { return verb != "list" && verb != "watch" }) // it counts them
 			if slices.Contains(rule.Resources, "*") && !everything {
 				t.Errorf("%s may %v everything", c.name, rule.Verbs)
 			}

@@ -5,7 +5,10 @@ package storageclass
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,7 +104,7 @@ func ValidateParameters(all map[string]string, at *field.Path) (errs field.Error
 }
 
 func validateTopologies(all []corev1.TopologySelectorTerm, list *field.Path) (errs field.ErrorList) {
-	var seen []map[string]map[string]bool
+	seen := map[string]bool{}
 	for i, term := range all {
 		at := list.Index(i).Child("matchLabelExpressions")
 		values := map[string]map[string]bool{}
@@ -113,14 +116,23 @@ func validateTopologies(all []corev1.TopologySelectorTerm, list *field.Path) (er
 			}
 			values[e.Key] = of
 		}
-		for _, former := range seen {
-			if reflect.DeepEqual(former, values) {
-				errs = append(errs, field.Duplicate(at, ""))
-			}
+		as := inOneForm(values)
+		if seen[as] {
+			errs = append(errs, field.Duplicate(at, ""))
 		}
-		seen = append(seen, values)
+		seen[as] = true
 	}
 	return errs
+}
+
+// inOneForm is the same text for terms that ask the same. Terms are too many to be compared
+// each with each.
+func inOneForm(values map[string]map[string]bool) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "%q:%q;", key, slices.Sorted(maps.Keys(values[key])))
+	}
+	return b.String()
 }
 
 func validateExpression(e corev1.TopologySelectorLabelRequirement, at *field.Path) (map[string]bool, field.ErrorList) {
