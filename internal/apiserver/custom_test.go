@@ -3,6 +3,7 @@ package apiserver_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -219,4 +220,56 @@ func TestDefinitionInAGroupOfTheServer(t *testing.T) {
 	if n := listed(); n != before {
 		t.Errorf("%d versions are listed, %d before", n, before)
 	}
+}
+
+// TestFaultsOfCustomResourcesAreCounted sends objects with more faults than can be listed:
+// the library would take minutes for the text.
+func TestFaultsOfCustomResourcesAreCounted(t *testing.T) {
+	s := boot(t, t.TempDir())
+	d := defined(t)
+	version := d.Object["spec"].(map[string]any)["versions"].([]any)[0].(map[string]any)
+	must(t, unstructured.SetNestedMap(version, map[string]any{"type": "object", "properties": map[string]any{
+		"names": map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}}, "schema", "openAPIV3Schema"))
+	_, err := s.defines().Create(t.Context(), d, metav1.CreateOptions{})
+	must(t, err)
+	objects := s.dynamic(widgets, "admin", "system:masters")
+	eventually(t, func() error {
+		_, err := objects.Create(t.Context(), widget("good"), metav1.CreateOptions{})
+		return err
+	})
+	names, labels := make([]any, 90_000), map[string]any{}
+	for i := range names {
+		names[i] = int64(i)
+	}
+	for i := range 5000 {
+		labels[fmt.Sprintf("-%d", i)] = "a"
+	}
+	content, metadata := widget("content"), widget("metadata")
+	content.Object["names"] = names
+	must(t, unstructured.SetNestedMap(metadata.Object, labels, "metadata", "labels"))
+	few := widget("few")
+	few.Object["names"] = names[:3]
+	for what, tc := range map[string]struct {
+		o      *unstructured.Unstructured
+		causes int
+	}{"content": {content, 101}, "metadata": {metadata, 101}, "few": {few, 3}} {
+		began := time.Now()
+		_, err := objects.Create(t.Context(), tc.o, metav1.CreateOptions{})
+		var status apierrors.APIStatus
+		if !errors.As(err, &status) || !apierrors.IsInvalid(err) || len(status.Status().Details.Causes) != tc.causes {
+			t.Errorf("%s: %.300v", what, err)
+		}
+		t.Logf("%s is refused after %s", what, time.Since(began))
+	}
+	updated, err := objects.Get(t.Context(), "good", metav1.GetOptions{})
+	must(t, err)
+	updated.Object["names"] = names
+	if _, err := objects.Update(t.Context(), updated, metav1.UpdateOptions{}); !apierrors.IsInvalid(err) {
+		t.Errorf("an update: %.300v", err)
+	}
+	for i := range names {
+		names[i] = "a"
+	}
+	_, err = objects.Update(t.Context(), updated, metav1.UpdateOptions{})
+	must(t, err) // as many without a fault
 }

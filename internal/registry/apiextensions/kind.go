@@ -85,7 +85,7 @@ func few(obj runtime.Object) error {
 		errs = append(errs, field.TooMany(field.NewPath("spec", "additionalPrinterColumns"), n, maxColumns))
 	}
 	if len(errs) == 0 {
-		return nil
+		return inMetadata(apiextensions.Kind("CustomResourceDefinition"), c)
 	}
 	return bounds.Invalid(apiextensions.Kind("CustomResourceDefinition"), c.Name, errs)
 }

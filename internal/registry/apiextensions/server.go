@@ -137,7 +137,9 @@ func (s *Server) build() (*library.CustomResourceDefinitions, error) {
 	if c.OpenAPIV3Config, err = s.config.Documents.Models(); err != nil {
 		return nil, err
 	}
-	return (&library.Config{
+	counted := &faults{Interface: c.AdmissionControl}
+	c.AdmissionControl = counted
+	server, err := (&library.Config{
 		GenericConfig: &genericserver.RecommendedConfig{Config: c},
 		ExtraConfig: library.ExtraConfig{
 			CRDRESTOptionsGetter: s.config.Objects,
@@ -146,6 +148,11 @@ func (s *Server) build() (*library.CustomResourceDefinitions, error) {
 			AuthResolverWrapper:  s.config.Connections,
 		},
 	}).Complete().New(genericserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, err
+	}
+	counted.definitions = server.Informers.Apiextensions().V1().CustomResourceDefinitions().Lister()
+	return server, nil
 }
 
 // What the library's server does after its start, as its health checks call it.
