@@ -8,10 +8,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // unchanged has an object of every kind that is stored, as somebody writes it: with
-// values that the server keeps in another form.
+// values that the server keeps in another form, but for what is in lists that have one
+// owner, as the quantities of a LimitRange and the times of taints of devices: of two
+// managers that write another form, each takes the list from the other, as in Kubernetes.
 var unchanged = map[string]struct {
 	path, object string
 	// spec is a part of the object, for patches.
@@ -64,8 +69,6 @@ var unchanged = map[string]struct {
 		`{"value":7}`},
 	"runtimeclasses": {"/apis/node.k8s.io/v1/runtimeclasses/r", `{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{"name":"r"},"handler":"h","overhead":{"podFixed":{"memory":"1024Ki","cpu":0.1}}}`,
 		`{"handler":"h","overhead":{"podFixed":{"memory":"1024Ki","cpu":0.1}}}`},
-	"customresourcedefinitions": {"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ws.e.example.com", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"ws.e.example.com"},"spec":{"group":"e.example.com","scope":"Cluster","names":{"plural":"ws","singular":"w","kind":"W","listKind":"WList"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}}`,
-		`{"spec":{"scope":"Cluster"}}`},
 	"csidrivers": {"/apis/storage.k8s.io/v1/csidrivers/d", `{"apiVersion":"storage.k8s.io/v1","kind":"CSIDriver","metadata":{"name":"d"},"spec":{"podInfoOnMount":true}}`,
 		`{"spec":{"podInfoOnMount":true}}`},
 	"csinodes": {"/apis/storage.k8s.io/v1/csinodes/n", `{"apiVersion":"storage.k8s.io/v1","kind":"CSINode","metadata":{"name":"n"},"spec":{"drivers":[{"name":"d","nodeID":"i","topologyKeys":["z"]}]}}`,
@@ -86,6 +89,56 @@ var unchanged = map[string]struct {
 		`{"metadata":{"labels":{"a":"b"}}}`},
 	"validatingwebhookconfigurations": {"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/w", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration","metadata":{"name":"w"},"webhooks":[{"name":"a.b.example","clientConfig":{"url":"https://192.0.2.1/"},"rules":[{"apiGroups":["none.example"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["nothings"]}],"sideEffects":"None","admissionReviewVersions":["v1"]}]}`,
 		`{"metadata":{"labels":{"a":"b"}}}`},
+	"persistentvolumes": {"/api/v1/persistentvolumes/v", `{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"v"},"spec":{"capacity":{"storage":"1024Ki"},"accessModes":["ReadWriteOnce"],"storageClassName":"c","hostPath":{"path":"/x"}}}`,
+		`{"spec":{"capacity":{"storage":"1024Ki"}}}`},
+	"limitranges": {"/api/v1/namespaces/default/limitranges/l", `{"apiVersion":"v1","kind":"LimitRange","metadata":{"name":"l"},"spec":{"limits":[{"type":"PersistentVolumeClaim","max":{"storage":"2Mi"}}]}}`,
+		`{"spec":{"limits":[{"type":"PersistentVolumeClaim","max":{"storage":"2Mi"}}]}}`},
+	"resourcequotas": {"/api/v1/namespaces/default/resourcequotas/q", `{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"count/nothings.none.example":"1024Ki"}}}`,
+		`{"spec":{"hard":{"count/nothings.none.example":"1024Ki"}}}`},
+	"horizontalpodautoscalers": {"/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers/h", `{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"h"},"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"none"},"maxReplicas":2,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"AverageValue","averageValue":"100m"}}}]}}`,
+		`{"spec":{"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"AverageValue","averageValue":"100m"}}}]}}`},
+	"validatingadmissionpolicies": {"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p.b.example", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicy","metadata":{"name":"p.b.example"},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":["none.example"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["nothings"]}]},"validations":[{"expression":"true"}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"validatingadmissionpolicybindings": {"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/b", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingAdmissionPolicyBinding","metadata":{"name":"b"},"spec":{"policyName":"p.b.example","validationActions":["Deny"]}}`,
+		`{"spec":{"policyName":"p.b.example"}}`},
+	"mutatingadmissionpolicies": {"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/p.b.example", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingAdmissionPolicy","metadata":{"name":"p.b.example"},"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":["none.example"],"apiVersions":["v1"],"operations":["CREATE"],"resources":["nothings"]}]},"reinvocationPolicy":"Never","mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{}"}}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"mutatingadmissionpolicybindings": {"/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/b", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingAdmissionPolicyBinding","metadata":{"name":"b"},"spec":{"policyName":"p.b.example"}}`,
+		`{"spec":{"policyName":"p.b.example"}}`},
+	"customresourcedefinitions": {"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.shop.example.com", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.shop.example.com"},"spec":{"group":"shop.example.com","scope":"Namespaced","names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"certificatesigningrequests": {"/apis/certificates.k8s.io/v1/certificatesigningrequests/r", `{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"r"},"spec":{"signerName":"x.example/s","usages":["client auth"],"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUg4d013SUJBREFBTUNvd0JRWURLMlZ3QXlFQXRsOURiaVZvV0J4M21tSVhhN2hzT0xrUWpMeXgzK3ZjSTE3KwpsN1BJMCt1Z0FEQUZCZ01yWlhBRFFRQ0RkR0QzQ21GQnZKNWJmbzFSTHdlcFF0NnpuQ3lFSE9TWXBmMXNjWGlCCm9KZHlBc3B1VTVJSmgrUzdKZVZRVUkxdXRVMFN0M3pPVS9qa2l5TmpTVXdJCi0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo="}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"clustertrustbundles": {"/apis/certificates.k8s.io/v1/clustertrustbundles/b", `{"apiVersion":"certificates.k8s.io/v1","kind":"ClusterTrustBundle","metadata":{"name":"b"},"spec":{"trustBundle":"-----BEGIN CERTIFICATE-----\nMIH6MIGtoAMCAQICAQEwBQYDK2VwMAwxCjAIBgNVBAMTAWEwIBcNMjYwMTAxMDAw\nMDAwWhgPMjEyNjAxMDEwMDAwMDBaMAwxCjAIBgNVBAMTAWEwKjAFBgMrZXADIQC2\nX0NuJWhYHHeaYhdruGw4uRCMvLHf69wjXv6Xs8jT66MyMDAwDwYDVR0TAQH/BAUw\nAwEB/zAdBgNVHQ4EFgQUzXCsNxcq7ceuqbxW/bAWEA3sFQMwBQYDK2VwA0EAM1Jh\ntHnmXoj6+mE3WoudaEklOy0Xb6MPM1s4he4iAu1SIb5acT0WOjeaNXGyFsVm6CyF\nc8BJ1A1es7WJIudgAg==\n-----END CERTIFICATE-----\n"}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"podcertificaterequests": {"/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests/r", `{"apiVersion":"certificates.k8s.io/v1","kind":"PodCertificateRequest","metadata":{"name":"r"},"spec":{"signerName":"x.example/s","podName":"p","podUID":"1","serviceAccountName":"s","serviceAccountUID":"2","nodeName":"n","nodeUID":"3","stubPKCS10Request":"MH8wMwIBADAAMCowBQYDK2VwAyEAtl9DbiVoWBx3mmIXa7hsOLkQjLyx3+vcI17+l7PI0+ugADAFBgMrZXADQQCDdGD3CmFBvJ5bfo1RLwepQt6znCyEHOSYpf1scXiBoJdyAspuU5IJh+S7JeVQUI1utU0St3zOU/jkiyNjSUwI"}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"ingressclasses": {"/apis/networking.k8s.io/v1/ingressclasses/c", `{"apiVersion":"networking.k8s.io/v1","kind":"IngressClass","metadata":{"name":"c"},"spec":{"controller":"x.example/c"}}`,
+		`{"spec":{"controller":"x.example/c"}}`},
+	"ingresses": {"/apis/networking.k8s.io/v1/namespaces/default/ingresses/i", `{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"i"},"spec":{"rules":[{"http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"v","port":{"number":80}}}}]}}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"networkpolicies": {"/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/p", `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podSelector":{},"ingress":[{"ports":[{"port":80}]}]}}`,
+		`{"spec":{"ingress":[{"ports":[{"port":80}]}]}}`},
+	"deviceclasses": {"/apis/resource.k8s.io/v1/deviceclasses/c", `{"apiVersion":"resource.k8s.io/v1","kind":"DeviceClass","metadata":{"name":"c"},"spec":{"selectors":[{"cel":{"expression":"true"}}]}}`,
+		`{"spec":{"selectors":[{"cel":{"expression":"true"}}]}}`},
+	"devicetaintrules": {"/apis/resource.k8s.io/v1/devicetaintrules/r", `{"apiVersion":"resource.k8s.io/v1","kind":"DeviceTaintRule","metadata":{"name":"r"},"spec":{"deviceSelector":{"driver":"d.example"},"taint":{"key":"k","effect":"NoSchedule"}}}`,
+		`{"spec":{"taint":{"key":"k","effect":"NoSchedule"}}}`},
+	"resourceclaims": {"/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c", `{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"c"},"spec":{"devices":{"requests":[{"name":"r","exactly":{"deviceClassName":"c","capacity":{"requests":{"memory":"1Mi"}}}}]}}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"resourceclaimtemplates": {"/apis/resource.k8s.io/v1/namespaces/default/resourceclaimtemplates/t", `{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaimTemplate","metadata":{"name":"t"},"spec":{"spec":{"devices":{"requests":[{"name":"r","exactly":{"deviceClassName":"c","capacity":{"requests":{"memory":"1Mi"}}}}]}}}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"resourceslices": {"/apis/resource.k8s.io/v1/resourceslices/s", `{"apiVersion":"resource.k8s.io/v1","kind":"ResourceSlice","metadata":{"name":"s"},"spec":{"driver":"d.example","nodeName":"n","pool":{"name":"p","generation":1,"resourceSliceCount":1},"devices":[{"name":"x","attributes":{"a":{"string":"b"}},"capacity":{"memory":{"value":"1Mi"}},"taints":[{"key":"k","effect":"NoSchedule","timeAdded":"2026-01-01T00:00:00Z"}]}]}}`,
+		`{"metadata":{"labels":{"a":"b"}}}`},
+	"csistoragecapacities": {"/apis/storage.k8s.io/v1/namespaces/default/csistoragecapacities/c", `{"apiVersion":"storage.k8s.io/v1","kind":"CSIStorageCapacity","metadata":{"name":"c"},"storageClassName":"c","capacity":"1024Ki"}`,
+		`{"capacity":"1024Ki"}`},
+	"storageclasses": {"/apis/storage.k8s.io/v1/storageclasses/c", `{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"c"},"provisioner":"x.example/p","parameters":{"a":"b"}}`,
+		`{"parameters":{"a":"b"}}`},
+	"volumeattachments": {"/apis/storage.k8s.io/v1/volumeattachments/a", `{"apiVersion":"storage.k8s.io/v1","kind":"VolumeAttachment","metadata":{"name":"a"},"spec":{"attacher":"x.example","nodeName":"n","source":{"persistentVolumeName":"v"}}}`,
+		`{"spec":{"nodeName":"n"}}`},
+	"volumeattributesclasses": {"/apis/storage.k8s.io/v1/volumeattributesclasses/c", `{"apiVersion":"storage.k8s.io/v1","kind":"VolumeAttributesClass","metadata":{"name":"c"},"driverName":"d.example","parameters":{"a":"b"}}`,
+		`{"parameters":{"a":"b"}}`},
+	"storageversionmigrations": {"/apis/storagemigration.k8s.io/v1/storageversionmigrations/m", `{"apiVersion":"storagemigration.k8s.io/v1","kind":"StorageVersionMigration","metadata":{"name":"m"},"spec":{"resource":{"resource":"pods"}}}`,
+		`{"spec":{"resource":{"resource":"pods"}}}`},
 	"podprojections": {"/apis/projection.laterna.dev/v1alpha1/namespaces/default/podprojections/p", `{"apiVersion":"projection.laterna.dev/v1alpha1","kind":"PodProjection","metadata":{"name":"p","ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"}]},"spec":{"nodeName":"n"}}`,
 		`{"metadata":{"labels":{"a":"b"}}}`},
 	"authentications": {"/apis/config.openshift.io/v1/authentications/cluster", `{"apiVersion":"config.openshift.io/v1","kind":"Authentication","metadata":{"name":"cluster"},"spec":{"serviceAccountIssuer":""}}`,
@@ -98,26 +151,38 @@ var unchanged = map[string]struct {
 		`{"metadata":{"labels":{"a":"b"}}}`},
 }
 
-// statuses are what a status says in each kind that has one.
+// statuses are what a status says in each kind that has one, and an approval. An empty
+// message that is not stored would be another form of none.
 var statuses = map[string]string{
-	"customresourcedefinitions": `{"status":{"storedVersions":["v1"]}}`,
-	"pods":                      `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`,
-	"nodes":                     `{"status":{"capacity":{"memory":"1024Ki","cpu":"0.10"}}}`,
-	"services":                  `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
-	"servicecidrs":              `{"status":{"conditions":[{"type":"X","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
-	"namespaces":                `{"status":{"conditions":[{"type":"X","status":"True"}]}}`,
-	"jobs":                      `{"status":{"startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"Suspended","status":"False"}],"ready":0}}`,
-	"cronjobs":                  `{"status":{"lastScheduleTime":"2026-01-01T00:00:00Z","active":[{"kind":"Job","name":"j","namespace":"default"}]}}`,
-	"poddisruptionbudgets":      `{"status":{"currentHealthy":0,"desiredHealthy":0,"disruptionsAllowed":0,"expectedPods":0,"conditions":[{"type":"X","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
-	"podprojections":            `{"metadata":{"annotations":{"a":"b"}}}`,
-	"authentications":           `{"metadata":{"annotations":{"a":"b"}}}`,
-	"kubeapiservers":            `{"metadata":{"annotations":{"a":"b"}}}`,
-	"deployments":               `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-	"replicasets":               `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-	"replicationcontrollers":    `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
-	"persistentvolumeclaims":    `{"status":{"phase":"Bound","capacity":{"storage":"1024Ki"}}}`,
-	"daemonsets":                `{"status":{"currentNumberScheduled":0,"desiredNumberScheduled":1,"numberMisscheduled":0,"numberReady":0}}`,
-	"statefulsets":              `{"status":{"replicas":1}}`,
+	"pods":                        `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`,
+	"nodes":                       `{"status":{"capacity":{"memory":"1024Ki","cpu":"0.10"}}}`,
+	"services":                    `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
+	"servicecidrs":                `{"status":{"conditions":[{"type":"X","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+	"namespaces":                  `{"status":{"conditions":[{"type":"X","status":"True"}]}}`,
+	"jobs":                        `{"status":{"startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"Suspended","status":"False"}],"ready":0}}`,
+	"cronjobs":                    `{"status":{"lastScheduleTime":"2026-01-01T00:00:00Z","active":[{"kind":"Job","name":"j","namespace":"default"}]}}`,
+	"poddisruptionbudgets":        `{"status":{"currentHealthy":0,"desiredHealthy":0,"disruptionsAllowed":0,"expectedPods":0,"conditions":[{"type":"X","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+	"podprojections":              `{"metadata":{"annotations":{"a":"b"}}}`,
+	"authentications":             `{"metadata":{"annotations":{"a":"b"}}}`,
+	"kubeapiservers":              `{"metadata":{"annotations":{"a":"b"}}}`,
+	"deployments":                 `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicasets":                 `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"replicationcontrollers":      `{"status":{"replicas":1,"conditions":[{"type":"X","status":"True"}]}}`,
+	"persistentvolumeclaims":      `{"status":{"phase":"Bound","capacity":{"storage":"1024Ki"}}}`,
+	"daemonsets":                  `{"status":{"currentNumberScheduled":0,"desiredNumberScheduled":1,"numberMisscheduled":0,"numberReady":0}}`,
+	"statefulsets":                `{"status":{"replicas":1}}`,
+	"persistentvolumes":           `{"status":{"phase":"Bound"}}`,
+	"resourcequotas":              `{"status":{"hard":{"count/nothings.none.example":"1024Ki"},"used":{"count/nothings.none.example":"0"}}}`,
+	"horizontalpodautoscalers":    `{"status":{"currentReplicas":1,"desiredReplicas":1,"currentMetrics":[{"type":"Resource","resource":{"name":"cpu","current":{"averageValue":"100m"}}}],"conditions":[{"type":"X","status":"True"}]}}`,
+	"validatingadmissionpolicies": `{"status":{"observedGeneration":1,"typeChecking":{"expressionWarnings":[{"fieldRef":"spec.validations[0].expression","warning":"w"}]}}}`,
+	"customresourcedefinitions":   `{"status":{"storedVersions":["v1"]}}`,
+	"certificatesigningrequests":  `{"status":{"conditions":[{"type":"Approved","status":"True","reason":"Y","message":"m","lastTransitionTime":"2026-01-01T00:00:00Z","lastUpdateTime":"2026-01-01T00:00:00Z"}]}}`,
+	"podcertificaterequests":      `{"status":{"conditions":[{"type":"Denied","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+	"ingresses":                   `{"status":{"loadBalancer":{"ingress":[{"ip":"1.2.3.4"}]}}}`,
+	"devicetaintrules":            `{"status":{"conditions":[{"type":"X","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+	"resourceclaims":              `{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example","pool":"p","device":"x"}]}},"reservedFor":[{"resource":"pods","name":"p","uid":"1"}]}}`,
+	"volumeattachments":           `{"status":{"attached":true,"attachmentMetadata":{"a":"b"}}}`,
+	"storageversionmigrations":    `{"status":{"conditions":[{"type":"Succeeded","status":"True","reason":"Y","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
 }
 
 // rewrite is one way to write an object.
@@ -138,6 +203,7 @@ func TestWritesThatChangeNothing(t *testing.T) {
 		t.Fatalf("%d %s", code, raw)
 	}
 	all := s.rewrites(client)
+	s.establish()
 	for range 2 { // who owns what depends on who was there before
 		for _, w := range all {
 			s.write(client, w.method, w.path, w.mediaType, w.body())
@@ -151,6 +217,27 @@ func TestWritesThatChangeNothing(t *testing.T) {
 			t.Errorf("%s of %s changes nothing and writes: %s, then %s", w.name, w.path, before, after)
 		}
 	}
+}
+
+// establish makes the example of a definition, and waits until the server, which writes
+// what it makes of a new one to its status, has: nothing that follows gives it a cause to.
+func (s *system) establish() {
+	s.t.Helper()
+	_, err := s.defines().Create(s.t.Context(), defined(s.t), metav1.CreateOptions{})
+	must(s.t, err)
+	eventually(s.t, func() error {
+		d, err := s.defines().Get(s.t.Context(), "widgets.shop.example.com", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		conditions, _, err := unstructured.NestedSlice(d.Object, "status", "conditions")
+		for _, c := range conditions {
+			if c, _ := c.(map[string]any); c["type"] == "Established" && c["status"] == "True" {
+				return nil
+			}
+		}
+		return fmt.Errorf("not established, but %v: %v", conditions, err)
+	})
 }
 
 // rewrites lists all ways to write the examples.
