@@ -133,10 +133,11 @@ func (c *Controller) letGo(ctx context.Context, job types.UID, p *corev1.Pod) er
 		written = nil // nobody decides by it
 	}
 	err := workload.Patches(c.config.Env, written, job)(ctx, p, release(p.UID))
-	if run.Overtaken(err) || apierrors.IsInvalid(err) {
-		if err = c.isGone(ctx, p, err); err == nil && written != nil {
+	if (run.Overtaken(err) || apierrors.IsInvalid(err)) && c.isGone(p, err) {
+		if written != nil {
 			written.Gone(job, workload.PodsKind, p)
 		}
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("letting pod %s/%s go: %w", p.Namespace, p.Name, err)
@@ -144,18 +145,14 @@ func (c *Controller) letGo(ctx context.Context, job types.UID, p *corev1.Pod) er
 	return nil
 }
 
-// isGone returns the refusal of a write to a pod, nil where the pod is there no more, or is
-// another by now.
-func (c *Controller) isGone(ctx context.Context, p *corev1.Pod, refusal error) error {
-	// The controller may list pods and not read one.
-	live, err := c.config.Client.CoreV1().Pods(p.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + p.Name})
-	if err != nil {
-		return errors.Join(refusal, err)
+// isGone tells of a pod that a write was refused for whether it is there no more, or is
+// another by now. Of the latter the cache tells, in time: a refusal before is tried again.
+func (c *Controller) isGone(p *corev1.Pod, refusal error) bool {
+	if apierrors.IsNotFound(refusal) {
+		return true
 	}
-	if !slices.ContainsFunc(live.Items, func(now corev1.Pod) bool { return now.UID == p.UID }) {
-		return nil
-	}
-	return refusal
+	now, err := c.pods.Pods(p.Namespace).Get(p.Name)
+	return err != nil || now.UID != p.UID
 }
 
 // release is the patch that lets a pod go.
