@@ -31,23 +31,13 @@ func validate(s *scaler) (errs field.ErrorList) {
 	if least != nil && s.Spec.MaxReplicas < *least {
 		wrong("maxReplicas", s.Spec.MaxReplicas, "must be greater than or equal to `minReplicas`")
 	}
-	errs = append(errs, validateReference(s.Spec.ScaleTargetRef, at.Child("scaleTargetRef"))...)
+	errs = append(errs, check.Referent(s.Spec.ScaleTargetRef.Kind, s.Spec.ScaleTargetRef.Name, at.Child("scaleTargetRef"))...)
 	for i := range s.Spec.Metrics {
 		errs = append(errs, validateMetric(&s.Spec.Metrics[i], at.Child("metrics").Index(i))...)
 	}
 	if b := s.Spec.Behavior; b != nil {
 		errs = append(errs, validateRules(b.ScaleUp, at.Child("behavior", "scaleUp"))...)
 		errs = append(errs, validateRules(b.ScaleDown, at.Child("behavior", "scaleDown"))...)
-	}
-	return errs
-}
-
-func validateReference(r autoscalingv2.CrossVersionObjectReference, at *field.Path) (errs field.ErrorList) {
-	for _, part := range []struct{ name, value string }{{"kind", r.Kind}, {"name", r.Name}} {
-		errs = append(errs, check.Required(part.value, at.Child(part.name))...)
-		if part.value != "" {
-			errs = append(errs, check.Messages(content.IsPathSegmentName(part.value), part.value, at.Child(part.name))...)
-		}
 	}
 	return errs
 }
@@ -102,7 +92,7 @@ func validateMetric(m *autoscalingv2.MetricSpec, at *field.Path) field.ErrorList
 		autoscalingv2.ObjectMetricSourceType, autoscalingv2.PodsMetricSourceType, autoscalingv2.ResourceMetricSourceType)
 	for _, s := range []source{
 		{autoscalingv2.ObjectMetricSourceType, "object", m.Object != nil, func(at *field.Path) field.ErrorList {
-			return append(validateReference(m.Object.DescribedObject, at.Child("describedObject")),
+			return append(check.Referent(m.Object.DescribedObject.Kind, m.Object.DescribedObject.Name, at.Child("describedObject")),
 				validateNamed(m.Object.Metric, m.Object.Target, at, "must set either a target value or averageValue")...)
 		}},
 		{autoscalingv2.ExternalMetricSourceType, "external", m.External != nil, func(at *field.Path) field.ErrorList {

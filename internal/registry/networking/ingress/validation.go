@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -160,13 +159,7 @@ func validateBackend(b *networkingv1.IngressBackend, at *field.Path) field.Error
 
 func validateReference(r *corev1.TypedLocalObjectReference, at *field.Path) field.ErrorList {
 	errs := check.SubdomainIfSet(r.APIGroup, at.Child("apiGroup"))
-	for _, part := range []struct{ name, value string }{{"kind", r.Kind}, {"name", r.Name}} {
-		errs = append(errs, check.Required(part.value, at.Child(part.name))...)
-		if part.value != "" {
-			errs = append(errs, check.Messages(content.IsPathSegmentName(part.value), part.value, at.Child(part.name))...)
-		}
-	}
-	return errs
+	return append(errs, check.Referent(r.Kind, r.Name, at)...)
 }
 
 func validateStatus(i, old *ingress) (errs field.ErrorList) {

@@ -4,7 +4,6 @@ package ingressclass
 
 import (
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -68,12 +67,7 @@ func validate(c *class) field.ErrorList {
 
 func validateParameters(p *networkingv1.IngressClassParametersReference, at *field.Path) field.ErrorList {
 	errs := check.SubdomainIfSet(p.APIGroup, at.Child("apiGroup"))
-	for _, part := range []struct{ name, value string }{{"kind", p.Kind}, {"name", p.Name}} {
-		errs = append(errs, check.Required(part.value, at.Child(part.name))...)
-		if part.value != "" {
-			errs = append(errs, check.Messages(content.IsPathSegmentName(part.value), part.value, at.Child(part.name))...)
-		}
-	}
+	errs = append(errs, check.Referent(p.Kind, p.Name, at)...)
 	if p.Scope == nil {
 		return append(errs, field.Required(at.Child("scope"), ""))
 	}

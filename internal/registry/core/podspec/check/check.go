@@ -5,6 +5,7 @@
 package check
 
 import (
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -82,6 +83,18 @@ func Required(value string, path *field.Path) field.ErrorList {
 		return field.ErrorList{field.Required(path, "")}
 	}
 	return nil
+}
+
+// Referent requires the kind and the name of an object that is referred to. Each is a segment
+// of a path.
+func Referent(kind, name string, at *field.Path) (errs field.ErrorList) {
+	for _, part := range []struct{ name, value string }{{"kind", kind}, {"name", name}} {
+		errs = append(errs, Required(part.value, at.Child(part.name))...)
+		if part.value != "" {
+			errs = append(errs, Messages(content.IsPathSegmentName(part.value), part.value, at.Child(part.name))...)
+		}
+	}
+	return errs
 }
 
 // RequiredList requires a list that has entries.
