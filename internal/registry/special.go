@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -23,7 +22,6 @@ import (
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
-	"laterna.dev/laterna/internal/network/backends"
 	"laterna.dev/laterna/internal/registry/apiextensions"
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
@@ -113,8 +111,7 @@ func (b *Builder) proxy() (c proxy.Config, err error) {
 	if err != nil {
 		return c, err
 	}
-	services := func(ctx context.Context) ([]netip.Prefix, error) { return service.Ranges(ctx, b.ClusterIPs, ranges) }
-	return proxy.Config{Guard: backends.Guard{Services: services, Stores: b.Stores}, Wall: b.Wall}, nil
+	return proxy.Config{Guard: service.Guard(b.ClusterIPs, ranges, b.Stores), Wall: b.Wall}, nil
 }
 
 // budgets are the disruption budgets that evictions keep to.

@@ -90,9 +90,7 @@ func New(cfg Config) (*APIs, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := &issuers{cfg, backends.Guard{Stores: cfg.Stores, Services: func(ctx context.Context) ([]netip.Prefix, error) {
-		return service.Ranges(ctx, cfg.Services, ranges)
-	}}}
+	to := &issuers{cfg, service.Guard(cfg.Services, ranges, cfg.Stores)}
 	kept := directory.New(c)
 	sealer := session.NewSealer(session.Config{
 		Store: session.SecretStore{Secrets: cfg.Secrets},

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/network/backends"
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
@@ -80,9 +81,17 @@ func (b *book) spans(ctx context.Context, fresh bool) ([]span, error) {
 	return b.spansOf(all), nil
 }
 
-// Ranges are all ranges that services have addresses of: the configured one, and those of
+// Guard says which addresses the server may dial for somebody else: none of the ranges of
+// services, and not where its store answers.
+func Guard(configured netip.Prefix, stored *resource.Store[*networkingv1.ServiceCIDR], stores []string) backends.Guard {
+	return backends.Guard{Stores: stores, Services: func(ctx context.Context) ([]netip.Prefix, error) {
+		return allRanges(ctx, configured, stored)
+	}}
+}
+
+// allRanges are all ranges that services have addresses of: the configured one, and those of
 // stored ServiceCIDRs whatever state they are in.
-func Ranges(ctx context.Context, configured netip.Prefix, stored *resource.Store[*networkingv1.ServiceCIDR]) ([]netip.Prefix, error) {
+func allRanges(ctx context.Context, configured netip.Prefix, stored *resource.Store[*networkingv1.ServiceCIDR]) ([]netip.Prefix, error) {
 	all, err := cidrs(ctx, stored, "0")
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func (t Tell) leaked(ctx context.Context, o *networkingv1.IPAddress, its *corev1
 // odd tells of what a service has in place of a cluster address, and of addresses that are
 // of no range.
 func (b *book) odd(ctx context.Context, services []corev1.Service) error {
-	ranges, err := Ranges(ctx, b.own.prefix, b.ranges)
+	ranges, err := allRanges(ctx, b.own.prefix, b.ranges)
 	if err != nil {
 		return err
 	}
