@@ -2,7 +2,6 @@ package sts
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"laterna.dev/laterna/internal/aws/caller"
 	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/aws/policy"
-	"laterna.dev/laterna/internal/aws/policy/hint"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sts/explain"
 	"laterna.dev/laterna/internal/aws/sts/session"
@@ -59,9 +57,6 @@ func trust(role *iam.Role) *policy.Source {
 	return &policy.Source{Name: role.ARN(), Document: d.Bind(role.Principals)}
 }
 
-// maxHints is how many hints are told of a denial; the nearest are the first.
-const maxHints = 10
-
 // decide asks the policies for each of the actions, and returns the first decision that
 // is no.
 func decide(actions []string, role *iam.Role, who policy.Principal, keys policy.Context, with *policy.Policies, r *explain.Record) (denied *policy.Decision) {
@@ -71,34 +66,13 @@ func decide(actions []string, role *iam.Role, who policy.Principal, keys policy.
 	for _, action := range actions {
 		d := policy.Decide(&policy.Request{Action: action, Resource: role.ARN(), Principal: who, Context: keys}, &p)
 		all = append(all, d)
-		check := explain.Check{Name: "policy", Got: action, Want: "allowed by the trust policy of " + role.ARN()}
-		if !d.Allowed() {
-			check.Why = why(&d)
-			for _, h := range hint.Of(&d) {
-				check.Hints = append(check.Hints, h.Text)
-			}
-			check.Hints = check.Hints[:min(maxHints, len(check.Hints))]
-		}
+		check := explain.Policy(&d, action, "allowed by the trust policy of "+role.ARN())
 		if !r.Said(d.Allowed(), check) && denied == nil {
 			denied = &d
 		}
 	}
-	if text, err := json.Marshal(all); r != nil && err == nil {
-		r.Decision = text
-	}
+	r.Decided(all...)
 	return denied
-}
-
-// why says in a sentence which policy said no.
-func why(d *policy.Decision) string {
-	layer := string(d.Layer)
-	if d.Layer == policy.TrustLayer {
-		layer = "trust policy of the role"
-	}
-	if d.Outcome == policy.ExplicitDeny {
-		return "a statement of the " + layer + " denies it"
-	}
-	return "no statement of the " + layer + " allows it"
 }
 
 // pack says how much room a session takes, in percent, or that it is too much.
