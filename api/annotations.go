@@ -13,6 +13,10 @@ const (
 	// PodIdentity says what a pod was given to assume an IAM role by its service account,
 	// or why nothing. The server writes it when the pod is created; it is for people.
 	PodIdentity = "laterna.dev/pod-identity"
+	// LocalSTS, "true" or "false", on a pod or else on its service account: whether the
+	// pod's AWS clients are led to the STS of this system. Without it --aws-local-sts says
+	// so of pods with a role, and no others are.
+	LocalSTS = "laterna.dev/local-sts"
 )
 
 // IssuerRevision is an annotation of nodes: the revision of

@@ -28,7 +28,7 @@ var (
 		"legacy-service-account-tokens", "legacy-service-account-token-clean-up-period",
 		"pod-security-enforce", "pod-security-audit", "pod-security-warn",
 		"pod-security-exempt-usernames", "pod-security-exempt-namespaces", "pod-security-exempt-runtime-classes",
-		"aws-default-region", "aws-sts-regional-endpoints", "aws-account", "pod-identity-config-map", "container-credentials-file",
+		"aws-default-region", "aws-sts-regional-endpoints", "aws-account", "pod-identity-config-map", "container-credentials-file", "aws-local-sts",
 		"audit-policy-file", "audit-log-path", "audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize",
 	}
 	allowedWithNode = append([]string{

@@ -107,7 +107,14 @@ func (p *Plugin) create(ctx context.Context, a admission.Attributes, pod *corev1
 		if injection != nil {
 			injection.Apply(pod)
 		}
-		report = p.settings.Report(pod, account.Annotations, injection)
+		local, err := p.local(ctx, a, pod, account, injection != nil)
+		if err != nil {
+			return err
+		}
+		if local != nil {
+			local.Apply(pod)
+		}
+		report = p.settings.Report(pod, account.Annotations, injection, local)
 	} else if injection != nil {
 		report.Text = "nothing injected: the pod has the label " + aws.SkipLabel
 	}
@@ -148,7 +155,11 @@ func (p *Plugin) debug(ctx context.Context, a admission.Attributes, pod *corev1.
 		return apierrors.NewInternalError(fmt.Errorf("looking up service account %s/%s: %w", a.GetNamespace(), pod.Spec.ServiceAccountName, err))
 	}
 	injection, err := p.decide(ctx, a, pod, account)
-	if err != nil || injection == nil {
+	if err != nil {
+		return err
+	}
+	local, err := p.local(ctx, a, pod, account, injection != nil)
+	if err != nil {
 		return err
 	}
 	known := map[string]bool{}
@@ -156,8 +167,15 @@ func (p *Plugin) debug(ctx context.Context, a admission.Attributes, pod *corev1.
 		known[old.Spec.EphemeralContainers[i].Name] = true
 	}
 	for i := range pod.Spec.EphemeralContainers {
-		if c := &pod.Spec.EphemeralContainers[i]; !known[c.Name] {
+		c := &pod.Spec.EphemeralContainers[i]
+		if known[c.Name] {
+			continue
+		}
+		if injection != nil {
 			injection.ApplyTo(pod, c)
+		}
+		if local != nil {
+			local.ApplyTo(pod, c)
 		}
 	}
 	return nil

@@ -26,6 +26,8 @@ type Settings struct {
 	// IdentitiesFile lists service accounts whose pods have container credentials; "" for
 	// none.
 	IdentitiesFile string
+	// LocalSTS leads pods with a role to the STS of this system, where no annotation says.
+	LocalSTS bool
 }
 
 // Validate returns what is wrong with the settings themselves.
@@ -41,7 +43,7 @@ func (s Settings) Validate() error {
 // injection is the settings in the terms of the injection.
 func (s Settings) injection() (aws.Settings, error) {
 	out := aws.Defaults()
-	out.Region, out.RegionalSTS = s.Region, s.RegionalSTS
+	out.Region, out.RegionalSTS, out.LocalSTS = s.Region, s.RegionalSTS, s.LocalSTS
 	if s.Account != "" {
 		base, err := aws.RoleBase(s.Account, s.Region)
 		if err != nil {

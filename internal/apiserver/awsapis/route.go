@@ -5,12 +5,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"laterna.dev/laterna/internal/aws/arn"
 )
 
 // Path is where STS and IAM are served; clients leave the slash away or add it.
@@ -25,12 +26,10 @@ func names() []string {
 	return []string{name, name + ".svc"}
 }
 
-var regional = regexp.MustCompile(`^sts\.[a-z]{2,4}(-[a-z]{2,12}){1,2}-[0-9]{1,2}\.amazonaws\.com(\.cn)?$`)
-
 // isHost tells whether a host is one of AWS's that this server answers for, to clients
 // that are led to it.
 func isHost(host string) bool {
-	return host == "sts.amazonaws.com" || host == "iam.amazonaws.com" || len(host) < 80 && regional.MatchString(host)
+	return host == "iam.amazonaws.com" || arn.IsSTSHost(host)
 }
 
 // Route leads requests to STS and IAM, by their path or their host, through next to Path.

@@ -164,13 +164,15 @@ type PodIdentity struct {
 	// ConfigMap is NAMESPACE/NAME, IdentitiesFile a file of the webhook's form.
 	ConfigMap      string `json:"configMap,omitempty"`
 	IdentitiesFile string `json:"containerCredentialsFile,omitempty"`
+	// LocalSTS leads pods with a role to the STS of this system.
+	LocalSTS bool `json:"awsLocalSTS"`
 }
 
 // Settings is the same in the terms of the admission plugin.
 func (c PodIdentity) Settings() podidentity.Settings {
 	return podidentity.Settings{
 		Region: c.DefaultRegion, RegionalSTS: c.RegionalSTS, Account: c.Account,
-		ConfigMap: c.ConfigMap, IdentitiesFile: c.IdentitiesFile,
+		ConfigMap: c.ConfigMap, IdentitiesFile: c.IdentitiesFile, LocalSTS: c.LocalSTS,
 	}
 }
 

@@ -120,6 +120,26 @@ func TestPartitionOfARegion(t *testing.T) {
 	}
 }
 
+func TestHostsOfSTS(t *testing.T) {
+	for region, want := range map[string]string{
+		"us-east-1": "sts.us-east-1.amazonaws.com", "ap-southeast-2": "sts.ap-southeast-2.amazonaws.com", "us-gov-west-1": "sts.us-gov-west-1.amazonaws.com",
+		"cn-north-1": "sts.cn-north-1.amazonaws.com.cn", "": "", "aws-global": "", "us-iso-east-1": "", "eusc-de-east-1": "", "Frankfurt": "", "eu-central-1.evil": "",
+	} {
+		host, ok := arn.STSHost(region)
+		if host != want || ok != (want != "") {
+			t.Errorf("STSHost(%q) = %q, %v, want %q", region, host, ok, want)
+		}
+		if ok && !arn.IsSTSHost(host) {
+			t.Errorf("%s is not a host of STS", host)
+		}
+	}
+	for _, host := range []string{"", "sts.", "amazonaws.com", "sts.amazonaws.com.cn", "sts.x.amazonaws.com", "sts.cn-north-1.amazonaws.com", "sts.us-east-1.amazonaws.com.evil", "s3.us-east-1.amazonaws.com"} {
+		if arn.IsSTSHost(host) {
+			t.Errorf("%q is a host of STS", host)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("arn:aws:iam::111122223333:role/a/b")
 	f.Add("arn:aws:iam::111122223333:oidc-provider/x")

@@ -2,6 +2,7 @@ package podidentity_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -52,13 +53,36 @@ func checkApplied(t *testing.T, c *podidentitytest.Case, s *podidentity.Settings
 	if c.Account != nil {
 		annotations = *c.Account
 	}
-	r := s.Report(c.Pod, annotations, injection)
+	l := checkLocal(t, c, s, annotations, injection)
+	r := s.Report(c.Pod, annotations, injection, l)
 	if c.Report != nil && r.Text != *c.Report {
 		t.Errorf("the report is\n%s\nwant\n%s", r.Text, *c.Report)
 	}
 	if (c.Report != nil || c.Problems != nil) && !slices.Equal(r.Problems, c.Problems) {
 		t.Errorf("the problems are\n%s\nwant\n%s", strings.Join(r.Problems, "\n"), strings.Join(c.Problems, "\n"))
 	}
+}
+
+// checkLocal applies what leads to the system's own STS, which is for nobody who does not ask.
+func checkLocal(t *testing.T, c *podidentitytest.Case, s *podidentity.Settings, annotations map[string]string, injection *podidentity.Injection) *podidentity.LocalSTS {
+	t.Helper()
+	wants := s.WantsLocalSTS(c.Pod.Annotations, annotations, injection != nil)
+	if wants != (c.Admitted != nil) {
+		t.Fatalf("led to the local STS: %v", wants)
+	}
+	if !wants {
+		return nil
+	}
+	l := s.DecideLocal(c.Pod, netip.MustParseAddr(podidentitytest.STS))
+	for range 2 { // again changes nothing
+		l.Apply(c.Pod)
+		c.Pod.Spec.ServiceAccountName = ""
+		if got := asJSON(t, c.Pod.Spec); !reflect.DeepEqual(got, asJSON(t, c.Admitted)) {
+			t.Errorf("admitted it is\n%s\nwant\n%s", pretty(got), pretty(c.Admitted))
+		}
+		c.Pod.Spec.ServiceAccountName = "builder"
+	}
+	return l
 }
 
 func pretty(v any) string {

@@ -96,7 +96,11 @@ func (s *Settings) agent(pod *corev1.Pod, namespace string, from Sources) *Injec
 
 // tokenFile is the token's path as the processes of a pod see it.
 func (i *Injection) tokenFile(pod *corev1.Pod) string {
-	file := path.Join(i.mountPath, i.tokenPath)
+	return onNode(pod, path.Join(i.mountPath, i.tokenPath))
+}
+
+// onNode is a path as the processes of a pod see it.
+func onNode(pod *corev1.Pod, file string) string {
 	if on := pod.Spec.NodeSelector; on["kubernetes.io/os"] == "windows" || on["beta.kubernetes.io/os"] == "windows" {
 		return "C:" + strings.ReplaceAll(file, "/", `\`)
 	}

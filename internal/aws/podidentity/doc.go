@@ -8,6 +8,9 @@
 // and Apply does to a pod at hand. Report says in words what a pod has become. Names, values,
 // orders and oddities are those of github.com/aws/amazon-eks-pod-identity-webhook.
 //
+// LocalSTS is beside that, for pods that ask for it: what leads clients to the STS of this
+// system whatever they know. Patch never words it.
+//
 // Reading service accounts, the ConfigMap and files is the callers':
 // internal/admission/podidentity inside the API server, internal/aws/podidentity/webhook for
 // other clusters.

@@ -25,30 +25,45 @@ func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-// Report tells of a pod to which i has been applied; nil stands for no injection. annotations
+// Report tells of a pod to which i and l have been applied; nil stands for none. annotations
 // are those of its service account.
-func (s *Settings) Report(pod *corev1.Pod, annotations map[string]string, i *Injection) Report {
+func (s *Settings) Report(pod *corev1.Pod, annotations map[string]string, i *Injection, l *LocalSTS) Report {
 	var r Report
+	var parts []string
 	s.misplaced(&r, pod, annotations, i)
-	if i == nil {
+	if i != nil {
+		parts = append(parts, s.injected(&r, pod, annotations, i))
+	}
+	unreadLocal(&r, "service account "+pod.Spec.ServiceAccountName, annotations)
+	unreadLocal(&r, "pod", pod.Annotations)
+	if l != nil {
+		parts = append(parts, l.report(&r, pod))
+	}
+	if len(parts) == 0 {
 		if len(r.Problems) > 0 {
 			r.Text = "nothing injected: " + strings.Join(r.Problems, "; ")
 		}
 		return r
 	}
-	s.unread(&r, "service account "+pod.Spec.ServiceAccountName, annotations)
-	s.unread(&r, "pod", pod.Annotations)
-	i.checked(&r)
-	ready := i.containers(&r, pod)
-	s.skips(&r, pod)
-	r.Text = i.headline() + "; containers: " + listed(ready)
-	if len(i.skip) > 0 {
-		r.Text += "; skipped: " + listed(slices.Sorted(maps.Keys(i.skip)))
-	}
+	r.Text = strings.Join(parts, "; ")
 	for _, p := range r.Problems {
 		r.Text += "; problem: " + p
 	}
 	return r
+}
+
+// injected tells of what i did.
+func (s *Settings) injected(r *Report, pod *corev1.Pod, annotations map[string]string, i *Injection) string {
+	s.unread(r, "service account "+pod.Spec.ServiceAccountName, annotations)
+	s.unread(r, "pod", pod.Annotations)
+	i.checked(r)
+	ready := i.containers(r, pod)
+	s.skips(r, pod)
+	text := i.headline() + "; containers: " + listed(ready)
+	if len(i.skip) > 0 {
+		text += "; skipped: " + listed(slices.Sorted(maps.Keys(i.skip)))
+	}
+	return text
 }
 
 func listed(names []string) string {

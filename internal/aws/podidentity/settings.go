@@ -44,6 +44,9 @@ type Settings struct {
 	// RoleBase completes roles that are not ARNs: arn:PARTITION:iam::ACCOUNT:role/. "" leaves
 	// them as they are.
 	RoleBase string
+	// LocalSTS is whether pods with a role are led to the STS of this system where no
+	// annotation says; see Settings.WantsLocalSTS.
+	LocalSTS bool
 
 	ContainerCredentials ContainerCredentials
 }

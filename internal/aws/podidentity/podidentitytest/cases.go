@@ -24,7 +24,7 @@ type Case struct {
 
 	Settings struct {
 		Prefix, Region, MountPath, Account, RoleRegion string
-		RegionalSTS                                    bool
+		RegionalSTS, LocalSTS                          bool
 		Expiration                                     int64
 	}
 	// Account are the annotations of the service account; without it nobody knows it.
@@ -35,16 +35,23 @@ type Case struct {
 	Pod        *corev1.Pod
 	// Patch is what the webhook answers; none where nothing is injected.
 	Patch any
+	// Admitted is what the built-in admission makes of the pod's spec, where that is not what
+	// the patch makes: the pod is led to the STS at podidentitytest.STS.
+	Admitted any
 	// Report and Problems are what the built-in admission says besides.
 	Report   *string
 	Problems []string
 }
+
+// STS is the address of the system's own STS in all cases.
+const STS = "10.96.7.7"
 
 // Of returns the settings of the case.
 func (c *Case) Of(t testing.TB) *podidentity.Settings {
 	t.Helper()
 	s, in := podidentity.Defaults(), c.Settings
 	s.Region, s.RegionalSTS = in.Region, in.RegionalSTS
+	s.LocalSTS = in.LocalSTS
 	if in.Prefix != "" {
 		s.Prefix = in.Prefix
 	}

@@ -38,7 +38,7 @@ func FuzzReview(f *testing.F) {
 				t.Errorf("answered %+v: %v", a.Response, err)
 			}
 			injection.Apply(r.Pod)
-			_ = settings.Report(r.Pod, nil, injection)
+			_ = settings.Report(r.Pod, nil, injection, nil)
 		}
 	})
 }
