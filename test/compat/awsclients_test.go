@@ -14,29 +14,25 @@ import (
 	"time"
 )
 
-// awsPod has a service account with a role and the programs of the machine. STS is where the
-// client knows a variable that says so, and at AWS's own names for those that do not (Debian's
-// botocore). Its verbs are the name, the address of the Service aws, mounts and volumes.
+// awsPod has a service account with a role and the programs of the machine, and says of STS
+// nothing but that it wants the system's own: clients that know a variable for it and those
+// that do not (Debian's botocore) find it. IAM is not led. Its verbs are the name, whether it
+// has the network of the node, mounts and volumes.
 const awsPod = `
 apiVersion: v1
 kind: Pod
-metadata: {name: %[1]s}
+metadata: {name: %[1]s, annotations: {laterna.dev/local-sts: "true"}}
 spec:
   serviceAccountName: app
+  hostNetwork: %[2]v
   terminationGracePeriodSeconds: 0
-  hostAliases: [{ip: %[2]s, hostnames: [sts.amazonaws.com, sts.eu-central-1.amazonaws.com]}]
   containers:
   - name: main
     image: busybox:1.28
     command: [sleep, "9999999"]
     env:
     - {name: HOME, value: /tmp}
-    - {name: AWS_REGION, value: eu-central-1}
-    - {name: AWS_DEFAULT_REGION, value: eu-central-1}
-    - {name: AWS_ENDPOINT_URL_STS, value: "https://aws.kube-system.svc"}
     - {name: AWS_ENDPOINT_URL_IAM, value: "https://aws.kube-system.svc"}
-    - {name: AWS_CA_BUNDLE, value: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
-    - {name: NODE_EXTRA_CA_CERTS, value: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
     volumeMounts: [%[3]s]
   volumes: [%[4]s]
 `
@@ -71,7 +67,7 @@ func awsClients(t *testing.T) map[string]awsClient {
 // pod's service account by their default chains, and go on when token and session end.
 func TestE6AndE8AndE10ClientsInPods(t *testing.T) {
 	t.Parallel()
-	s := started(t, "--test-clock")
+	s := started(t, "--test-clock", "--aws-default-region=eu-central-1")
 	policy := filepath.Join(t.TempDir(), "policy.json")
 	if err := os.WriteFile(policy, []byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"}]}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,12 +76,13 @@ func TestE6AndE8AndE10ClientsInPods(t *testing.T) {
 	s.awsAccount(t, "111122223333", "--service-account default/app --role app --annotate --policy-file "+policy)
 	// SDKs judge the end of a session by their own clocks, which do not move.
 	s.sh(t, `kubectl replace --raw /aws/faults -f - <<<'{"sessionLife": "10s"}'`)
-	at := s.field(t, "kube-system", "service/aws", "{.spec.clusterIP}")
 	clients := awsClients(t)
 	for name, c := range clients {
 		mounts, volumes := ofThisMachine([]string{c.dir})
-		s.apply(t, "default", fmt.Sprintf(awsPod, name, at, mounts, volumes))
+		s.apply(t, "default", fmt.Sprintf(awsPod, name, false, mounts, volumes))
 	}
+	mounts, volumes := ofThisMachine(nil)
+	s.apply(t, "default", fmt.Sprintf(awsPod, "host", true, mounts, volumes))
 	talks := map[string]*talk{}
 	for name, c := range clients {
 		s.running(t, "default", name)
@@ -104,7 +101,10 @@ func TestE6AndE8AndE10ClientsInPods(t *testing.T) {
 		}
 		contains(t, c.ask(t, "roles"), "error AccessDenied: User: "+session, " is not authorized to perform: iam:ListRoles on resource: ")
 	}
-	contains(t, s.exec(t, "default", "python", awsCLI, "--output", "json", "sts", "get-caller-identity"), `"Arn": "`+session)
+	s.running(t, "default", "host")
+	for _, pod := range []string{"python", "host"} {
+		contains(t, s.exec(t, "default", pod, awsCLI, "--output", "json", "sts", "get-caller-identity"), `"Arn": "`+session)
+	}
 
 	// Four fifths of two hours, and then what the first token had left.
 	s.sh(t, `laterna clock advance 100m --data-dir "$LATERNA_DATA_DIR"`)

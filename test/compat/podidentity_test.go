@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -226,6 +227,7 @@ func TestE4EveryAnnotationAndLabel(t *testing.T) {
 	d.checkEveryContainer(t)
 	d.checkConfigMapAndFile(t, file)
 	d.checkProblems(t)
+	d.checkLocalSTS(t)
 }
 
 // checkEveryContainer has a pod with containers of every sort.
@@ -289,6 +291,32 @@ func (d desk) checkProblems(t *testing.T) {
 	const problem = "container half: AWS_ROLE_ARN is set and AWS_WEB_IDENTITY_TOKEN_FILE is not, which was not added: set both or neither"
 	contains(t, out, "Warning: pod identity: "+problem, "pod/half created")
 	contains(t, d.field(t, "shop", "pod/half", `{.metadata.annotations.laterna\.dev/pod-identity}`), "; problem: "+problem)
+}
+
+// checkLocalSTS has a pod that is led to the system's STS, and one beside it that has what
+// the original webhook gives and nothing else.
+func (d desk) checkLocalSTS(t *testing.T) {
+	t.Helper()
+	led := d.ofAccount(t, "shop", "role", func(p *corev1.Pod) { p.Annotations = map[string]string{api.LocalSTS: "true"} })
+	plain := d.ofAccount(t, "shop", "role", nil)
+	var names []string
+	for _, e := range plain.Spec.Containers[0].Env {
+		names = append(names, e.Name)
+	}
+	if got := strings.Join(names, " "); got != "AWS_DEFAULT_REGION AWS_REGION AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE" || len(plain.Spec.HostAliases) > 0 || len(plain.Spec.Volumes) != 2 || len(plain.Spec.Containers[0].VolumeMounts) != 2 {
+		t.Errorf("who does not ask has %s, %+v", got, plain.Spec)
+	}
+	const file = "/var/run/secrets/laterna.dev/aws/ca.crt"
+	for _, e := range []corev1.EnvVar{{Name: "AWS_CA_BUNDLE", Value: file}, {Name: "AWS_ENDPOINT_URL_STS", Value: "https://aws.kube-system.svc"}, {Name: "NODE_EXTRA_CA_CERTS", Value: file}} {
+		if !slices.Contains(led.Spec.Containers[0].Env, e) {
+			t.Errorf("who asks has %v, want %v", led.Spec.Containers[0].Env, e)
+		}
+	}
+	want := []corev1.HostAlias{{IP: d.field(t, "kube-system", "service/aws", "{.spec.clusterIP}"),
+		Hostnames: []string{"aws.kube-system.svc", "sts.amazonaws.com", "sts.us-east-1.amazonaws.com", "sts.eu-central-1.amazonaws.com"}}}
+	if !reflect.DeepEqual(led.Spec.HostAliases, want) {
+		t.Errorf("who asks has hosts %v, want %v", led.Spec.HostAliases, want)
+	}
 }
 
 // TestE4PodsCreatedRightAfterTheAnnotationHaveTheRole races 500 pods with annotations: each

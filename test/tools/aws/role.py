@@ -5,13 +5,13 @@ import boto3
 from botocore.exceptions import ClientError
 
 session = boto3.Session()
-# Debian's botocore knows no variable that names an endpoint: it is given here.
+# Debian's botocore knows no variable that names an endpoint: IAM's is given here.
 endpoint = sys.argv[1] if len(sys.argv) > 1 else None
 
 
 def did(what, name):
     if what == "whoami":
-        arn = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Arn"]
+        arn = session.client("sts").get_caller_identity()["Arn"]
         return arn + " " + session.get_credentials().get_frozen_credentials().access_key
     iam = session.client("iam", endpoint_url=endpoint)
     if what == "role":
