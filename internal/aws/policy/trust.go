@@ -3,7 +3,9 @@ package policy
 import "slices"
 
 // trustActions are all that a trust policy may name, in exactly this spelling: IAM refuses
-// sts:* and other letter case.
+// sts:*, sts:AssumeRole* and other letter case. It is known to refuse what only begins like
+// one (sts:TagSessions in hashicorp/terraform-provider-aws #32872), so it looks names up; that
+// wildcards are refused say others' checks of templates, and no role with one was found.
 var trustActions = []string{
 	"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity",
 	"sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext",
