@@ -31,7 +31,7 @@ type Sources struct {
 // Injection is what a pod is to be given.
 type Injection struct {
 	Method Method
-	// RoleARN is empty where an agent knows the role, FullURI where there is none.
+	// RoleARN is empty where only an agent knows the role, FullURI where there is none.
 	RoleARN    string
 	FullURI    string
 	Audience   string
@@ -50,8 +50,8 @@ type Injection struct {
 // ConfigMap.
 func (s *Settings) Decide(pod *corev1.Pod, namespace string, from Sources) *Injection {
 	account := pod.Spec.ServiceAccountName
-	if from.Identities[namespace+"/"+account] {
-		return s.agent(pod, namespace, from)
+	if identity, ok := from.Identities.Of(namespace, account); ok {
+		return s.agent(pod, namespace, from, identity)
 	}
 	e := Entry{}
 	if from.Account != nil {
@@ -74,7 +74,7 @@ func (s *Settings) Decide(pod *corev1.Pod, namespace string, from Sources) *Inje
 
 // agent is Decide for a pod of container credentials. Of the service account it takes only
 // what both methods have; for one that is unknown, the flags do not count.
-func (s *Settings) agent(pod *corev1.Pod, namespace string, from Sources) *Injection {
+func (s *Settings) agent(pod *corev1.Pod, namespace string, from Sources, identity Identity) *Injection {
 	c := s.ContainerCredentials
 	common := Entry{TokenExpiration: DefaultExpiration}
 	if from.Account != nil {
@@ -83,7 +83,7 @@ func (s *Settings) agent(pod *corev1.Pod, namespace string, from Sources) *Injec
 		common = e
 	}
 	i := &Injection{
-		Method: Agent, FullURI: c.FullURI, Audience: c.Audience,
+		Method: Agent, RoleARN: identity.RoleARN, FullURI: c.FullURI, Audience: c.Audience,
 		region: s.Region, regionalSTS: common.UseRegionalSTS,
 		mountPath: c.MountPath, volumeName: c.VolumeName, tokenPath: c.TokenPath,
 	}

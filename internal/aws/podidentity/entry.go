@@ -131,7 +131,19 @@ func (e Entries) of(namespace, account string) (Entry, bool) {
 
 // Identities are the service accounts whose pods have container credentials, by namespace
 // and name with a slash between.
-type Identities map[string]bool
+type Identities map[string]Identity
+
+// Identity is what is said of such a service account. The webhook knows nothing of it: on
+// EKS it is the pod identity association, which an administrator of the account makes.
+type Identity struct {
+	// RoleARN is the role that its pods become; empty is none.
+	RoleARN string `json:"roleArn"`
+	// DisableSessionTags begins sessions without the tags of the pod.
+	DisableSessionTags bool `json:"disableSessionTags"`
+	// TargetRoleARN and Policy are of associations, too, and nobody here honours them.
+	TargetRoleARN string `json:"targetRoleArn"`
+	Policy        string `json:"policy"`
+}
 
 // ParseIdentities reads the file that lists them; an empty one lists none.
 func ParseIdentities(raw []byte) (Identities, error) {
@@ -142,6 +154,7 @@ func ParseIdentities(raw []byte) (Identities, error) {
 		Identities []struct {
 			Namespace      string `json:"namespace"`
 			ServiceAccount string `json:"serviceAccount"`
+			Identity
 		} `json:"identities"`
 	}
 	if err := json.Unmarshal(raw, &read); err != nil {
@@ -149,7 +162,13 @@ func ParseIdentities(raw []byte) (Identities, error) {
 	}
 	out := Identities{}
 	for _, i := range read.Identities {
-		out[i.Namespace+"/"+i.ServiceAccount] = true
+		out[i.Namespace+"/"+i.ServiceAccount] = i.Identity
 	}
 	return out, nil
+}
+
+// Of returns what is said of a service account, false for nothing.
+func (i Identities) Of(namespace, account string) (Identity, bool) {
+	found, ok := i[namespace+"/"+account]
+	return found, ok
 }

@@ -56,7 +56,7 @@ func (s *Settings) Report(pod *corev1.Pod, annotations map[string]string, i *Inj
 func (s *Settings) injected(r *Report, pod *corev1.Pod, annotations map[string]string, i *Injection) string {
 	s.unread(r, "service account "+pod.Spec.ServiceAccountName, annotations)
 	s.unread(r, "pod", pod.Annotations)
-	i.checked(r)
+	i.checked(r, pod)
 	ready := i.containers(r, pod)
 	s.skips(r, pod)
 	text := i.headline() + "; containers: " + listed(ready)
@@ -77,6 +77,9 @@ func (i *Injection) headline() string {
 	what := "role " + i.RoleARN
 	if i.Method == Agent {
 		what = "container credentials from " + i.FullURI
+		if i.RoleARN != "" {
+			what += " for role " + i.RoleARN
+		}
 	}
 	return fmt.Sprintf("%s; token for %s, %d s", what, i.Audience, i.Expiration)
 }
@@ -119,8 +122,14 @@ func (s *Settings) unread(r *Report, of string, annotations map[string]string) {
 }
 
 // checked finds what STS would refuse.
-func (i *Injection) checked(r *Report) {
-	if i.Method == WebIdentity && !roleARN.MatchString(i.RoleARN) {
+func (i *Injection) checked(r *Report, pod *corev1.Pod) {
+	if i.Method == Agent && i.RoleARN == "" {
+		r.problem("the file of container credentials has no roleArn for the service account, so the agent of this system refuses it")
+	}
+	if i.Method == Agent && pod.Spec.HostNetwork {
+		r.problem("the pod has the network of its node, where nobody of this system answers at %s", i.FullURI)
+	}
+	if (i.Method == WebIdentity || i.RoleARN != "") && !roleARN.MatchString(i.RoleARN) {
 		r.problem("%q is not the ARN of a role, such as arn:aws:iam::111122223333:role/my-role", i.RoleARN)
 	}
 	if i.Audience == "" {

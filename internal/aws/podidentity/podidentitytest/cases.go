@@ -31,8 +31,10 @@ type Case struct {
 	Account    *map[string]string
 	ConfigMap  string
 	Identities []string
-	Random     int64
-	Pod        *corev1.Pod
+	// AgentRole is the role that the file gives them.
+	AgentRole string
+	Random    int64
+	Pod       *corev1.Pod
 	// Patch is what the webhook answers; none where nothing is injected.
 	Patch any
 	// Admitted is what the built-in admission makes of the pod's spec, where that is not what
@@ -88,7 +90,7 @@ func (c *Case) Sources(t testing.TB, s *podidentity.Settings) podidentity.Source
 		return c.Random
 	}}
 	for _, i := range c.Identities {
-		from.Identities[i] = true
+		from.Identities[i] = podidentity.Identity{RoleARN: c.AgentRole}
 	}
 	if c.Account != nil {
 		e := s.OfAccount(*c.Account)

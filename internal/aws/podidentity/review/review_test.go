@@ -30,7 +30,7 @@ func FuzzReview(f *testing.F) {
 		}
 		for _, from := range []podidentity.Sources{
 			{Account: &entry},
-			{Identities: podidentity.Identities{r.Pod.Namespace + "/" + r.Pod.Spec.ServiceAccountName: true}, Random: func(int64) int64 { return 0 }},
+			{Identities: podidentity.Identities{r.Pod.Namespace + "/" + r.Pod.Spec.ServiceAccountName: {}}, Random: func(int64) int64 { return 0 }},
 		} {
 			injection := settings.Decide(r.Pod, r.Pod.Namespace, from)
 			a := r.Allowed(injection)
