@@ -35,6 +35,8 @@ type Config struct {
 	Journal *explain.Journal
 	// Faults are those that a test asks for; nil in all other systems. Optional.
 	Faults *Faults
+	// Cluster is that whose pods have credentials by EKS Pod Identity; nil for none. Optional.
+	Cluster *Cluster
 	// Clock is the time of tokens and sessions, Wall real time.
 	Clock clock.API
 	Wall  clock.Wall
@@ -45,6 +47,9 @@ type Config struct {
 type STS struct {
 	config Config
 	tokens *webidentity.Checker
+	// pods is nil without a cluster.
+	pods       *webidentity.Checker
+	podService *query.Service
 }
 
 // New returns an STS that has asked nobody anything yet.
@@ -52,7 +57,7 @@ func New(c Config) *STS {
 	return &STS{c, webidentity.New(webidentity.Config{
 		Providers: c.Directory, Network: c.Network, Clock: c.Clock,
 		Faults: func() webidentity.Faults { return c.Faults.issuers() },
-	})}
+	}), newPods(c), newPodService(c)}
 }
 
 // Service is the API for a query.Handler.

@@ -20,6 +20,7 @@ import (
 
 	"laterna.dev/laterna/internal/aws/iam"
 	"laterna.dev/laterna/internal/aws/iam/memory"
+	"laterna.dev/laterna/internal/aws/podidentity"
 	"laterna.dev/laterna/internal/aws/query"
 	"laterna.dev/laterna/internal/aws/sigv4"
 	"laterna.dev/laterna/internal/aws/sigv4/sigv4test"
@@ -77,6 +78,10 @@ type world struct {
 
 	roles []string // that tests have named one by one
 
+	// bearers are whose tokens of pods there are, by token; identities are their roles.
+	bearers    map[string]sts.Bearer
+	identities podidentity.Identities
+
 	mu    sync.Mutex
 	hosts map[string]string // where host:port is
 }
@@ -87,14 +92,14 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	w := &world{
 		t: t, clock: clocktesting.NewFakeClock(time.Now()), journal: &explain.Journal{}, faults: &sts.Faults{},
-		authority: authority, hosts: map[string]string{},
+		authority: authority, hosts: map[string]string{}, bearers: map[string]sts.Bearer{}, identities: podidentity.Identities{},
 	}
 	w.iam = memory.New(w.clock.Now)
 	api := clock.APIOf(w.clock)
 	sealer := session.NewSealer(session.Config{Store: &secrets{}, Clock: api, Wall: clock.Real()})
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.sts = sts.New(sts.Config{
-		Directory: w.iam, Sealer: sealer, Journal: w.journal, Faults: w.faults, Clock: api, Wall: clock.Real(), Log: log,
+		Directory: w.iam, Sealer: sealer, Journal: w.journal, Faults: w.faults, Cluster: w.cluster(), Clock: api, Wall: clock.Real(), Log: log,
 		Signatures: sigv4.New(sigv4.Config{Keys: session.Keys{Sealer: sealer, Directory: w.iam}, Wall: clock.Real()}),
 		Network: webidentity.Network{
 			Dial: w.dial, Wall: clock.Real(),

@@ -15,6 +15,9 @@ import (
 	"laterna.dev/laterna/internal/clock"
 )
 
+// anIssuer is wanted of tokens that are for no account.
+const anIssuer = "an issuer of the cluster itself"
+
 // allowance is how far the clocks of issuers may be from ours, in seconds.
 const allowance = 300
 
@@ -57,6 +60,8 @@ type Identity struct {
 	Tags           map[string]string
 	Transitive     []string
 	SourceIdentity string
+	// Expires is when the token says that it ends; Check allows five minutes more.
+	Expires time.Time
 	// RoleNamed tells that the token names the role itself.
 	RoleNamed bool
 }
@@ -64,7 +69,8 @@ type Identity struct {
 // Question is what a token is asked.
 type Question struct {
 	Token string
-	// Role is the ARN of the role that its bearer is to become, Account that of the role.
+	// Role is the ARN of the role that its bearer is to become, Account that of the role;
+	// both are empty where that is not known yet, and providers are of no account.
 	Role, Account string
 	// Thorough looks at the signature also where the token is refused anyway.
 	Thorough bool
@@ -93,7 +99,7 @@ func (c *Checker) Check(ctx context.Context, q Question, r *explain.Record) (*Id
 	if err != nil {
 		return nil, err
 	}
-	id := &Identity{Provider: p, Issuer: p.URL, Subject: t.subject, Audience: t.audience(), Methods: t.methods()}
+	id := &Identity{Provider: p, Issuer: p.URL, Subject: t.subject, Audience: t.audience(), Methods: t.methods(), Expires: time.Unix(t.expires, 0)}
 	f := &faults{}
 	f.add(t.checkTimes(c.config.Clock.Now(), r))
 	f.add(t.checkAudience(&p, r))
@@ -120,12 +126,17 @@ func (f *faults) add(refused *query.Error) {
 // provider finds the provider that an account has registered for the token's issuer.
 func (c *Checker) provider(ctx context.Context, t *token, account string, r *explain.Record) (iam.Provider, error) {
 	check := explain.Check{Name: "provider", Got: t.issuer, Want: "an OpenID Connect provider of account " + account + " with exactly this URL"}
+	if account == "" {
+		check.Want = anIssuer
+	}
 	issuer, https := strings.CutPrefix(t.issuer, "https://")
 	if https && issuer != "" {
 		p, err := c.config.Providers.Provider(ctx, account, issuer)
 		if err == nil {
-			check.Want, check.Verdict = p.ARN(), explain.Yes
-			r.Add(check)
+			if account != "" {
+				check.Want = p.ARN()
+			}
+			r.Said(true, check)
 			return p, nil
 		}
 		if !errors.Is(err, iam.ErrNotFound) {
@@ -133,9 +144,9 @@ func (c *Checker) provider(ctx context.Context, t *token, account string, r *exp
 		}
 	}
 	if r != nil {
-		check.Verdict, check.Why = explain.No, "the account has no such provider"
+		check.Why = "there is no such provider"
 		check.Hints = c.providerHints(ctx, t.issuer, account)
-		r.Add(check)
+		r.Said(false, check)
 	}
 	return iam.Provider{}, noProvider(t.issuer)
 }
@@ -170,7 +181,10 @@ func (t *token) checkAudience(p *iam.Provider, r *explain.Record) *query.Error {
 		check.Got += " (the claim azp, which counts before aud " + strings.Join(t.audiences, ", ") + ")"
 	}
 	ok := audience != "" && slices.Contains(p.ClientIDs, audience)
-	if !ok {
+	switch {
+	case p.Account == "":
+		check.Want = strings.Join(p.ClientIDs, ", ")
+	case !ok:
 		check.Why = "AWS answers the same text for a wrong audience as for a wrong signature"
 		check.Hints = audienceHints(audience, p)
 	}

@@ -13,6 +13,9 @@ const maxListed = 10
 
 // providerHints says which provider may have been meant.
 func (c *Checker) providerHints(ctx context.Context, issuer, account string) []string {
+	if account == "" {
+		return nil
+	}
 	all, err := c.config.Providers.Providers(ctx, account)
 	if err != nil {
 		return nil
