@@ -55,6 +55,8 @@ type API struct {
 	Listen, Host netip.AddrPort
 	// Serve has the server listen at one more place.
 	Serve func(net.Listener) error
+	// Also are led besides the kubernetes service. Optional.
+	Also []services.Fixed
 	// Client follows services and their endpoints as system:kube-proxy; Node is the node's
 	// name.
 	Client kubernetes.Interface
@@ -111,6 +113,16 @@ func (p *Plane) Reserve(listeners ...net.Listener) {
 	}
 }
 
+// Listen listens at any port of the gateway, for pods that are led there; see API.Also. It is
+// called before the first sandbox is connected.
+func (p *Plane) Listen(ctx context.Context) (net.Listener, error) {
+	l, err := bridge.FreebindListen(ctx, netip.AddrPortFrom(p.bridge.Gateway, 0).String())
+	if err == nil {
+		p.Reserve(l)
+	}
+	return l, err
+}
+
 // Gateway is the machine's address on the bridge, where pods find the API.
 func (p *Plane) Gateway() netip.Addr { return p.bridge.Gateway }
 
@@ -158,9 +170,9 @@ func (p *Plane) Run(ctx context.Context, api API) error {
 			return fmt.Errorf("serving the API to pods: %w", err)
 		}
 	}
-	fixed := []services.Fixed{{
+	fixed := append([]services.Fixed{{
 		Address: netip.AddrPortFrom(api.Service, 443), Protocol: services.TCP, Backend: gateway, HostBackend: api.Host,
-	}}
+	}}, api.Also...)
 	if p.persist(ctx, func(ctx context.Context) error { return p.router.Begin(ctx, fixed) }) != nil {
 		return nil // asked to stop
 	}

@@ -19,6 +19,8 @@ type Fixed struct {
 	// HostBackend is where those of the machine's own programs go, when that differs: the
 	// gateway of pods may not exist yet.
 	HostBackend netip.AddrPort
+	// PodsOnly leaves the machine's own programs where they are.
+	PodsOnly bool
 }
 
 // check fails where it cannot be routed.
@@ -62,7 +64,7 @@ const otherBridges = `"lt-*"`
 
 // metadata are the addresses at which clouds give a machine its own credentials: of the
 // instance, and of the task or pod. Pods have no IPv6 (network/ports), so fd00:ec2::254 and
-// fd00:ec2::23 need no rule.
+// fd00:ec2::23 need no rule. What is fixed at one of them is led away before it is refused.
 const metadata = "{ 169.254.169.254, 169.254.170.2, 169.254.170.23 }"
 
 // base is what the table has besides what services bring, for a table that may be there.
@@ -99,6 +101,9 @@ func (b base) lookups() {
 	for _, f := range b.fixed {
 		key := []string{f.Address.Addr().String(), string(f.Protocol), strconv.Itoa(int(f.Address.Port()))}
 		for in, to := range map[string]netip.AddrPort{fixedPods: f.Backend, fixedHost: f.host()} {
+			if in == fixedHost && f.PodsOnly {
+				continue
+			}
 			b.tx.Add(&knftables.Element{Map: in, Key: key, Value: []string{to.Addr().String(), strconv.Itoa(int(to.Port()))}})
 		}
 	}

@@ -371,6 +371,22 @@ func TestPodsDoNotReachTheCredentialsOfTheMachine(t *testing.T) {
 			t.Errorf("a program of the machine does not reach %s: %q, %v", address, got, err)
 		}
 	}
+	// A port of one of them that this system answers is led for pods alone, and no other is.
+	agent := services.Fixed{Address: netip.MustParseAddrPort(all[2] + ":7000"), Protocol: services.TCP, Backend: serve(t, a.gateway.String()+":0", "the agent"), PodsOnly: true}
+	if err := a.router.Begin(t.Context(), []services.Fixed{agent}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.fromPod(t, all[2]+":7000"); got != "the agent" {
+		t.Errorf("a pod that asks the agent reaches %q, %v", got, err)
+	}
+	if got, err := fromHost(all[2] + ":7000"); got != "the machine itself" {
+		t.Errorf("a program of the machine reaches %q, %v", got, err)
+	}
+	for _, to := range []string{all[2] + ":7001", all[1] + ":7000", all[0] + ":7000"} {
+		if got, err := a.fromPod(t, to); err == nil || !strings.Contains(got, "refused") {
+			t.Errorf("a pod reaches %s: %q, %v; want refused", to, got, err)
+		}
+	}
 }
 
 // whoCalls has a pod answer every connection to port 7000 with the caller's address.
