@@ -25,11 +25,15 @@ type AWSConfig struct {
 
 // buildAWS puts STS and IAM together.
 func (s *Server) buildAWS(all *registry.Storages) (*awsapis.APIs, error) {
+	pods, err := s.podCluster()
+	if err != nil {
+		return nil, err
+	}
 	return awsapis.New(awsapis.Config{
 		Authorities: s.config.AWS.Authorities, Faults: s.config.AWS.Faults,
 		Storages: all, Secrets: s.access.client.CoreV1().Secrets(metav1.NamespaceSystem),
 		Services: s.config.Services.Range, Stores: s.stores,
-		IsOwn: s.isOwnIssuer, Listener: s.ownListener,
+		IsOwn: s.isOwnIssuer, Listener: s.ownListener, Pods: pods,
 		Clock: s.config.Clock, Wall: s.config.Wall, Log: s.config.Log,
 	})
 }

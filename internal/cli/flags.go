@@ -123,7 +123,7 @@ func (c *configFlags) bindPodIdentity(fs *pflag.FlagSet) {
 	fs.BoolVar(&p.RegionalSTS, "aws-sts-regional-endpoints", false, "set AWS_STS_REGIONAL_ENDPOINTS=regional in pods with a role, where their service account does not say otherwise")
 	fs.StringVar(&p.Account, "aws-account", "", "`ACCOUNT` that completes the names of roles, where the annotation eks.amazonaws.com/role-arn is no ARN")
 	fs.StringVar(&p.ConfigMap, "pod-identity-config-map", "", "`NAMESPACE/NAME` of a ConfigMap with roles of service accounts that have no annotation, in the form of the Amazon EKS Pod Identity Webhook")
-	fs.StringVar(&p.IdentitiesFile, "container-credentials-file", "", "`FILE` that lists the service accounts whose pods are given container credentials (EKS Pod Identity) in the place of a role; it is read for each pod")
+	fs.StringVar(&p.IdentitiesFile, "container-credentials-file", "", "`FILE` that lists the service accounts whose pods are given container credentials (EKS Pod Identity) in the place of a role, and whose agent answers them then; it is read for each pod")
 	fs.BoolVar(&p.LocalSTS, "aws-local-sts", false, "lead AWS clients in pods with a role to the STS of this system, whatever they know of endpoints; the annotation laterna.dev/local-sts says it of single pods and service accounts")
 }
 

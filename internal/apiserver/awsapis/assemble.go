@@ -25,6 +25,7 @@ import (
 	"laterna.dev/laterna/internal/aws/sigv4"
 	"laterna.dev/laterna/internal/aws/sts"
 	"laterna.dev/laterna/internal/aws/sts/explain"
+	"laterna.dev/laterna/internal/aws/sts/podagent"
 	"laterna.dev/laterna/internal/aws/sts/session"
 	"laterna.dev/laterna/internal/aws/sts/webidentity"
 	"laterna.dev/laterna/internal/bounded"
@@ -36,7 +37,7 @@ import (
 	"laterna.dev/laterna/internal/registry/resource"
 )
 
-// Config says of which server they are. Every field but Faults is required. They begin
+// Config says of which server they are. Every field but Faults and Pods is required. They begin
 // nothing before they are asked for the first time.
 type Config struct {
 	// Authorities sign serving certificates of this system; the hosts of its own issuers are
@@ -55,15 +56,21 @@ type Config struct {
 	// process reaches it then.
 	IsOwn    func(host string) bool
 	Listener func() (net.Addr, error)
-	Clock    clock.API
-	Wall     clock.Wall
-	Log      *slog.Logger
+	// Pods is the cluster whose pods have credentials by EKS Pod Identity; nil for none.
+	// Optional.
+	Pods  *sts.Cluster
+	Clock clock.API
+	Wall  clock.Wall
+	Log   *slog.Logger
 }
 
 // APIs are STS and IAM.
 type APIs struct {
 	// Explain answers why a call was denied.
 	Explain explain.Handler
+	// Agent answers pods that ask for the credentials of EKS Pod Identity, on a listener of
+	// its own; nil where Config has no Pods.
+	Agent http.Handler
 
 	api     http.Handler
 	faults  *sts.Faults // nil where nobody may ask for faults
@@ -102,7 +109,7 @@ func New(cfg Config) (*APIs, error) {
 		a.faults = &sts.Faults{}
 	}
 	tokens := sts.New(sts.Config{
-		Directory: kept, Sealer: sealer, Signatures: signatures, Journal: journal, Faults: a.faults,
+		Directory: kept, Sealer: sealer, Signatures: signatures, Journal: journal, Faults: a.faults, Cluster: cfg.Pods,
 		Network: webidentity.Network{Dial: to.dial, Roots: to.roots, Wall: cfg.Wall},
 		Clock:   cfg.Clock, Wall: cfg.Wall, Log: cfg.Log,
 	})
@@ -114,6 +121,9 @@ func New(cfg Config) (*APIs, error) {
 	explain.Follow(services[1], journal, cfg.Wall)
 	a.api = query.NewHandler(query.Config{Services: services, Log: cfg.Log})
 	a.Explain = explain.Handler{Journal: journal, Ask: tokens.Explain}
+	if cfg.Pods != nil {
+		a.Agent = podagent.New(podagent.Config{Assume: tokens.AssumeRoleForPodIdentity, Log: cfg.Log})
+	}
 	return a, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"laterna.dev/laterna/internal/apiserver"
 	"laterna.dev/laterna/internal/app/agent"
 	"laterna.dev/laterna/internal/app/config"
 	"laterna.dev/laterna/internal/app/identity"
@@ -89,14 +90,29 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 			second = append(second, resolver)
 		}
 	}
-	if network != nil {
-		second = append(second, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve},
-			agent.Follows{Node: names.NodeName, URL: names.URL(), CA: id.Authority.PEM(), Client: id.Services}))
+	routed, err := buildRouted(ctx, c.PodIdentity, names, id, network, api, group)
+	if err != nil {
+		return err
 	}
+	second = append(second, routed...)
 	second = append(second, diskKeeper(c, dir, p, node))
 	group.Add(first...)
 	group.Add(second...)
 	return nil
+}
+
+// buildRouted makes the network of pods, and what of the API it leads them to; none of it
+// where pods have no network of ours.
+func buildRouted(ctx context.Context, c config.PodIdentity, names identity.Names, id *identity.Identity, network *plane.Plane, api *apiserver.Server, group *component.Group) ([]component.Component, error) {
+	if network == nil {
+		return nil, nil
+	}
+	also, all, err := podAgent(ctx, c, network, api, group)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, agent.Routed(network, plane.API{Service: names.ServiceIP, Listen: names.Listen, Host: names.Routed(), Serve: api.Serve, Also: also},
+		agent.Follows{Node: names.NodeName, URL: names.URL(), CA: id.Authority.PEM(), Client: id.Services})), nil
 }
 
 // buildDNS makes the DNS of the node, nil where it has none: where the network of pods is
