@@ -112,7 +112,9 @@ func TestTheJournalHoldsNoCredentials(t *testing.T) {
 	c := a.Web.credentials()
 	w.call("GetCallerIdentity", nil, &c)
 	w.assume("x." + token)
-	for _, text := range w.journal.Last(10) {
+	w.assume("token", func(v url.Values) { v.Set("RoleArn", token); v.Set("RoleSessionName", token) })
+	w.call("AssumeRole", url.Values{"RoleArn": {c.Token}, "RoleSessionName": {"x"}}, &c)
+	for _, text := range append(w.journal.Last(10), w.journal.Briefs(10)...) {
 		for _, secret := range []string{token, strings.Split(token, ".")[2], c.Secret, c.Token} {
 			if strings.Contains(string(text), secret) {
 				t.Errorf("a secret in %s", text)

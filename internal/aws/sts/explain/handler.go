@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -21,7 +23,8 @@ type Question struct {
 	Session string `json:"session,omitempty"`
 }
 
-// Records are the last ones, the newest first.
+// Records are the last ones, the newest first: each a Record, or a Brief where the query
+// has "brief".
 type Records struct {
 	Records []json.RawMessage `json:"records"`
 }
@@ -41,11 +44,7 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := strings.Trim(strings.TrimPrefix(r.URL.Path, Path), "/")
 	switch {
 	case r.Method == http.MethodGet && id == "":
-		n, err := strconv.Atoi(r.URL.Query().Get("limit"))
-		if err != nil || n < 1 {
-			n = usual
-		}
-		respond(w, Records{h.Journal.Last(n)})
+		h.list(w, r)
 	case r.Method == http.MethodGet:
 		record, ok := h.Journal.Find(id)
 		if !ok {
@@ -68,6 +67,31 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, POST")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	}
+}
+
+// list answers with the last calls. What is asked for again and again is only sent when it
+// has changed.
+func (h Handler) list(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	last, n := h.Journal.Last, usual
+	if query.Has("brief") {
+		last, n = h.Journal.Briefs, MaxRecords
+	}
+	if limit, err := strconv.Atoi(query.Get("limit")); err == nil && limit > 0 {
+		n = limit
+	}
+	all := last(n)
+	hash := sha256.New()
+	for _, text := range all {
+		hash.Write(text)
+	}
+	tag := `"` + hex.EncodeToString(hash.Sum(nil)[:12]) + `"`
+	w.Header().Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	respond(w, Records{all})
 }
 
 func respond(w http.ResponseWriter, answer any) {

@@ -41,6 +41,9 @@ type Token struct {
 	Algorithm       string  `json:"algorithm,omitempty"`
 	// Claims are the names of all.
 	Claims []string `json:"claims,omitempty"`
+	// Verified says that the issuer's signature was looked at, and is good: without it, all
+	// above is what somebody says.
+	Verified bool `json:"verified,omitempty"`
 }
 
 // Record is what is known of one call.
@@ -78,6 +81,13 @@ type Record struct {
 func (r *Record) Add(c Check) {
 	if r != nil && len(r.Checks) < maxChecks {
 		r.Checks = append(r.Checks, c)
+	}
+}
+
+// Genuine notes that the token's signature is good. A nil record notes nothing.
+func (r *Record) Genuine() {
+	if r != nil && r.Token != nil {
+		r.Token.Verified = true
 	}
 }
 

@@ -229,6 +229,7 @@ func (c *Checker) checkSignature(ctx context.Context, t *token, p *iam.Provider,
 	if r.Said(ok, check); !ok {
 		return notValidated()
 	}
+	r.Genuine()
 	return nil
 }
 
