@@ -47,6 +47,8 @@ const parts = await import('./parts.js');
 const pod = await import('./pod.js');
 const lists = await import('./lists.js');
 const identity = await import('./identity.js');
+const call = await import('./call.js');
+const calllist = await import('./calllist.js');
 
 assert.deepEqual(texts(h('p', { title: 'a\u202eb', 'data-key': 'a\u202eb' }, 'x\u202ey\nz\r')), ['', '', 'a\\u{202e}b', 'x\\u{202e}y\nz\\u{d}', '', '']);
 
@@ -74,7 +76,17 @@ for (const odd of ['constructor', '__proto__', 'toString', 'e\u202evil\u200b\u00
   const row = model.find(store, 'ns/' + odd);
   assert.equal(row.state, 'behind');
   const to = (path) => '#' + encodeURIComponent(path);
-  const shown = texts([pod.show(row, to), lists.tokens([row], to), lists.updates([row], to), identity.show(store), parts.chip(odd, odd), parts.kind(odd)].flat(Infinity));
+  const record = {
+    requestID: odd, service: odd, action: odd, time, role: odd, session: odd, caller: odd, sourceIP: odd, userAgent: odd, host: odd, path: odd, region: odd,
+    token: { issuer: odd, subject: odd, audiences: [odd], authorizedParty: odd, keyID: odd, algorithm: odd, claims: [odd] }, code: odd, message: odd, status: 400,
+    checks: [{ name: odd, verdict: odd, got: odd, want: odd, why: odd, hints: [odd] }, { name: odd, verdict: 'no', got: odd, want: odd, why: odd, hints: [odd] }],
+    decision: [{ outcome: odd, layer: odd, action: odd, evaluations: [{ layer: odd, source: odd, statements: [{ index: 0, sid: odd, effect: odd,
+      principal: { policy: [{ type: odd, value: odd }], request: { federated: odd } }, action: { element: odd, policy: [odd], request: odd }, conditions: [{ operator: odd, key: odd, policy: [odd], present: true, request: [odd] }] }] }] }],
+  };
+  const calls = { tried: null, open: () => ({ state: 'live', record }) };
+  const listed = [{ id: odd, action: odd, time: 0, role: odd, session: odd, who: odd, code: odd, no: odd, text: odd }];
+  assert.equal(calllist.answers[odd], undefined);
+  const shown = texts([call.open(calls, odd, (path) => '#' + path), call.open({ open: () => ({ state: odd, message: odd }) }, odd, (path) => '#' + path), calllist.list(listed, odd, (path) => '#' + path), calllist.refused(odd), pod.show(row, to), lists.tokens([row], to), lists.updates([row], to), identity.show(store), parts.chip(odd, odd), parts.kind(odd)].flat(Infinity));
   assert.ok(shown.length > 100);
   for (const text of shown) assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u200b-\u200f\u202a-\u202e]|native code|\[object/, JSON.stringify(text));
   assert.ok(shown.some((text) => text.includes(odd.startsWith('e') ? 'e\\u{202e}vil\\u{200b}\\u{7}' : odd)));

@@ -258,7 +258,7 @@ func rights(t *testing.T, b *browser.Browser) {
 		t.Errorf("the notices say %q", text)
 	}
 	p.Accessible()
-	p.Click(`nav li:last-child a`)
+	p.Click(`nav a[href^="#/identity"]`)
 	p.Until(`document.querySelectorAll('[data-key=keys] .row').length > 0`)
 	if text := browser.Eval[string](p, `document.querySelector('main').textContent`); !strings.Contains(text, "You may not read signing keys") || !strings.Contains(text, "https://kubernetes.default.svc") {
 		t.Errorf("of issuers and keys it says %q", text)

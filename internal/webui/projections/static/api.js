@@ -26,7 +26,9 @@ class Refused extends Error {
 async function refusal(answer) {
   let message = answer.statusText || 'status ' + answer.status;
   try {
-    message = (await answer.json()).message || message;
+    const text = (await answer.text()).trim();
+    message = text.slice(0, 2000) || message;
+    message = JSON.parse(text).message || message;
   } catch { /* not a Status of the API */ }
   return new Refused(answer.status, message);
 }
@@ -38,7 +40,23 @@ export async function get(path, signal) {
   return answer.json();
 }
 
-const failures = table({ 401: 'refused', 403: 'refused', 404: 'absent' });
+// latest reads a document that is asked for again and again: null where it is the one of
+// that tag still, else its text with its tag.
+export async function latest(path, tag, signal) {
+  const answer = await fetch(new URL(path, root), { headers: tag ? { Accept: 'application/json', 'If-None-Match': tag } : { Accept: 'application/json' }, cache: 'no-store', signal });
+  if (answer.status === 304) return null;
+  if (!answer.ok) throw await refusal(answer);
+  return { document: await answer.json(), tag: answer.headers.get('ETag') || '' };
+}
+
+// post asks a question whose text stands in no address.
+export async function post(path, question) {
+  const answer = await fetch(new URL(path, root), { method: 'POST', headers: { Accept: 'application/json', 'Content-Type': 'application/json' }, body: JSON.stringify(question) });
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
+}
+
+export const failures = table({ 401: 'refused', 403: 'refused', 404: 'absent' });
 
 // Collection keeps items, a Map by namespace/name of what pick makes of the objects.
 // state is reading, live, waiting, refused or absent; message says why.
