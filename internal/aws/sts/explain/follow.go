@@ -53,7 +53,10 @@ func begin(call *query.Call, wall clock.Wall) *Record {
 // end notes what was answered; where no check said no, that is the reason itself.
 func (r *Record) end(call *query.Call, err error) {
 	if call.Caller != nil {
-		r.Caller = call.Caller.ARN
+		r.Caller, r.principal = call.Caller.ARN, call.Caller.ARN
+		if s := call.Caller.Session; s != nil {
+			r.principal = s.RoleARN
+		}
 	}
 	if err == nil {
 		r.Status = http.StatusOK

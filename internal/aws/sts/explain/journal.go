@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"container/list"
 	"encoding/json"
 	"sync"
 )
@@ -13,65 +14,71 @@ const (
 	MaxBytes = 8 << 20
 	// maxRecord is how long a record may be; a longer one loses its decision.
 	maxRecord = 256 << 10
+	// minWeight is what a short call weighs, so that one bound is both.
+	minWeight = MaxBytes / MaxRecords
 )
 
-// Journal are the last calls. Its zero value is an empty journal. It is safe for
-// concurrent use.
+// Journal are the last calls: of each who calls his last ones, as many as there is room
+// for. Its zero value is an empty journal. It is safe for concurrent use.
 type Journal struct {
-	mu    sync.Mutex
-	kept  []entry // the oldest first
-	bytes int
+	mu     sync.Mutex
+	shares share
+	order  list.List // all calls, the oldest first
+	number uint64    // of the last call
 }
 
 // entry is a call: as it is kept, and as a list shows it.
 type entry struct {
 	id          string
 	text, brief json.RawMessage
+	levels      [3]string
+	weight      int
+	number      uint64
+	at          *list.Element // in the journal's order
 }
 
-func (e *entry) size() int { return len(e.text) + len(e.brief) }
-
-// Keep notes a call, and forgets the oldest where there are too many. The record is not
-// used any more after that.
+// Keep notes a call, and forgets others where there are too many. The record is not used
+// any more after that.
 func (j *Journal) Keep(r *Record) {
-	e, ok := entryOf(r)
-	if !ok {
+	e := entryOf(r)
+	if e == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.kept = append(j.kept, e)
-	j.bytes += e.size()
-	drop := 0
-	for len(j.kept)-drop > MaxRecords || j.bytes > MaxBytes {
-		j.bytes -= j.kept[drop].size()
-		j.kept[drop] = entry{}
-		drop++
+	j.number++
+	e.number = j.number
+	e.at = j.order.PushBack(e)
+	j.shares.add(e)
+	for j.shares.weight > MaxBytes {
+		j.order.Remove(j.shares.drop().at)
 	}
-	j.kept = j.kept[drop:]
 }
 
-// entryOf makes the entry of a record, unless it is too long.
-func entryOf(r *Record) (entry, bool) {
+// entryOf makes the entry of a record; nil is one that is too long.
+func entryOf(r *Record) *entry {
 	whole, err := text(r)
 	if err == nil && len(whole) > maxRecord {
 		r.Decision = nil
 		whole, err = text(r)
 	}
 	if err != nil || len(whole) > maxRecord {
-		return entry{}, false
+		return nil
 	}
 	brief, err := text(r.brief())
-	return entry{r.RequestID, whole, brief}, err == nil
+	if err != nil {
+		return nil
+	}
+	return &entry{id: r.RequestID, text: whole, brief: brief, levels: r.levels(), weight: max(minWeight, len(whole)+len(brief))}
 }
 
 // Find returns the record of a request, as JSON.
 func (j *Journal) Find(id string) (json.RawMessage, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for i := len(j.kept) - 1; i >= 0; i-- {
-		if j.kept[i].id == id {
-			return j.kept[i].text, true
+	for at := j.order.Back(); at != nil; at = at.Prev() {
+		if e := at.Value.(*entry); e.id == id {
+			return e.text, true
 		}
 	}
 	return nil, false
@@ -91,8 +98,8 @@ func (j *Journal) last(n int, of func(*entry) json.RawMessage) []json.RawMessage
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	all := []json.RawMessage{}
-	for i := len(j.kept) - 1; i >= 0 && len(all) < n; i-- {
-		all = append(all, of(&j.kept[i]))
+	for at := j.order.Back(); at != nil && len(all) < n; at = at.Prev() {
+		all = append(all, of(at.Value.(*entry)))
 	}
 	return all
 }

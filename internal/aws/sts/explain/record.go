@@ -61,6 +61,8 @@ type Record struct {
 	Source string `json:"sourceIP,omitempty"`
 	// Caller is the ARN of who signed.
 	Caller string `json:"caller,omitempty"`
+	// principal is who signed, without the name of a session, which he chooses.
+	principal string
 
 	Role    string `json:"role,omitempty"`
 	Session string `json:"session,omitempty"`
