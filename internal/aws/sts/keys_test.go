@@ -143,7 +143,12 @@ func TestIssuersThatCannotBeAsked(t *testing.T) {
 				tc.code = "InvalidIdentityToken"
 			}
 			began := time.Now()
-			w.assume(i.token(nil)).want(t, 400, tc.code, tc.message)
+			a := w.assume(i.token(nil))
+			a.want(t, 400, tc.code, tc.message)
+			r := w.record(a.id)
+			if first, _ := r.First(); strings.Contains(name, "slow") != strings.Contains(first.Why, "longer than five seconds") {
+				t.Errorf("the explanation says %+v", first)
+			}
 			if took := time.Since(began); took > 6*time.Second {
 				t.Errorf("the answer took %s", took)
 			}

@@ -150,6 +150,9 @@ func (s *STS) webIdentityKeys(req *http.Request, a *asked, id *webidentity.Ident
 	access.Common(&k, req, s.config.Clock.Now())
 	provider := id.Provider.ARN()
 	access.Of(&k, &caller.Caller{Account: id.Provider.Account, UserID: provider, Session: &caller.Session{FederatedProvider: provider, Claims: claims(id)}})
+	for claim, value := range id.Keys {
+		k.Set(id.Issuer+":"+claim, value)
+	}
 	k.Set("aws:PrincipalType", "User")
 	k.Set("sts:RoleSessionName", a.session)
 	k.Set("sts:RoleAuthorizedByIdp", boolean(id.RoleNamed))

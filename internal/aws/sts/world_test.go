@@ -76,7 +76,8 @@ type world struct {
 	handler   http.Handler
 	authority *pki.Authority
 
-	roles []string // that tests have named one by one
+	roles   []string           // that tests have named one by one
+	issuers map[string]*issuer // by where they are, see known
 
 	// bearers are whose tokens of pods there are, by token; identities are their roles.
 	bearers    map[string]sts.Bearer

@@ -72,7 +72,7 @@ func absent(d *policy.Decision, c *policy.ConditionTrace) Hint {
 			continue
 		}
 		if strings.EqualFold(issuer, has) {
-			return Hint{Code: KeyClaim, Text: never + ": of a token's claims only sub, aud and amr become keys" + have(d)}
+			return Hint{Code: KeyClaim, Text: never + ": of a token's claims only sub, aud, oaud, amr and email become keys, and some more of a few public issuers" + have(d)}
 		}
 		if h, ok := nearKey(never, issuer, claim, has, hasClaim, k.Name); ok {
 			return h

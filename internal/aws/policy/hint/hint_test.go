@@ -66,7 +66,7 @@ func TestEachMistakeHasItsHint(t *testing.T) {
 		{good, web, one("StringEquals", issuer+"/:sub", me), hint.KeySlash, issuer + ":sub"},
 		{good, web, one("StringEquals", "oidc.example.com:sub", me), hint.KeyPath, issuer + ":sub"},
 		{good, web, one("StringEquals", "sub", me), hint.KeyBare, issuer + ":sub"},
-		{good, web, one("StringEquals", issuer+":namespace", "default"), hint.KeyClaim, "sub, aud and amr"},
+		{good, web, one("StringEquals", issuer+":namespace", "default"), hint.KeyClaim, "sub, aud, oaud, amr and email"},
 		{good, web, one("StringEquals", "oidc.other.com/id/DEF:sub", me), hint.KeyIssuer, "another issuer"},
 		{good, web, one("StringEquals", "aws:PrincipalTag/x", "y"), hint.KeyAbsent, issuer + ":sub"},
 		{good, web, one("Null", "aws:PrincipalTag/x", "false"), hint.KeyAbsent, "be present"},

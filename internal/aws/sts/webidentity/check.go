@@ -56,6 +56,8 @@ type Identity struct {
 	Issuer, Subject, Audience string
 	// Methods are the values of the claim amr.
 	Methods []string
+	// Keys are further claims that are condition keys, but not of the session.
+	Keys map[string]string
 	// Tags, Transitive and SourceIdentity are for the session.
 	Tags           map[string]string
 	Transitive     []string
@@ -99,7 +101,7 @@ func (c *Checker) Check(ctx context.Context, q Question, r *explain.Record) (*Id
 	if err != nil {
 		return nil, err
 	}
-	id := &Identity{Provider: p, Issuer: p.URL, Subject: t.subject, Audience: t.audience(), Methods: t.methods(), Expires: time.Unix(t.expires, 0)}
+	id := &Identity{Provider: p, Issuer: p.URL, Subject: t.subject, Audience: t.audience(), Methods: t.methods(), Keys: t.keys(p.URL), Expires: time.Unix(t.expires, 0)}
 	f := &faults{}
 	f.add(t.checkTimes(c.config.Clock.Now(), r))
 	f.add(t.checkAudience(&p, r))
@@ -209,6 +211,9 @@ func (c *Checker) checkSignature(ctx context.Context, t *token, p *iam.Provider,
 		case errors.Is(err, errUnreachable):
 			refused = unreachable()
 			check.Hints = []string{"nobody answers at the issuer's host: look at its address from this server"}
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errSlow):
+			check.Why = "the issuer took longer than five seconds, after which AWS gives up; it has no other text for that"
+			check.Hints = []string{"ask for its discovery document and keys from this server, and look how long they take"}
 		}
 		r.Add(check)
 		return refused
