@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics"
 
+	"laterna.dev/laterna/internal/admission/defaultclass"
 	"laterna.dev/laterna/internal/admission/limitranger"
 	"laterna.dev/laterna/internal/admission/noderestriction"
 	"laterna.dev/laterna/internal/admission/nodetaint"
@@ -129,6 +130,7 @@ func NewChain(c Config) (*Chain, error) {
 		priority.New(c.Client, c.Informers.Scheduling().V1().PriorityClasses().Lister()),
 		tolerations.New(),
 		runtimeclass.New(c.Client),
+		defaultclass.New(c.Client),
 		topologylabels.New(c.Client),
 		podresize.New(c.Client),
 		rolloutonchange.New(c.Client),
