@@ -57,7 +57,7 @@ images: ## the test images as archives under build/images
 lint: ## formatting, vet, the rules of the house
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not gofmt-ed:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
-	cd test/tools && $(GO) vet ./...
+	for module in test/tools/go.mod test/tools/*/go.mod; do (cd "$${module%/go.mod}" && $(GO) vet ./...) || exit; done
 	@scripts/platforms.sh
 	$(GO) test ./internal/arch
 

@@ -13,7 +13,9 @@ if [ -n "$unformatted" ]; then
 fi
 $GO vet ./...
 scripts/platforms.sh
-(cd test/tools && $GO vet ./...)
+for module in test/tools/go.mod test/tools/*/go.mod; do
+  (cd "${module%/go.mod}" && $GO vet ./...)
+done
 
 echo "== tests"
 $GO test -timeout 30m $($GO list ./... | grep -v /test/compat)
