@@ -23,7 +23,21 @@ const Plural = "customresourcedefinitions"
 var Version = apiextensionsv1.SchemeGroupVersion
 
 // AddToScheme adds the types of the API, with their defaults and conversions.
-func AddToScheme(s *runtime.Scheme) error { return apiextensionsv1.AddToScheme(s) }
+func AddToScheme(s *runtime.Scheme) error {
+	if err := apiextensionsv1.AddToScheme(s); err != nil {
+		return err
+	}
+	s.AddTypeDefaultingFunc(&apiextensionsv1.CustomResourceDefinition{}, func(obj any) {
+		c := obj.(*apiextensionsv1.CustomResourceDefinition)
+		apiextensionsv1.SetObjectDefaults_CustomResourceDefinition(c)
+		// Of conditions that are null `kubectl wait --for=condition=Established` fails, which
+		// is what people type right after the definition.
+		if c.Status.Conditions == nil {
+			c.Status.Conditions = []apiextensionsv1.CustomResourceDefinitionCondition{}
+		}
+	})
+	return nil
+}
 
 // Hub adds the types that the library works on.
 func Hub(s *runtime.Scheme) error { return apiextensions.AddToScheme(s) }
