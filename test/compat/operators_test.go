@@ -70,41 +70,6 @@ func (d *definer) certificates(t testing.TB) *v1.CustomResourceDefinition {
 	return c
 }
 
-// routes are as an API of gateways defines them: nested lists with rules of CEL on each
-// level, in two versions.
-func (d *definer) routes(t testing.TB) *v1.CustomResourceDefinition {
-	t.Helper()
-	match := m{"type": "object", "properties": m{
-		"path": m{"type": "object", "default": m{"type": "PathPrefix", "value": "/"}, "properties": m{"type": m{"type": "string", "enum": []string{"Exact", "PathPrefix", "RegularExpression"}, "default": "PathPrefix"}, "value": m{"type": "string", "maxLength": 1024, "default": "/"}},
-			"x-kubernetes-validations": []m{{"rule": "(self.type in ['Exact','PathPrefix']) ? self.value.startsWith('/') : true", "message": "value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']"},
-				{"rule": "(self.type in ['Exact','PathPrefix']) ? !self.value.contains('//') : true", "message": "must not contain '//' when type one of ['Exact', 'PathPrefix']"}}},
-		"headers": m{"type": "array", "maxItems": 16, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": []string{"name"}, "items": m{"type": "object", "required": []string{"name", "value"}, "properties": m{"name": m{"type": "string", "maxLength": 256}, "value": m{"type": "string", "maxLength": 4096}}}},
-		"method":  m{"type": "string", "enum": []string{"GET", "HEAD", "POST", "PUT", "DELETE"}},
-	}}
-	filter := m{"type": "object", "required": []string{"type"}, "properties": m{
-		"type":            m{"type": "string", "enum": []string{"RequestHeaderModifier", "RequestRedirect", "URLRewrite"}},
-		"requestRedirect": m{"type": "object", "properties": m{"scheme": m{"type": "string", "enum": []string{"http", "https"}}, "statusCode": m{"type": "integer", "enum": []int{301, 302}, "default": 302}}},
-	}, "x-kubernetes-validations": []m{{"rule": "!(has(self.requestRedirect) && self.type != 'RequestRedirect')", "message": "filter.requestRedirect must be nil if the filter.type is not RequestRedirect"},
-		{"rule": "!(!has(self.requestRedirect) && self.type == 'RequestRedirect')", "message": "filter.requestRedirect must be specified for RequestRedirect filter.type"}}}
-	backend := m{"type": "object", "required": []string{"name"}, "properties": m{"name": m{"type": "string", "minLength": 1, "maxLength": 253}, "kind": m{"type": "string", "default": "Service", "maxLength": 63}, "port": m{"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}, "weight": m{"type": "integer", "default": 1, "minimum": 0, "maximum": 1000000},
-		"filters": m{"type": "array", "maxItems": 16, "items": filter}},
-		"x-kubernetes-validations": []m{{"rule": "self.kind == 'Service' ? has(self.port) : true", "message": "Must have port for Service reference"}}}
-	rule := m{"type": "object", "properties": m{"name": m{"type": "string", "maxLength": 253}, "matches": m{"type": "array", "maxItems": 64, "items": match, "default": []m{{"path": m{"type": "PathPrefix", "value": "/"}}}},
-		"filters": m{"type": "array", "maxItems": 16, "items": filter}, "backendRefs": m{"type": "array", "maxItems": 16, "items": backend},
-		"timeouts": m{"type": "object", "properties": m{"request": m{"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"}}}}}
-	spec := m{"type": "object", "properties": m{"hostnames": m{"type": "array", "maxItems": 16, "items": m{"type": "string", "maxLength": 253}},
-		"parentRefs": m{"type": "array", "maxItems": 32, "items": reference()}, "rules": m{"type": "array", "minItems": 1, "maxItems": 16, "items": rule,
-			"x-kubernetes-validations": []m{{"rule": "self.all(l1, !has(l1.name) || self.exists_one(l2, has(l2.name) && l1.name == l2.name))", "message": "Rule name must be unique within the route"}}}}}
-	c := d.definition("gateways.example.com", served(t, "v1", schemaOf(t, spec, conditionsOf())), served(t, "v1beta1", schemaOf(t, spec, conditionsOf())))
-	for i := range c.Spec.Versions {
-		c.Spec.Versions[i].Subresources = &v1.CustomResourceSubresources{Status: &v1.CustomResourceSubresourceStatus{}}
-	}
-	c.Spec.Versions[1].Deprecated = true
-	c.Spec.Names = v1.CustomResourceDefinitionNames{Plural: "webroutes", Singular: "webroute", Kind: "WebRoute", Categories: []string{"gateways"}}
-	c.Name = "webroutes.gateways.example.com"
-	return c
-}
-
 // stores are as an operator for secrets of others defines them: forty providers, of which
 // one is chosen, in three versions that make a definition too large for an annotation.
 func (d *definer) stores(t testing.TB) *v1.CustomResourceDefinition {
@@ -146,7 +111,7 @@ func (d *definer) applyDefinition(t *testing.T, c *v1.CustomResourceDefinition, 
 	if err != nil {
 		return string(out)
 	}
-	d.established(t, c.Name)
+	d.sh(t, "kubectl wait --for=condition=Established --timeout=20s crd/"+c.Name)
 	return ""
 }
 
@@ -155,16 +120,17 @@ func (d *definer) applyDefinition(t *testing.T, c *v1.CustomResourceDefinition, 
 func TestDefinitionsOfOperators(t *testing.T) {
 	t.Parallel()
 	d := newDefiner(t)
-	if said := d.applyDefinition(t, d.stores(t), ""); !strings.Contains(said, "metadata.annotations: Too long: may not be more than 262144 bytes") {
+	if said := d.applyDefinition(t, d.monitors(t), ""); !strings.Contains(said, "metadata.annotations: Too long: may not be more than 262144 bytes") {
 		t.Errorf("a definition that does not fit into an annotation: %s", said)
 	}
-	for _, c := range []*v1.CustomResourceDefinition{d.certificates(t), d.routes(t), d.stores(t)} {
+	for _, c := range []*v1.CustomResourceDefinition{d.certificates(t), d.issuers(t), d.monitors(t), d.routes(t), d.stores(t)} {
 		if said := d.applyDefinition(t, c, "--server-side"); said != "" {
 			t.Fatalf("%s: %s", c.Name, said)
 		}
 	}
 	d.usesCertificates(t)
 	d.usesRoutesAndStores(t)
+	d.usesIssuersAndMonitors(t)
 	d.rolesReachCustomResources(t)
 
 	d.Kill()
