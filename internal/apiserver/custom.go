@@ -1,14 +1,17 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/cacher"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
 	"k8s.io/client-go/tools/cache"
@@ -36,7 +39,7 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 	s.custom = apiextensions.New(apiextensions.Config{
 		Generic:     generic,
 		Definitions: unused{s.backend},
-		Objects:     customResources{s.backend},
+		Objects:     customResources{s.backend, s.readCustom},
 		Stored:      stored,
 		Services:    s.access.conversions.Services,
 		Connections: s.access.conversions.Connections,
@@ -47,13 +50,18 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 		Wall:        s.config.Wall,
 		Log:         s.config.Log,
 	})
+	s.backend.versionsOf = s.custom.Versions
 	return nil
 }
 
 // customResources says how custom resources are stored: as JSON, whatever they are. It
 // implements generic.RESTOptionsGetter. Their storages come and go with their definitions,
 // and are stopped by who has asked for them.
-type customResources struct{ *backend }
+type customResources struct {
+	*backend
+	// read returns when a watch cache is filled, or ctx ends.
+	read func(ctx context.Context, resource schema.GroupResource, cached *cacher.Cacher)
+}
 
 // customPlace is where the objects of a custom resource are below objectPrefix.
 func customPlace(resource schema.GroupResource) string {
@@ -81,8 +89,18 @@ func (b customResources) GetRESTOptions(resource schema.GroupResource, _ runtime
 
 // transient is a generic.StorageDecorator: backend.cached for as long as it is wanted.
 func (b customResources) transient(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
-	objects, _, stop, err := b.watched(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
-	return objects, stop, err
+	objects, cached, stop, err := b.watched(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, end := context.WithCancel(b.client.Ctx())
+	var reading sync.WaitGroup
+	reading.Go(func() { b.read(ctx, c.GroupResource, cached) })
+	return objects, sync.OnceFunc(func() {
+		end()
+		reading.Wait()
+		stop()
+	}), nil
 }
 
 // unused says how definitions are stored that the library makes a storage for and nobody

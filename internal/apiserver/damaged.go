@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/storage/cacher"
 	"k8s.io/apiserver/pkg/storage/etcd3"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/value"
@@ -25,12 +29,20 @@ var (
 // readable keeps how the objects at a place are read.
 func (b *backend) readable(c *storagebackend.ConfigForResource, place string, newObject func() runtime.Object, decoder etcd3.Decoder) {
 	reader := damaged.Reader{Resource: c.GroupResource.WithVersion(b.codecs[c.GroupResource.Group].version.Version)}
+	decode := func(plain []byte, revision int64) error { return decoder.Decode(plain, newObject(), revision) }
+	if _, own := b.codecs[c.GroupResource.Group]; !own {
+		reader.Resource.Version, _ = b.versionsOf(c.GroupResource)
+		decode = func(plain []byte, _ int64) error {
+			_, all := b.versionsOf(c.GroupResource)
+			return isCustom(plain, c.GroupResource.Group, all)
+		}
+	}
 	reader.Read = func(ctx context.Context, kv *mvccpb.KeyValue) error {
 		plain, _, err := c.Transformer.TransformFromStorage(ctx, kv.Value, value.DefaultContext(kv.Key))
 		if err != nil {
 			return errSealed
 		}
-		if err := decoder.Decode(plain, newObject(), kv.ModRevision); err != nil {
+		if err := decode(plain, kv.ModRevision); err != nil {
 			return errEncoded
 		}
 		return nil
@@ -40,9 +52,22 @@ func (b *backend) readable(c *storagebackend.ConfigForResource, place string, ne
 	b.readers[strings.TrimPrefix(place, "/")] = reader
 }
 
+// isCustom is nil where a value is an object of a group in one of some versions, or in any
+// where none is known. That a webhook does not convert it, which the decoder of its kind
+// would ask, is no damage.
+func isCustom(plain []byte, group string, versions []string) error {
+	_, kind, err := unstructured.UnstructuredJSONScheme.Decode(plain, nil, nil)
+	if err == nil && (kind.Group != group || len(versions) > 0 && !slices.Contains(versions, kind.Version)) {
+		err = fmt.Errorf("%s is not of %s", kind, group)
+	}
+	return err
+}
+
 // findDamaged sets aside what cannot be read, see damaged.Set. Where there are signing
 // keys, they show whether the server has the keys that its own file gives.
 func (b *backend) findDamaged(ctx context.Context) ([]damaged.Object, error) {
+	b.finding.Lock()
+	defer b.finding.Unlock()
 	const signing = "/laterna/" + signingKeysPath
 	resp, err := b.client.Get(ctx, signing)
 	if err != nil {
@@ -65,11 +90,13 @@ func (b *backend) findDamaged(ctx context.Context) ([]damaged.Object, error) {
 	})
 }
 
-// awaitCaches waits until the watch caches are filled. What would keep them from it for
-// ever is set aside, see damaged.Set.
-func (s *Server) awaitCaches(ctx context.Context) error {
-	set := &s.backend.damaged
-	err := set.Reading(ctx, s.config.Wall, s.backend.awaitCaches, func(ctx context.Context) error {
+// awaitCaches waits until the watch caches are filled.
+func (s *Server) awaitCaches(ctx context.Context) error { return s.reading(ctx, s.backend.awaitCaches) }
+
+// reading calls read, which returns once all is read. What would keep it from that for ever
+// is set aside, see damaged.Set.
+func (s *Server) reading(ctx context.Context, read func(context.Context) error) error {
+	err := s.backend.damaged.Reading(ctx, s.config.Wall, read, func(ctx context.Context) error {
 		found, err := s.backend.findDamaged(ctx)
 		for _, o := range found {
 			s.config.Log.Warn("an object cannot be read, the system goes on without it", "object", o.String(), "key", o.Key, "reason", o.Why, "advice", o.Advice())
@@ -81,4 +108,12 @@ func (s *Server) awaitCaches(ctx context.Context) error {
 		return fmt.Errorf("%w: start with the --encryption-provider-config and the keys in %s that they were written with", err, s.config.Store.EncryptionKeyFile)
 	}
 	return err
+}
+
+// readCustom has what cannot be read of custom resources set aside while their watch cache
+// is filled.
+func (s *Server) readCustom(ctx context.Context, resource schema.GroupResource, cached *cacher.Cacher) {
+	if err := s.reading(ctx, cached.Wait); err != nil && ctx.Err() == nil {
+		s.config.Log.Warn("custom resources cannot be read", "resource", resource, "error", err)
+	}
 }

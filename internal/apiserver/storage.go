@@ -60,8 +60,13 @@ type backend struct {
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
-	// damaged are the objects that lists and watches leave out.
+	// damaged are the objects that lists and watches leave out; finding is held by who looks
+	// for them.
 	damaged damaged.Set
+	finding sync.Mutex
+	// versionsOf returns the version that a custom resource is asked for in, "" for none, and
+	// all that its objects may be stored in.
+	versionsOf func(schema.GroupResource) (served string, all []string)
 
 	// streams counts the clients of custom resources, which have streams of their own.
 	streams atomic.Int64

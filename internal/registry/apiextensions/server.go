@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
@@ -76,6 +77,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.NotFound(w, r)
+}
+
+// Versions returns the first served version of a custom resource, "" for none, and all that
+// its objects may be stored in.
+func (s *Server) Versions(resource schema.GroupResource) (served string, all []string) {
+	s.mu.Lock()
+	b := s.begun
+	s.mu.Unlock()
+	if b == nil {
+		return "", nil
+	}
+	definition, err := b.server.Informers.Apiextensions().V1().CustomResourceDefinitions().Lister().Get(resource.String())
+	if err != nil {
+		return "", nil
+	}
+	for _, v := range definition.Spec.Versions {
+		if all = append(all, v.Name); v.Served && served == "" {
+			served = v.Name
+		}
+	}
+	return served, all
 }
 
 // Begun tells whether custom resources are served.
