@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -16,6 +17,7 @@ func awaited() []schema.GroupResource {
 		admissionregistrationv1.Resource("mutatingadmissionpolicybindings"),
 		admissionregistrationv1.Resource("validatingadmissionpolicies"),
 		admissionregistrationv1.Resource("validatingadmissionpolicybindings"),
+		certificatesv1.Resource("certificatesigningrequests"),
 	}
 }
 

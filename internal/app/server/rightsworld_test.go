@@ -94,7 +94,7 @@ func (w *world) start(c config.Config, dir datadir.Dir) {
 		Stdout: io.Discard, Version: apiserver.Version{Program: "0.0.1"}, Clock: system, Wall: wall, Log: log,
 	})
 	w.controllers = manager.New(manager.Config{
-		As: api.ControllerConfig, Keys: keys, Tokens: ControllerTokens(c.Tokens), CA: w.identity.Authority.PEM(), Ready: ready, ClusterDNS: c.Network.DNS(),
+		As: api.ControllerConfig, Keys: keys, Tokens: ControllerTokens(c.Tokens), CA: w.identity.Authority.PEM(), Sign: w.identity.Authority.Sign, Ready: ready, ClusterDNS: c.Network.DNS(),
 		Clock: system, Wall: hasten(w.T), Stored: api.Stored, Settled: func() { close(settled) }, Log: log,
 	})
 	group.Add(append(store.Components(), api)...)

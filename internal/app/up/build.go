@@ -72,7 +72,7 @@ func build(ctx context.Context, c config.Config, dir datadir.Dir, p process, gro
 		Stdout: p.stdout, Version: p.version, Clock: p.clocks.system, Wall: p.clocks.wall, Log: p.log,
 	})
 	controllers := manager.New(manager.Config{
-		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Ready: ready, ClusterDNS: c.Network.DNS(),
+		As: api.ControllerConfig, Keys: keys, Tokens: server.ControllerTokens(c.Tokens), CA: id.Authority.PEM(), Sign: id.Authority.Sign, Ready: ready, ClusterDNS: c.Network.DNS(),
 		Clock: p.clocks.system, Wall: p.clocks.wall, Stored: api.Stored, Settled: p.clocks.settle(), Log: p.log,
 	})
 	first := append(store.Components(), api)

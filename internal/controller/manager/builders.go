@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -12,6 +13,7 @@ import (
 
 	configv1 "laterna.dev/laterna/api/config/v1"
 	operatorv1 "laterna.dev/laterna/api/operator/v1"
+	"laterna.dev/laterna/internal/controller/certificates"
 	"laterna.dev/laterna/internal/controller/clusterdns"
 	"laterna.dev/laterna/internal/controller/clusterroleaggregation"
 	"laterna.dev/laterna/internal/controller/cronjob"
@@ -130,6 +132,9 @@ func (m *Manager) later() []builder {
 		}},
 		{policystatus.Name, func(g given) (runner, error) {
 			return policystatus.New(policystatus.Config{Env: g.Env, Stored: c.Stored(admissionregistrationv1.Resource("validatingadmissionpolicies"))}), nil
+		}},
+		{certificates.Name, func(g given) (runner, error) {
+			return certificates.New(certificates.Config{Env: g.Env, Clock: c.Clock, Sign: c.Sign, Stored: c.Stored(certificatesv1.Resource("certificatesigningrequests"))}), nil
 		}},
 		{ttlafterfinished.Name, func(g given) (runner, error) {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil

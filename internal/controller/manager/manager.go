@@ -7,6 +7,7 @@ package manager
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -23,6 +24,7 @@ import (
 	"laterna.dev/laterna/internal/component"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/scheduler"
+	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/tokens/keys"
 )
 
@@ -35,6 +37,8 @@ type Config struct {
 	Tokens Tokens
 	// CA is the bundle by which clients verify the server.
 	CA []byte
+	// Sign makes certificates of the system's authority that others ask for.
+	Sign func(asked *x509.CertificateRequest, uses pki.Uses, life time.Duration) ([]byte, error)
 	// ClusterDNS is the address of the service where pods ask for names; not valid where the
 	// range of services has no room for it.
 	ClusterDNS netip.Addr

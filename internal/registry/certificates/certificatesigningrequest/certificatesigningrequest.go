@@ -1,8 +1,8 @@
 // Package certificatesigningrequest owns the CertificateSigningRequest kind of
 // certificates.k8s.io/v1: who asks, who may approve and sign, validation, table and storage
-// with the approval and status subresources. Nothing signs requests here: they wait for
-// signers that are installed. Who may act for a signer is said in
-// internal/registry/certificates/signers.
+// with the approval and status subresources. internal/controller/certificates signs what is
+// asked of the signers of Kubernetes; other requests wait for signers that are installed. Who
+// may act for a signer is said in internal/registry/certificates/signers.
 package certificatesigningrequest
 
 import (
@@ -27,8 +27,13 @@ type csr = certificatesv1.CertificateSigningRequest
 
 const plural = "certificatesigningrequests"
 
-// Unsigned is what is said of every request that is made.
-const Unsigned = "spec.signerName: nothing signs certificates by requests in Laterna: the request waits unless a signer that you install serves it"
+// Unsigned is what is said of a request of a signer that Laterna does not have.
+const Unsigned = "spec.signerName: no signer of Laterna's has this name: the request waits for one that you install"
+
+// signed are the signers whose requests are answered here.
+var signed = []string{
+	certificatesv1.KubeAPIServerClientSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.KubeletServingSignerName,
+}
 
 // Approval is the subresource that approves and denies.
 const Approval = "approval"
@@ -58,8 +63,13 @@ func Definition(c Config) resource.Definition[*csr] {
 			ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 				return validateChange(r, old, nothing)
 			},
-			WarnCreate: resource.OnlyStored[*csr](Unsigned),
-			Reset:      []string{"spec", "status"},
+			WarnCreate: func(_ context.Context, r *csr) []string {
+				if slices.Contains(signed, r.Spec.SignerName) {
+					return nil
+				}
+				return []string{Unsigned}
+			},
+			Reset: []string{"spec", "status"},
 		},
 		Status: &resource.Rules[*csr]{
 			PrepareUpdate: func(_ context.Context, r, old *csr) {

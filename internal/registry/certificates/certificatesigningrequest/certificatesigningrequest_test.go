@@ -84,18 +84,20 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			b.Bytes[len(b.Bytes)-1] ^= 1
 			r.Spec.Request = pem.EncodeToMemory(b)
 		}, "spec.request: Invalid value"},
-		"no usages":  {func(r *csr) { r.Spec.Usages = nil }, "spec.usages: Required value"},
-		"usage":      {func(r *csr) { r.Spec.Usages[0] = "x" }, `spec.usages[0]: Unsupported value: "x": supported values: "any", "cert sign"`},
-		"same usage": {func(r *csr) { r.Spec.Usages = append(r.Spec.Usages, r.Spec.Usages[0]) }, "spec.usages[1]: Duplicate value"},
-		"signer":     {func(r *csr) { r.Spec.SignerName = "a" }, "must be a fully qualified domain and path of the form 'example.com/signer-name'"},
-		"old signer": {func(r *csr) { r.Spec.SignerName = "kubernetes.io/legacy-unknown" }, "the legacy signerName is not allowed via this API version"},
-		"short":      {func(r *csr) { r.Spec.ExpirationSeconds = new(int32(599)) }, "may not specify a duration less than 600 seconds (10 minutes)"},
-		"both":       {set("Approved", "Denied"), `status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive`},
-		"twice":      {set("Failed", "Failed"), "status.conditions[1].type: Duplicate value"},
-		"not true":   {func(r *csr) { r.Status.Conditions = []condition{{Type: "Failed", Status: "False"}} }, `status.conditions[0].status: Unsupported value: "False": supported values: "True"`},
-		"no status":  {func(r *csr) { r.Status.Conditions = []condition{{Type: "x"}} }, "status.conditions[0].status: Required value"},
-		"no cert":    {func(r *csr) { r.Status.Certificate = []byte("x") }, "must contain at least one CERTIFICATE PEM block"},
-		"key":        {func(r *csr) { r.Status.Certificate = encode("PRIVATE KEY", nil) }, `only CERTIFICATE PEM blocks are allowed, found "PRIVATE KEY"`},
+		"long":        {func(r *csr) { r.Spec.Request = append(r.Spec.Request, make([]byte, 64<<10)...) }, "spec.request: Too long: may not be more than 65536 bytes"},
+		"many usages": {func(r *csr) { r.Spec.Usages = make([]certificatesv1.KeyUsage, 65) }, "spec.usages: Too many: 65: must have at most 64 items"},
+		"no usages":   {func(r *csr) { r.Spec.Usages = nil }, "spec.usages: Required value"},
+		"usage":       {func(r *csr) { r.Spec.Usages[0] = "x" }, `spec.usages[0]: Unsupported value: "x": supported values: "any", "cert sign"`},
+		"same usage":  {func(r *csr) { r.Spec.Usages = append(r.Spec.Usages, r.Spec.Usages[0]) }, "spec.usages[1]: Duplicate value"},
+		"signer":      {func(r *csr) { r.Spec.SignerName = "a" }, "must be a fully qualified domain and path of the form 'example.com/signer-name'"},
+		"old signer":  {func(r *csr) { r.Spec.SignerName = "kubernetes.io/legacy-unknown" }, "the legacy signerName is not allowed via this API version"},
+		"short":       {func(r *csr) { r.Spec.ExpirationSeconds = new(int32(599)) }, "may not specify a duration less than 600 seconds (10 minutes)"},
+		"both":        {set("Approved", "Denied"), `status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive`},
+		"twice":       {set("Failed", "Failed"), "status.conditions[1].type: Duplicate value"},
+		"not true":    {func(r *csr) { r.Status.Conditions = []condition{{Type: "Failed", Status: "False"}} }, `status.conditions[0].status: Unsupported value: "False": supported values: "True"`},
+		"no status":   {func(r *csr) { r.Status.Conditions = []condition{{Type: "x"}} }, "status.conditions[0].status: Required value"},
+		"no cert":     {func(r *csr) { r.Status.Certificate = []byte("x") }, "must contain at least one CERTIFICATE PEM block"},
+		"key":         {func(r *csr) { r.Status.Certificate = encode("PRIVATE KEY", nil) }, `only CERTIFICATE PEM blocks are allowed, found "PRIVATE KEY"`},
 	} {
 		if got := fmt.Sprint(validate(of(t, tc.change), nil).ToAggregate()); !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
@@ -210,6 +212,18 @@ func TestApprovalsWriteConditionsAlone(t *testing.T) {
 	Definition(later).Status.PrepareUpdate(t.Context(), again, now)
 	if !again.Status.Conditions[0].LastTransitionTime.Time.Equal(noon) {
 		t.Errorf("a condition that is the same is since %v", again.Status.Conditions[0].LastTransitionTime)
+	}
+}
+
+func TestOnlyRequestsThatNobodyAnswersAreWarnedOf(t *testing.T) {
+	warn := Definition(Config{}).Rules.WarnCreate
+	for signer, want := range map[string]int{
+		certificatesv1.KubeAPIServerClientSignerName: 0, certificatesv1.KubeAPIServerClientKubeletSignerName: 0, certificatesv1.KubeletServingSignerName: 0,
+		"kubernetes.io/other": 1, "example.com/a": 1,
+	} {
+		if got := warn(t.Context(), of(t, func(r *csr) { r.Spec.SignerName = signer })); len(got) != want {
+			t.Errorf("%s: %q", signer, got)
+		}
 	}
 }
 

@@ -16,12 +16,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"laterna.dev/laterna/internal/pki"
 	"laterna.dev/laterna/internal/registry/core/podspec/check"
 	"laterna.dev/laterna/internal/registry/core/podspec/volumes"
 )
 
-// shortest is how long a certificate must be asked for, in seconds.
-const shortest = 600
+const (
+	// shortest is how long a certificate must be asked for, in seconds.
+	shortest = 600
+	// mostUsages bounds what is said of usages that are wrong: there are fewer.
+	mostUsages = 64
+)
 
 var usages = []certificatesv1.KeyUsage{
 	certificatesv1.UsageAny, certificatesv1.UsageCertSign, certificatesv1.UsageClientAuth, certificatesv1.UsageCodeSigning, certificatesv1.UsageContentCommitment,
@@ -38,22 +43,13 @@ var (
 	issued     = field.NewPath("status", "certificate")
 )
 
-// parse reads a request in PEM.
-func parse(text []byte) (*x509.CertificateRequest, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return nil, errors.New("PEM block type must be CERTIFICATE REQUEST")
-	}
-	return x509.ParseCertificateRequest(block.Bytes)
-}
-
 // restrict refuses requests for the rights of the greatest group.
 func restrict(r *csr) error {
 	if r.Spec.SignerName != certificatesv1.KubeAPIServerClientSignerName {
 		return nil
 	}
 	resource := certificatesv1.Resource(plural)
-	asked, err := parse(r.Spec.Request)
+	asked, err := pki.ParseRequest(r.Spec.Request)
 	if err != nil {
 		return apierrors.NewForbidden(resource, r.Name, fmt.Errorf("failed to parse CSR: %w", err))
 	}
@@ -65,14 +61,10 @@ func restrict(r *csr) error {
 
 // validate checks a request; what old has been stored with is kept.
 func validate(r, old *csr) (errs field.ErrorList) {
-	asked, err := parse(r.Spec.Request)
-	if err == nil {
-		err = asked.CheckSignature()
+	errs = append(validateRequest(r.Spec.Request), check.RequiredList(len(r.Spec.Usages), spec.Child("usages"))...)
+	if given := len(r.Spec.Usages); given > mostUsages {
+		return append(errs, field.TooMany(spec.Child("usages"), given, mostUsages))
 	}
-	if err != nil {
-		errs = append(errs, field.Invalid(spec.Child("request"), r.Spec.Request, err.Error()))
-	}
-	errs = append(errs, check.RequiredList(len(r.Spec.Usages), spec.Child("usages"))...)
 	seen := map[certificatesv1.KeyUsage]bool{}
 	for i, usage := range r.Spec.Usages {
 		at := spec.Child("usages").Index(i)
@@ -99,6 +91,21 @@ func validate(r, old *csr) (errs field.ErrorList) {
 		}
 	}
 	return errs
+}
+
+func validateRequest(text []byte) field.ErrorList {
+	at := spec.Child("request")
+	if len(text) > pki.LongestRequest {
+		return field.ErrorList{field.TooLong(at, "", pki.LongestRequest)}
+	}
+	asked, err := pki.ParseRequest(text)
+	if err == nil {
+		err = pki.VerifyRequest(asked)
+	}
+	if err != nil {
+		return field.ErrorList{field.Invalid(at, text, err.Error())}
+	}
+	return nil
 }
 
 func validateConditions(all []certificatesv1.CertificateSigningRequestCondition) (errs field.ErrorList) {

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"slices"
 	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -17,6 +18,9 @@ const (
 	controllerPrefix = "system:controller:"
 	scheduler        = "system:kube-scheduler"
 )
+
+// certificates is the group of requests for certificates.
+const certificates = "certificates.k8s.io"
 
 // ours tells whether a role or binding is one that the process's own controllers
 // wait for.
@@ -43,7 +47,29 @@ const (
 // upstream has a controller of that name, these are rules of its role. What several
 // controllers read comes from caches that are filled as shared-informers.
 func controllers() []controller {
-	return append([]controller{
+	return slices.Concat(systemControllers(), answeringControllers(), workloadControllers())
+}
+
+// answeringControllers are those that answer what users ask for.
+func answeringControllers() []controller {
+	return []controller{
+		{name: "certificate-controller", rules: []rbacv1.PolicyRule{
+			on("list watch delete", certificates, "certificatesigningrequests"),
+			on("update", certificates, "certificatesigningrequests/approval certificatesigningrequests/status"),
+			on("approve", certificates, "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
+			on("sign", certificates, "signers", "kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"),
+			on("create", "authorization.k8s.io", "subjectaccessreviews"),
+		}},
+		{name: "validatingadmissionpolicy-status-controller", rules: []rbacv1.PolicyRule{
+			on("list watch", admissionregistrationv1.GroupName, "validatingadmissionpolicies"),
+			on("update", admissionregistrationv1.GroupName, "validatingadmissionpolicies/status"),
+		}},
+	}
+}
+
+// systemControllers are those that keep the system, and what is in it, in order.
+func systemControllers() []controller {
+	return []controller{
 		{name: "shared-informers", rules: []rbacv1.PolicyRule{
 			on("list watch", "core", "endpoints namespaces nodes persistentvolumeclaims pods replicationcontrollers serviceaccounts services"),
 			on("list watch", "apps", "controllerrevisions daemonsets deployments replicasets statefulsets"),
@@ -113,11 +139,7 @@ func controllers() []controller {
 			on("update", operatorv1.GroupName, operatorv1.KubeAPIServers.Resource+"/status"),
 			events(),
 		}},
-		{name: "validatingadmissionpolicy-status-controller", rules: []rbacv1.PolicyRule{
-			on("list watch", admissionregistrationv1.GroupName, "validatingadmissionpolicies"),
-			on("update", admissionregistrationv1.GroupName, "validatingadmissionpolicies/status"),
-		}},
-	}, workloadControllers()...)
+	}
 }
 
 // keepSlices are the rules for keeping EndpointSlices.
