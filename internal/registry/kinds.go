@@ -198,7 +198,7 @@ func onlyStored() Table {
 		{certificatesv1.SchemeGroupVersion, certificatesv1.AddToScheme, []Kind{
 			{Serve: certificateSigningRequests(), Seldom: true},
 			{Serve: clusterTrustBundles(), Seldom: true},
-			{Serve: podCertificateRequests(), Seldom: true},
+			{Serve: podCertificateRequests(), Seldom: true, Node: node.OwnRequests},
 		}},
 		{resourcev1.SchemeGroupVersion, resourcev1.AddToScheme, []Kind{
 			{Serve: Stored(devices.Classes()), Seldom: true},

@@ -47,15 +47,16 @@ func TestWhatIsConfidential(t *testing.T) {
 // TestNodesAreKeptToTheirOwn pins what nodes may do with the objects of others: nothing.
 func TestNodesAreKeptToTheirOwn(t *testing.T) {
 	want := map[schema.GroupResource]node.Access{
-		corev1.Resource("configmaps"):                                 node.Referenced,
-		corev1.Resource("persistentvolumeclaims"):                     node.Referenced,
-		corev1.Resource("secrets"):                                    node.Referenced,
-		corev1.Resource("serviceaccounts"):                            node.Accounts,
-		corev1.Resource("nodes"):                                      node.Itself,
-		corev1.Resource("pods"):                                       node.OwnPods,
-		{Group: "coordination.k8s.io", Resource: "leases"}:            node.OwnLease,
-		{Group: "storage.k8s.io", Resource: "csinodes"}:               node.OwnCSINode,
-		{Group: "projection.laterna.dev", Resource: "podprojections"}: node.NamedAfterOwnPods,
+		corev1.Resource("configmaps"):                                      node.Referenced,
+		corev1.Resource("persistentvolumeclaims"):                          node.Referenced,
+		corev1.Resource("secrets"):                                         node.Referenced,
+		corev1.Resource("serviceaccounts"):                                 node.Accounts,
+		corev1.Resource("nodes"):                                           node.Itself,
+		corev1.Resource("pods"):                                            node.OwnPods,
+		{Group: "coordination.k8s.io", Resource: "leases"}:                 node.OwnLease,
+		{Group: "certificates.k8s.io", Resource: "podcertificaterequests"}: node.OwnRequests,
+		{Group: "storage.k8s.io", Resource: "csinodes"}:                    node.OwnCSINode,
+		{Group: "projection.laterna.dev", Resource: "podprojections"}:      node.NamedAfterOwnPods,
 	}
 	if got := registry.Kinds().NodeAccess(); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

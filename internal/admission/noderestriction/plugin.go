@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -102,6 +103,10 @@ func (p *Plugin) admit(ctx context.Context, node string, a admission.Attributes)
 		return lease(node, a)
 	case storagev1.Resource("csinodes"):
 		return csiNode(node, a)
+	case certificatesv1.Resource("certificatesigningrequests"):
+		return signingRequest(node, a)
+	case certificatesv1.Resource("podcertificaterequests"):
+		return p.podCertificate(ctx, node, a)
 	case v1alpha1.Resource(v1alpha1.Plural):
 		return p.podProjection(ctx, node, a)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -108,6 +109,9 @@ func request(op admission.Operation, resource, namespace, name string, obj, old 
 	}
 	if resource == "csinodes" {
 		gvr = storagev1.SchemeGroupVersion.WithResource(resource)
+	}
+	if strings.HasSuffix(resource, "requests") {
+		gvr = certificatesv1.SchemeGroupVersion.WithResource(resource)
 	}
 	if resource == v1alpha1.Plural {
 		gvr = v1alpha1.SchemeGroupVersion.WithResource(resource)

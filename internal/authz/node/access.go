@@ -24,6 +24,8 @@ const (
 	OwnLease
 	// OwnCSINode lets a node say, under its name, which storage drivers it has.
 	OwnCSINode
+	// OwnRequests lets a node ask for what pods of its own need, and follow what it asked for.
+	OwnRequests
 	// NamedAfterOwnPods lets a node read and write the objects that have the names of
 	// its pods.
 	NamedAfterOwnPods

@@ -140,6 +140,8 @@ func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.A
 			return lease(node, attrs)
 		case OwnCSINode:
 			return csiNode(node, attrs)
+		case OwnRequests:
+			return podCertificate(node, attrs)
 		case NamedAfterOwnPods:
 			return a.podProjection(ctx, node, attrs)
 		}
@@ -226,7 +228,25 @@ func (a *Authorizer) podProjection(ctx context.Context, node string, attrs autho
 	return refuse("can only get, create, update, patch, or delete individual pod projections")
 }
 
-// selectsNode reports whether a list or watch is limited to pods of the node.
+// podCertificate allows a node to ask for certificates of its pods, and to list and watch
+// what it asked for. Upstream lets it get them one by one, too, by an index of all requests,
+// which no agent uses.
+func podCertificate(node string, attrs authorizer.Attributes) verdict {
+	if attrs.GetSubresource() != "" {
+		return refuse("cannot access subresource")
+	}
+	switch attrs.GetVerb() {
+	case "create":
+		return allow // admission checks for what
+	case "list", "watch":
+		if selectsNode(attrs, node) {
+			return allow
+		}
+	}
+	return refuse("can only create podcertificaterequests, and list/watch them with spec.nodeName field selector")
+}
+
+// selectsNode reports whether a list or watch is limited to pods, or requests, of the node.
 func selectsNode(attrs authorizer.Attributes, node string) bool {
 	requirements, _ := attrs.GetFieldSelector()
 	for _, r := range requirements {

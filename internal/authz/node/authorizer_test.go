@@ -161,6 +161,13 @@ func TestAuthorize(t *testing.T) {
 	csinodes := func(verb, name string) authorizer.AttributesRecord {
 		return authorizer.AttributesRecord{Verb: verb, APIGroup: "storage.k8s.io", Resource: "csinodes", Name: name, ResourceRequest: true}
 	}
+	requests := func(verb, subresource, selected string) authorizer.AttributesRecord {
+		r := authorizer.AttributesRecord{Verb: verb, APIGroup: "certificates.k8s.io", Namespace: "n", Resource: "podcertificaterequests", Subresource: subresource, ResourceRequest: true}
+		if selected != "" {
+			r.FieldSelectorRequirements = fields.OneTermEqualSelector("spec.nodeName", selected).Requirements()
+		}
+		return r
+	}
 	leases := func(verb, namespace, name string) authorizer.AttributesRecord {
 		return authorizer.AttributesRecord{Verb: verb, APIGroup: "coordination.k8s.io", Namespace: namespace, Resource: "leases", Name: name, ResourceRequest: true}
 	}
@@ -251,6 +258,11 @@ func TestAuthorize(t *testing.T) {
 		{"making a lease", leases("create", "kube-node-lease", ""), allowed},
 		{"another node's lease", leases("update", "kube-node-lease", "b"), "can only access node lease with the same name as the requesting node"},
 		{"lease elsewhere", leases("get", "kube-system", "a"), `can only access leases in the "kube-node-lease" system namespace`},
+		{"asking for a pod's certificate", requests("create", "", ""), allowed},
+		{"what it asked for", requests("watch", "", "a"), allowed},
+		{"what another asked for", requests("list", "", "b"), "can only create podcertificaterequests, and list/watch them with spec.nodeName field selector"},
+		{"deleting what it asked for", requests("delete", "", ""), "can only create podcertificaterequests, and list/watch them with spec.nodeName field selector"},
+		{"signing what it asked for", requests("update", "status", ""), "cannot access subresource"},
 		{"own storage drivers", csinodes("patch", "a"), allowed},
 		{"naming storage drivers", csinodes("create", ""), allowed},
 		{"another node's storage drivers", csinodes("get", "b"), "can only access CSINode with the same name as the requesting node"},
