@@ -196,7 +196,7 @@ func onlyStored() Table {
 		}},
 		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
 		{certificatesv1.SchemeGroupVersion, certificatesv1.AddToScheme, []Kind{
-			{Serve: certificateSigningRequests(), Seldom: true},
+			{Serve: certificateSigningRequests(), Seldom: true}, // internal/controller/certificates answers them
 			{Serve: clusterTrustBundles(), Seldom: true},
 			{Serve: podCertificateRequests(), Seldom: true, Node: node.OwnRequests},
 		}},

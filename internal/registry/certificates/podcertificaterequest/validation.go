@@ -54,7 +54,7 @@ func validate(r *pcr) field.ErrorList {
 		}
 	}
 	at, most := spec.Child("maxExpirationSeconds"), int32(quarter)
-	if strings.HasPrefix(s.SignerName, "kubernetes.io/") {
+	if domain, _, _ := strings.Cut(s.SignerName, "/"); domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io") {
 		most = day
 	}
 	if life := s.MaxExpirationSeconds; life == nil {
