@@ -98,6 +98,7 @@ require (
 require (
 	github.com/swaggest/swgui v1.8.5
 	k8s.io/apiextensions-apiserver v0.37.2
+	k8s.io/kube-aggregator v0.37.2
 )
 
 require (
