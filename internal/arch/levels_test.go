@@ -449,6 +449,7 @@ var owners = []owner{
 	{"github.com/spf13/cobra", []string{"internal/cli"}},
 	{"k8s.io/klog", []string{"internal/log"}},
 	{"k8s.io/apiextensions-apiserver", []string{"internal/registry/apiextensions", "test/bench"}},
+	{"k8s.io/kube-aggregator", []string{"internal/registry/apiregistration", "internal/generated/openapi"}},
 	{"k8s.io/kubernetes", nil},
 	{"github.com/coredns", []string{"internal/network/dns/server"}},
 	{"k8s.io/pod-security-admission", []string{"internal/admission/podsecurity"}},

@@ -21,7 +21,8 @@ k8s.io/apimachinery/pkg/apis/meta/v1
 k8s.io/apimachinery/pkg/runtime
 k8s.io/apimachinery/pkg/util/intstr
 k8s.io/apimachinery/pkg/version
-k8s.io/api/scheduling/v1alpha3"
+k8s.io/api/scheduling/v1alpha3
+k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 readonly=""
 for p in $theirs; do readonly="$readonly --readonly-pkg $p"; done
 

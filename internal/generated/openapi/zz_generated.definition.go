@@ -32,6 +32,7 @@ import (
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	intstr "k8s.io/apimachinery/pkg/util/intstr"
 	version "k8s.io/apimachinery/pkg/version"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	common "k8s.io/kube-openapi/pkg/common"
 	configv1 "laterna.dev/laterna/api/config/v1"
 	v1alpha1 "laterna.dev/laterna/api/iam/v1alpha1"
@@ -1377,6 +1378,18 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_apimachinery_pkg_util_intstr_IntOrString(ref), true
 	case version.Info{}.OpenAPIModelName():
 		return schema_k8sio_apimachinery_pkg_version_Info(ref), true
+	case apiregistrationv1.APIService{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_APIService(ref), true
+	case apiregistrationv1.APIServiceCondition{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_APIServiceCondition(ref), true
+	case apiregistrationv1.APIServiceList{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_APIServiceList(ref), true
+	case apiregistrationv1.APIServiceSpec{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_APIServiceSpec(ref), true
+	case apiregistrationv1.APIServiceStatus{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_APIServiceStatus(ref), true
+	case apiregistrationv1.ServiceReference{}.OpenAPIModelName():
+		return schema_pkg_apis_apiregistration_v1_ServiceReference(ref), true
 	case configv1.Authentication{}.OpenAPIModelName():
 		return schema_laterna_api_config_v1_Authentication(ref), true
 	case configv1.AuthenticationList{}.OpenAPIModelName():
