@@ -35,6 +35,7 @@ func (s *Server) buildStorages(env resource.Env) (*registry.Storages, error) {
 		Kubelets:        c.Kubelets.TLS,
 		ClusterIPs:      c.Services.Range,
 		Stores:          s.stores,
+		APIServices:     s.versions,
 		CustomResources: func(ctx context.Context) error { return s.custom.Begin(ctx) },
 		Keys:            c.Keys,
 		Tokens: func(b *registry.Builder) (made registry.Tokens, err error) {

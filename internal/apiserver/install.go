@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	restful "github.com/emicklei/go-restful/v3"
@@ -20,6 +19,7 @@ import (
 	"laterna.dev/laterna/internal/apiserver/documents"
 	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/registry"
+	"laterna.dev/laterna/internal/registry/apiregistration/apiservice"
 	"laterna.dev/laterna/internal/registry/scheme"
 )
 
@@ -89,15 +89,6 @@ func (i *installer) make(g registry.GroupStorages, equivalent runtime.Equivalent
 	return alone.RegisteredWebServices()[0], resources, nil
 }
 
-// Where clients are given a name alone they take the first kind that has it. Those of
-// Kubernetes come first; custom resources have 1000, as in Kubernetes; kinds of ours come
-// behind all others: "kubectl get roles" asks for those of RBAC, not of IAM.
-const (
-	firstPriority = 17000
-	ourGroups     = ".laterna.dev"
-	ourPriority   = 100
-)
-
 // addDiscovery lists a group-version under /api or /apis, in both formats.
 func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g registry.GroupStorages, resources []apidiscoveryv2.APIResourceDiscovery) {
 	doc := apidiscoveryv2.APIVersionDiscovery{
@@ -113,11 +104,8 @@ func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g 
 		s.Handler.GoRestfulContainer.Add(both.GenerateWebService(documents.RootOf(g.Version.Group), metav1.APIVersions{}))
 		return
 	}
-	priority := firstPriority
-	if strings.HasSuffix(g.Version.Group, ourGroups) {
-		priority = ourPriority
-	}
-	s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), priority, 15)
+	priority := apiservice.PriorityOf(g.Version)
+	s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), int(priority.Group), int(priority.Version))
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.Version.Group, doc)
 	version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}
 	group := metav1.APIGroup{

@@ -252,7 +252,7 @@ func (s *system) rewrites(client *http.Client) []rewrite {
 				continue
 			}
 			name, sub, isSub := strings.Cut(r.Name, "/")
-			if sub == "proxy" { // writes what is behind it
+			if sub == "proxy" || name == "apiservices" { // writes what is behind it; cannot be written
 				continue
 			}
 			o, ok := unchanged[name]

@@ -28,6 +28,7 @@ import (
 	"laterna.dev/laterna/internal/etcd/presence"
 	"laterna.dev/laterna/internal/registry"
 	"laterna.dev/laterna/internal/registry/apiextensions"
+	"laterna.dev/laterna/internal/registry/apiregistration/apiservice"
 	"laterna.dev/laterna/internal/registry/bounds"
 	"laterna.dev/laterna/internal/registry/precheck"
 	"laterna.dev/laterna/internal/registry/quantity"
@@ -64,6 +65,7 @@ type Server struct {
 	aws      *awsapis.APIs
 	generic  *genericserver.GenericAPIServer
 	custom   *apiextensions.Server
+	versions *apiservice.Book // served, be it of custom resources
 	readings *answers.Readings
 	front    *front
 	boot     boot
@@ -71,7 +73,7 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), presence: newPresence(), failed: make(chan error, 1)}
+	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), presence: newPresence(), versions: apiservice.NewBook(c.Wall), failed: make(chan error, 1)}
 }
 
 // Name implements component.Component.
@@ -279,6 +281,11 @@ func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *re
 	if err != nil {
 		return err
 	}
+	own := make([]schema.GroupVersion, len(all.Groups))
+	for i, g := range all.Groups {
+		own[i] = g.Version
+	}
+	s.generic.DiscoveryGroupManager = s.versions.Follow(s.generic.DiscoveryGroupManager, own)
 	kinds := &installer{server: s.generic, config: c, scheme: sch, types: types, router: paths.New()}
 	s.generic.Handler.GoRestfulContainer.Router(kinds.router)
 	for _, g := range all.Groups {

@@ -104,6 +104,7 @@ var levels = []level{
 	{"internal/ownapi", 3},
 	{"internal/proxy", 3},
 	{"internal/registry/apiextensions", 3},
+	{"internal/registry/apiregistration", 3},
 	{"internal/registry/apps", 3},
 	{"internal/registry/admissionregistration", 3},
 	{"internal/registry/authentication", 3},
@@ -321,6 +322,7 @@ var sameLevel = map[[2]string]string{
 	{"internal/node/process", "internal/node/lifecycle"}:            "marks of a container say with which signal it is stopped",
 
 	{"internal/registry/apiextensions", "internal/registry/resource"}:              "kinds are made of it",
+	{"internal/registry/apiregistration", "internal/registry/resource"}:            "kinds are made of it",
 	{"internal/registry/apps", "internal/registry/resource"}:                       "kinds are made of it",
 	{"internal/registry/authentication", "internal/registry/resource"}:             "kinds are made of it",
 	{"internal/registry/authorization", "internal/registry/resource"}:              "kinds are made of it",

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/clock"
+	"laterna.dev/laterna/internal/registry/apiregistration/apiservice"
 	"laterna.dev/laterna/internal/registry/core/serviceaccount/token"
 	"laterna.dev/laterna/internal/registry/identity/signingkey"
 	"laterna.dev/laterna/internal/registry/rbac"
@@ -38,6 +39,8 @@ type Parts struct {
 	// Stores are hosts with ports at which the store answers, that nobody is led to;
 	// none where it listens on no network.
 	Stores []string
+	// APIServices is which group-versions are served.
+	APIServices *apiservice.Book
 	// CustomResources begins to serve custom resources; see apiextensions.Storages.
 	CustomResources func(context.Context) error
 	// Keys signs tokens.

@@ -46,6 +46,7 @@ import (
 	"laterna.dev/laterna/internal/registry/admissionregistration/matching"
 	"laterna.dev/laterna/internal/registry/admissionregistration/webhookconfiguration"
 	"laterna.dev/laterna/internal/registry/apiextensions"
+	"laterna.dev/laterna/internal/registry/apiregistration/apiservice"
 	"laterna.dev/laterna/internal/registry/apps/controllerrevision"
 	"laterna.dev/laterna/internal/registry/apps/daemonset"
 	"laterna.dev/laterna/internal/registry/apps/deployment"
@@ -132,6 +133,9 @@ func groups() Table {
 		}},
 		{apiextensions.Version, apiextensions.AddToScheme, []Kind{
 			{Serve: customResourceDefinitions()},
+		}},
+		{apiservice.Version, apiservice.AddToScheme, []Kind{
+			{Serve: apiServices()},
 		}},
 		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
 			{Serve: Stored(controllerrevision.Definition())},

@@ -23,6 +23,7 @@ import (
 	projectionv1alpha1 "laterna.dev/laterna/api/projection/v1alpha1"
 	"laterna.dev/laterna/internal/authz/node"
 	"laterna.dev/laterna/internal/registry/apiextensions"
+	"laterna.dev/laterna/internal/registry/apiregistration/apiservice"
 	"laterna.dev/laterna/internal/registry/authentication"
 	"laterna.dev/laterna/internal/registry/authorization"
 	configauthentication "laterna.dev/laterna/internal/registry/config/authentication"
@@ -217,6 +218,10 @@ func customResourceDefinitions() Served {
 	return Served{Resource: apiextensions.Plural, Hub: apiextensions.Hub, Storages: func(b *Builder) (map[string]rest.Storage, error) {
 		return apiextensions.Storages(b.Env, b.CustomResources)
 	}}
+}
+
+func apiServices() Served {
+	return Served{Resource: apiservice.Plural, Storages: func(b *Builder) (map[string]rest.Storage, error) { return b.APIServices.Storages(), nil }}
 }
 
 func podProjections() Served {

@@ -54,9 +54,10 @@ func (k *kinds) set(all map[[2]string]kind) (more bool) {
 }
 
 // ignored are resources that are not collected: they own nothing, nothing owns them, and
-// they are many.
+// they are many, or what the server makes of itself.
 var ignored = []schema.GroupResource{
 	{Resource: "events"}, {Group: "events.k8s.io", Resource: "events"},
+	{Group: "apiregistration.k8s.io", Resource: "apiservices"},
 	iamv1alpha1.Resource(iamv1alpha1.Roles), iamv1alpha1.Resource(iamv1alpha1.Policies), iamv1alpha1.Resource(iamv1alpha1.OpenIDConnectProviders),
 }
 
