@@ -94,22 +94,58 @@ func isEstablished(c *v1.CustomResourceDefinition) bool {
 }
 
 // measureDefinitions takes the time from definitions to objects, and what many of them cost
-// a system that idles, and its start.
+// a system that idles, and its start: the same system is measured without them before.
 func measureDefinitions(ctx context.Context, b *bench) ([]figure, error) {
 	s, err := b.started("--node=false")
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDefiner(s)
+	without, bare, err := b.idles(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	first, err := b.define(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	with, m, err := b.idles(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	warm := with.figure(fmt.Sprintf("process start → /readyz, warm, without a node, with %d definitions", manyDefinitions), 0)
+	warm.Note += fmt.Sprintf("; without them %s ms", number(ms(without.seen.median())))
+	return []figure{first, warm,
+		{What: fmt.Sprintf("resident memory, idle, without a node, with %d definitions", manyDefinitions), Value: m.rss, Unit: "MiB",
+			Note: fmt.Sprintf("sum of RSS %s after a start that serves them, n=1: %s; without them %s MiB", settle, m.parts(), number(bare.rss))},
+	}, b.remove(s)
+}
+
+// idles starts a system again and again, and reads its memory after the last start.
+func (b *bench) idles(ctx context.Context, s *system.System) (warm starts, m memory, err error) {
+	for range b.memoryRounds() {
+		if err := errors.Join(s.Stop(), warm.launch(ctx, s)); err != nil {
+			return warm, m, err
+		}
+	}
+	if err := pause(ctx, settle); err != nil {
+		return warm, m, err
+	}
+	m, err = occupied(s)
+	return warm, m, err
+}
+
+// define makes manyDefinitions. Its figure is of the first objects of some.
+func (b *bench) define(ctx context.Context, s *system.System) (figure, error) {
+	d, err := newDefiner(s)
+	if err != nil {
+		return figure{}, err
 	}
 	var firstMade time.Duration
 	var established, stored durations
 	for n := range manyDefinitions {
 		made, e, o, err := d.first(ctx, n)
 		if err != nil {
-			return nil, fmt.Errorf("definition %d: %w", n, err)
+			return figure{}, fmt.Errorf("definition %d: %w", n, err)
 		}
 		if n == 0 {
 			firstMade = made
@@ -121,29 +157,11 @@ func measureDefinitions(ctx context.Context, b *bench) ([]figure, error) {
 	}
 	for n := len(stored) + 1; n < manyDefinitions; n++ {
 		if _, err := d.definitions.ApiextensionsV1().CustomResourceDefinitions().Create(ctx, definition(n), metav1.CreateOptions{}); err != nil {
-			return nil, err
+			return figure{}, err
 		}
-	}
-	var warm starts
-	for range b.memoryRounds() {
-		if err := errors.Join(s.Stop(), warm.launch(ctx, s)); err != nil {
-			return nil, err
-		}
-	}
-	if err := pause(ctx, settle); err != nil {
-		return nil, err
-	}
-	m, err := occupied(s)
-	if err != nil {
-		return nil, err
 	}
 	first := stored.figure("definition created → its first object stored", 0)
 	first.Note += fmt.Sprintf("; the library waits %s of it; established after %s ms; the first definition of a system is answered after %s ms",
 		libraryFloor, number(ms(established.median())), number(ms(firstMade)))
-	return []figure{
-		first,
-		warm.figure(fmt.Sprintf("process start → /readyz, warm, without a node, with %d definitions", manyDefinitions), 0),
-		{What: fmt.Sprintf("resident memory, idle, without a node, with %d definitions", manyDefinitions), Value: m.rss, Unit: "MiB",
-			Note: fmt.Sprintf("sum of RSS %s after a start that serves them, n=1: %s", settle, m.parts())},
-	}, b.remove(s)
+	return first, nil
 }
