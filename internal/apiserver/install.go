@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	restful "github.com/emicklei/go-restful/v3"
@@ -89,7 +90,7 @@ func (i *installer) make(g registry.GroupStorages, equivalent runtime.Equivalent
 	return alone.RegisteredWebServices()[0], resources, nil
 }
 
-// addDiscovery lists a group-version under /api or /apis, in both formats.
+// addDiscovery lists a group-version under /api or /apis, in the newer format; core in both.
 func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g registry.GroupStorages, resources []apidiscoveryv2.APIResourceDiscovery) {
 	doc := apidiscoveryv2.APIVersionDiscovery{
 		Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
@@ -107,12 +108,26 @@ func addDiscovery(s *genericserver.GenericAPIServer, c *genericserver.Config, g 
 	priority := apiservice.PriorityOf(g.Version)
 	s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(g.Version), int(priority.Group), int(priority.Version))
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(g.Version.Group, doc)
-	version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}
-	group := metav1.APIGroup{
-		Name:             g.Version.Group,
-		Versions:         []metav1.GroupVersionForDiscovery{version},
-		PreferredVersion: version,
+}
+
+// addGroups lists the groups under /apis in the older format. The first of the versions of a
+// group is the one that clients take.
+func addGroups(s *genericserver.GenericAPIServer, all []registry.GroupStorages) {
+	var groups []metav1.APIGroup
+	for _, g := range all {
+		if g.Version.Group == "" {
+			continue
+		}
+		version := metav1.GroupVersionForDiscovery{GroupVersion: g.Version.String(), Version: g.Version.Version}
+		i := slices.IndexFunc(groups, func(one metav1.APIGroup) bool { return one.Name == g.Version.Group })
+		if i >= 0 {
+			groups[i].Versions = append(groups[i].Versions, version)
+			continue
+		}
+		groups = append(groups, metav1.APIGroup{Name: g.Version.Group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version})
 	}
-	s.DiscoveryGroupManager.AddGroup(group)
-	s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(s.Serializer, group).WebService())
+	for _, group := range groups {
+		s.DiscoveryGroupManager.AddGroup(group)
+		s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(s.Serializer, group).WebService())
+	}
 }

@@ -99,7 +99,7 @@ func TestKindOfTheTableIsServed(t *testing.T) {
 			case corev1.SchemeGroupVersion:
 				g.Kinds = append(without(g.Kinds, "podtemplates"), podTemplates())
 			case autoscalingv1.SchemeGroupVersion:
-				g.Kinds = append(g.Kinds, autoscalers())
+				g.Kinds = []registry.Kind{autoscalers()}
 			}
 		}
 	})

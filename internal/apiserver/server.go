@@ -293,6 +293,7 @@ func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *re
 			return err
 		}
 	}
+	addGroups(s.generic, all.Groups)
 	return s.buildCustom(c, all, docs.Serve(s.generic.Handler, kinds.described, all.Groups))
 }
 

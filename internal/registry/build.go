@@ -151,6 +151,27 @@ func (b *Builder) Storage(r schema.GroupResource) (rest.Storage, error) {
 	return nil, fmt.Errorf("%s is not in the table of kinds", r)
 }
 
+// at returns what a group-version serves at a path of a resource, which it builds if it must.
+func (b *Builder) at(r schema.GroupVersionResource, path string) (rest.Storage, error) {
+	for _, g := range b.groups {
+		if g.Version != r.GroupVersion() {
+			continue
+		}
+		for _, k := range g.Kinds {
+			if k.Serve.Resource != r.Resource {
+				continue
+			}
+			if err := b.build(g, k); err != nil {
+				return nil, err
+			}
+			if s, ok := g.byPath[path]; ok {
+				return s, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s of %s is not in the table of kinds", path, r)
+}
+
 // Getter returns what reads objects of a resource.
 func (b *Builder) Getter(r schema.GroupResource) (rest.Getter, error) {
 	return storage[rest.Getter](b, r)

@@ -198,7 +198,9 @@ func onlyStored() Table {
 		{autoscalingv2.SchemeGroupVersion, autoscalingv2.AddToScheme, []Kind{
 			{Serve: Stored(horizontalpodautoscaler.Definition()), Seldom: true},
 		}},
-		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, nil}, // Scale is served by what has replicas
+		{autoscalingv1.SchemeGroupVersion, autoscalingv1.AddToScheme, []Kind{ // Scale is served by what has replicas
+			{Serve: olderAutoscalers(), Seldom: true},
+		}},
 		{certificatesv1.SchemeGroupVersion, certificatesv1.AddToScheme, []Kind{
 			{Serve: certificateSigningRequests(), Seldom: true}, // internal/controller/certificates answers them
 			{Serve: clusterTrustBundles(), Seldom: true},

@@ -6,6 +6,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"laterna.dev/laterna/internal/registry/autoscaling/horizontalpodautoscaler"
 	"laterna.dev/laterna/internal/registry/certificates/certificatesigningrequest"
 	"laterna.dev/laterna/internal/registry/certificates/clustertrustbundle"
 	"laterna.dev/laterna/internal/registry/certificates/podcertificaterequest"
@@ -29,6 +30,21 @@ func deviceTaintRules() Served {
 
 func resourceSlices() Served {
 	return storedWith(func(p Parts) resource.Definition[*resourcev1.ResourceSlice] { return devices.Slices(p.Wall) })
+}
+
+// olderAutoscalers are those of version v2, converted.
+func olderAutoscalers() Served {
+	newer := horizontalpodautoscaler.Definition()
+	return Served{Resource: newer.Plural, Register: horizontalpodautoscaler.RegisterOlder, Storages: func(b *Builder) (map[string]rest.Storage, error) {
+		all := map[string]rest.Storage{}
+		for _, path := range []string{newer.Plural, newer.Plural + "/status"} {
+			var err error
+			if all[path], err = b.at(newer.GroupVersion.WithResource(newer.Plural), path); err != nil {
+				return nil, err
+			}
+		}
+		return all, nil
+	}}
 }
 
 func clusterTrustBundles() Served {

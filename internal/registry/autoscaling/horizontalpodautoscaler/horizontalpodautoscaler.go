@@ -1,5 +1,6 @@
 // Package horizontalpodautoscaler owns the HorizontalPodAutoscaler kind of autoscaling/v2:
-// defaults, validation, table and storage with the status subresource. Nothing scales by
+// defaults, validation, table and storage with the status subresource; and how autoscaling/v1
+// says the same (older.go). Nothing scales by
 // metrics here, and no metrics are served: objects are stored for what is installed.
 package horizontalpodautoscaler
 
