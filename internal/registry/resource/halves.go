@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -73,6 +74,23 @@ func (h Halves[T, Spec, Status]) Sub(validate func(obj, old T) field.ErrorList) 
 		},
 		Reset: []string{"spec"},
 	}
+}
+
+// KeepMetadata has rules of a status subresource leave the metadata as they are, too.
+func KeepMetadata[T Object](r *Rules[T]) {
+	prepare := r.PrepareUpdate
+	r.PrepareUpdate = func(ctx context.Context, obj, old T) {
+		managers := obj.GetManagedFields()
+		metadata(old).DeepCopyInto(metadata(obj))
+		obj.SetManagedFields(managers)
+		prepare(ctx, obj, old)
+	}
+	r.Reset = append(r.Reset, "metadata")
+}
+
+// metadata returns those of an object of a Go type that has them as its field.
+func metadata(obj metav1.Object) *metav1.ObjectMeta {
+	return obj.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta)
 }
 
 // OnlyStored warns at the creation of an object that nothing here acts on it.
