@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -896,6 +897,52 @@ func Definition(name string, ref common.ReferenceCallback) (common.OpenAPIDefini
 		return schema_k8sio_api_events_v1_EventList(ref), true
 	case eventsv1.EventSeries{}.OpenAPIModelName():
 		return schema_k8sio_api_events_v1_EventSeries(ref), true
+	case flowcontrolv1.ExemptPriorityLevelConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_ExemptPriorityLevelConfiguration(ref), true
+	case flowcontrolv1.FlowDistinguisherMethod{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowDistinguisherMethod(ref), true
+	case flowcontrolv1.FlowSchema{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowSchema(ref), true
+	case flowcontrolv1.FlowSchemaCondition{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowSchemaCondition(ref), true
+	case flowcontrolv1.FlowSchemaList{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowSchemaList(ref), true
+	case flowcontrolv1.FlowSchemaSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowSchemaSpec(ref), true
+	case flowcontrolv1.FlowSchemaStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_FlowSchemaStatus(ref), true
+	case flowcontrolv1.GroupSubject{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_GroupSubject(ref), true
+	case flowcontrolv1.LimitResponse{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_LimitResponse(ref), true
+	case flowcontrolv1.LimitedPriorityLevelConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_LimitedPriorityLevelConfiguration(ref), true
+	case flowcontrolv1.NonResourcePolicyRule{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_NonResourcePolicyRule(ref), true
+	case flowcontrolv1.PolicyRulesWithSubjects{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PolicyRulesWithSubjects(ref), true
+	case flowcontrolv1.PriorityLevelConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfiguration(ref), true
+	case flowcontrolv1.PriorityLevelConfigurationCondition{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfigurationCondition(ref), true
+	case flowcontrolv1.PriorityLevelConfigurationList{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfigurationList(ref), true
+	case flowcontrolv1.PriorityLevelConfigurationReference{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfigurationReference(ref), true
+	case flowcontrolv1.PriorityLevelConfigurationSpec{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfigurationSpec(ref), true
+	case flowcontrolv1.PriorityLevelConfigurationStatus{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_PriorityLevelConfigurationStatus(ref), true
+	case flowcontrolv1.QueuingConfiguration{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_QueuingConfiguration(ref), true
+	case flowcontrolv1.ResourcePolicyRule{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_ResourcePolicyRule(ref), true
+	case flowcontrolv1.ServiceAccountSubject{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_ServiceAccountSubject(ref), true
+	case flowcontrolv1.Subject{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_Subject(ref), true
+	case flowcontrolv1.UserSubject{}.OpenAPIModelName():
+		return schema_k8sio_api_flowcontrol_v1_UserSubject(ref), true
 	case networkingv1.HTTPIngressPath{}.OpenAPIModelName():
 		return schema_k8sio_api_networking_v1_HTTPIngressPath(ref), true
 	case networkingv1.HTTPIngressRuleValue{}.OpenAPIModelName():
