@@ -27,6 +27,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -67,6 +68,8 @@ import (
 	"laterna.dev/laterna/internal/registry/core/serviceaccount"
 	"laterna.dev/laterna/internal/registry/devices"
 	"laterna.dev/laterna/internal/registry/discovery/endpointslice"
+	"laterna.dev/laterna/internal/registry/flowcontrol/flowschema"
+	"laterna.dev/laterna/internal/registry/flowcontrol/prioritylevelconfiguration"
 	iampolicy "laterna.dev/laterna/internal/registry/iam/policy"
 	"laterna.dev/laterna/internal/registry/networking/ingress"
 	"laterna.dev/laterna/internal/registry/networking/ingressclass"
@@ -166,6 +169,10 @@ func groups() Table {
 		}},
 		{eventsv1.SchemeGroupVersion, eventsv1.AddToScheme, []Kind{
 			{Serve: newerEvents()},
+		}},
+		{flowcontrolv1.SchemeGroupVersion, flowcontrolv1.AddToScheme, []Kind{
+			{Serve: Stored(flowschema.Definition()), Seldom: true},
+			{Serve: Stored(prioritylevelconfiguration.Definition()), Seldom: true},
 		}},
 		{networkingv1.SchemeGroupVersion, networkingv1.AddToScheme, []Kind{
 			{Serve: Stored(ingress.Definition()), Seldom: true},
