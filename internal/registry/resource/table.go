@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -18,11 +19,13 @@ type Column = metav1.TableColumnDefinition
 
 // Columns are the columns and cells of a kind's table. Columns holds all of them
 // in the order of printing, Name and Age among them; Row returns one cell for
-// each. Conditions, if not nil, returns the marks of the object's row.
+// each. Conditions, if not nil, returns the marks of the object's row, and Order, if not
+// nil, in which order rows stand that do not stand by name.
 type Columns[T Object] struct {
 	Columns    []Column
 	Row        func(obj T) []any
 	Conditions func(obj T) []metav1.TableRowCondition
+	Order      func(a, b T) int
 }
 
 // Name is the first column of every kind.
@@ -82,6 +85,11 @@ func (t tableConvertor[T]) ConvertToTable(_ context.Context, obj, options runtim
 				table.Rows[i].Conditions = t.columns.Conditions(o)
 			}
 		}
+	}
+	if t.columns.Order != nil {
+		slices.SortStableFunc(table.Rows, func(a, b metav1.TableRow) int {
+			return t.columns.Order(a.Object.Object.(T), b.Object.Object.(T))
+		})
 	}
 	return table, err
 }

@@ -9,6 +9,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"laterna.dev/laterna/internal/registry/flowcontrol/flowschema"
@@ -29,14 +31,13 @@ import (
 // do the same: what somebody else has written meanwhile is looked at the next time. now is
 // the time that new objects tell.
 func Keep(ctx context.Context, storage map[string]rest.Storage, now time.Time) error {
-	g, ctx := errgroup.WithContext(flowschema.WithFound(ctx, now))
-	if err := keep(ctx, g, storage["prioritylevelconfigurations"], levels()); err != nil {
-		return err
-	}
-	if err := keep(ctx, g, storage["flowschemas"], schemas()); err != nil {
-		return err
-	}
-	return g.Wait()
+	ctx = request.WithNamespace(flowschema.WithFound(ctx, now), metav1.NamespaceNone)
+	var writes errgroup.Group
+	err := errors.Join(
+		keep(ctx, &writes, storage["prioritylevelconfigurations"], levels()),
+		keep(ctx, &writes, storage["flowschemas"], schemas()),
+	)
+	return errors.Join(err, writes.Wait())
 }
 
 // keep starts the writes of one kind.

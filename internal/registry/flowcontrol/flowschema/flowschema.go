@@ -104,5 +104,9 @@ func columns() resource.Columns[*schema] {
 			}
 			return []any{s.Name, s.Spec.PriorityLevelConfiguration.Name, int64(s.Spec.MatchingPrecedence), method, resource.Age(s), missing}
 		},
+		// As requests meet them.
+		Order: func(a, b *schema) int {
+			return cmp.Or(cmp.Compare(a.Spec.MatchingPrecedence, b.Spec.MatchingPrecedence), cmp.Compare(a.Name, b.Name))
+		},
 	}
 }
