@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -22,6 +23,7 @@ import (
 type boot struct {
 	mu      sync.Mutex
 	pending map[string]error // what each unfinished step waits for
+	ended   chan struct{}    // closed when the last is done
 }
 
 var errRunning = errors.New("running")
@@ -41,7 +43,13 @@ func (b *boot) set(name string, err error) bool {
 func (b *boot) done(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, unfinished := b.pending[name]; !unfinished {
+		return
+	}
 	delete(b.pending, name)
+	if len(b.pending) == 0 {
+		close(b.ended)
+	}
 }
 
 // check returns what is not done yet, nil when all is.
@@ -109,6 +117,7 @@ func (s *Server) addHooks(life context.Context, all *registry.Storages, objects 
 		"system-objects": objects.Keep,
 	}
 	s.background.Go(func() { objects.Run(life) })
+	s.background.Go(func() { s.keepPriorities(life, all.Group(flowcontrolv1.GroupName)) })
 	for name, step := range steps {
 		if err := s.afterStart(name, step); err != nil {
 			return err

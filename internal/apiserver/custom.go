@@ -32,6 +32,7 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 	generic := *c
 	// The server's own decisions are made while nobody else is served, and so is this.
 	generic.LoopbackClientConfig = s.inner.config(process, nil)
+	generic.FlowControl, generic.StorageObjectCountTracker = nil, nil // requests have passed it
 	own := map[string][]string{}
 	for _, g := range all.Groups {
 		own[g.Version.Group] = append(own[g.Version.Group], g.Version.Version)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 
 	"laterna.dev/laterna/internal/apiserver/awsapis"
+	"laterna.dev/laterna/internal/apiserver/fairness"
 	"laterna.dev/laterna/internal/aws/sts/explain"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/etcd/damaged"
@@ -62,6 +63,7 @@ func (s *Server) ownRoutes() []route {
 		{explain.Path + "/", administrators, s.aws.Explain},
 		{awsapis.FaultsPath, administrators, http.HandlerFunc(s.aws.ServeFaults)},
 		{damaged.Path, administrators, &s.backend.damaged},
+		{fairness.Path, administrators, s.fairness.Handler()},
 		{"/apis/", authenticated, s.custom},
 		{"/swagger.json", authenticated, swaggerJSON(s.generic.Handler.NonGoRestfulMux)},
 		{"/swaggerapi", authenticated, http.HandlerFunc(swaggerAPI)},

@@ -21,6 +21,7 @@ import (
 	"laterna.dev/laterna/internal/apiserver/answers"
 	"laterna.dev/laterna/internal/apiserver/awsapis"
 	"laterna.dev/laterna/internal/apiserver/documents"
+	"laterna.dev/laterna/internal/apiserver/fairness"
 	"laterna.dev/laterna/internal/apiserver/paths"
 	"laterna.dev/laterna/internal/encryption"
 	"laterna.dev/laterna/internal/encryption/atrest"
@@ -49,6 +50,9 @@ type Server struct {
 	inner *loopback
 	// rights is closed once the roles of the process's controllers are stored.
 	rights chan struct{}
+	// prioritized is closed once the flow schemas and priority levels are stored.
+	prioritized chan struct{}
+
 	failed chan error
 	stop   sync.Once
 	// background is the work from Start to end.
@@ -61,6 +65,7 @@ type Server struct {
 	stores   []string // where the store listens on a network
 	keeper   *encryption.Keeper
 	access   *access
+	fairness *fairness.Fairness
 	tokens   *tokens.Tokens
 	aws      *awsapis.APIs
 	generic  *genericserver.GenericAPIServer
@@ -73,7 +78,18 @@ type Server struct {
 
 // New returns a server that has not started.
 func New(c Config) *Server {
-	return &Server{config: c, loopback: newLoopback(), inner: newLoopback(), rights: make(chan struct{}), readings: answers.NewReadings(fromProcess, c.Wall), presence: newPresence(), versions: apiservice.NewBook(c.Wall), failed: make(chan error, 1)}
+	return &Server{
+		config:      c,
+		loopback:    newLoopback(),
+		inner:       newLoopback(),
+		rights:      make(chan struct{}),
+		prioritized: make(chan struct{}),
+		failed:      make(chan error, 1),
+		presence:    newPresence(),
+		versions:    apiservice.NewBook(c.Wall),
+		readings:    answers.NewReadings(fromProcess, c.Wall),
+		boot:        boot{ended: make(chan struct{})},
+	}
 }
 
 // Name implements component.Component.
@@ -247,7 +263,9 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if s.aws, err = s.buildAWS(all); err != nil {
 		return err
 	}
+	s.fairness = s.newFairness()
 	c := s.libraryConfig(sch, checks)
+	c.FlowControl, c.StorageObjectCountTracker = s.fairness, s.backend.counts
 	// Audiences change with the issuers: the authenticator knows those of now.
 	c.Authentication.APIAudiences = nil
 	c.Authentication.Authenticator = authenticate(s.config.Serving.ClientCAs, bearer(s.tokens.Check), s.config.Wall)
@@ -297,13 +315,10 @@ func (s *Server) serveKinds(c *genericserver.Config, sch *scheme.Scheme, all *re
 	return s.buildCustom(c, all, docs.Serve(s.generic.Handler, kinds.described, all.Groups))
 }
 
-// Limits as in Kubernetes, but for requests in flight, of which only lists are queued
-// here; see internal/apiserver/answers.
+// Limits as in Kubernetes.
 const (
-	maxRequestBytes   = 3 << 20
-	maxReadsInFlight  = 800
-	maxWritesInFlight = 400
-	minWatchSeconds   = 1800
+	maxRequestBytes = 3 << 20
+	minWatchSeconds = 1800
 )
 
 // libraryConfig returns the library's configuration without authentication,
@@ -320,31 +335,14 @@ func (s *Server) libraryConfig(sch *scheme.Scheme, checks []precheck.Check) *gen
 	if serving.MaxRequestBytes > 0 {
 		c.MaxRequestBodyBytes = serving.MaxRequestBytes
 	}
-	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReadsInFlight, maxWritesInFlight
 	c.RequestTimeout, c.MinRequestTimeout = answers.ReadTimeout, minWatchSeconds
 	c.SkipOpenAPIInstallation = true
 	limits := answers.NewLimits(sch.Codecs, debug.SetMemoryLimit(-1), s.config.Wall)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericserver.Config) http.Handler {
 		api = limits.Wrap(precheck.Filter(api, sch.Codecs, c.MaxRequestBodyBytes, checks...))
-		return s.readings.Wrap(s.aws.Route(s.tokens.Issuers.Route(chain(api, c))), c.RequestInfoResolver, c.LongRunningFunc)
+		return s.readings.Wrap(s.aws.Route(s.tokens.Issuers.Route(genericserver.DefaultBuildHandlerChain(api, c))), c.RequestInfoResolver, c.LongRunningFunc)
 	}
 	return c
-}
-
-// chain is the library's, but that requests of the process itself are not counted
-// among those in flight: its controllers go on working while clients are many. The
-// library spares administrators only.
-func chain(api http.Handler, c *genericserver.Config) http.Handler {
-	spared := *c
-	spared.MaxRequestsInFlight, spared.MaxMutatingRequestsInFlight = 0, 0
-	clients, own := genericserver.DefaultBuildHandlerChain(api, c), genericserver.DefaultBuildHandlerChain(api, &spared)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if fromProcess(req) {
-			own.ServeHTTP(w, req)
-			return
-		}
-		clients.ServeHTTP(w, req)
-	})
 }
 
 // bodyChecks are what request bodies must pass before they are decoded.

@@ -60,6 +60,8 @@ type backend struct {
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
+	// counts are how many objects there are.
+	counts *answers.Counts
 	// damaged are the objects that lists and watches leave out; finding is held by who looks
 	// for them.
 	damaged damaged.Set
@@ -90,7 +92,7 @@ type storageCodec struct {
 func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
-	b := &backend{client: client, clock: clk, compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
+	b := &backend{client: client, clock: clk, counts: answers.NewCounts(clk), compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		if _, ok := b.codecs[gv.Group]; ok {
@@ -196,10 +198,11 @@ func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix str
 	if err != nil {
 		return nil, nil, err
 	}
+	weighed, _ := b.counts.Weigh(c.GroupResource, raw, nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stops = append(b.stops, stop)
-	return b.damaged.Explain(answers.Weigh(raw, nil, b.clock), objectPrefix), stop, nil
+	return b.damaged.Explain(weighed, objectPrefix), stop, nil
 }
 
 // cached is a generic.StorageDecorator: the store with a watch cache before it.
@@ -241,12 +244,14 @@ func (b *backend) watched(c *storagebackend.ConfigForResource, resourcePrefix st
 		return nil, nil, nil, fmt.Errorf("watch cache of %s: %w", c.GroupResource, err)
 	}
 	delegator := cacher.NewCacheDelegator(cached, raw)
+	weighed, forget := b.counts.Weigh(c.GroupResource, delegator, cached)
 	stop = sync.OnceFunc(func() {
+		forget()
 		delegator.Stop()
 		cached.Stop()
 		stopRaw()
 	})
-	return b.damaged.Explain(answers.Weigh(delegator, cached, b.clock), objectPrefix), cached, stop, nil
+	return b.damaged.Explain(weighed, objectPrefix), cached, stop, nil
 }
 
 // awaitCaches waits until every watch cache has read what the store holds, and for

@@ -3,6 +3,6 @@
 //
 // It owns what lists and watches are weighed by, how many watches an account may have,
 // and which responses are cut. Who waits for whom at a gate is decided in
-// internal/apiserver/fairshare; the bounds of what requests bring are in
-// internal/registry/bounds.
+// internal/apiserver/fairshare, who is served at all in internal/apiserver/fairness; the
+// bounds of what requests bring are in internal/registry/bounds.
 package answers

@@ -28,8 +28,8 @@ const (
 	watchBytes = 64 << 20
 	// budgetShare is the part of a heap limit that a level's lists have at most.
 	budgetShare = 8
-	// listsWaiting is how many lists of an account wait, so that they do not take
-	// all the places of reads in flight.
+	// listsWaiting is how many lists of an account wait: each has seats of its priority
+	// level meanwhile.
 	listsWaiting = 64
 	// listPatience is how long a list waits, as in Kubernetes a quarter of what a
 	// request may take.

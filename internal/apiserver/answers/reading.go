@@ -25,6 +25,10 @@ type reading struct {
 	began atomic.Bool
 	// stuck is since when the client has read nothing, in Unix nanoseconds, or 0.
 	stuck atomic.Int64
+	// starved is since when the client has sent nothing of what it is to send, or 0.
+	starved atomic.Int64
+	// seat is where the request has one, nil while it has none.
+	seat atomic.Pointer[seated]
 
 	// visit is the request's at a gate, once it is known whose it is; nil for most
 	// requests. form is set before visit.

@@ -67,6 +67,9 @@ func (r *Readings) Wrap(next http.Handler, info request.RequestInfoResolver, lon
 		r.add(reading)
 		defer r.remove(reading)
 		req = req.WithContext(context.WithValue(ctx, readingKey{}, reading))
+		if req.Body != nil && req.Body != http.NoBody {
+			req.Body = &trackedBody{req.Body, reading, r.clock.Now}
+		}
 		next.ServeHTTP(track(w, reading, r.clock.Now), req)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	stderrors "errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -29,13 +30,8 @@ type weighed struct {
 
 	mu      sync.Mutex
 	counted time.Time
-	stats   storage.Stats
-}
-
-// Weigh lets lists and watches of s wait. It reads from cache, or, where that is nil, from
-// the store alone, which knows the number of the objects and not their size.
-func Weigh(s storage.Interface, cache *cacher.Cacher, c clock.Wall) storage.Interface {
-	return &weighed{Interface: s, cache: cache, clock: c}
+	// known is what was counted last; nil before.
+	known atomic.Pointer[storage.Stats]
 }
 
 // GetList implements storage.Interface.
@@ -108,13 +104,18 @@ func (s *weighed) estimate(ctx context.Context, opts storage.ListOptions, form l
 func (s *weighed) count(ctx context.Context) storage.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.counted.IsZero() && s.clock.Since(s.counted) < statsAge {
-		return s.stats
+	known := s.known.Load()
+	if known != nil && s.clock.Since(s.counted) < statsAge {
+		return *known
 	}
 	if stats, err := s.Stats(ctx); err == nil {
-		s.counted, s.stats = s.clock.Now(), stats
+		s.counted, known = s.clock.Now(), &stats
+		s.known.Store(known)
 	}
-	return s.stats
+	if known == nil {
+		return storage.Stats{}
+	}
+	return *known
 }
 
 // Watch implements storage.Interface.

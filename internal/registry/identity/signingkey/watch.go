@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/apiserver/pkg/util/flowcontrol"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
 )
@@ -46,6 +47,7 @@ func (s *storage) Watch(ctx context.Context, options *internalversion.ListOption
 		defer cancel()
 		w.run(ctx, all, initial, bookmark, changed)
 	}()
+	flowcontrol.WatchInitialized(ctx) // what follows takes no seat from others
 	return w.proxy, nil
 }
 
