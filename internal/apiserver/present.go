@@ -1,38 +1,26 @@
 package apiserver
 
 import (
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	certificatesv1 "k8s.io/api/certificates/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"laterna.dev/laterna/internal/etcd/presence"
+	"laterna.dev/laterna/internal/registry"
 )
 
-// awaited are the resources with whose first object something begins.
-func awaited() []schema.GroupResource {
-	return []schema.GroupResource{
-		corev1.Resource("limitranges"),
-		corev1.Resource("resourcequotas"),
-		admissionregistrationv1.Resource("mutatingadmissionpolicybindings"),
-		admissionregistrationv1.Resource("validatingadmissionpolicies"),
-		admissionregistrationv1.Resource("validatingadmissionpolicybindings"),
-		certificatesv1.Resource("certificatesigningrequests"),
-	}
-}
-
-func newPresence() *presence.Presence {
+// newPresence follows all kinds of a table that are stored: what works on objects of a kind
+// begins with the first of them.
+func newPresence(kinds registry.Table) *presence.Presence {
 	var prefixes []string
-	for _, r := range awaited() {
+	for r := range kinds.Kept() {
 		prefixes = append(prefixes, prefixOf(r))
 	}
 	return presence.New(prefixes...)
 }
 
 // prefixOf is where the storages keep the objects of a resource.
-func prefixOf(r schema.GroupResource) string { return objectPrefix + "/" + r.Resource + "/" }
+func prefixOf(r schema.GroupResource) string { return objectPrefix + "/" + placeOf(r) + "/" }
 
 // Stored returns what is closed once the store has an object of a resource, be it stored by
-// another server, and at once for resources with which nothing waits. It may be called at any
-// time.
+// another server, and at once for resources that are not the program's own, such as custom
+// ones. It may be called at any time.
 func (s *Server) Stored(r schema.GroupResource) <-chan struct{} { return s.presence.First(prefixOf(r)) }

@@ -85,7 +85,7 @@ func New(c Config) *Server {
 		rights:      make(chan struct{}),
 		prioritized: make(chan struct{}),
 		failed:      make(chan error, 1),
-		presence:    newPresence(),
+		presence:    newPresence(c.Kinds),
 		versions:    apiservice.NewBook(c.Wall),
 		readings:    answers.NewReadings(fromProcess, c.Wall),
 		boot:        boot{ended: make(chan struct{})},
@@ -193,7 +193,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds, s.config.Wall); err != nil {
+	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds, s.Stored, s.config.Wall); err != nil {
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, signingKeysPath, box)

@@ -55,8 +55,10 @@ type backend struct {
 	box       *atrest.Box
 	// confidential are the resources whose objects are sealed in any case.
 	confidential map[schema.GroupResource]bool
-	// seldom are the resources without a watch cache.
-	seldom map[schema.GroupResource]bool
+	// seldom are the resources without a watch cache, late those whose cache begins with the
+	// first object, of which stored tells.
+	seldom, late map[schema.GroupResource]bool
+	stored       func(schema.GroupResource) <-chan struct{}
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
@@ -89,10 +91,10 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, clk clock.Wall) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, stored func(schema.GroupResource) <-chan struct{}, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
-	b := &backend{client: client, clock: clk, counts: answers.NewCounts(clk), compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
+	b := &backend{client: client, clock: clk, counts: answers.NewCounts(clk), compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), late: kinds.Late(), stored: stored, encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		if _, ok := b.codecs[gv.Group]; ok {
@@ -132,6 +134,8 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		options.Decorator = b.uncached
 	case b.seldom[resource]:
 		options.Decorator = b.direct
+	case b.late[resource]:
+		options.Decorator = b.lately(b.stored(resource))
 	}
 	return options, nil
 }
@@ -181,11 +185,16 @@ func (b *backend) encryptionOf(place string) value.Transformer {
 
 // uncached is a generic.StorageDecorator: the store alone.
 func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix string, _ func(runtime.Object) (string, error), newObject, newList func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+	return b.raw(b.streamOf(c.GroupResource), c, resourcePrefix, newObject, newList)
+}
+
+// raw makes a storage that watches the store on a stream.
+func (b *backend) raw(stream string, c *storagebackend.ConfigForResource, resourcePrefix string, newObject, newList func() runtime.Object) (storage.Interface, factory.DestroyFunc, error) {
 	versioner := storage.APIObjectVersioner{}
 	transformer := etcd3.WithCorruptObjErrorHandlingTransformer(c.Transformer)
 	decoder := etcd3.WithCorruptObjErrorHandlingDecoder(etcd3.NewDefaultDecoder(c.Codec, versioner))
 	b.readable(c, resourcePrefix, newObject, decoder)
-	s, err := etcd3.New(b.clientFor(c.GroupResource), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
+	s, err := etcd3.New(b.clientOn(stream), b.compactor, c.Codec, newObject, newList, c.Prefix, resourcePrefix, c.GroupResource, transformer, c.LeaseManagerConfig, decoder, versioner)
 	if err != nil {
 		return nil, nil, fmt.Errorf("storage of %s: %w", c.GroupResource, err)
 	}
@@ -193,8 +202,8 @@ func (b *backend) uncached(c *storagebackend.ConfigForResource, resourcePrefix s
 }
 
 // direct is a generic.StorageDecorator: the store alone, of a served kind that is seldom read.
-func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, key func(runtime.Object) (string, error), newObject, newList func() runtime.Object, attributes storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
-	raw, stop, err := b.uncached(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
+func (b *backend) direct(c *storagebackend.ConfigForResource, resourcePrefix string, _ func(runtime.Object) (string, error), newObject, newList func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+	raw, stop, err := b.raw(directStream, c, resourcePrefix, newObject, newList)
 	if err != nil {
 		return nil, nil, err
 	}

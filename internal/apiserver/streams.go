@@ -34,23 +34,26 @@ func busy(r schema.GroupResource) bool {
 	return false
 }
 
-// clientFor returns a client that shares the connection and watches on the stream of the
-// resource. The store reports no progress on a stream with a watch from a revision that is
-// still to come, as one that begins after the last write is: where there is no watch cache
-// clients begin such watches at any time, so that these have a stream apart, of which
-// nobody asks progress. A custom resource has a client, and a stream, for each of its versions: they
-// come and go.
-func (b *backend) clientFor(resource schema.GroupResource) *kubernetes.Client {
-	stream := "others"
+// directStream is that of watches that no cache begins. The store reports no progress on a
+// stream with a watch from a revision that is still to come, as one that begins after the
+// last write is: clients begin such watches at any time, so that nobody asks progress of it.
+const directStream = "direct"
+
+// streamOf returns the stream on which the cache of a resource watches the store. A custom
+// resource has one for each of its versions: they come and go.
+func (b *backend) streamOf(resource schema.GroupResource) string {
 	_, own := b.codecs[resource.Group]
 	switch {
 	case !own:
-		stream = fmt.Sprintf("%s %d", resource, b.streams.Add(1))
+		return fmt.Sprintf("%s %d", resource, b.streams.Add(1))
 	case busy(resource):
-		stream = resource.String()
-	case b.seldom[resource]:
-		stream = "direct"
+		return resource.String()
 	}
+	return "others"
+}
+
+// clientOn returns a client that shares the connection and watches on a stream.
+func (b *backend) clientOn(stream string) *kubernetes.Client {
 	shared := b.client
 	c := clientv3.NewCtxClient(shared.Ctx())
 	c.Cluster, c.Lease, c.Maintenance = shared.Cluster, shared.Lease, shared.Maintenance

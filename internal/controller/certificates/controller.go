@@ -6,7 +6,7 @@
 // how long requests stay in clean.go. Other signers are other people's: their requests are only
 // cleaned up. The kind, and who may approve and sign, live in
 // internal/registry/certificates/certificatesigningrequest; the authority in internal/pki, whose
-// key this package does not see. Nothing runs before the first request.
+// key this package does not see.
 package certificates
 
 import (
@@ -44,8 +44,6 @@ type Config struct {
 	Clock clock.API
 	// Sign makes a certificate, in PEM, of the system's authority.
 	Sign func(asked *x509.CertificateRequest, uses pki.Uses, life time.Duration) ([]byte, error)
-	// Stored is closed once there is a request.
-	Stored <-chan struct{}
 }
 
 // Controller answers requests.
@@ -82,15 +80,8 @@ func New(c Config) *Controller {
 	return of
 }
 
-// Run waits for the first request, and answers requests until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	select {
-	case <-c.config.Stored:
-		return c.loop.Run(ctx)
-	case <-ctx.Done():
-		return nil
-	}
-}
+// Run answers requests until ctx ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 // sync does the next that is to be done of a request: what it writes brings it back here.
 func (c *Controller) sync(ctx context.Context, name string) error {

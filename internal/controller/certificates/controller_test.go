@@ -51,10 +51,9 @@ func opens(t *testing.T, requests func() []runtime.Object, may func(spec authori
 			return true, r, nil
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		stored := make(chan struct{})
 		c := New(Config{
 			Env:   env.Env{Name: Name, Client: o.client, Informers: informers.NewSharedInformerFactory(o.client, 0), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)},
-			Clock: o.clock, Stored: stored,
+			Clock: o.clock,
 			Sign: func(asked *x509.CertificateRequest, uses pki.Uses, life time.Duration) ([]byte, error) {
 				o.signed.Add(1)
 				return authority.Sign(asked, uses, life)
@@ -62,11 +61,6 @@ func opens(t *testing.T, requests func() []runtime.Object, may func(spec authori
 		})
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()
-		synctest.Wait()
-		if n := len(o.client.Actions()); n > 0 {
-			t.Errorf("%d calls of the API before there is a request", n)
-		}
-		close(stored)
 		time.Sleep(100 * time.Millisecond)
 		test(o)
 		cancel()

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 
@@ -44,6 +45,9 @@ type Config struct {
 	env.Env
 	// Metadata is a client of all kinds, with the identity of Client.
 	Metadata metadata.Interface
+	// Stored returns what is closed once there is an object of a resource, and is closed for
+	// resources of which nobody can tell.
+	Stored func(schema.GroupResource) <-chan struct{}
 }
 
 // Controller collects garbage.
@@ -66,7 +70,7 @@ func New(config Config) *Controller {
 	c.orphan = c.loop.Queue(workers, func(ctx context.Context, uid string) error {
 		return c.decide.orphan(ctx, types.UID(uid))
 	})
-	c.monitors = &monitors{client: config.Metadata, shared: shared(config.Informers), graph: c.graph, wake: c.wake, of: map[kind]*monitor{}}
+	c.monitors = &monitors{client: config.Metadata, stored: config.Stored, informers: config.Informers, shared: shared(config.Informers), graph: c.graph, wake: c.wake, of: map[kind]*monitor{}}
 	c.decide = reconciler{graph: c.graph, objects: cluster{config.Metadata, c.kinds}, wake: c.wake, foreign: c.foreign}
 	return c
 }

@@ -102,29 +102,33 @@ func each(l *metav1.APIResourceList, f func(k kind, verbs []string)) {
 	}
 }
 
-// shared are the caches that other controllers fill anyway. A kind that is not among them
-// is watched by the collector itself.
-func shared(f informers.SharedInformerFactory) map[schema.GroupVersionResource]cache.SharedIndexInformer {
+// shared are the caches that other controllers fill where there are objects of a kind. A
+// kind that is not among them is watched by the collector itself.
+func shared(f informers.SharedInformerFactory) map[schema.GroupVersionResource]func() cache.SharedIndexInformer {
 	core, apps, batch := f.Core().V1(), f.Apps().V1(), f.Batch().V1()
-	all := map[schema.GroupVersionResource]cache.SharedIndexInformer{
-		policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"): f.Policy().V1().PodDisruptionBudgets().Informer(),
-		discoveryv1.SchemeGroupVersion.WithResource("endpointslices"):    f.Discovery().V1().EndpointSlices().Informer(),
+	of := corev1.SchemeGroupVersion.WithResource
+	inApps, inBatch := appsv1.SchemeGroupVersion.WithResource, batchv1.SchemeGroupVersion.WithResource
+	return map[schema.GroupVersionResource]func() cache.SharedIndexInformer{
+		of("endpoints"):               func() cache.SharedIndexInformer { return core.Endpoints().Informer() },
+		of("namespaces"):              func() cache.SharedIndexInformer { return core.Namespaces().Informer() },
+		of("nodes"):                   func() cache.SharedIndexInformer { return core.Nodes().Informer() },
+		of("persistentvolumeclaims"):  func() cache.SharedIndexInformer { return core.PersistentVolumeClaims().Informer() },
+		of("pods"):                    func() cache.SharedIndexInformer { return core.Pods().Informer() },
+		of("replicationcontrollers"):  func() cache.SharedIndexInformer { return core.ReplicationControllers().Informer() },
+		of("serviceaccounts"):         func() cache.SharedIndexInformer { return core.ServiceAccounts().Informer() },
+		of("services"):                func() cache.SharedIndexInformer { return core.Services().Informer() },
+		inApps("controllerrevisions"): func() cache.SharedIndexInformer { return apps.ControllerRevisions().Informer() },
+		inApps("daemonsets"):          func() cache.SharedIndexInformer { return apps.DaemonSets().Informer() },
+		inApps("deployments"):         func() cache.SharedIndexInformer { return apps.Deployments().Informer() },
+		inApps("replicasets"):         func() cache.SharedIndexInformer { return apps.ReplicaSets().Informer() },
+		inApps("statefulsets"):        func() cache.SharedIndexInformer { return apps.StatefulSets().Informer() },
+		inBatch("cronjobs"):           func() cache.SharedIndexInformer { return batch.CronJobs().Informer() },
+		inBatch("jobs"):               func() cache.SharedIndexInformer { return batch.Jobs().Informer() },
+		policyv1.SchemeGroupVersion.WithResource("poddisruptionbudgets"): func() cache.SharedIndexInformer {
+			return f.Policy().V1().PodDisruptionBudgets().Informer()
+		},
+		discoveryv1.SchemeGroupVersion.WithResource("endpointslices"): func() cache.SharedIndexInformer {
+			return f.Discovery().V1().EndpointSlices().Informer()
+		},
 	}
-	for resource, informer := range map[string]cache.SharedIndexInformer{
-		"endpoints": core.Endpoints().Informer(), "namespaces": core.Namespaces().Informer(), "nodes": core.Nodes().Informer(),
-		"persistentvolumeclaims": core.PersistentVolumeClaims().Informer(), "pods": core.Pods().Informer(),
-		"replicationcontrollers": core.ReplicationControllers().Informer(), "serviceaccounts": core.ServiceAccounts().Informer(), "services": core.Services().Informer(),
-	} {
-		all[corev1.SchemeGroupVersion.WithResource(resource)] = informer
-	}
-	for resource, informer := range map[string]cache.SharedIndexInformer{
-		"controllerrevisions": apps.ControllerRevisions().Informer(), "daemonsets": apps.DaemonSets().Informer(), "deployments": apps.Deployments().Informer(),
-		"replicasets": apps.ReplicaSets().Informer(), "statefulsets": apps.StatefulSets().Informer(),
-	} {
-		all[appsv1.SchemeGroupVersion.WithResource(resource)] = informer
-	}
-	for resource, informer := range map[string]cache.SharedIndexInformer{"cronjobs": batch.CronJobs().Informer(), "jobs": batch.Jobs().Informer()} {
-		all[batchv1.SchemeGroupVersion.WithResource(resource)] = informer
-	}
-	return all
 }

@@ -9,21 +9,28 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/controller/run"
 )
 
-// monitors feed the graph with the objects of every kind. They are used by one goroutine.
+// monitors feed the graph with the objects of every kind. They are told by one goroutine
+// which kinds there are.
 type monitors struct {
 	client metadata.Interface
-	// shared are the caches that other controllers fill; a watch costs more than a handler.
-	shared map[schema.GroupVersionResource]cache.SharedIndexInformer
-	graph  *graph
-	wake   func(due)
-	of     map[kind]*monitor
-	all    sync.WaitGroup
+	// stored returns what is closed once there is an object of a resource: one of which
+	// there is none is not watched.
+	stored func(schema.GroupResource) <-chan struct{}
+	// informers has the caches that other controllers fill, and shared is which those are;
+	// a watch costs more than a handler.
+	informers informers.SharedInformerFactory
+	shared    map[schema.GroupVersionResource]func() cache.SharedIndexInformer
+	graph     *graph
+	wake      func(due)
+	of        map[kind]*monitor
+	all       sync.WaitGroup
 }
 
 // monitor is what a reflector fills, or a shared cache tells of changes: it hands each to
@@ -60,21 +67,42 @@ func (m *monitors) follow(ctx context.Context, kinds []kind) {
 }
 
 func (m *monitors) begin(ctx context.Context, k kind) *monitor {
-	ctx, stop := context.WithCancel(ctx)
+	life, stop := context.WithCancel(ctx)
 	one := &monitor{kind: k, graph: m.graph, wake: m.wake, filled: make(chan struct{}), stop: stop}
-	if informer := m.shared[k.resource]; informer != nil && m.share(ctx, one, informer) {
-		return one
+	stored := m.stored(k.resource.GroupResource())
+	select {
+	case <-stored:
+		m.watch(ctx, life, one)
+	default:
+		one.full() // the graph has all of none
+		m.all.Go(func() {
+			select {
+			case <-stored:
+				m.watch(ctx, life, one)
+			case <-life.Done():
+			}
+		})
 	}
-	client := m.client.Resource(k.resource)
+	return one
+}
+
+// watch feeds a monitor until its life ends. A shared cache that nobody else has begun yet
+// goes on until ctx ends.
+func (m *monitors) watch(ctx, life context.Context, one *monitor) {
+	resource := one.kind.resource
+	if informer := m.shared[resource]; informer != nil && m.share(life, one, informer()) {
+		m.informers.Start(ctx.Done())
+		return
+	}
+	client := m.client.Resource(resource)
 	source := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.Watch(ctx, o)
 		},
 	}, m.client)
-	reflector := cache.NewReflectorWithOptions(source, &metav1.PartialObjectMetadata{}, one, cache.ReflectorOptions{Name: "garbage collector, " + k.resource.Resource})
-	m.all.Go(func() { reflector.RunWithContext(ctx) })
-	return one
+	reflector := cache.NewReflectorWithOptions(source, &metav1.PartialObjectMetadata{}, one, cache.ReflectorOptions{Name: "garbage collector, " + resource.Resource})
+	m.all.Go(func() { reflector.RunWithContext(life) })
 }
 
 // share has a monitor fed by a cache that is there for others. It returns whether it is.
@@ -92,13 +120,16 @@ func (m *monitors) share(ctx context.Context, one *monitor, informer cache.Share
 	}
 	m.all.Go(func() {
 		if cache.WaitFor(ctx, "", handle.HasSyncedChecker()) {
-			one.once.Do(func() { close(one.filled) })
+			one.full()
 		}
 		<-ctx.Done()
 		_ = informer.RemoveEventHandler(handle) // it fails where the informer has ended
 	})
 	return true
 }
+
+// full notes that the graph has all objects there are.
+func (m *monitor) full() { m.once.Do(func() { close(m.filled) }) }
 
 func (m *monitor) seen(obj any) {
 	if o, ok := obj.(metav1.Object); ok {
@@ -155,7 +186,7 @@ func (m *monitor) Replace(list []any, _ string) error {
 		}
 	}
 	m.wake(m.graph.replace(m.kind, all))
-	m.once.Do(func() { close(m.filled) })
+	m.full()
 	return nil
 }
 

@@ -3,9 +3,6 @@ package manager
 import (
 	"fmt"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	certificatesv1 "k8s.io/api/certificates/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -105,7 +102,7 @@ func (m *Manager) later() []builder {
 	all := []builder{
 		{garbagecollector.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()
-			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta}), err
+			return garbagecollector.New(garbagecollector.Config{Env: g.Env, Metadata: meta, Stored: c.Stored}), err
 		}},
 		{daemonset.Name, func(g given) (runner, error) {
 			return daemonset.New(daemonset.Config{Env: g.Env, Clock: c.Clock}), nil
@@ -128,13 +125,13 @@ func (m *Manager) later() []builder {
 		}},
 		{resourcequota.Name, func(g given) (runner, error) {
 			meta, err := g.metadata()
-			return resourcequota.New(resourcequota.Config{Env: g.Env, Metadata: meta, Stored: c.Stored(corev1.Resource("resourcequotas"))}), err
+			return resourcequota.New(resourcequota.Config{Env: g.Env, Metadata: meta}), err
 		}},
 		{policystatus.Name, func(g given) (runner, error) {
-			return policystatus.New(policystatus.Config{Env: g.Env, Stored: c.Stored(admissionregistrationv1.Resource("validatingadmissionpolicies"))}), nil
+			return policystatus.New(g.Env), nil
 		}},
 		{certificates.Name, func(g given) (runner, error) {
-			return certificates.New(certificates.Config{Env: g.Env, Clock: c.Clock, Sign: c.Sign, Stored: c.Stored(certificatesv1.Resource("certificatesigningrequests"))}), nil
+			return certificates.New(certificates.Config{Env: g.Env, Clock: c.Clock, Sign: c.Sign}), nil
 		}},
 		{ttlafterfinished.Name, func(g given) (runner, error) {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil

@@ -142,16 +142,24 @@ func (m *Manager) run(ctx context.Context) error {
 }
 
 // prepared gives controllers what they get, and returns what builds them. The shared caches
-// that they ask for then are to be started afterwards.
+// that they ask for then are to be started afterwards. Those that have nothing to do yet get
+// it, and are built, when they have.
 func (m *Manager) prepared(builders []builder, shared informers.SharedInformerFactory) (build func() ([]runner, error), err error) {
 	gives := make([]given, len(builders))
 	for i, b := range builders {
+		if len(worksOn(b.name)) > 0 {
+			continue
+		}
 		if gives[i], err = m.give(b.name, shared); err != nil {
 			return nil, err
 		}
 	}
 	return func() (all []runner, err error) {
 		for i, b := range builders {
+			if on := worksOn(b.name); len(on) > 0 {
+				all = append(all, m.await(b, on, shared))
+				continue
+			}
 			r, err := b.build(gives[i])
 			if err != nil {
 				return nil, err

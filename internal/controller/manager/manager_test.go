@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/rest"
 
 	"laterna.dev/laterna/boundtoken"
@@ -66,7 +68,7 @@ func newManager(t *testing.T, as func(string) *rest.Config, settled func()) *Man
 	}
 	return New(Config{
 		As: as, Keys: ring, Tokens: Tokens{Issuer: "https://issuer.example", Overlap: time.Hour, LegacyCleanUp: 24 * time.Hour},
-		CA: []byte("bundle"), Clock: clock.New(clock.Real()), Wall: clock.Real(), Settled: settled, Ready: NewReadiness(settled != nil), Log: log,
+		CA: []byte("bundle"), Stored: func(schema.GroupResource) <-chan struct{} { return nil }, Clock: clock.New(clock.Real()), Wall: clock.Real(), Settled: settled, Ready: NewReadiness(settled != nil), Log: log,
 	})
 }
 
@@ -82,8 +84,20 @@ func TestEveryControllerActsAsItself(t *testing.T) {
 	if err := m.run(ctx); err != nil {
 		t.Fatal(err)
 	}
+	shared := informers.NewSharedInformerFactory(nil, 0)
+	for _, b := range m.builders() {
+		on := worksOn(b.name)
+		if waits := !slices.Contains(asked, user(b.name)); waits != (len(on) > 0) {
+			t.Errorf("%s works on %v; it waits: %t", b.name, on, waits)
+		}
+		if len(on) > 0 {
+			if _, err := m.await(b, on, shared).begin(ctx); err != nil {
+				t.Errorf("%s: %v", b.name, err)
+			}
+		}
+	}
 	users := m.Users()
-	if !slices.Equal(asked, users) {
+	if !slices.Equal(slices.Sorted(slices.Values(asked)), slices.Sorted(slices.Values(users))) {
 		t.Errorf("clients were made for %q, the users are %q", asked, users)
 	}
 	for i, u := range users {
@@ -169,4 +183,32 @@ func TestStoppedControllersHaveNotFailed(t *testing.T) {
 	if err := runAll(ctx, []runner{&loop{}, &loop{}}); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAControllerBeginsWithWhatItWorksOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		worker, begun := &loop{}, 0
+		seen := make(chan struct{})
+		a := &awaiting{[]<-chan struct{}{make(chan struct{}), seen}, func(context.Context) (runner, error) { begun++; return worker, nil }}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- a.Run(ctx) }()
+		synctest.Wait()
+		if begun > 0 {
+			t.Error("it began with nothing to do")
+		}
+		close(seen)
+		synctest.Wait()
+		if begun != 1 {
+			t.Errorf("it began %d times", begun)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) || !worker.ended {
+			t.Errorf("ended %t, %v", worker.ended, err)
+		}
+		begun, a.stored = 0, a.stored[:1]
+		if err := a.Run(ctx); err != nil || begun > 0 {
+			t.Errorf("it began %d times after the end: %v", begun, err)
+		}
+	})
 }

@@ -2,8 +2,8 @@
 // writes what it finds into their status.
 //
 // How types are checked is the library's (k8s.io/apiserver); this package finds the schemas
-// (schemas.go) and begins with the first policy. What a policy does to requests is
-// internal/admission/policy's, whatever stands in its status.
+// (schemas.go). What a policy does to requests is internal/admission/policy's, whatever
+// stands in its status.
 package policystatus
 
 import (
@@ -27,50 +27,35 @@ import (
 // Name is the controller's, upstream's for its service account.
 const Name = "validatingadmissionpolicy-status-controller"
 
-// Config is what the controller works with. Every field is required.
-type Config struct {
-	env.Env
-	// Stored is closed once there is a policy.
-	Stored <-chan struct{}
-}
-
 // Controller checks the types of policies.
 type Controller struct {
 	loop     *run.Loop
 	queue    *queue.Queue
-	stored   <-chan struct{}
 	policies listers.ValidatingAdmissionPolicyLister
 	check    func(context.Context, *v1.ValidatingAdmissionPolicy) []v1.ExpressionWarning
 	write    run.Commit[*v1.ValidatingAdmissionPolicy]
 }
 
 // New makes a controller.
-func New(c Config) *Controller {
+func New(c env.Env) *Controller {
 	client := c.Client.AdmissionregistrationV1().ValidatingAdmissionPolicies()
 	informer := informers.NewValidatingAdmissionPolicyInformer(c.Client, 0, cache.Indexers{})
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.Client.Discovery()))
 	of := &Controller{
-		loop: run.New(c.Env, "admission policies"), stored: c.Stored, policies: listers.NewValidatingAdmissionPolicyLister(informer.GetIndexer()),
+		loop: run.New(c, "admission policies"), policies: listers.NewValidatingAdmissionPolicyLister(informer.GetIndexer()),
 		check: func(ctx context.Context, p *v1.ValidatingAdmissionPolicy) []v1.ExpressionWarning {
 			types := validating.TypeChecker{SchemaResolver: schemas{ctx, c.Client.Discovery().RESTClient()}, RestMapper: mapper}
 			return types.Check(p)
 		},
-		write: run.Commits(c.Env, client.UpdateStatus),
+		write: run.Commits(c, client.UpdateStatus),
 	}
 	of.queue = of.loop.Queue(1, of.reconcile)
 	of.loop.WatchOwn(informer, run.Present(of.queue.AddObject))
 	return of
 }
 
-// Run waits for the first policy, and checks policies until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	select {
-	case <-c.stored:
-		return c.loop.Run(ctx)
-	case <-ctx.Done():
-		return nil
-	}
-}
+// Run checks policies until ctx ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
 
 // reconcile checks a policy unless what it says has been checked.
 func (c *Controller) reconcile(ctx context.Context, name string) error {

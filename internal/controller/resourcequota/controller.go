@@ -3,8 +3,8 @@
 // charged, and every five minutes.
 //
 // What is new is charged at admission (internal/admission/resourcequota); what objects use is
-// counted in internal/registry/core/limits/usage. Nothing runs before the first quota, and
-// only kinds that a quota of a namespace limits are followed there (monitors.go).
+// counted in internal/registry/core/limits/usage. Only kinds that a quota of a namespace
+// limits are followed there (monitors.go).
 package resourcequota
 
 import (
@@ -37,28 +37,10 @@ type Config struct {
 	env.Env
 	// Metadata lists and watches objects of whatever kind is counted.
 	Metadata metadata.Interface
-	// Stored is closed once there is a quota.
-	Stored <-chan struct{}
 }
 
 // Controller counts what is used of quotas.
-type Controller struct{ config Config }
-
-// New makes a controller.
-func New(c Config) *Controller { return &Controller{c} }
-
-// Run waits for the first quota, and counts until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	select {
-	case <-c.config.Stored:
-		return newCounter(c.config).loop.Run(ctx)
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// counter is the controller once there are quotas.
-type counter struct {
+type Controller struct {
 	config   Config
 	loop     *run.Loop
 	queue    *queue.Queue // quotas, by namespace and name
@@ -70,10 +52,11 @@ type counter struct {
 	write    run.Commit[*corev1.ResourceQuota]
 }
 
-func newCounter(c Config) *counter {
+// New makes a controller.
+func New(c Config) *Controller {
 	shared := c.Informers.Core().V1()
 	own := informers.NewResourceQuotaInformer(c.Client, corev1.NamespaceAll, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	of := &counter{
+	of := &Controller{
 		config: c, loop: run.New(c.Env, "quotas and what they limit"), quotas: listers.NewResourceQuotaLister(own.GetIndexer()),
 		pods: shared.Pods().Lister(), services: shared.Services().Lister(), claims: shared.PersistentVolumeClaims().Lister(), write: commits(c.Env),
 	}
@@ -99,8 +82,11 @@ func newCounter(c Config) *counter {
 	return of
 }
 
+// Run counts until ctx ends.
+func (c *Controller) Run(ctx context.Context) error { return c.loop.Run(ctx) }
+
 // follow notices when pods, services and claims use less.
-func (c *counter) follow(shared informers.Interface) {
+func (c *Controller) follow(shared informers.Interface) {
 	of := func(obj any) {
 		if name, ok := run.NameOf(obj); ok {
 			c.changed(name.Namespace)
@@ -125,7 +111,7 @@ func (c *counter) follow(shared informers.Interface) {
 }
 
 // changed has the quotas of a namespace counted again.
-func (c *counter) changed(namespace string) {
+func (c *Controller) changed(namespace string) {
 	all, err := c.quotas.ResourceQuotas(namespace).List(labels.Everything())
 	if err != nil {
 		return // the lister reads memory and cannot fail

@@ -27,7 +27,7 @@ func commits(e env.Env) run.Commit[*corev1.ResourceQuota] {
 }
 
 // reconcile counts what is used of a quota.
-func (c *counter) reconcile(ctx context.Context, key string) error {
+func (c *Controller) reconcile(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
 		return nil // not one of ours
@@ -53,7 +53,7 @@ func (c *counter) reconcile(ctx context.Context, key string) error {
 }
 
 // monitor follows what the quotas of a namespace limit, and nothing else.
-func (c *counter) monitor(namespace string) error {
+func (c *Controller) monitor(namespace string) error {
 	all, err := c.quotas.ResourceQuotas(namespace).List(labels.Everything())
 	if err != nil {
 		return fmt.Errorf("listing quotas: %w", err)
@@ -68,7 +68,7 @@ func (c *counter) monitor(namespace string) error {
 }
 
 // count returns the status of a quota. What cannot be counted stays as it was.
-func (c *counter) count(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceQuotaStatus, error) {
+func (c *Controller) count(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceQuotaStatus, error) {
 	list := func(r schema.GroupResource, namespace string) ([]runtime.Object, error) {
 		return c.list(ctx, r, namespace)
 	}
@@ -90,7 +90,7 @@ func (c *counter) count(ctx context.Context, q *corev1.ResourceQuota) (corev1.Re
 }
 
 // list returns the objects of a resource in a namespace, from a cache where there is one.
-func (c *counter) list(ctx context.Context, r schema.GroupResource, namespace string) ([]runtime.Object, error) {
+func (c *Controller) list(ctx context.Context, r schema.GroupResource, namespace string) ([]runtime.Object, error) {
 	switch r {
 	case corev1.Resource("pods"):
 		return objects(c.pods.Pods(namespace).List(labels.Everything()))

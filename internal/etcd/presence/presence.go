@@ -8,6 +8,8 @@ package presence
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,26 +61,41 @@ func (p *Presence) First(prefix string) <-chan struct{} {
 	return known.seen
 }
 
-// Look reads which prefixes have keys, and returns the revision of the store at which that
+// most is how many prefixes are asked for in one transaction; the store takes 128.
+const most = 100
+
+// Look reads which prefixes have keys, and returns a revision of the store before which that
 // was so.
 func (p *Presence) Look(ctx context.Context, client *clientv3.Client) (revision int64, err error) {
-	var ops []clientv3.Op
-	var asked []*signal
+	for prefixes := range slices.Chunk(p.empty(), most) {
+		ops := make([]clientv3.Op, len(prefixes))
+		for i, prefix := range prefixes {
+			ops[i] = clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+		}
+		found, err := client.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return 0, fmt.Errorf("reading which kinds have objects: %w", err)
+		}
+		for i, r := range found.Responses {
+			if len(r.GetResponseRange().Kvs) > 0 {
+				p.first[prefixes[i]].give()
+			}
+		}
+		if revision == 0 {
+			revision = found.Header.Revision
+		}
+	}
+	return revision, nil
+}
+
+// empty are the prefixes of which no key has been seen.
+func (p *Presence) empty() (all []string) {
 	for prefix, s := range p.first {
 		if !s.given() {
-			ops, asked = append(ops, clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1))), append(asked, s)
+			all = append(all, prefix)
 		}
 	}
-	found, err := client.Txn(ctx).Then(ops...).Commit()
-	if err != nil {
-		return 0, fmt.Errorf("reading which kinds have objects: %w", err)
-	}
-	for i, r := range found.Responses {
-		if len(r.GetResponseRange().Kvs) > 0 {
-			asked[i].give()
-		}
-	}
-	return found.Header.Revision, nil
+	return all
 }
 
 // pause is how long it takes until a store that could not be watched is tried again.
@@ -86,40 +103,42 @@ const pause = time.Second
 
 // Run follows the prefixes that had no keys at a revision, until all have some or ctx ends.
 func (p *Presence) Run(ctx context.Context, client *clientv3.Client, revision int64, wall clock.Wall) {
-	var all sync.WaitGroup
-	for prefix, s := range p.first {
-		if s.given() {
-			continue
+	for !p.follow(ctx, client, revision+1) && ctx.Err() == nil {
+		wait.Pause(ctx, wall, pause)
+		if at, err := p.Look(ctx, client); err == nil {
+			revision = at
 		}
-		all.Go(func() {
-			for from := revision; !follow(ctx, client, prefix, from+1, s) && ctx.Err() == nil; {
-				wait.Pause(ctx, wall, pause)
-				if at, err := p.Look(ctx, client); err == nil {
-					from = at
-				}
-			}
-		})
 	}
-	all.Wait()
 }
 
-// follow returns true once there is a key, and false when the store cannot be watched.
-func follow(ctx context.Context, client *clientv3.Client, prefix string, from int64, s *signal) bool {
+// follow returns true once all prefixes have keys, and false when the store cannot be
+// watched. One goroutine looks at all of them: they are many and hardly ever change.
+func (p *Presence) follow(ctx context.Context, client *clientv3.Client, from int64) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	changes := client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithFilterDelete())
-	for {
-		select {
-		case <-s.seen:
-			return true
-		case r, ok := <-changes:
-			if !ok || r.Err() != nil {
-				return false
-			}
-			if len(r.Events) > 0 {
-				s.give()
-				return true
-			}
-		}
+	prefixes := p.empty()
+	ends, changes := make([]context.CancelFunc, len(prefixes)), make([]reflect.SelectCase, len(prefixes))
+	for i, prefix := range prefixes {
+		var life context.Context
+		life, ends[i] = context.WithCancel(ctx)
+		changes[i] = receive(client.Watch(life, prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithFilterDelete()))
 	}
+	for len(prefixes) > 0 {
+		i, got, ok := reflect.Select(changes)
+		r, _ := got.Interface().(clientv3.WatchResponse)
+		switch {
+		case !ok || r.Err() != nil:
+			return false
+		case len(r.Events) == 0:
+			continue
+		}
+		p.first[prefixes[i]].give()
+		ends[i]()
+		prefixes, ends, changes = slices.Delete(prefixes, i, i+1), slices.Delete(ends, i, i+1), slices.Delete(changes, i, i+1)
+	}
+	return true
+}
+
+func receive(c clientv3.WatchChan) reflect.SelectCase {
+	return reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c)}
 }
