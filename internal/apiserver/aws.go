@@ -33,7 +33,7 @@ func (s *Server) buildAWS(all *registry.Storages) (*awsapis.APIs, error) {
 		Authorities: s.config.AWS.Authorities, Faults: s.config.AWS.Faults,
 		Storages: all, Secrets: s.access.client.CoreV1().Secrets(metav1.NamespaceSystem),
 		Services: s.config.Services.Range, Stores: s.stores,
-		IsOwn: s.isOwnIssuer, Listener: s.ownListener, Pods: pods,
+		IsOwn: s.isOwnIssuer, Listener: func() (net.Addr, error) { return nearest(s.config.Serving.Listeners) }, Pods: pods,
 		Clock: s.config.Clock, Wall: s.config.Wall, Log: s.config.Log,
 	})
 }
@@ -45,12 +45,12 @@ func (s *Server) isOwnIssuer(host string) bool {
 	return host == s.config.Serving.Advertise.Addr().String() || slices.Contains(s.tokens.Issuers.Hosts(), host)
 }
 
-// ownListener is where this process reaches the server's listener.
-func (s *Server) ownListener() (net.Addr, error) {
-	if len(s.config.Serving.Listeners) == 0 {
+// nearest is where this process reaches the first of the server's listeners.
+func nearest(listeners []net.Listener) (net.Addr, error) {
+	if len(listeners) == 0 {
 		return nil, errors.New("the server has no listener at which its own issuers are found")
 	}
-	addr := s.config.Serving.Listeners[0].Addr()
+	addr := listeners[0].Addr()
 	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil || !at.Addr().IsUnspecified() {
 		return addr, err

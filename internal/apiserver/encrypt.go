@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -16,13 +17,13 @@ import (
 // signingKeysPath is where the signing keys are in the store, below /laterna/.
 const signingKeysPath = "keys"
 
-// serverName is what people know this server by.
-func (s *Server) serverName() string {
+// serverName is what people know the server by that advertises an address.
+func serverName(advertised netip.AddrPort) string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s (%s)", host, s.config.Serving.Advertise)
+	return fmt.Sprintf("%s (%s)", host, advertised)
 }
 
 // encryptionRules reads the encryption provider configuration; nil where there is none.
@@ -35,7 +36,7 @@ func (s *Server) encryptionRules(life context.Context) (*atrest.Configuration, e
 	rules, err := atrest.LoadConfiguration(life, atrest.ConfigurationConfig{
 		File:   c.EncryptionProviderConfig,
 		Reload: c.EncryptionProviderReload,
-		Server: s.serverName(),
+		Server: serverName(s.config.Serving.Advertise),
 		Clock:  s.config.Wall,
 		Log:    s.config.Log,
 	})
@@ -54,7 +55,7 @@ func (s *Server) keepEncryption(ctx context.Context, client *clientv3.Client, bo
 		Box:            box,
 		Transformer:    s.backend.encryptionOf,
 		Sealed:         []string{"/laterna/" + signingKeysPath},
-		Server:         s.serverName(),
+		Server:         serverName(s.config.Serving.Advertise),
 		ProviderConfig: s.config.Store.EncryptionProviderConfig,
 		Settle:         cmp.Or(s.config.Store.EncryptionSettle, answers.RequestTimeout),
 		Clock:          s.config.Wall,

@@ -33,7 +33,9 @@ func (s *Server) podCluster() (*sts.Cluster, error) {
 		return nil, err
 	}
 	c := &sts.Cluster{
-		Issues: s.isOwnIssuer, Bearer: s.bearerOf, Region: settings.Region,
+		Issues: s.isOwnIssuer, Bearer: func(ctx context.Context, token, audience string) (sts.Bearer, error) {
+			return bearerOf(ctx, s.tokens.Check, token, audience)
+		}, Region: settings.Region,
 		Associations: func() podidentity.Identities {
 			known, _ := file.Identities() // admission says what is wrong with it; the last good one counts
 			return known
@@ -46,8 +48,8 @@ func (s *Server) podCluster() (*sts.Cluster, error) {
 }
 
 // bearerOf says whose a token for an audience is, if all that it is bound to exists.
-func (s *Server) bearerOf(ctx context.Context, token, audience string) (sts.Bearer, error) {
-	found, ok, err := s.tokens.Check.AuthenticateToken(authenticator.WithAudiences(ctx, authenticator.Audiences{audience}), token)
+func bearerOf(ctx context.Context, check authenticator.Token, token, audience string) (sts.Bearer, error) {
+	found, ok, err := check.AuthenticateToken(authenticator.WithAudiences(ctx, authenticator.Audiences{audience}), token)
 	if err != nil {
 		return sts.Bearer{}, err
 	}
