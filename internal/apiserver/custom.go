@@ -40,7 +40,7 @@ func (s *Server) buildCustom(c *genericserver.Config, all *registry.Storages, do
 	s.custom = apiextensions.New(apiextensions.Config{
 		Generic:     generic,
 		Definitions: unused{s.backend},
-		Objects:     customResources{s.backend, s.readCustom},
+		Objects:     customResources{s.backend, reading{s.backend, &s.config}.custom},
 		Stored:      stored,
 		Services:    s.access.conversions.Services,
 		Connections: s.access.conversions.Connections,

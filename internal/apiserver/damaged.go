@@ -90,30 +90,33 @@ func (b *backend) findDamaged(ctx context.Context) ([]damaged.Object, error) {
 	})
 }
 
-// awaitCaches waits until the watch caches are filled.
-func (s *Server) awaitCaches(ctx context.Context) error { return s.reading(ctx, s.backend.awaitCaches) }
+// reading is of what the store holds.
+type reading struct {
+	*backend
+	config *Config
+}
 
-// reading calls read, which returns once all is read. What would keep it from that for ever
+// until calls read, which returns once all is read. What would keep it from that for ever
 // is set aside, see damaged.Set.
-func (s *Server) reading(ctx context.Context, read func(context.Context) error) error {
-	err := s.backend.damaged.Reading(ctx, s.config.Wall, read, func(ctx context.Context) error {
-		found, err := s.backend.findDamaged(ctx)
+func (r reading) until(ctx context.Context, read func(context.Context) error) error {
+	err := r.damaged.Reading(ctx, r.config.Wall, read, func(ctx context.Context) error {
+		found, err := r.findDamaged(ctx)
 		for _, o := range found {
-			s.config.Log.Warn("an object cannot be read, the system goes on without it", "object", o.String(), "key", o.Key, "reason", o.Why, "advice", o.Advice())
+			r.config.Log.Warn("an object cannot be read, the system goes on without it", "object", o.String(), "key", o.Key, "reason", o.Why, "advice", o.Advice())
 		}
 		return err
 	})
 	var wrong *damaged.WrongKeysError
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("%w: start with the --encryption-provider-config and the keys in %s that they were written with", err, s.config.Store.EncryptionKeyFile)
+		return fmt.Errorf("%w: start with the --encryption-provider-config and the keys in %s that they were written with", err, r.config.Store.EncryptionKeyFile)
 	}
 	return err
 }
 
-// readCustom has what cannot be read of custom resources set aside while their watch cache
-// is filled.
-func (s *Server) readCustom(ctx context.Context, resource schema.GroupResource, cached *cacher.Cacher) {
-	if err := s.reading(ctx, cached.Wait); err != nil && ctx.Err() == nil {
-		s.config.Log.Warn("custom resources cannot be read", "resource", resource, "error", err)
+// custom has what cannot be read of custom resources set aside while their watch cache is
+// filled.
+func (r reading) custom(ctx context.Context, resource schema.GroupResource, cached *cacher.Cacher) {
+	if err := r.until(ctx, cached.Wait); err != nil && ctx.Err() == nil {
+		r.config.Log.Warn("custom resources cannot be read", "resource", resource, "error", err)
 	}
 }

@@ -148,7 +148,7 @@ func (s *Server) Start(ctx context.Context) error {
 // warmUp lets the server's own decisions read what they are made from before
 // anybody else is served: those who come too early are sent away for a second.
 func (s *Server) warmUp(ctx, life context.Context) error {
-	if err := s.awaitCaches(ctx); err != nil {
+	if err := (reading{s.backend, &s.config}).until(ctx, s.backend.awaitCaches); err != nil {
 		return err
 	}
 	if err := s.tokens.Load(ctx); err != nil {
