@@ -3,15 +3,15 @@ package apiserver
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
 	"k8s.io/client-go/tools/cache"
+
+	"laterna.dev/laterna/internal/apiserver/late"
 )
 
 // lately returns a generic.StorageDecorator: the store alone while it has no object of a
@@ -28,8 +28,7 @@ func (b *backend) lately(stored <-chan struct{}) generic.StorageDecorator {
 		if err != nil {
 			return nil, nil, err
 		}
-		objects := &late{}
-		objects.now.Store(&empty)
+		objects := late.New(empty)
 		ctx, end := context.WithCancel(b.client.Ctx())
 		var waiting sync.WaitGroup
 		stopFull := func() {}
@@ -43,8 +42,11 @@ func (b *backend) lately(stored <-chan struct{}) generic.StorageDecorator {
 			if err != nil {
 				return // the store answers, as before
 			}
-			if stopFull = stop; cached.Wait(ctx) == nil {
-				objects.now.Store(&full)
+			if stopFull = stop; cached.Wait(ctx) != nil {
+				return
+			}
+			if since, err := full.GetCurrentResourceVersion(ctx); err == nil {
+				objects.Become(full, since)
 			}
 		})
 		stop := sync.OnceFunc(func() { end(); waiting.Wait(); stopFull() })
@@ -54,67 +56,3 @@ func (b *backend) lately(stored <-chan struct{}) generic.StorageDecorator {
 		return objects, stop, nil
 	}
 }
-
-// late is a storage that another takes the place of. Watches that were begun before go on.
-type late struct {
-	now atomic.Pointer[storage.Interface]
-}
-
-func (l *late) of() storage.Interface { return *l.now.Load() }
-
-// Versioner implements storage.Interface.
-func (l *late) Versioner() storage.Versioner { return l.of().Versioner() }
-
-// Create implements storage.Interface.
-func (l *late) Create(ctx context.Context, key string, obj, out runtime.Object, ttl uint64) error {
-	return l.of().Create(ctx, key, obj, out, ttl)
-}
-
-// Delete implements storage.Interface.
-func (l *late) Delete(ctx context.Context, key string, out runtime.Object, preconditions *storage.Preconditions, validate storage.ValidateObjectFunc, cached runtime.Object, opts storage.DeleteOptions) error {
-	return l.of().Delete(ctx, key, out, preconditions, validate, cached, opts)
-}
-
-// Watch implements storage.Interface.
-func (l *late) Watch(ctx context.Context, key string, opts storage.ListOptions) (watch.Interface, error) {
-	return l.of().Watch(ctx, key, opts)
-}
-
-// Get implements storage.Interface.
-func (l *late) Get(ctx context.Context, key string, opts storage.GetOptions, out runtime.Object) error {
-	return l.of().Get(ctx, key, opts, out)
-}
-
-// GetList implements storage.Interface.
-func (l *late) GetList(ctx context.Context, key string, opts storage.ListOptions, list runtime.Object) error {
-	return l.of().GetList(ctx, key, opts, list)
-}
-
-// GuaranteedUpdate implements storage.Interface.
-func (l *late) GuaranteedUpdate(ctx context.Context, key string, out runtime.Object, ignoreNotFound bool, preconditions *storage.Preconditions, update storage.UpdateFunc, cached runtime.Object) error {
-	return l.of().GuaranteedUpdate(ctx, key, out, ignoreNotFound, preconditions, update, cached)
-}
-
-// Stats implements storage.Interface.
-func (l *late) Stats(ctx context.Context) (storage.Stats, error) { return l.of().Stats(ctx) }
-
-// ReadinessCheck implements storage.Interface.
-func (l *late) ReadinessCheck() error { return l.of().ReadinessCheck() }
-
-// RequestWatchProgress implements storage.Interface.
-func (l *late) RequestWatchProgress(ctx context.Context) error {
-	return l.of().RequestWatchProgress(ctx)
-}
-
-// GetCurrentResourceVersion implements storage.Interface.
-func (l *late) GetCurrentResourceVersion(ctx context.Context) (uint64, error) {
-	return l.of().GetCurrentResourceVersion(ctx)
-}
-
-// EnableResourceSizeEstimation implements storage.Interface.
-func (l *late) EnableResourceSizeEstimation(keys storage.KeysFunc) error {
-	return l.of().EnableResourceSizeEstimation(keys)
-}
-
-// CompactRevision implements storage.Interface.
-func (l *late) CompactRevision() int64 { return l.of().CompactRevision() }
