@@ -108,7 +108,7 @@ func core() Table {
 			{Serve: Stored(limits.LimitRange()), Seldom: true},
 			{Serve: namespaces()},
 			{Serve: nodes(), Node: node.Itself},
-			{Serve: persistentVolumes(), Seldom: true},
+			{Serve: persistentVolumes(), Node: node.Bound, Seldom: true},
 			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced, Late: true},
 			{Serve: pods(), Node: node.OwnPods},
 			{Serve: Stored(podtemplate.Definition()), Late: true},
@@ -216,16 +216,16 @@ func onlyStored() Table {
 		{resourcev1.SchemeGroupVersion, resourcev1.AddToScheme, []Kind{
 			{Serve: Stored(devices.Classes()), Seldom: true},
 			{Serve: deviceTaintRules(), Seldom: true},
-			{Serve: Stored(devices.Claims()), Seldom: true},
+			{Serve: Stored(devices.Claims()), Node: node.Claimed, Seldom: true},
 			{Serve: Stored(devices.Templates()), Seldom: true},
-			{Serve: resourceSlices(), Seldom: true},
+			{Serve: resourceSlices(), Node: node.OwnSlices, Seldom: true},
 		}},
 		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
 			{Serve: Stored(csidriver.Definition()), Late: true},
 			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode, Late: true},
 			{Serve: Stored(csistoragecapacity.Definition()), Seldom: true},
 			{Serve: Stored(storageclass.Definition()), Seldom: true},
-			{Serve: Stored(volumeattachment.Definition()), Seldom: true},
+			{Serve: Stored(volumeattachment.Definition()), Node: node.OwnAttachments, Seldom: true},
 			{Serve: Stored(volumeattributesclass.Definition()), Seldom: true},
 		}},
 		{storagemigrationv1.SchemeGroupVersion, storagemigrationv1.AddToScheme, []Kind{

@@ -57,6 +57,10 @@ func TestNodesAreKeptToTheirOwn(t *testing.T) {
 		{Group: "certificates.k8s.io", Resource: "podcertificaterequests"}: node.OwnRequests,
 		{Group: "storage.k8s.io", Resource: "csinodes"}:                    node.OwnCSINode,
 		{Group: "projection.laterna.dev", Resource: "podprojections"}:      node.NamedAfterOwnPods,
+		{Group: "storage.k8s.io", Resource: "volumeattachments"}:           node.OwnAttachments,
+		corev1.Resource("persistentvolumes"):                               node.Bound,
+		{Group: "resource.k8s.io", Resource: "resourceclaims"}:             node.Claimed,
+		{Group: "resource.k8s.io", Resource: "resourceslices"}:             node.OwnSlices,
 	}
 	if got := registry.Kinds().NodeAccess(); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -14,6 +14,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,6 +108,8 @@ func (p *Plugin) admit(ctx context.Context, node string, a admission.Attributes)
 		return signingRequest(node, a)
 	case certificatesv1.Resource("podcertificaterequests"):
 		return p.podCertificate(ctx, node, a)
+	case resourcev1.Resource("resourceslices"):
+		return slice(node, a)
 	case v1alpha1.Resource(v1alpha1.Plural):
 		return p.podProjection(ctx, node, a)
 	}
@@ -145,6 +148,27 @@ func csiNode(node string, a admission.Attributes) error {
 	}
 	if name != node {
 		return errors.New("can only access CSINode with the same name as the requesting node")
+	}
+	return nil
+}
+
+// slice keeps a node to devices of its own where authorization does not know them: as they
+// are made, and as many are deleted at once.
+func slice(node string, a admission.Attributes) error {
+	obj, verb := a.GetObject(), "create"
+	switch a.GetOperation() {
+	case admission.Create:
+	case admission.Delete:
+		obj, verb = a.GetOldObject(), "delete"
+	default:
+		return nil
+	}
+	s, ok := obj.(*resourcev1.ResourceSlice)
+	if !ok {
+		return unexpected(obj)
+	}
+	if s.Spec.NodeName == nil || *s.Spec.NodeName != node {
+		return fmt.Errorf("can only %s ResourceSlice with the same NodeName as the requesting node", verb)
 	}
 	return nil
 }

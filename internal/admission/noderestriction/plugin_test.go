@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,6 +101,10 @@ func token(bound, uid string, audiences ...string) *authenticationv1.TokenReques
 	}}
 }
 
+func deviceSlice(node string) *resourcev1.ResourceSlice {
+	return &resourcev1.ResourceSlice{Spec: resourcev1.ResourceSliceSpec{NodeName: &node}}
+}
+
 // request builds the attributes of a request; resource may have a subresource.
 func request(op admission.Operation, resource, namespace, name string, obj, old runtime.Object) admission.Attributes {
 	resource, sub, _ := strings.Cut(resource, "/")
@@ -112,6 +117,9 @@ func request(op admission.Operation, resource, namespace, name string, obj, old 
 	}
 	if strings.HasSuffix(resource, "requests") {
 		gvr = certificatesv1.SchemeGroupVersion.WithResource(resource)
+	}
+	if resource == "resourceslices" {
+		gvr = resourcev1.SchemeGroupVersion.WithResource(resource)
 	}
 	if resource == v1alpha1.Plural {
 		gvr = v1alpha1.SchemeGroupVersion.WithResource(resource)
@@ -245,6 +253,12 @@ func TestAdmit(t *testing.T) {
 		"its storage drivers":                                 {request(update, "csinodes", "", "a", nil, nil), ""},
 		"names its storage drivers":                           {request(create, "csinodes", "", "", &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, nil), ""},
 		"names another's storage drivers":                     {request(create, "csinodes", "", "", &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "b"}}, nil), "can only access CSINode with the same name as the requesting node"},
+		"its devices":                                         {request(create, "resourceslices", "", "", deviceSlice("a"), nil), ""},
+		"updates its devices":                                 {request(update, "resourceslices", "", "s", deviceSlice("a"), deviceSlice("a")), ""},
+		"takes its devices back":                              {request(remove, "resourceslices", "", "s", nil, deviceSlice("a")), ""},
+		"another's devices":                                   {request(create, "resourceslices", "", "", deviceSlice("b"), nil), "can only create ResourceSlice with the same NodeName as the requesting node"},
+		"devices of the network":                              {request(create, "resourceslices", "", "", &resourcev1.ResourceSlice{}, nil), "can only create ResourceSlice with the same NodeName as the requesting node"},
+		"takes another's devices back":                        {request(remove, "resourceslices", "", "s", nil, deviceSlice("b")), "can only delete ResourceSlice with the same NodeName as the requesting node"},
 		"updates another's storage drivers":                   {request(update, "csinodes", "", "b", nil, nil), "can only access CSINode with the same name as the requesting node"},
 		"other kinds are not restricted":                      {request(create, "events", "n", "e", &corev1.Event{}, nil), ""},
 	} {

@@ -26,6 +26,14 @@ const (
 	OwnCSINode
 	// OwnRequests lets a node ask for what pods of its own need, and follow what it asked for.
 	OwnRequests
+	// Claimed lets a node read, one by one, the claims of devices that its pods have.
+	Claimed
+	// Bound lets a node read, one by one, the volumes that are bound to claims of its pods.
+	Bound
+	// OwnAttachments lets a node read, one by one, which volumes are attached to it.
+	OwnAttachments
+	// OwnSlices lets a node say which devices it has.
+	OwnSlices
 	// NamedAfterOwnPods lets a node read and write the objects that have the names of
 	// its pods.
 	NamedAfterOwnPods

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/kubernetes"
@@ -142,6 +141,10 @@ func (a *Authorizer) decide(ctx context.Context, node string, attrs authorizer.A
 			return csiNode(node, attrs)
 		case OwnRequests:
 			return podCertificate(node, attrs)
+		case Claimed, Bound, OwnAttachments:
+			return a.getOne(ctx, node, access, attrs)
+		case OwnSlices:
+			return a.slice(ctx, node, attrs)
 		case NamedAfterOwnPods:
 			return a.podProjection(ctx, node, attrs)
 		}
@@ -194,7 +197,7 @@ func (a *Authorizer) pod(ctx context.Context, node string, attrs authorizer.Attr
 		case "get":
 			return a.referenced(ctx, node, podKind, attrs)
 		case "list", "watch":
-			if selectsNode(attrs, node) {
+			if selects(attrs, "spec.nodeName", node) {
 				return allow
 			}
 			if attrs.GetName() != "" {
@@ -239,22 +242,11 @@ func podCertificate(node string, attrs authorizer.Attributes) verdict {
 	case "create":
 		return allow // admission checks for what
 	case "list", "watch":
-		if selectsNode(attrs, node) {
+		if selects(attrs, "spec.nodeName", node) {
 			return allow
 		}
 	}
 	return refuse("can only create podcertificaterequests, and list/watch them with spec.nodeName field selector")
-}
-
-// selectsNode reports whether a list or watch is limited to pods, or requests, of the node.
-func selectsNode(attrs authorizer.Attributes, node string) bool {
-	requirements, _ := attrs.GetFieldSelector()
-	for _, r := range requirements {
-		if r.Field == "spec.nodeName" && r.Operator == selection.Equals && r.Value == node {
-			return true
-		}
-	}
-	return false
 }
 
 func nodeObject(node string, attrs authorizer.Attributes) verdict {
@@ -316,7 +308,11 @@ func (a *Authorizer) referenced(ctx context.Context, node, kind string, attrs au
 	if attrs.GetName() == "" {
 		return refuse("No Object name found")
 	}
-	r := reference{kind, attrs.GetNamespace(), attrs.GetName()}
+	return a.related(ctx, node, reference{kind, attrs.GetNamespace(), attrs.GetName()})
+}
+
+// related allows what belongs to an object that pods of the node refer to.
+func (a *Authorizer) related(ctx context.Context, node string, r reference) verdict {
 	if a.await(ctx, node, r) {
 		return allow
 	}
@@ -324,10 +320,7 @@ func (a *Authorizer) referenced(ctx context.Context, node, kind string, attrs au
 	if err != nil {
 		return verdict{err: err}
 	}
-	if !ok {
-		return refuse("no relationship found between node '%s' and this object", node)
-	}
-	return allow
+	return related(node, ok, nil)
 }
 
 // await reports whether the index has the reference, now or within grace.

@@ -12,6 +12,7 @@ var readable = map[podfields.Kind]string{
 	podfields.ConfigMaps:      configMapKind,
 	podfields.ServiceAccounts: serviceAccountKind,
 	podfields.VolumeClaims:    volumeClaimKind,
+	podfields.ResourceClaims:  deviceClaimKind,
 }
 
 // referencesOf returns the objects that a pod gives its node access to, each once,
@@ -23,13 +24,20 @@ func referencesOf(pod *corev1.Pod) []reference {
 		return refs
 	}
 	seen := map[reference]bool{}
-	for r := range podfields.References(&pod.Spec) {
-		ref := reference{readable[r.Kind], pod.Namespace, r.Name}
-		if ref.kind == "" || ref.name == "" || seen[ref] {
-			continue
+	add := func(kind, name string) {
+		ref := reference{kind, pod.Namespace, name}
+		if kind != "" && name != "" && !seen[ref] {
+			seen[ref] = true
+			refs = append(refs, ref)
 		}
-		seen[ref] = true
-		refs = append(refs, ref)
+	}
+	for r := range podfields.References(&pod.Spec) {
+		add(readable[r.Kind], r.Name)
+	}
+	for _, made := range pod.Status.ResourceClaimStatuses { // of templates
+		if made.ResourceClaimName != nil {
+			add(deviceClaimKind, *made.ResourceClaimName)
+		}
 	}
 	return refs
 }

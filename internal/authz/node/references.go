@@ -21,6 +21,7 @@ const (
 	configMapKind      = "configmaps"
 	serviceAccountKind = "serviceaccounts"
 	volumeClaimKind    = "persistentvolumeclaims"
+	deviceClaimKind    = "resourceclaims"
 )
 
 // references counts, per node, the pods that refer to an object. All methods may
@@ -81,11 +82,12 @@ func (x *references) set(obj any) {
 	if !ok || pod.Spec.NodeName == "" {
 		return
 	}
-	// The references of a bound pod change only by ephemeral containers.
+	// The references of a bound pod change only by ephemeral containers, and by claims that
+	// are made for it.
 	x.mu.RLock()
 	old, known := x.byPod[keyOf(pod)]
 	x.mu.RUnlock()
-	if known && old.uid == pod.UID && old.node == pod.Spec.NodeName && len(pod.Spec.EphemeralContainers) == 0 {
+	if known && old.uid == pod.UID && old.node == pod.Spec.NodeName && len(pod.Spec.EphemeralContainers) == 0 && len(pod.Spec.ResourceClaims) == 0 {
 		return
 	}
 	p := placed{uid: pod.UID, node: pod.Spec.NodeName, refs: referencesOf(pod)}
