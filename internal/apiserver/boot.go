@@ -94,7 +94,7 @@ func (s *Server) afterStart(name string, step func(ctx context.Context) error) e
 
 // addHooks installs what happens after the start and the checks of /readyz.
 func (s *Server) addHooks(life context.Context, all *registry.Storages, objects *systemobjects.Keeper) error {
-	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.storeCheck())); err != nil {
+	if err := s.generic.AddHealthChecks(healthz.NamedGroupedCheck("etcd", "etcd", s.backend.check())); err != nil {
 		return fmt.Errorf("adding health check: %w", err)
 	}
 	if s.backend.rules != nil {
@@ -133,9 +133,8 @@ const (
 	storeTimeout = 2 * time.Second
 )
 
-// storeCheck returns a health check that reads from the store, at most once in
-// storePause.
-func (s *Server) storeCheck() func(*http.Request) error {
+// check returns a health check that reads from the store, at most once in storePause.
+func (b *backend) check() func(*http.Request) error {
 	var (
 		mu   sync.Mutex
 		last time.Time
@@ -144,13 +143,13 @@ func (s *Server) storeCheck() func(*http.Request) error {
 	return func(r *http.Request) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if s.config.Wall.Since(last) < storePause {
+		if b.clock.Since(last) < storePause {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 		defer cancel()
-		_, err = s.backend.client.Get(ctx, objectPrefix+"/health")
-		last = s.config.Wall.Now()
+		_, err = b.client.Get(ctx, objectPrefix+"/health")
+		last = b.clock.Now()
 		return err
 	}
 }
