@@ -4,63 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/storage/cacher"
 	"k8s.io/apiserver/pkg/storage/etcd3"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
-	"k8s.io/apiserver/pkg/storage/value"
 
 	"laterna.dev/laterna/internal/encryption/atrest"
 	"laterna.dev/laterna/internal/etcd/damaged"
 )
 
-// The errors of reading a stored object say nothing of its content.
-var (
-	errSealed  = errors.New("its value in the store is damaged: the keys that open others of its kind do not open it")
-	errEncoded = errors.New("its value in the store is damaged: it is not the encoding of an object")
-)
-
 // readable keeps how the objects at a place are read.
 func (b *backend) readable(c *storagebackend.ConfigForResource, place string, newObject func() runtime.Object, decoder etcd3.Decoder) {
-	reader := damaged.Reader{Resource: c.GroupResource.WithVersion(b.codecs[c.GroupResource.Group].version.Version)}
+	resource := c.GroupResource.WithVersion(b.codecs[c.GroupResource.Group].version.Version)
 	decode := func(plain []byte, revision int64) error { return decoder.Decode(plain, newObject(), revision) }
 	if _, own := b.codecs[c.GroupResource.Group]; !own {
-		reader.Resource.Version, _ = b.versionsOf(c.GroupResource)
-		decode = func(plain []byte, _ int64) error {
-			_, all := b.versionsOf(c.GroupResource)
-			return isCustom(plain, c.GroupResource.Group, all)
-		}
+		resource.Version, _ = b.versionsOf(c.GroupResource)
+		decode = damaged.Custom(c.GroupResource, b.versionsOf)
 	}
-	reader.Read = func(ctx context.Context, kv *mvccpb.KeyValue) error {
-		plain, _, err := c.Transformer.TransformFromStorage(ctx, kv.Value, value.DefaultContext(kv.Key))
-		if err != nil {
-			return errSealed
-		}
-		if err := decode(plain, kv.ModRevision); err != nil {
-			return errEncoded
-		}
-		return nil
-	}
+	reader := damaged.NewReader(resource, c.Transformer, decode)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.readers[strings.TrimPrefix(place, "/")] = reader
-}
-
-// isCustom is nil where a value is an object of a group in one of some versions, or in any
-// where none is known. That a webhook does not convert it, which the decoder of its kind
-// would ask, is no damage.
-func isCustom(plain []byte, group string, versions []string) error {
-	_, kind, err := unstructured.UnstructuredJSONScheme.Decode(plain, nil, nil)
-	if err == nil && (kind.Group != group || len(versions) > 0 && !slices.Contains(versions, kind.Version)) {
-		err = fmt.Errorf("%s is not of %s", kind, group)
-	}
-	return err
 }
 
 // findDamaged sets aside what cannot be read, see damaged.Set. Where there are signing
@@ -101,9 +68,7 @@ type reading struct {
 func (r reading) until(ctx context.Context, read func(context.Context) error) error {
 	err := r.damaged.Reading(ctx, r.config.Wall, read, func(ctx context.Context) error {
 		found, err := r.findDamaged(ctx)
-		for _, o := range found {
-			r.config.Log.Warn("an object cannot be read, the system goes on without it", "object", o.String(), "key", o.Key, "reason", o.Why, "advice", o.Advice())
-		}
+		damaged.Tell(r.config.Log, found)
 		return err
 	})
 	var wrong *damaged.WrongKeysError
