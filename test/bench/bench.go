@@ -41,6 +41,7 @@ var rows = []row{
 	{"sts", "AssumeRoleWithWebIdentity and GetCallerIdentity, beside a bare check of a signature", measureSTS},
 	{"definitions", "a custom resource defined → its first object stored; start and memory with 30 definitions", measureDefinitions},
 	{"objects", "ConfigMap create, get, update", measureObjects},
+	{"flood", "one account's requests beside a flood of another's lists", measureFlood},
 	{"roles", "100,000 roles of IAM: made, read, listed; memory", measureRoles},
 	{"rollout", "a Deployment of 100 pods on simulated nodes: created, rolled out", measureRollout},
 	{"jobs", "1,000 Jobs created → their pods made; their pods succeed → all Complete, without a node", measureJobs},
