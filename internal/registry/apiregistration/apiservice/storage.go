@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/util/flowcontrol"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"laterna.dev/laterna/internal/registry/resource"
@@ -101,7 +102,8 @@ func (s *storage) List(_ context.Context, o *metainternal.ListOptions) (runtime.
 }
 
 // Watch implements rest.Watcher.
-func (s *storage) Watch(_ context.Context, o *metainternal.ListOptions) (watch.Interface, error) {
+func (s *storage) Watch(ctx context.Context, o *metainternal.ListOptions) (watch.Interface, error) {
+	defer flowcontrol.WatchInitialized(ctx) // it takes no seat from others
 	return s.book.watch(o, selector(o))
 }
 
