@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/server/healthz"
 
 	"laterna.dev/laterna/internal/registry"
+	flowcontrol "laterna.dev/laterna/internal/registry/flowcontrol/bootstrap"
 	"laterna.dev/laterna/internal/registry/rbac/bootstrap"
 	"laterna.dev/laterna/internal/registry/systemobjects"
 	"laterna.dev/laterna/internal/wait"
@@ -117,7 +118,10 @@ func (s *Server) addHooks(life context.Context, all *registry.Storages, objects 
 		"system-objects": objects.Keep,
 	}
 	s.background.Go(func() { objects.Run(life) })
-	s.background.Go(func() { s.keepPriorities(life, all.Group(flowcontrolv1.GroupName)) })
+	priorities := flowcontrol.Config{
+		Storage: all.Group(flowcontrolv1.GroupName), After: s.boot.ended, Tried: func() { close(s.prioritized) }, Wall: s.config.Wall, Log: s.config.Log,
+	}
+	s.background.Go(func() { flowcontrol.Run(life, priorities) })
 	for name, step := range steps {
 		if err := s.afterStart(name, step); err != nil {
 			return err

@@ -263,7 +263,7 @@ func (s *Server) build(life context.Context, sch *scheme.Scheme) error {
 	if s.aws, err = s.buildAWS(all); err != nil {
 		return err
 	}
-	s.fairness = s.newFairness()
+	s.fairness = fairness.New(fairness.Config{Client: s.access.client, Begin: s.prioritized, Sit: answers.Sit, GiveWay: s.readings.GiveWay, Wall: s.config.Wall})
 	c := s.libraryConfig(sch, checks)
 	c.FlowControl, c.StorageObjectCountTracker = s.fairness, s.backend.counts
 	// Audiences change with the issuers: the authenticator knows those of now.
