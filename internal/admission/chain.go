@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/component-base/metrics"
 
+	"laterna.dev/laterna/internal/admission/claimresize"
 	"laterna.dev/laterna/internal/admission/defaultclass"
 	"laterna.dev/laterna/internal/admission/limitranger"
 	"laterna.dev/laterna/internal/admission/noderestriction"
@@ -131,6 +132,7 @@ func NewChain(c Config) (*Chain, error) {
 		tolerations.New(),
 		runtimeclass.New(c.Client),
 		defaultclass.New(c.Client),
+		claimresize.New(c.Client),
 		topologylabels.New(c.Client),
 		podresize.New(c.Client),
 		rolloutonchange.New(c.Client),
