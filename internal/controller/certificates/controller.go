@@ -22,7 +22,6 @@ import (
 	listers "k8s.io/client-go/listers/certificates/v1"
 	"k8s.io/client-go/tools/cache"
 
-	"laterna.dev/laterna/internal/clock"
 	"laterna.dev/laterna/internal/controller/env"
 	"laterna.dev/laterna/internal/controller/queue"
 	"laterna.dev/laterna/internal/controller/run"
@@ -40,8 +39,6 @@ type csr = certificatesv1.CertificateSigningRequest
 // Config is what the controller works with. Every field is required.
 type Config struct {
 	env.Env
-	// Clock is the time by which requests grow old.
-	Clock clock.API
 	// Sign makes a certificate, in PEM, of the system's authority.
 	Sign func(asked *x509.CertificateRequest, uses pki.Uses, life time.Duration) ([]byte, error)
 }
@@ -51,7 +48,6 @@ type Controller struct {
 	config   Config
 	loop     *run.Loop
 	queue    *queue.Queue // requests
-	alarms   *queue.Queue // requests that will have grown old
 	requests listers.CertificateSigningRequestLister
 	write    run.Commit[*csr]
 	approve  run.Commit[*csr]
@@ -62,7 +58,7 @@ func New(c Config) *Controller {
 	client := c.Client.CertificatesV1().CertificateSigningRequests()
 	informer := informers.NewCertificateSigningRequestInformer(c.Client, 0, cache.Indexers{})
 	of := &Controller{
-		config: c, loop: run.New(c.Env, "certificate signing requests"), alarms: queue.New(c.Clock),
+		config: c, loop: run.New(c.Env, "certificate signing requests"),
 		requests: listers.NewCertificateSigningRequestLister(informer.GetIndexer()),
 		write:    run.Commits(c.Env, client.UpdateStatus),
 		approve: run.Commits(c.Env, func(ctx context.Context, r *csr, o metav1.UpdateOptions) (*csr, error) {
@@ -70,12 +66,6 @@ func New(c Config) *Controller {
 		}),
 	}
 	of.queue = of.loop.Queue(workers, of.sync)
-	of.loop.Beside(func(ctx context.Context) {
-		of.alarms.Run(ctx, 1, c.Log, func(_ context.Context, key string) error {
-			of.queue.Add(key)
-			return nil
-		})
-	})
 	of.loop.WatchOwn(informer, run.Present(of.queue.AddObject))
 	return of
 }
@@ -105,17 +95,14 @@ func (c *Controller) sync(ctx context.Context, name string) error {
 }
 
 // isDue tells whether a request is to be deleted, and sees to it that it is looked at again
-// when it will be. It grows old by the time of the system, and a certificate by real time, as
-// everybody sees it who checks one.
+// when it will be. It grows old by real time, as its timestamps are, and so does a certificate
+// for everybody who checks one.
 func (c *Controller) isDue(r *csr) bool {
-	if at, ok := old(r); ok {
-		left := at.Sub(c.config.Clock.Now())
-		if left <= 0 {
-			return true
+	for _, end := range []func(*csr) (time.Time, bool){old, ends} {
+		at, ok := end(r)
+		if !ok {
+			continue
 		}
-		c.alarms.AddAfter(r.Name, left)
-	}
-	if at, ok := ends(r); ok {
 		left := at.Sub(c.config.Wall.Now())
 		if left <= 0 {
 			return true

@@ -24,11 +24,10 @@ import (
 	"laterna.dev/laterna/internal/pki"
 )
 
-// office is a controller that runs, with its API and its clock.
+// office is a controller that runs, with its API.
 type office struct {
 	*testing.T
 	client *fake.Clientset
-	clock  *clock.Clock
 	signed atomic.Int32
 }
 
@@ -44,7 +43,7 @@ func opens(t *testing.T, requests func() []runtime.Object, may func(spec authori
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &office{T: t, client: fake.NewClientset(requests()...), clock: clock.New(clock.Real())}
+		o := &office{T: t, client: fake.NewClientset(requests()...)}
 		o.client.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
 			r := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SubjectAccessReview).DeepCopy()
 			r.Status.Allowed = may(r.Spec)
@@ -52,8 +51,7 @@ func opens(t *testing.T, requests func() []runtime.Object, may func(spec authori
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		c := New(Config{
-			Env:   env.Env{Name: Name, Client: o.client, Informers: informers.NewSharedInformerFactory(o.client, 0), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)},
-			Clock: o.clock,
+			Env: env.Env{Name: Name, Client: o.client, Informers: informers.NewSharedInformerFactory(o.client, 0), Wall: clock.Real(), Log: slog.New(slog.DiscardHandler)},
 			Sign: func(asked *x509.CertificateRequest, uses pki.Uses, life time.Duration) ([]byte, error) {
 				o.signed.Add(1)
 				return authority.Sign(asked, uses, life)
@@ -198,13 +196,13 @@ func TestRequestsGoWhenNobodyNeedsThem(t *testing.T) {
 		o.left("denied", "ended", "failed", "issued", "pending", "waits")
 		time.Sleep(11 * time.Minute)
 		o.left("denied", "failed", "issued", "pending", "waits")
-		o.clock.SetOffset(45 * time.Minute)
+		time.Sleep(45 * time.Minute)
 		o.left("denied", "failed", "issued", "pending", "waits")
-		o.clock.SetOffset(time.Hour)
+		time.Sleep(5 * time.Minute)
 		o.left("pending", "waits")
-		o.clock.SetOffset(23 * time.Hour)
+		time.Sleep(22*time.Hour + 50*time.Minute)
 		o.left("pending", "waits")
-		o.clock.SetOffset(24 * time.Hour)
+		time.Sleep(10 * time.Minute)
 		o.left("waits")
 	})
 }

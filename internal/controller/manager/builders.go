@@ -131,7 +131,7 @@ func (m *Manager) later() []builder {
 			return policystatus.New(g.Env), nil
 		}},
 		{certificates.Name, func(g given) (runner, error) {
-			return certificates.New(certificates.Config{Env: g.Env, Clock: c.Clock, Sign: c.Sign}), nil
+			return certificates.New(certificates.Config{Env: g.Env, Sign: c.Sign}), nil
 		}},
 		{ttlafterfinished.Name, func(g given) (runner, error) {
 			return ttlafterfinished.New(ttlafterfinished.Config{Env: g.Env, Clock: c.Clock}), nil
