@@ -150,7 +150,8 @@ func (b *backend) check() func(*http.Request) error {
 		if b.clock.Since(last) < storePause {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+		// The answer is for all who ask meanwhile: one who goes away takes it from nobody.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 		defer cancel()
 		_, err = b.client.Get(ctx, objectPrefix+"/health")
 		last = b.clock.Now()

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"laterna.dev/laterna/internal/apiserver/late"
+	"laterna.dev/laterna/internal/wait"
 )
 
 // lately returns a generic.StorageDecorator: the store alone while it has no object of a
@@ -40,13 +42,18 @@ func (b *backend) lately(stored <-chan struct{}) generic.StorageDecorator {
 			}
 			full, cached, stop, err := b.watched(c, resourcePrefix, key, newObject, newList, attributes, triggers, indexers)
 			if err != nil {
-				return // the store answers, as before
-			}
-			if stopFull = stop; cached.Wait(ctx) != nil {
+				b.fail(err)
 				return
 			}
-			if since, err := full.GetCurrentResourceVersion(ctx); err == nil {
-				objects.Become(full, since)
+			if stopFull = stop; cached.Wait(ctx) != nil {
+				return // it ends
+			}
+			for ctx.Err() == nil {
+				if since, err := full.GetCurrentResourceVersion(ctx); err == nil {
+					objects.Become(full, since)
+					return
+				}
+				wait.Pause(ctx, b.clock, time.Second)
 			}
 		})
 		stop := sync.OnceFunc(func() { end(); waiting.Wait(); stopFull() })

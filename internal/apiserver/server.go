@@ -197,6 +197,7 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, signingKeysPath, box)
+	s.backend.fail = s.fail
 	if err := s.awaitStore(ctx, sealed, endpoints.URLs); err != nil {
 		return err
 	}

@@ -59,6 +59,8 @@ type backend struct {
 	// first object, of which stored tells.
 	seldom, late map[schema.GroupResource]bool
 	stored       func(schema.GroupResource) <-chan struct{}
+	// fail ends the server with an error.
+	fail func(error)
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall

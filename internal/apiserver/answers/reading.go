@@ -27,6 +27,8 @@ type reading struct {
 	stuck atomic.Int64
 	// starved is since when the client has sent nothing of what it is to send, or 0.
 	starved atomic.Int64
+	// owed is by how many nanoseconds the client is behind one that goes on.
+	owed atomic.Int64
 	// seat is where the request has one, nil while it has none.
 	seat atomic.Pointer[seated]
 
@@ -126,39 +128,38 @@ func (t *trackedWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (t *trackedWriter) Write(p []byte) (n int, err error) {
 	t.reading.began.Store(true)
-	defer t.wait()()
-	for len(p) > pieceBytes {
-		m, err := t.ResponseWriter.Write(p[:pieceBytes])
-		if n += m; err != nil {
+	for {
+		piece := p[:min(len(p), pieceBytes)]
+		t.wait()
+		m, err := t.ResponseWriter.Write(piece)
+		t.done(m)
+		n, p = n+m, p[len(piece):]
+		if err != nil || len(p) == 0 {
 			return n, err
 		}
-		p = p[pieceBytes:]
-		t.wait()
 	}
-	m, err := t.ResponseWriter.Write(p)
-	return n + m, err
 }
 
 // Flush implements http.Flusher.
 func (t *trackedWriter) Flush() {
-	defer t.wait()()
+	t.wait()
+	defer t.done(0)
 	if f, ok := t.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
 }
 
-// wait notes that the client is to read now, and returns what notes that it has.
-func (t *trackedWriter) wait() (done func()) {
+// wait notes that the client is to read now, done that it has read n bytes.
+func (t *trackedWriter) wait() {
 	now := t.now()
 	t.reading.stuck.Store(now.UnixNano())
 	if v := t.reading.visit.Load(); v != nil {
 		v.Writes(now)
 	}
-	return t.done
 }
 
-func (t *trackedWriter) done() {
-	t.reading.stuck.Store(0)
+func (t *trackedWriter) done(n int) {
+	t.reading.went(&t.reading.stuck, t.now(), n)
 	if v := t.reading.visit.Load(); v != nil {
 		v.Wrote()
 	}

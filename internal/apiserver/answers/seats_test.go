@@ -105,3 +105,32 @@ func TestWhoWaitsForItsClientGivesWay(t *testing.T) {
 		t.Errorf("a response that is cut ends with %v", err)
 	}
 }
+
+// TestAByteNowAndThenIsNoProgress has clients move a little, what they have to, and much at
+// once before they fall silent.
+func TestAByteNowAndThenIsNoProgress(t *testing.T) {
+	c := testingclock.NewFakeClock(time.Unix(1, 0))
+	moves := func(r *reading, took time.Duration, n int) (slow bool) {
+		r.starved.Store(c.Now().UnixNano())
+		c.Step(took)
+		slow = r.slow(&r.starved, c.Now(), stalledOther)
+		r.went(&r.starved, c.Now(), n)
+		return slow
+	}
+	trickle, steady, burst := &reading{}, &reading{}, &reading{}
+	if moves(trickle, 1900*time.Millisecond, 1) {
+		t.Error("it was silent for less than it may be")
+	}
+	if !moves(trickle, 1900*time.Millisecond, 1) {
+		t.Error("a byte keeps the seat for two seconds more")
+	}
+	for range 20 {
+		if moves(steady, 1900*time.Millisecond, 2*steadyBytes) {
+			t.Fatal("who goes on is slow")
+		}
+	}
+	moves(burst, time.Millisecond, 3<<20)
+	if !moves(burst, stalledOther, 1) {
+		t.Error("what came at once is credit for a silence")
+	}
+}

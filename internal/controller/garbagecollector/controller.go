@@ -68,6 +68,10 @@ func New(config Config) *Controller {
 	c.loop.RecordAs(source)
 	c.collect = c.loop.Queue(workers, c.sync)
 	c.orphan = c.loop.Queue(workers, func(ctx context.Context, uid string) error {
+		if c.monitors.beginning.Load() > 0 {
+			c.orphan.AddAfter(uid, settle)
+			return nil
+		}
 		return c.decide.orphan(ctx, types.UID(uid))
 	})
 	c.monitors = &monitors{client: config.Metadata, stored: config.Stored, informers: config.Informers, shared: shared(config.Informers), graph: c.graph, wake: c.wake, of: map[kind]*monitor{}}
@@ -88,6 +92,10 @@ func (c *Controller) wake(d due) {
 }
 
 func (c *Controller) sync(ctx context.Context, uid string) error {
+	if c.monitors.beginning.Load() > 0 {
+		c.collect.AddAfter(uid, settle)
+		return nil
+	}
 	again, err := c.decide.collect(ctx, types.UID(uid))
 	if again && err == nil {
 		c.collect.AddAfter(uid, relook)

@@ -3,6 +3,7 @@ package garbagecollector
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,8 @@ type monitors struct {
 	wake      func(due)
 	of        map[kind]*monitor
 	all       sync.WaitGroup
+	// beginning is how many kinds have had their first object and are not in the graph yet.
+	beginning atomic.Int32
 }
 
 // monitor is what a reflector fills, or a shared cache tells of changes: it hands each to
@@ -41,7 +44,9 @@ type monitor struct {
 	wake   func(due)
 	filled chan struct{} // closed when the graph has all objects there are
 	once   sync.Once
-	stop   context.CancelFunc
+	// caughtUp is called when the graph has what the watch of a kind began with that had none.
+	caughtUp func()
+	stop     context.CancelFunc
 }
 
 var (
@@ -78,6 +83,9 @@ func (m *monitors) begin(ctx context.Context, k kind) *monitor {
 		m.all.Go(func() {
 			select {
 			case <-stored:
+				m.beginning.Add(1)
+				one.caughtUp = sync.OnceFunc(func() { m.beginning.Add(-1) })
+				context.AfterFunc(life, one.caughtUp)
 				m.watch(ctx, life, one)
 			case <-life.Done():
 			}
@@ -129,7 +137,12 @@ func (m *monitors) share(ctx context.Context, one *monitor, informer cache.Share
 }
 
 // full notes that the graph has all objects there are.
-func (m *monitor) full() { m.once.Do(func() { close(m.filled) }) }
+func (m *monitor) full() {
+	m.once.Do(func() { close(m.filled) })
+	if m.caughtUp != nil {
+		m.caughtUp()
+	}
+}
 
 func (m *monitor) seen(obj any) {
 	if o, ok := obj.(metav1.Object); ok {

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -29,7 +30,8 @@ import (
 
 // worksOn returns the resources without any object of which a controller has nothing to do,
 // none for one that always has. Finished pods of a Job that is gone are let go by its
-// controller, so that it works on pods, too.
+// controller, and a disruption that did not come is taken back with and without budgets: both
+// work on pods, too.
 func worksOn(controller string) []schema.GroupResource {
 	switch controller {
 	case daemonset.Name:
@@ -51,7 +53,7 @@ func worksOn(controller string) []schema.GroupResource {
 	case ttlafterfinished.Name:
 		return []schema.GroupResource{batchv1.Resource("jobs")}
 	case disruption.Name:
-		return []schema.GroupResource{policyv1.Resource("poddisruptionbudgets")}
+		return []schema.GroupResource{policyv1.Resource("poddisruptionbudgets"), corev1.Resource("pods")}
 	case resourcequota.Name:
 		return []schema.GroupResource{corev1.Resource("resourcequotas")}
 	case certificates.Name:
@@ -65,6 +67,7 @@ func worksOn(controller string) []schema.GroupResource {
 // awaiting is a controller that begins with the first object that it works on: until then
 // it costs neither a client nor a cache nor workers.
 type awaiting struct {
+	name   string
 	stored []<-chan struct{}
 	begin  func(context.Context) (runner, error)
 }
@@ -72,7 +75,7 @@ type awaiting struct {
 // await returns a controller that waits for one of some resources. Caches that are shared
 // begin with the first controller that asks for them.
 func (m *Manager) await(b builder, on []schema.GroupResource, shared informers.SharedInformerFactory) *awaiting {
-	a := &awaiting{begin: func(ctx context.Context) (runner, error) {
+	a := &awaiting{name: b.name, begin: func(ctx context.Context) (runner, error) {
 		g, err := m.give(b.name, shared)
 		if err != nil {
 			return nil, err
@@ -93,10 +96,13 @@ func (a *awaiting) Run(ctx context.Context) error {
 		return nil
 	}
 	r, err := a.begin(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.Run(ctx)
 	}
-	return r.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: %w", a.name, err)
+	}
+	return nil
 }
 
 // anyOf waits until one of some channels is closed. It returns false when ctx ends before.
