@@ -193,11 +193,10 @@ func (s *Server) openStore(ctx, life context.Context, sch *scheme.Scheme) error 
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
-	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds, s.Stored, s.config.Wall); err != nil {
+	if s.backend, err = newBackend(life, client, sch, box, rules, s.config.Kinds, s.config.Wall); err != nil {
 		return errors.Join(err, client.Close())
 	}
 	sealed := etcd.NewSealed(client, signingKeysPath, box)
-	s.backend.fail = s.fail
 	if err := s.awaitStore(ctx, sealed, endpoints.URLs); err != nil {
 		return err
 	}

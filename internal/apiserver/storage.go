@@ -55,12 +55,8 @@ type backend struct {
 	box       *atrest.Box
 	// confidential are the resources whose objects are sealed in any case.
 	confidential map[schema.GroupResource]bool
-	// seldom are the resources without a watch cache, late those whose cache begins with the
-	// first object, of which stored tells.
-	seldom, late map[schema.GroupResource]bool
-	stored       func(schema.GroupResource) <-chan struct{}
-	// fail ends the server with an error.
-	fail func(error)
+	// seldom are the resources without a watch cache.
+	seldom map[schema.GroupResource]bool
 	// rules are those of an encryption provider configuration; nil without.
 	rules *atrest.Configuration
 	clock clock.Wall
@@ -93,10 +89,10 @@ type storageCodec struct {
 }
 
 // newBackend takes over client, which stop closes. ctx ends the background work.
-func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, stored func(schema.GroupResource) <-chan struct{}, clk clock.Wall) (*backend, error) {
+func newBackend(ctx context.Context, client *clientv3.Client, s *scheme.Scheme, box *atrest.Box, rules *atrest.Configuration, kinds registry.Table, clk clock.Wall) (*backend, error) {
 	feature.DefaultFeatureSupportChecker.CheckClient(ctx, client, storage.RequestWatchProgress)
 	compactor := etcd3.NewCompactor(client, compactionInterval, clk, nil)
-	b := &backend{client: client, clock: clk, counts: answers.NewCounts(clk), compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), late: kinds.Late(), stored: stored, encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
+	b := &backend{client: client, clock: clk, counts: answers.NewCounts(clk), compactor: compactor, codecs: map[string]storageCodec{}, box: box, rules: rules, confidential: kinds.Confidential(), seldom: kinds.Seldom(), encryption: map[string]value.Transformer{}, readers: map[string]damaged.Reader{}}
 	b.stops = []func(){func() { client.Close() }, compactor.Stop}
 	for _, gv := range s.GroupVersions() {
 		if _, ok := b.codecs[gv.Group]; ok {
@@ -136,8 +132,6 @@ func (b *backend) GetRESTOptions(resource schema.GroupResource, _ runtime.Object
 		options.Decorator = b.uncached
 	case b.seldom[resource]:
 		options.Decorator = b.direct
-	case b.late[resource]:
-		options.Decorator = b.lately(b.stored(resource))
 	}
 	return options, nil
 }

@@ -109,10 +109,10 @@ func core() Table {
 			{Serve: namespaces()},
 			{Serve: nodes(), Node: node.Itself},
 			{Serve: persistentVolumes(), Node: node.Bound, Seldom: true},
-			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced, Late: true},
+			{Serve: Stored(persistentvolumeclaim.Definition()), Node: node.Referenced},
 			{Serve: pods(), Node: node.OwnPods},
-			{Serve: Stored(podtemplate.Definition()), Late: true},
-			{Serve: Stored(replicationcontroller.Definition()), Late: true},
+			{Serve: Stored(podtemplate.Definition())},
+			{Serve: Stored(replicationcontroller.Definition())},
 			{Serve: Stored(limits.ResourceQuota()), Seldom: true},
 			{Serve: Stored(secret.Definition()), Node: node.Referenced, Confidential: true},
 			{Serve: services()},
@@ -131,21 +131,21 @@ func groups() Table {
 			{Serve: policies("mutatingadmissionpolicies", conditions, admissionpolicy.MutatingBinding), Seldom: true},
 			{Serve: policies("validatingadmissionpolicies", conditions, admissionpolicy.Validating), Seldom: true},
 			{Serve: policies("validatingadmissionpolicies", conditions, admissionpolicy.ValidatingBinding), Seldom: true},
-			{Serve: Stored(webhookconfiguration.Mutating(conditions)), Late: true},
-			{Serve: Stored(webhookconfiguration.Validating(conditions)), Late: true},
+			{Serve: Stored(webhookconfiguration.Mutating(conditions))},
+			{Serve: Stored(webhookconfiguration.Validating(conditions))},
 		}},
 		{apiextensions.Version, apiextensions.AddToScheme, []Kind{
-			{Serve: customResourceDefinitions(), Late: true},
+			{Serve: customResourceDefinitions()},
 		}},
 		{apiservice.Version, apiservice.AddToScheme, []Kind{
 			{Serve: apiServices()},
 		}},
 		{appsv1.SchemeGroupVersion, appsv1.AddToScheme, []Kind{
-			{Serve: Stored(controllerrevision.Definition()), Late: true},
-			{Serve: Stored(daemonset.Definition()), Late: true},
-			{Serve: Stored(deployment.Definition()), Late: true},
-			{Serve: Stored(replicaset.Definition()), Late: true},
-			{Serve: Stored(statefulset.Definition()), Late: true},
+			{Serve: Stored(controllerrevision.Definition())},
+			{Serve: Stored(daemonset.Definition())},
+			{Serve: Stored(deployment.Definition())},
+			{Serve: Stored(replicaset.Definition())},
+			{Serve: Stored(statefulset.Definition())},
 		}},
 		{authenticationv1.SchemeGroupVersion, authenticationv1.AddToScheme, []Kind{
 			{Serve: tokenReviews(), Confidential: true, Unowned: true},
@@ -158,8 +158,8 @@ func groups() Table {
 			{Serve: selfSubjectRulesReviews(), Unowned: true},
 		}},
 		{batchv1.SchemeGroupVersion, batchv1.AddToScheme, []Kind{
-			{Serve: Stored(cronjob.Definition()), Late: true},
-			{Serve: Stored(job.Definition()), Late: true},
+			{Serve: Stored(cronjob.Definition())},
+			{Serve: Stored(job.Definition())},
 		}},
 		{coordinationv1.SchemeGroupVersion, coordinationv1.AddToScheme, []Kind{
 			{Serve: Stored(lease.Definition()), Node: node.OwnLease},
@@ -182,10 +182,10 @@ func groups() Table {
 			{Serve: Stored(servicecidr.Definition())},
 		}},
 		{nodev1.SchemeGroupVersion, nodev1.AddToScheme, []Kind{
-			{Serve: Stored(runtimeclass.Definition()), Late: true},
+			{Serve: Stored(runtimeclass.Definition())},
 		}},
 		{policyv1.SchemeGroupVersion, policyv1.AddToScheme, []Kind{ // Eviction is served by pods
-			{Serve: Stored(poddisruptionbudget.Definition()), Late: true},
+			{Serve: Stored(poddisruptionbudget.Definition())},
 		}},
 		{rbacv1.SchemeGroupVersion, rbacv1.AddToScheme, []Kind{
 			{Serve: guarded(rbac.Role())},
@@ -221,8 +221,8 @@ func onlyStored() Table {
 			{Serve: resourceSlices(), Node: node.OwnSlices, Seldom: true},
 		}},
 		{storagev1.SchemeGroupVersion, storagev1.AddToScheme, []Kind{
-			{Serve: Stored(csidriver.Definition()), Late: true},
-			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode, Late: true},
+			{Serve: Stored(csidriver.Definition())},
+			{Serve: Stored(csinode.Definition()), Node: node.OwnCSINode},
 			{Serve: Stored(csistoragecapacity.Definition()), Seldom: true},
 			{Serve: Stored(storageclass.Definition()), Seldom: true},
 			{Serve: Stored(volumeattachment.Definition()), Node: node.OwnAttachments, Seldom: true},

@@ -42,9 +42,6 @@ type Kind struct {
 	// Seldom objects are read so seldom that the store itself answers: they cost no cache
 	// in memory, and each watch of them is one of the store's.
 	Seldom bool
-	// Late objects are none in a system of which nobody has asked anything yet: their cache
-	// begins with the first.
-	Late bool
 }
 
 // Roles is what default roles may do, as verbs separated by blanks. Who may edit may
@@ -118,11 +115,6 @@ func (t Table) Confidential() map[schema.GroupResource]bool {
 // Seldom are the resources that have no cache.
 func (t Table) Seldom() map[schema.GroupResource]bool {
 	return t.those(func(k Kind) bool { return k.Seldom })
-}
-
-// Late are the resources whose cache begins with the first object.
-func (t Table) Late() map[schema.GroupResource]bool {
-	return t.those(func(k Kind) bool { return k.Late })
 }
 
 // Kept are the resources whose objects are in the store as they are served.

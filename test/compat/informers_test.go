@@ -51,7 +51,16 @@ func (f *followed) OnAdd(o any, _ bool) {
 	f.tell("added", o, func(uid types.UID) bool { return f.told[uid] == 0 && !f.gone[uid] })
 }
 
-func (f *followed) OnUpdate(_, o any) {
+func (f *followed) OnUpdate(before, o any) {
+	was, err := meta.Accessor(before)
+	is, failed := meta.Accessor(o)
+	if err == nil && failed == nil && was.GetUID() != is.GetUID() {
+		// While the server was away one was deleted and another made with its name, which
+		// client-go tells as an update.
+		f.OnDelete(before)
+		f.OnAdd(o, false)
+		return
+	}
 	f.tell("updated", o, func(uid types.UID) bool { return f.told[uid] != 0 })
 }
 
