@@ -80,6 +80,10 @@ func (m *Manager) await(b builder, on []schema.GroupResource, shared informers.S
 		if err != nil {
 			return nil, err
 		}
+		// What controllers share, such as the indexes of a cache, is made by the first that
+		// asks, so that they are made one at a time.
+		m.making.Lock()
+		defer m.making.Unlock()
 		r, err := b.build(g)
 		shared.Start(ctx.Done())
 		return r, err

@@ -73,6 +73,8 @@ type Manager struct {
 	config Config
 	// metrics is what is counted of the controllers.
 	metrics *env.Metrics
+	// making is held by who makes a controller that has waited.
+	making sync.Mutex
 }
 
 // New returns controllers that do nothing until Start.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +184,35 @@ func TestStoppedControllersHaveNotFailed(t *testing.T) {
 	cancel()
 	if err := runAll(ctx, []runner{&loop{}, &loop{}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestControllersThatBeginTogetherAreMadeOneAtATime has several begin at once, as after a
+// restart of a system where there is an object of every kind.
+func TestControllersThatBeginTogetherAreMadeOneAtATime(t *testing.T) {
+	m := newManager(t, func(string) *rest.Config { return &rest.Config{Host: "https://127.0.0.1:1"} }, nil)
+	shared := informers.NewSharedInformerFactory(nil, 0)
+	var making, made atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		a := m.await(builder{"later", func(given) (runner, error) {
+			if n := making.Add(1); n > 1 {
+				t.Errorf("%d are made at once", n)
+			}
+			time.Sleep(time.Millisecond)
+			making.Add(-1)
+			made.Add(1)
+			return nil, nil
+		}}, nil, shared)
+		all.Go(func() {
+			if _, err := a.begin(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 8 {
+		t.Errorf("%d are made", made.Load())
 	}
 }
 

@@ -17,8 +17,7 @@ import (
 const nodeIndex = "spec.nodeName"
 
 // PodsByNode returns what lists the pods that the informer has of a node, which are
-// shared: read only. Call it before the informer is started; the index is shared by all
-// that call it.
+// shared: read only. The index is shared by all that call it, one at a time.
 func PodsByNode(pods cache.SharedIndexInformer) (of func(node string) []*corev1.Pod, err error) {
 	indexer := pods.GetIndexer()
 	if indexer.GetIndexers()[nodeIndex] == nil {

@@ -16,8 +16,8 @@ const controllerIndex = "metadata.controller"
 // read only.
 type ByController[T metav1.Object] struct{ indexer cache.Indexer }
 
-// Index returns the index of an informer by controllers. Call it before the informer is
-// started; all that call it share the index.
+// Index returns the index of an informer by controllers. All that call it share the
+// index, one at a time.
 func Index[T metav1.Object](informer cache.SharedIndexInformer) (ByController[T], error) {
 	indexer := informer.GetIndexer()
 	if indexer.GetIndexers()[controllerIndex] == nil {
