@@ -2,7 +2,6 @@ package awsapis
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"laterna.dev/laterna/internal/aws/arn"
+	"laterna.dev/laterna/internal/aws/query"
 )
 
 // Path is where STS and IAM are served; clients leave the slash away or add it.
@@ -56,10 +56,7 @@ func isFor(r *http.Request) bool {
 	case Path, strings.TrimSuffix(Path, "/"):
 		return true
 	case "", "/":
-		host := strings.ToLower(r.Host)
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
+		host := query.WithoutPort(strings.ToLower(r.Host))
 		return isHost(host) || slices.Contains(names(), host) || strings.HasPrefix(host, names()[1]+".")
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 
 	"laterna.dev/laterna/internal/aws/caller"
 	"laterna.dev/laterna/internal/aws/policy"
+	"laterna.dev/laterna/internal/aws/query"
 )
 
 // DefaultRegion is where a call goes whose region nobody can tell.
@@ -66,11 +67,7 @@ func Of(k *policy.Context, c *caller.Caller) {
 
 // Region is where a call goes: by its host, else by what it is signed for.
 func Region(r *http.Request) string {
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	labels := strings.Split(strings.ToLower(host), ".")
+	labels := strings.Split(strings.ToLower(query.WithoutPort(r.Host)), ".")
 	if len(labels) >= 4 && labels[2] == "amazonaws" {
 		return labels[1]
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -128,11 +127,7 @@ func (h *Handler) answer(ctx context.Context, call *Call) (result any, err error
 // find returns the service that a call means, which is nil where none has its version, and
 // its action.
 func (h *Handler) find(call *Call) (*Service, Action) {
-	host := call.HTTP.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	named := h.named(strings.ToLower(host))
+	named := h.named(strings.ToLower(WithoutPort(call.HTTP.Host)))
 	for _, s := range h.config.Services {
 		if s.Version == call.Form.Get("Version") && (named == nil || named == s) {
 			return s, s.Actions[call.Action]

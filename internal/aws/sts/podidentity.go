@@ -3,7 +3,6 @@ package sts
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -72,10 +71,7 @@ type ofCluster struct{ *Cluster }
 // Provider implements webidentity.Providers.
 func (c ofCluster) Provider(_ context.Context, account, issuer string) (iam.Provider, error) {
 	host, _, _ := strings.Cut(issuer, "/")
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if !c.Issues(host) {
+	if !c.Issues(query.WithoutPort(host)) {
 		return iam.Provider{}, iam.ErrNotFound
 	}
 	return iam.Provider{Account: account, URL: issuer, ClientIDs: []string{pods}}, nil

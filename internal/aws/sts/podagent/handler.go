@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 
@@ -67,7 +66,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A name that leads here is no way for what a browser or a proxy is made to ask.
-	if host := hostOf(r); host != Address.Addr().String() {
+	if host := query.WithoutPort(r.Host); host != Address.Addr().String() {
 		http.Error(w, fmt.Sprintf("Access Denied. Called agent through invalid address, please use either [%s] address not %s", Address.Addr(), host), http.StatusForbidden)
 		return
 	}
@@ -95,14 +94,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(credentials{made.ID, made.Secret, made.Token, made.Account, made.Expiration}) // a client that has gone is nobody to tell
-}
-
-// hostOf is the host that a request names.
-func hostOf(r *http.Request) string {
-	if name, _, err := net.SplitHostPort(r.Host); err == nil {
-		return name
-	}
-	return r.Host
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, id string, err error) {
