@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/client-go/kubernetes"
+	volumehelper "k8s.io/component-helpers/storage/volume"
 )
 
 // Why a claim may not ask for more, in upstream's words.
@@ -43,7 +44,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if before.Status.Phase != corev1.ClaimBound {
 		return admission.NewForbidden(a, errUnbound)
 	}
-	may, err := p.grows(ctx, classOf(now), classOf(before))
+	may, err := p.grows(ctx, volumehelper.GetPersistentVolumeClaimClass(now), volumehelper.GetPersistentVolumeClaimClass(before))
 	switch {
 	case err != nil:
 		return admission.NewForbidden(a, err)
@@ -67,16 +68,4 @@ func (p *Plugin) grows(ctx context.Context, class, former string) (bool, error) 
 		return false, err
 	}
 	return found.AllowVolumeExpansion != nil && *found.AllowVolumeExpansion, nil
-}
-
-// classOf returns the class of a claim's storage. The annotation is older than the field,
-// and counts first.
-func classOf(c *corev1.PersistentVolumeClaim) string {
-	if name, ok := c.Annotations[corev1.BetaStorageClassAnnotation]; ok {
-		return name
-	}
-	if c.Spec.StorageClassName != nil {
-		return *c.Spec.StorageClassName
-	}
-	return ""
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/client-go/kubernetes"
+	volumehelper "k8s.io/component-helpers/storage/volume"
 )
 
 // ingressAnnotation names the class of an ingress in an older way.
@@ -44,7 +45,7 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	var err error
 	switch o := a.GetObject().(type) {
 	case *corev1.PersistentVolumeClaim:
-		if _, named := o.Annotations[corev1.BetaStorageClassAnnotation]; !named && o.Spec.StorageClassName == nil {
+		if !volumehelper.PersistentVolumeClaimHasClass(o) {
 			o.Spec.StorageClassName, err = p.storage(ctx)
 		}
 	case *networkingv1.Ingress:

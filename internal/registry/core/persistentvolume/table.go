@@ -2,6 +2,7 @@ package persistentvolume
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	volumehelper "k8s.io/component-helpers/storage/volume"
 
 	"laterna.dev/laterna/internal/registry/core/persistentvolumeclaim"
 	"laterna.dev/laterna/internal/registry/resource"
@@ -38,10 +39,6 @@ func row(v *volume) []any {
 	if ref := v.Spec.ClaimRef; ref != nil {
 		claim = ref.Namespace + "/" + ref.Name
 	}
-	class, annotated := v.Annotations[corev1.BetaStorageClassAnnotation]
-	if !annotated {
-		class = v.Spec.StorageClassName
-	}
 	attributes, mode := unset, unset
 	if v.Spec.VolumeAttributesClassName != nil {
 		attributes = *v.Spec.VolumeAttributesClassName
@@ -51,5 +48,5 @@ func row(v *volume) []any {
 	}
 	size := v.Spec.Capacity[corev1.ResourceStorage]
 	return []any{v.Name, size.String(), persistentvolumeclaim.ShortModes(v.Spec.AccessModes), string(v.Spec.PersistentVolumeReclaimPolicy),
-		phase, claim, class, attributes, v.Status.Reason, resource.Age(v), mode}
+		phase, claim, volumehelper.GetPersistentVolumeClass(v), attributes, v.Status.Reason, resource.Age(v), mode}
 }

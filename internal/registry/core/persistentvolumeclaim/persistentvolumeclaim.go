@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	volumehelper "k8s.io/component-helpers/storage/volume"
 
 	"laterna.dev/laterna/internal/registry/resource"
 )
@@ -111,10 +112,6 @@ func row(c *corev1.PersistentVolumeClaim) []any {
 		storage := c.Status.Capacity[corev1.ResourceStorage]
 		capacity = storage.String()
 	}
-	class, annotated := c.Annotations[corev1.BetaStorageClassAnnotation]
-	if !annotated && c.Spec.StorageClassName != nil {
-		class = *c.Spec.StorageClassName
-	}
 	attributes, mode := unset, unset
 	if c.Spec.VolumeAttributesClassName != nil {
 		attributes = *c.Spec.VolumeAttributesClassName
@@ -122,7 +119,7 @@ func row(c *corev1.PersistentVolumeClaim) []any {
 	if c.Spec.VolumeMode != nil {
 		mode = string(*c.Spec.VolumeMode)
 	}
-	return []any{c.Name, phase, c.Spec.VolumeName, capacity, modes, class, attributes, resource.Age(c), mode}
+	return []any{c.Name, phase, c.Spec.VolumeName, capacity, modes, volumehelper.GetPersistentVolumeClaimClass(c), attributes, resource.Age(c), mode}
 }
 
 // ShortModes writes access modes as "RWO,ROX".
