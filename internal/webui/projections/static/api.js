@@ -56,7 +56,11 @@ export async function post(path, question) {
   return answer.json();
 }
 
-export const failures = table({ 401: 'refused', 403: 'refused', 404: 'absent' });
+const failures = table({ 401: 'refused', 403: 'refused', 404: 'absent' });
+
+// failed is the state of what could not be read: it is waited for, unless an answer says that
+// waiting does not help.
+export const failed = (error) => failures[error.code] || 'waiting';
 
 // Collection keeps items, a Map by namespace/name of what pick makes of the objects.
 // state is reading, live, waiting, refused or absent; message says why.
@@ -99,7 +103,7 @@ export class Collection {
   }
 
   fail(error) {
-    const state = failures[error.code] || 'waiting';
+    const state = failed(error);
     if (state !== 'waiting') this.items.clear();
     this.sockets = !this.metadata; // that none was taken may have been as the server was down
     this.is(state, error.message);

@@ -2,7 +2,7 @@
 // is looked at, and each call that was opened. There is no watch of them; a list that has
 // not changed is not sent.
 
-import { failures, get, latest, post } from './api.js';
+import { failed, get, latest, post } from './api.js';
 
 const path = 'aws/explain';
 const pauses = { usual: 1000, most: 30000, refused: 60000 };
@@ -55,7 +55,7 @@ export class Calls {
       if (answer || this.state !== 'live') this.is('live');
       pause = Math.max(pause, 4 * (Date.now() - begun)); // what takes long is done less often
     } catch (error) {
-      const state = failures[error.code] || 'waiting';
+      const state = failed(error);
       this.failed++;
       this.tag = '';
       if (state !== 'waiting') {
@@ -86,7 +86,7 @@ export class Calls {
       get(path + '/' + encodeURIComponent(id)).then(
         (record) => Object.assign(one, { state: 'live', record }),
         (error) => {
-          Object.assign(one, { state: failures[error.code] || 'waiting', message: error.message });
+          Object.assign(one, { state: failed(error), message: error.message });
           if (one.state !== 'absent') setTimeout(() => this.opened.delete(id) && this.changed(), 5000); // asked for anew
         },
       ).then(() => this.changed());
@@ -101,7 +101,7 @@ export class Calls {
     try {
       this.tried = { state: 'live', record: await post(path, question) };
     } catch (error) {
-      this.tried = { state: failures[error.code] || 'waiting', message: error.message };
+      this.tried = { state: failed(error), message: error.message };
     }
     this.changed();
   }
