@@ -130,6 +130,9 @@ func tried(t *testing.T, p *browser.Page, token string) {
 	p.Fill("#try-token", token)
 	p.Keys(kb.Enter)
 	p.Until(`location.hash.startsWith('#/calls/try') && document.querySelector('.check.first') !== null`)
+	if left := browser.Eval[string](p, `document.getElementById('try-token').value`); left != "" {
+		t.Error("the form keeps the token")
+	}
 	if text := p.See(".side"); !strings.Contains(text, "What it would be told") || !strings.Contains(text, ofCalls+"/other") {
 		t.Errorf("it says %q", text)
 	}

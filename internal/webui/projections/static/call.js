@@ -26,7 +26,7 @@ export function open(calls, id, to) {
           : [id !== 'try' && h('p', { class: 'facts' }, name(id, 'path')), notice(one.state === 'absent' ? 'plain' : 'late', titles[one.state], name(one.message, 'message'))]]);
 }
 
-const titles = table({ absent: 'Not there.', refused: 'You may not.', waiting: 'The server does not answer.' });
+const titles = table({ absent: 'Not there.', refused: 'You may not.', declined: 'The server refuses it.', waiting: 'The server does not answer.' });
 
 // form asks whether a token may become a role. What is typed stays in the browser until it
 // is sent, as the body of a request.

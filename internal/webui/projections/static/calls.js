@@ -101,7 +101,7 @@ export class Calls {
     try {
       this.tried = { state: 'live', record: await post(path, question) };
     } catch (error) {
-      this.tried = { state: failed(error), message: error.message };
+      this.tried = { state: error.code && failed(error) === 'waiting' ? 'declined' : failed(error), message: error.message };
     }
     this.changed();
   }

@@ -215,6 +215,7 @@ document.addEventListener('submit', (event) => {
 function tryToken() {
   const text = (id) => $(id).value.trim();
   calls.ask({ role: text('try-role'), token: text('try-token'), session: text('try-session') });
+  $('try-token').value = '';
   location.hash = to('/calls/try');
 }
 $('find').addEventListener('input', (event) => replace({ find: event.target.value.trim() }));
