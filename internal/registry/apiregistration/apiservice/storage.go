@@ -9,8 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -90,7 +88,7 @@ func (s *storage) Get(_ context.Context, name string, _ *metav1.GetOptions) (run
 // List implements rest.Lister. A list is always whole.
 func (s *storage) List(_ context.Context, o *metainternal.ListOptions) (runtime.Object, error) {
 	all, revision := s.book.list()
-	list, selects := &apiregistrationv1.APIServiceList{}, selector(o)
+	list, selects := &apiregistrationv1.APIServiceList{}, resource.Selects[*service](o)
 	list.ResourceVersion = strconv.FormatInt(revision, 10)
 	list.Items = []service{}
 	for _, one := range all {
@@ -104,15 +102,7 @@ func (s *storage) List(_ context.Context, o *metainternal.ListOptions) (runtime.
 // Watch implements rest.Watcher.
 func (s *storage) Watch(ctx context.Context, o *metainternal.ListOptions) (watch.Interface, error) {
 	defer flowcontrol.WatchInitialized(ctx) // it takes no seat from others
-	return s.book.watch(o, selector(o))
-}
-
-// selector returns what tells whether somebody asks for an object.
-func selector(o *metainternal.ListOptions) func(*service) bool {
-	return func(s *service) bool {
-		return o == nil || (o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(s.Labels))) &&
-			(o.FieldSelector == nil || o.FieldSelector.Matches(fields.Set{"metadata.name": s.Name}))
-	}
+	return s.book.watch(o, resource.Selects[*service](o))
 }
 
 // Create implements rest.Creater: it refuses.

@@ -15,8 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -99,7 +97,7 @@ func (s *storage) List(ctx context.Context, options *internalversion.ListOptions
 	if options.ResourceVersionMatch == metav1.ResourceVersionMatchExact && options.ResourceVersion != all.ResourceVersion {
 		return nil, gone(options.ResourceVersion)
 	}
-	return only(all, selects(options)), nil
+	return only(all, resource.Selects[*object](options)), nil
 }
 
 // gone is the answer to those who ask for a state of the past: there is but the present.
@@ -127,20 +125,6 @@ func (s *storage) read(ctx context.Context, version string) (*v1alpha1.SigningKe
 		list.Items = append(list.Items, *obj)
 	}
 	return list, nil
-}
-
-// selects returns what a selector asks for. Keys have no labels, and of fields a name.
-func selects(options *internalversion.ListOptions) func(*object) bool {
-	label, field := labels.Everything(), fields.Everything()
-	if options.LabelSelector != nil {
-		label = options.LabelSelector
-	}
-	if options.FieldSelector != nil {
-		field = options.FieldSelector
-	}
-	return func(k *object) bool {
-		return label.Matches(labels.Set(k.Labels)) && field.Matches(fields.Set{"metadata.name": k.Name})
-	}
 }
 
 func only(list *v1alpha1.SigningKeyList, want func(*object) bool) *v1alpha1.SigningKeyList {

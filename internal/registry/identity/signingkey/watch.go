@@ -11,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/util/flowcontrol"
 
 	"laterna.dev/laterna/api/identity/v1alpha1"
+	"laterna.dev/laterna/internal/registry/resource"
 )
 
 // watcher sends what changes in the ring, compared with what it sent before.
@@ -39,7 +40,7 @@ func (s *storage) Watch(ctx context.Context, options *internalversion.ListOption
 		cancel()
 		return nil, gone(options.ResourceVersion)
 	}
-	w := &watcher{storage: s, events: make(chan watch.Event), want: selects(options), known: map[string]*object{}}
+	w := &watcher{storage: s, events: make(chan watch.Event), want: resource.Selects[*object](options), known: map[string]*object{}}
 	w.proxy = watch.NewProxyWatcher(w.events)
 	bookmark := initial && options.SendInitialEvents != nil && options.AllowWatchBookmarks
 	go func() {
