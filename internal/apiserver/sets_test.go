@@ -453,6 +453,10 @@ func TestStatefulPodsThatAreTakenOver(t *testing.T) {
 		if owner("web-0") != "web" || owner("web-1") != "web" {
 			return errors.New("not all pods are the set's")
 		}
+		// Who plays the node watches, and may be behind what was just read.
+		if made, _ := p.history(); !slices.Contains(strings.Fields(made), "web-1") {
+			return errors.New("the pod that is made was not seen yet")
+		}
 		return nil
 	})
 	if made, gone := p.history(); made != "web-0 web-01 web-1" || gone != "" || owner("web-01") != "" {
